@@ -1,0 +1,109 @@
+"""The objective: a flat set of named charges that the players pay."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gcn.losses.adversarial import Adversarial
+from gcn.losses.term import PlayerName, Sight, Term
+
+if TYPE_CHECKING:
+    from gcn.game import Turn
+
+
+class Charge(NamedTuple):
+    """One named item of what a player pays: ``weight * value``."""
+
+    name: str
+    weight: float
+    value: Tensor
+
+
+class Objective(nn.Module):
+    """What G pays, what D pays and what D sees.
+
+    A weight of 0 is the control arm: the term is measured when the turn is observed and never enters a loss.
+
+    Args:
+        loss: the adversarial loss; ``None`` for plain rate-distortion training.
+        adv: weight of G's part of it.
+        terms: name to (weight, term).
+        sights: transformations of what D sees, in order.
+    """
+
+    def __init__(
+        self,
+        loss: Adversarial | None,
+        adv: float = 1.0,
+        terms: Mapping[str, tuple[float, Term]] | None = None,
+        sights: Iterable[Sight] = (),
+    ) -> None:
+        super().__init__()
+        terms = terms or {}
+        self.loss, self.adv = loss, adv
+        self.weights = {name: weight for name, (weight, _) in terms.items()}
+        self.terms = nn.ModuleDict({name: term for name, (_, term) in terms.items()})
+        self.sights = nn.ModuleList(sights)
+
+    def d_reaches_generator(self) -> bool:
+        """Whether D's gradient needs the generator's graph."""
+        return any(t.reaches_generator and "d" in t.players for t in self.terms.values())
+
+    def _evaluate(self, turn: "Turn", player: PlayerName, name: str) -> Tensor:
+        key = (player, name)
+        if key not in turn.evaluated:
+            turn.payer = player
+            if name == "adv":
+                assert self.loss is not None
+                turn.evaluated[key] = self.loss.d_loss(turn) if player == "d" else self.loss.g_loss(turn)
+            else:
+                turn.evaluated[key] = self.terms[name](turn)
+        return turn.evaluated[key]
+
+    def _names(self, turn: "Turn", player: PlayerName, active: bool) -> Iterator[tuple[str, float]]:
+        """Names and weights of what a player pays in this turn; with ``active`` false, of what is only measured."""
+        if self.loss is not None and turn.playing:
+            weight = self.adv if player == "g" else 1.0
+            if (weight != 0) == active:
+                yield "adv", weight
+        for name, term in self.terms.items():
+            if player not in term.players or (term.needs_discriminator and not turn.playing):
+                continue
+            weight = self.weights[name]
+            if active and weight != 0 and turn.step % term.every == 0:
+                yield name, weight * term.every
+            elif not active and weight == 0:
+                yield name, 0.0
+
+    def charges(self, turn: "Turn", player: PlayerName) -> list[Charge]:
+        """Everything that a player pays in this turn."""
+        names = self._names(turn, player, active=True)
+        return [Charge(name, weight, self._evaluate(turn, player, name)) for name, weight in names]
+
+    def differentiable_loss(self, turn: "Turn", player: PlayerName) -> Tensor:
+        """What a player pays, without the terms that are functions of the players' gradients."""
+        names = [
+            (name, weight)
+            for name, weight in self._names(turn, player, active=True)
+            if name == "adv" or not self.terms[name].differentiates_losses
+        ]
+        payer = turn.payer
+        total = total_of([Charge(name, weight, self._evaluate(turn, player, name)) for name, weight in names])
+        turn.payer = payer
+        return total
+
+    def measure(self, turn: "Turn", player: PlayerName) -> dict[str, Tensor]:
+        """Values of the terms with weight 0, without the slightest influence on the training."""
+        names = [name for name, _ in self._names(turn, player, active=False)]
+        if not names:
+            return {}
+        aside = turn.aside()
+        with torch.enable_grad(), aside.discriminator_untouched():
+            return {name: self._evaluate(aside, player, name).detach() for name in names}
+
+
+def total_of(charges: Iterable[Charge]) -> Tensor:
+    """The weighted sum."""
+    return torch.stack([charge.weight * charge.value for charge in charges]).sum(0)

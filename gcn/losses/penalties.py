@@ -1,0 +1,81 @@
+"""Gradient penalties that D pays: functions of ∇ₓ D.
+
+The score of an image is the mean of its patch logits, hence a weight means the same for every patch grid. Gradients are
+those of D on what D sees (after instance noise), summed over channels and pixels, in fp32 whatever the precision.
+"""
+
+import torch
+from torch import Tensor
+
+from gcn.errors import InputError
+from gcn.losses.term import Term
+
+
+class GradientPenalty(Term):
+    """What all of them share: D pays, and per-image gradients must exist."""
+
+    players = ("d",)
+    needs_discriminator = True
+
+    def __init__(self, every: int = 1) -> None:
+        super().__init__()
+        if every < 1:
+            raise InputError(f"a penalty's every={every} must be 1 or more updates")
+        self.every = every
+
+    def check(self, game) -> None:
+        if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in game.discriminator.modules()):
+            raise InputError(
+                "a gradient penalty with discriminator.norm=batch: batch statistics tie the images together, so the "
+                "gradient of one image's score does not exist; use norm=none or norm=instance"
+            )
+
+
+class R1(GradientPenalty):
+    """½ E‖∇D(x)‖² on real images; the weight is γ (Mescheder et al. 2018)."""
+
+    def forward(self, turn) -> Tensor:
+        return 0.5 * turn.mean(turn.reduce.per_sample_sum(turn.input_gradient("real").square()))
+
+
+class R2(GradientPenalty):
+    """½ E‖∇D(x_hat)‖² on reconstructions; the weight is γ (Mescheder et al. 2018)."""
+
+    def forward(self, turn) -> Tensor:
+        return 0.5 * turn.mean(turn.reduce.per_sample_sum(turn.input_gradient("fake").square()))
+
+
+def one_centred(turn, gradient: Tensor, target: float) -> Tensor:
+    """E(‖∇D‖ - target)², with a root whose gradient is finite where ∇D = 0."""
+    norm = (turn.reduce.per_sample_sum(gradient.square()) + 1e-12).sqrt()
+    return turn.mean((norm - target).square())
+
+
+class GP(GradientPenalty):
+    """E(‖∇D(εx + (1-ε)x_hat)‖ - target)², ε ~ U(0, 1) per image (Gulrajani et al. 2017)."""
+
+    def __init__(self, every: int = 1, target: float = 1.0) -> None:
+        super().__init__(every)
+        self.target = target
+
+    def forward(self, turn) -> Tensor:
+        real, fake = turn.seen_real.detach(), turn.seen_fake.detach()
+        share = turn.stream("gp").uniform(turn.reduce.per_sample_mean(real))
+        share = turn.reduce.per_sample(share, real)
+        between = share * real + (1 - share) * fake
+        return one_centred(turn, turn.input_gradient(between), self.target)
+
+
+class DRAGAN(GradientPenalty):
+    """E(‖∇D(x + scale·std(x)·U(0, 1))‖ - target)², std over the joint batch (Kodali et al. 2017)."""
+
+    def __init__(self, every: int = 1, target: float = 1.0, scale: float = 0.5) -> None:
+        super().__init__(every)
+        self.target, self.scale = target, scale
+
+    def forward(self, turn) -> Tensor:
+        real = turn.seen_real.detach()
+        mean = turn.reduce.keep_mean(real)
+        std = turn.reduce.keep_mean((real - mean).square()).sqrt()
+        around = real + self.scale * std * turn.stream("dragan").uniform(real)
+        return one_centred(turn, turn.input_gradient(around), self.target)

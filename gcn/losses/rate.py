@@ -1,0 +1,24 @@
+"""The rate: bits of the latents under the entropy model."""
+
+import torch
+from torch import Tensor
+
+from gcn.losses.term import Term
+
+
+class Rate(Term):
+    """Bits per pixel, -Σ log2 p(latents) / (H·W), with HiFiC's switch if ``target_bpp`` is given.
+
+    With a target each image pays its bpp where that is above the target, and only ``below`` times its bpp where it is
+    not (Mentzer et al. 2020 switch between two weights in the same way), so that the rate settles near the target.
+    """
+
+    def __init__(self, target_bpp: float | None = None, below: float = 0.0625) -> None:
+        super().__init__()
+        self.target_bpp, self.below = target_bpp, below
+
+    def forward(self, turn) -> Tensor:
+        bpp = turn.bpp  # (B,)
+        if self.target_bpp is not None:
+            bpp = torch.where(bpp > self.target_bpp, bpp, self.below * bpp)
+        return turn.mean(bpp)
