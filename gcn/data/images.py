@@ -1,0 +1,210 @@
+"""One image file becomes an array of pixels, or a named reason why it does not.
+
+Every way in which files in the wild differ from an 8-bit RGB picture is handled here, in one place and on purpose:
+a library's default would turn 16-bit grey into white, drop the alpha channel, ignore the camera's rotation and decode
+a damaged JPEG without a word.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+
+from gcn.errors import InputError
+
+Pixels = NDArray[np.uint8]  # (H, W, 3), sRGB values as they stand in the file
+
+MAX_PIXELS = 100_000_000
+# Containers and vector formats are left out: some of them start other programs to be read (EPS starts Ghostscript).
+_WANTED = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "TGA", "QOI")
+Image.init()
+FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
+_JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE, *range(0xC0, 0xC4), *range(0xC5, 0xC8),
+                  *range(0xC9, 0xCC), *range(0xCD, 0xD0)}  # fmt: skip
+_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+
+
+class BadImage(Exception):
+    """A file that cannot be used as an image; the message is a reason of a few words."""
+
+
+class Decoded(NamedTuple):
+    """Pixels and the peculiarities that were dealt with on the way, in a fixed wording so that they can be counted."""
+
+    pixels: Pixels
+    notes: tuple[str, ...]
+
+
+class Header(NamedTuple):
+    """What is known of a file without decoding it; the size is that of the upright image."""
+
+    height: int
+    width: int
+
+
+def colour(background: str) -> tuple[int, int, int]:
+    """The RGB triple of a colour such as ``white`` or ``#808080``; :class:`InputError` if there is no such colour."""
+    try:
+        return ImageColor.getrgb(background)[:3]
+    except ValueError:
+        raise InputError(
+            f"data.background={background!r} is no colour: use a name (white) or #rrggbb"
+        ) from None
+
+
+def load_image(path: str | Path, background: str = "white", max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode a file of any colour mode to 8-bit RGB, upright.
+
+    The camera's rotation is applied, transparent parts show ``background``, 16-bit grey is divided by 257, floating
+    point in [0, 1] is multiplied by 255, grey, palette, bilevel, YCbCr and CMYK are converted; of an animation the
+    first frame is taken. Colour profiles are ignored.
+
+    Damage is detected as far as the format allows: a missing end, a broken PNG checksum, a marker in the middle of
+    JPEG data that cannot stand there. What remains undetected: flipped bits in JPEG data that still decode, and a file
+    cut short whose end was rewritten. JPEG has no checksum, so these differ from a strange photograph by content only.
+
+    Returns:
+        uint8 array (H, W, 3).
+
+    Raises:
+        BadImage: no image, damaged, or more than ``max_pixels`` pixels (checked before any pixel is decoded).
+    """
+    return decode(path, background, max_pixels).pixels
+
+
+def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PIXELS) -> Decoded:
+    """As :func:`load_image`, and says what was done to the file."""
+    with _reading(max_pixels):
+        read_header(path, max_pixels)  # refuse a bomb before its bytes are read
+        data = Path(path).read_bytes()
+        _check_integrity(data)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return _to_rgb(image, colour(background), background)
+
+
+def read_header(path: str | Path, max_pixels: int = MAX_PIXELS) -> Header:
+    """Size of the upright image from the head of the file; :class:`BadImage` as for :func:`load_image`."""
+    with _reading(max_pixels), Image.open(path, formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
+        if _orientation(image) >= 5:  # lying on its side
+            width, height = height, width
+        return Header(height, width)
+
+
+@contextmanager
+def _reading(max_pixels: int) -> Iterator[None]:
+    """Every failure of a decoder becomes a BadImage; Pillow's own pixel limit follows ours."""
+    previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which is no concern of ours
+            yield
+    except (BadImage, InputError):
+        raise
+    except Image.DecompressionBombError:
+        raise BadImage(f"over the limit of {max_pixels / 1e6:g} million pixels") from None
+    except UnidentifiedImageError:
+        raise BadImage("not an image") from None
+    except FileNotFoundError:
+        raise BadImage("file is missing") from None
+    except PermissionError:
+        raise BadImage("no permission to read") from None
+    except Exception as error:  # decoders raise a dozen types on damaged data
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise BadImage("truncated" if "truncated" in text.lower() else f"damaged: {text[:80]}") from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = previous
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # unreadable metadata says nothing about the pixels
+        return 1
+
+
+def _check_integrity(data: bytes) -> None:
+    """Find damage that Pillow would decode without a word."""
+    if data[:2] == b"\xff\xd8":
+        _check_jpeg(data)
+    elif data[:8] == b"\x89PNG\r\n\x1a\n":
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            image.verify()  # checksums of the pixel data, which decoding skips
+
+
+def _check_jpeg(data: bytes) -> None:
+    """Walk the segments of a JPEG stream to its end marker (ITU-T T.81, annex B)."""
+    at = 2
+    while True:
+        while data[at : at + 2] == b"\xff\xff":  # fill bytes
+            at += 1
+        if at + 2 > len(data):
+            raise BadImage("truncated")
+        marker = data[at + 1]
+        if data[at] != 0xFF:
+            raise BadImage("damaged: no JPEG marker where one must stand")
+        if marker == 0xD9:
+            return
+        if marker != 0xDA and marker not in _JPEG_SEGMENTS and marker != 0xDC:
+            raise BadImage(f"damaged: unknown JPEG marker {marker:02x}")
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xDA:  # entropy-coded data up to the next marker that is not a restart
+            found = _MARKER_IN_SCAN.search(data, at)
+            if found is None:
+                raise BadImage("truncated")
+            at = found.end() - 2
+
+
+def _to_rgb(image: Image.Image, behind: tuple[int, int, int], background: str) -> Decoded:
+    notes = []
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # phones put previews into MPO
+        notes.append("first frame of several")
+    mode, upright = image.mode, _orientation(image)
+    if upright != 1:
+        notes.append("turned upright")
+        image = ImageOps.exif_transpose(image)
+    image.load()
+
+    if mode.startswith("I"):
+        return Decoded(_from_integers(np.asarray(image)), (*notes, "16-bit grey"))
+    if mode == "F":
+        return Decoded(_from_floats(np.asarray(image)), (*notes, "floating-point grey"))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            notes.append(f"transparent over {background}")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, (*behind, 255)), image)
+    grey = {"L": "grayscale", "LA": "grayscale", "La": "grayscale", "1": "bilevel"}
+    name = grey.get(mode) or {"P": "palette", "PA": "palette"}.get(mode)
+    if name is None and mode not in ("RGB", "RGBA", "RGBX", "RGBa"):
+        name = mode
+    if name:
+        notes.append(name)
+    return Decoded(np.array(image.convert("RGB")), tuple(notes))
+
+
+def _from_integers(values: NDArray[np.generic]) -> Pixels:
+    wide = values.astype(np.int64)
+    if wide.min() < 0 or wide.max() > 65535:
+        raise BadImage("integer values beyond 16 bits")
+    return _grey((wide + 128) // 257)  # 65535 = 255 · 257, to the nearest
+
+
+def _from_floats(values: NDArray[np.generic]) -> Pixels:
+    wide = values.astype(np.float64)
+    if not np.isfinite(wide).all() or wide.min() < 0 or wide.max() > 1:
+        raise BadImage("floating-point values outside [0, 1]")
+    return _grey(np.rint(wide * 255))
+
+
+def _grey(values: NDArray[np.generic]) -> Pixels:
+    return np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2)

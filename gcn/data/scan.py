@@ -1,0 +1,183 @@
+"""What is usable in a folder of images, and what was odd about it, in one short report."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from gcn.data.images import FORMATS, MAX_PIXELS, BadImage, Pixels, colour, decode, read_header
+from gcn.errors import InputError
+
+_NAMED = 5  # bad files named in a report; the rest is counted
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A usable image: where it is, its upright size and, if it was kept in memory, its pixels."""
+
+    path: Path
+    height: int
+    width: int
+    pixels: Pixels | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The outcome of a scan: usable images sorted by path, bad files with reasons, counts of everything odd."""
+
+    root: Path
+    entries: tuple[Entry, ...]
+    bad: tuple[tuple[Path, str], ...] = ()
+    notes: tuple[tuple[str, int], ...] = ()
+
+    def report(self) -> str:
+        """One line, e.g. ``images 300 · 2 skipped: a.jpg (truncated), b.png (not an image) · 3 grayscale``."""
+        parts = [f"images {len(self.entries)}"]
+        if self.bad:
+            parts.append(f"{len(self.bad)} skipped: {self.bad_names()}")
+        return " · ".join([*parts, *(f"{count} {note}" for note, count in self.notes)])
+
+    def bad_names(self) -> str:
+        """The bad files with their reasons, the first few by name."""
+        named = [f"{printable(path.relative_to(self.root))} ({reason})" for path, reason in self.bad[:_NAMED]]
+        more = len(self.bad) - len(named)
+        return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def printable(path: Path | str) -> str:
+    """A file name that any terminal can show, whatever bytes it has."""
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def existing_folder(root: str | os.PathLike[str] | None, option: str = "data.root") -> Path:
+    """The folder that the option names; :class:`InputError` if there is none."""
+    if root is None or not str(root):
+        raise InputError(f"{option} is not set: give a folder of images, {option}=FOLDER")
+    path = Path(root).expanduser()
+    if not path.exists():
+        raise InputError(f"{option}={printable(path)} does not exist: give a folder of images")
+    if not path.is_dir():
+        raise InputError(f"{option}={printable(path)} is not a folder: give the folder that holds the images")
+    return path
+
+
+def scan(
+    root: str | os.PathLike[str] | None,
+    *,
+    option: str = "data.root",
+    crop: int = 1,
+    small: str = "pad",
+    background: str = "white",
+    max_pixels: int = MAX_PIXELS,
+    bad_share: float = 0.01,
+    keep_bytes: int = 0,
+    without: Iterable[Path] = (),
+) -> Scan:
+    """Read every image below ``root`` and keep those that can be used.
+
+    Images are decoded until ``keep_bytes`` of pixels are in memory; of the others only the head is read then, and
+    damage further in shows itself when they are needed. With ``keep_bytes=0`` all are decoded and none is kept.
+
+    A folder may hold a few bad files: up to ``bad_share`` of the images, but always one. Beyond that something is
+    wrong with the folder and the scan fails, as it does when nothing usable is left. Images smaller than ``crop`` are
+    used (``small="pad"``) or left out (``"skip"``); either way they are no bad files.
+
+    Args:
+        root: the folder, searched at any depth; links are followed, hidden files are not looked at.
+        option: what the folder is called in error messages.
+        without: folders below ``root`` to leave out.
+
+    Raises:
+        InputError: no such folder, no image in it, or too many bad ones.
+    """
+    if small not in ("pad", "skip"):
+        raise InputError(f"data.small={small!r} is unknown: use pad or skip")
+    colour(background)
+    top = existing_folder(root, option)
+    entries: list[Entry] = []
+    bad: list[tuple[Path, str]] = []
+    notes: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    budget, heads = keep_bytes, 0
+    for path in _files(top, {Path(p).resolve() for p in without}):
+        if path.suffix.lower() not in extensions():
+            others[path.suffix.lower() or "no suffix"] += 1
+            continue
+        try:
+            height, width = read_header(path, max_pixels)
+            if small == "skip" and min(height, width) < crop:
+                notes[f"smaller than {crop} pixels, left out"] += 1
+                continue
+            pixels, odd = None, ()
+            fits = height * width * 3 <= budget
+            if fits or not keep_bytes:
+                pixels, odd = decode(path, background, max_pixels)
+            else:
+                heads += 1
+                budget = 0  # what is kept must not depend on which later image happens to fit
+        except BadImage as reason:
+            bad.append((path, str(reason)))
+            continue
+        notes.update(odd)
+        if min(height, width) < crop:
+            notes[f"smaller than {crop} pixels, padded by reflection"] += 1
+        if fits and pixels is not None:
+            budget -= pixels.nbytes
+        entries.append(Entry(path, height, width, pixels if fits else None))
+    if heads:
+        notes["decoded when needed (data.cache_bytes is used up)"] = heads
+    if others:
+        kinds = ", ".join(sorted(others)[:_NAMED])
+        notes[f"other files ignored ({kinds})"] = sum(others.values())
+    found = Scan(top, tuple(entries), tuple(bad), tuple(sorted(notes.items())))
+    _judge(found, option, bad_share)
+    return found
+
+
+def extensions() -> frozenset[str]:
+    """Lower-case file suffixes that are taken for images."""
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS)
+
+
+def _judge(found: Scan, option: str, bad_share: float) -> None:
+    where = f"{option}={printable(found.root)}"
+    if not found.entries:
+        why = found.report().removeprefix("images 0").removeprefix(" · ") or "it is empty"
+        raise InputError(f"{where} holds no usable image ({why}): give a folder of images")
+    total = len(found.entries) + len(found.bad)
+    if len(found.bad) > max(1, bad_share * total):
+        raise InputError(
+            f"{where}: {len(found.bad)} of {total} images cannot be used: {found.bad_names()}; "
+            f"repair or remove them, or allow a larger data.bad_share than {bad_share:g}"
+        )
+
+
+def _files(top: Path, without: set[Path]) -> Iterator[Path]:
+    """Regular, visible files below ``top`` in an order that depends on their names only."""
+    seen: set[Path] = set()
+    pending = [top]
+    found: list[Path] = []
+    while pending:
+        here = pending.pop()
+        real = here.resolve()
+        if real in seen or real in without:  # links may form a circle
+            continue
+        seen.add(real)
+        try:
+            children = sorted(here.iterdir(), reverse=True)
+        except OSError as error:
+            raise InputError(
+                f"{printable(here)} cannot be listed ({error.strerror}): check its permissions"
+            ) from None
+        for child in children:
+            if child.name.startswith(".") or child.name == "__MACOSX":
+                continue
+            if child.is_dir():
+                pending.append(child)
+            elif child.is_file() or child.is_symlink():  # a dangling link is reported, a pipe is not opened
+                found.append(child)
+    yield from sorted(found, key=lambda path: path.relative_to(top).parts)
