@@ -1,0 +1,156 @@
+"""The layers of g_a and g_s: nonlinearities, resampling stages and their initial weights.
+
+Second derivatives of a codec are needed (penalties on gradients, spectra of the game), hence nothing here
+uses CompressAI's ``LowerBound``, whose double backward is wrong where the bound is active: parameters that
+must not be negative are squares.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gcn.errors import InputError
+
+
+class GDN(nn.Module):
+    """Generalised divisive normalisation, x_i / √(β_i + Σ_j γ_ij x_j²); the inverse multiplies instead.
+
+    Ballé, Laparra and Simoncelli, "Density modeling of images using a generalized normalization
+    transformation", 2016. β = β_min + b² and γ = g² stay non-negative without a bound, hence all derivatives
+    are exact.
+    """
+
+    def __init__(self, channels: int, inverse: bool = False, beta_min: float = 1e-6) -> None:
+        super().__init__()
+        self.inverse, self.beta_min = inverse, beta_min
+        self.b = nn.Parameter(torch.ones(channels))
+        # Off the diagonal g is small but not 0: at 0 the derivative of g² vanishes.
+        self.g = nn.Parameter(torch.full((channels, channels), 0.01).fill_diagonal_(math.sqrt(0.1)))
+
+    def _pool(self, activity: Tensor) -> Tensor:
+        return F.conv2d(activity, self.g.square()[:, :, None, None], self.beta_min + self.b.square())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        norm = self._pool(x.square())
+        return x * (norm.sqrt() if self.inverse else norm.rsqrt())
+
+
+class SimplifiedGDN(GDN):
+    """x_i / (β_i + Σ_j γ_ij |x_j|): no root, no loss of quality (Johnston et al., 2019, arXiv 1912.08771)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        norm = self._pool(x.abs())
+        return x * norm if self.inverse else x / norm
+
+
+def leaky(channels: int, inverse: bool = False) -> nn.Module:
+    """LeakyReLU with the signature of a GDN; the arguments do not matter."""
+    return nn.LeakyReLU(0.2)
+
+
+ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {"gdn": GDN, "simplified": SimplifiedGDN, "leaky": leaky}
+UPSAMPLINGS = ("transposed", "shuffle")
+
+
+def activation(name: str) -> Callable[..., nn.Module]:
+    """The nonlinearity of that name: a callable (channels, inverse=False) -> module."""
+    if name not in ACTIVATIONS:
+        raise InputError(f"generator: activation={name!r} is unknown; use one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def check_shape(N: int, M: int, kernel: int, upsampling: str) -> None:
+    """Refuse what no transform can be built from, in one line."""
+    if N < 1:
+        raise InputError(f"generator: N={N} channels; use at least 1")
+    if M < 2:
+        # CompressAI's coder corrupts memory on a message of one symbol, and a 16x16 image has M of them.
+        raise InputError(f"generator: M={M} latent channels; use at least 2")
+    if kernel < 3 or kernel % 2 == 0:
+        raise InputError(f"generator: kernel={kernel}; use an odd number from 3")
+    if upsampling not in UPSAMPLINGS:
+        raise InputError(
+            f"generator: upsampling={upsampling!r} is unknown; use one of {', '.join(UPSAMPLINGS)}"
+        )
+
+
+def scaled(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Module:
+    """The layer with zero bias and normal weights such that variance is kept (times ``gain``²)."""
+    taps: float = layer.kernel_size[0] * layer.kernel_size[1]
+    if isinstance(layer, nn.ConvTranspose2d):
+        taps /= layer.stride[0] * layer.stride[1]  # only these reach one output pixel
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_channels * taps))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def down(inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> nn.Module:
+    """Half the resolution by a strided convolution."""
+    return scaled(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), gain)
+
+
+def up(inputs: int, outputs: int, kernel: int, upsampling: str, gain: float = 1.0) -> nn.Module:
+    """Twice the resolution, by a transposed convolution or by a 3×3 convolution and a pixel shuffle."""
+    if upsampling == "shuffle":
+        return nn.Sequential(scaled(nn.Conv2d(inputs, 4 * outputs, 3, padding=1), gain), nn.PixelShuffle(2))
+    layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, output_padding=1)
+    return scaled(layer, gain)
+
+
+class Residual(nn.Module):
+    """x + conv(leaky(conv(x))), near the identity at first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.inner = scaled(nn.Conv2d(channels, channels, 3, padding=1))
+        self.outer = scaled(nn.Conv2d(channels, channels, 3, padding=1), gain=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return x + self.outer(F.leaky_relu(self.inner(x), 0.2))
+
+
+def analysis(N: int, M: int, kernel: int, nonlinearity: str, residual: int, gain: float) -> nn.Sequential:
+    """g_a: four strided stages, (B, 3, 16h, 16w) -> (B, M, h, w).
+
+    x ─► conv↓2 ─► act ─► conv↓2 ─► act ─► res ─► conv↓2 ─► act ─► res ─► conv↓2 ─► y
+    """
+    act = activation(nonlinearity)
+    return nn.Sequential(
+        down(3, N, kernel, gain=4.0),  # x - 1/2 has a standard deviation of about 1/4
+        act(N),
+        down(N, N, kernel),
+        act(N),
+        *(Residual(N) for _ in range(residual)),
+        down(N, N, kernel),
+        act(N),
+        *(Residual(N) for _ in range(residual)),
+        down(N, M, kernel, gain),
+    )
+
+
+def synthesis(
+    N: int, M: int, kernel: int, nonlinearity: str, residual: int, gain: float, upsampling: str
+) -> nn.Sequential:
+    """g_s: the mirror image of g_a, (B, M, h, w) -> (B, 3, 16h, 16w).
+
+    y_hat ─► conv↑2 ─► act ─► res ─► conv↑2 ─► act ─► res ─► conv↑2 ─► act ─► conv↑2 ─► x_hat
+    """
+    act = activation(nonlinearity)
+    return nn.Sequential(
+        up(M, N, kernel, upsampling, 1 / gain),
+        act(N, inverse=True),
+        *(Residual(N) for _ in range(residual)),
+        up(N, N, kernel, upsampling),
+        act(N, inverse=True),
+        *(Residual(N) for _ in range(residual)),
+        up(N, N, kernel, upsampling),
+        act(N, inverse=True),
+        up(N, 3, kernel, upsampling, gain=0.25),
+    )

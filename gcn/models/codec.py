@@ -1,0 +1,264 @@
+"""The contract of a codec, and everything that codecs share.
+
+A codec has three lives: the differentiable proxy that is trained (``forward``), what a decoder will see,
+computed without entropy coding (``reconstruct``), and the real bitstream (``compress`` and ``decompress``).
+They agree: what ``decompress`` returns is ``reconstruct``'s image bit for bit, and with a frozen encoder
+``forward`` uses the very latents of the file.
+
+A subclass provides the networks and four small methods on latents, see ``Codec``.
+"""
+
+import copy
+import math
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gcn.errors import InputError
+from gcn.models.entropy import FactorizedDensity, Gaussian
+from gcn.rng import Stream
+
+QUANTISATIONS = ("noise", "ste", "mixed")
+TABLES = ("_offset", "_quantized_cdf", "_cdf_length", "scale_table")
+
+
+class Latents(NamedTuple):
+    """What leaves the bottleneck: ``y_hat`` (B, M, h, w) and the likelihood of every symbol."""
+
+    y_hat: Tensor
+    likelihoods: dict[str, Tensor]
+
+
+class Reconstruction(NamedTuple):
+    """The output of a codec: ``x_hat`` (B, 3, H, W) in [0, 1] but not clamped, and the latents behind it."""
+
+    x_hat: Tensor
+    y_hat: Tensor
+    likelihoods: dict[str, Tensor]
+
+
+class Bitstream(NamedTuple):
+    """One compressed image: the entropy coder's strings and the size of the image in pixels."""
+
+    strings: tuple[bytes, ...]
+    height: int
+    width: int
+
+
+def straight_through(y: Tensor, rounded: Tensor) -> Tensor:
+    """The value of ``rounded``, exactly, with the gradient of ``y``."""
+    return rounded.detach() + (y - y.detach())
+
+
+class Codec(nn.Module):
+    """A generator that writes files.
+
+        x ─► g_a ─► y ─► bottleneck ─► y_hat ─► g_s ─► x_hat
+                             │
+                             └─► likelihoods {y, ...}
+
+    Latents are quantised for training (``quantisation``) as
+
+    * ``noise``: y + U(-½, ½) for the rate and for g_s (Ballé et al., 2017). The file rounds y - offset, where
+      the offset is the median of the density or the predicted mean.
+    * ``ste``: rounded for both, with straight-through gradients.
+    * ``mixed``: noise for the rate, straight-through rounding into g_s (HiFiC, Mentzer et al., 2020).
+
+    ``ste`` and ``mixed`` round factorised latents to integers, in training and in the file.
+
+    A subclass sets ``latent_channels``, ``g_a``, ``g_s`` and ``entropy_bottleneck`` and defines ``proxy``,
+    ``quantise``, ``encode`` and ``decode``. All of its parameters belong to a network named in ``PARTS``.
+    """
+
+    downsampling = 16  # pixels a latent, along each side
+    latent_channels: int
+    g_a: nn.Module
+    g_s: nn.Module
+    entropy_bottleneck: FactorizedDensity
+
+    PARTS = {
+        "encoder": ("g_a",),
+        "decoder": ("g_s",),
+        "entropy": ("h_a", "h_s", "entropy_bottleneck", "gaussian_conditional"),
+    }
+
+    def __init__(self, quantisation: str) -> None:
+        super().__init__()
+        if quantisation not in QUANTISATIONS:
+            choices = ", ".join(QUANTISATIONS)
+            raise InputError(f"generator: quantisation={quantisation!r} is unknown; use one of {choices}")
+        self.quantisation = quantisation
+        self.encoder_frozen = False
+        self.codes = False
+
+    def for_decoder_and_rate(self, y: Tensor, offset: Tensor | float, noise: Stream) -> tuple[Tensor, Tensor]:
+        """y (B, C, h, w) as g_s (or h_s) sees it, and as the rate counts it; the file rounds y - offset."""
+        if self.quantisation == "noise":
+            noisy = y + noise.uniform(y) - 0.5
+            return noisy, noisy
+        rounded = straight_through(y, torch.round(y - offset) + offset)
+        return rounded, rounded if self.quantisation == "ste" else y + noise.uniform(y) - 0.5
+
+    # --- what a subclass defines, all in full precision ---
+
+    def proxy(self, y: Tensor, noise: Stream) -> Latents:
+        """The differentiable stand-in for quantisation; y: (B, M, h, w)."""
+        raise NotImplementedError
+
+    def quantise(self, y: Tensor) -> Latents:
+        """The latents that a decoder of the file will see, and their likelihoods."""
+        raise NotImplementedError
+
+    def encode(self, y: Tensor) -> tuple[bytes, ...]:
+        """Entropy-code the symbols of one image; y: (1, M, h, w)."""
+        raise NotImplementedError
+
+    def decode(self, strings: tuple[bytes, ...], height: int, width: int) -> Tensor:
+        """Read y_hat (1, M, height, width) back, bit for bit that of ``quantise``."""
+        raise NotImplementedError
+
+    # --- the three lives ---
+
+    def forward(self, x: Tensor, noise: Stream) -> Reconstruction:
+        """The training proxy; x: (B, 3, H, W) in [0, 1], H and W multiples of ``downsampling``.
+
+        Noise is drawn from ``noise`` alone. The bottleneck is computed in full precision under autocast: in
+        bf16 a scale of 100 costs 11.1 bits instead of 8.7.
+        """
+        if any(side % self.downsampling for side in x.shape[-2:]):
+            height, width = x.shape[-2:]
+            raise InputError(
+                f"crops of {width}x{height} do not fit the generator; use multiples of {self.downsampling}"
+            )
+        if self.encoder_frozen:
+            latents = self._file_latents(x)
+        else:
+            y = self.g_a(x - 0.5)
+            with self._full_precision(x):
+                latents = self.proxy(_at_least_float(y), noise)
+        x_hat = _at_least_float(self.g_s(latents.y_hat)) + 0.5
+        return Reconstruction(x_hat, *latents)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Reconstruction:
+        """What the decoder of the file gives, without coding it; x: (B, 3, H, W) of any size.
+
+        The latents are those of the padded image, hence ``likelihoods`` count every bit of the file.
+        """
+        if not (self.codes or self.encoder_frozen):
+            return self._snapshot().reconstruct(x)
+        latents = self._file_latents(self._pad(x))
+        return Reconstruction(self._synthesise(latents.y_hat, *x.shape[-2:]), *latents)
+
+    @torch.no_grad()
+    def compress(self, x: Tensor) -> Bitstream:
+        """Code one image, x: (1, 3, H, W) in [0, 1]; on a copy from ``for_coding`` only."""
+        self._needs_tables()
+        with self._full_precision(x):
+            return Bitstream(self.encode(self.g_a(self._pad(x) - 0.5)), *x.shape[-2:])
+
+    @torch.no_grad()
+    def decompress(self, stream: Bitstream) -> Tensor:
+        """The image of a bitstream, (1, 3, H, W) clamped to [0, 1]; on a copy from ``for_coding`` only."""
+        self._needs_tables()
+        strings, height, width = stream
+        shape = (math.ceil(height / self.downsampling), math.ceil(width / self.downsampling))
+        with self._full_precision(self.entropy_bottleneck.quantiles):
+            y_hat = self.decode(strings, *shape)
+        return self._synthesise(y_hat, height, width).clamp(0, 1)
+
+    def for_coding(self) -> Self:
+        """A copy that can code: in eval mode, with quantiles by bisection and the coder's tables.
+
+        The codec itself is not touched, whatever becomes of the copy.
+        """
+        snapshot = self._snapshot()
+        snapshot.entropy_bottleneck.update(force=True)
+        for module in snapshot.modules():
+            if isinstance(module, Gaussian):
+                module.build_tables()
+        return snapshot
+
+    # --- parameters ---
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """A partition of the parameters: encoder, decoder, entropy, aux (the quantiles, never optimised)."""
+        aux = self.entropy_bottleneck.quantiles
+        parts = {
+            part: [p for name in names for p in self._network(name).parameters() if p is not aux]
+            for part, names in self.PARTS.items()
+        }
+        parts["aux"] = [aux]
+        listed = [id(p) for part in parts.values() for p in part]
+        if sorted(listed) != sorted(id(p) for p in self.parameters()):
+            raise AssertionError(f"{type(self).__name__}: a parameter belongs to no part, or to two")
+        return parts
+
+    def freeze(self, part: str) -> None:
+        """Fix the bitstream: with ``"encoder"`` only g_s is trained, on exactly the latents of the file."""
+        if part != "encoder":
+            raise InputError(f"freeze={part!r} is unknown; the one part that can be frozen is the encoder")
+        self.encoder_frozen = True
+        self.entropy_bottleneck.bisect(self.quantisation != "noise")
+        for name in ("encoder", "entropy"):
+            for parameter in self.parts()[name]:
+                parameter.requires_grad_(False)
+                parameter.grad = None
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but frozen networks stay in eval mode."""
+        super().train(mode)
+        if self.encoder_frozen:
+            for name in (*self.PARTS["encoder"], *self.PARTS["entropy"]):
+                self._network(name).eval()
+        return self
+
+    # --- within ---
+
+    def _network(self, name: str) -> nn.Module:
+        return getattr(self, name, None) or nn.Module()
+
+    def _snapshot(self) -> Self:
+        snapshot = copy.deepcopy(self).eval().requires_grad_(False)
+        if not all(parameter.isfinite().all() for parameter in snapshot.parameters()):
+            raise FloatingPointError("the codec has weights that are not finite: its training has diverged")
+        snapshot.entropy_bottleneck.bisect(self.quantisation != "noise")
+        snapshot.codes = True
+        return snapshot
+
+    def _needs_tables(self) -> None:
+        if not self.codes:
+            raise RuntimeError("only a copy from for_coding() can compress and decompress")
+
+    def _full_precision(self, like: Tensor) -> torch.autocast:
+        return torch.autocast(like.device.type, enabled=False)
+
+    @torch.no_grad()
+    def _file_latents(self, x: Tensor) -> Latents:
+        with self._full_precision(x):
+            return self.quantise(self.g_a(x - 0.5))
+
+    def _pad(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        step = self.downsampling
+        return F.pad(x, (0, -width % step, 0, -height % step), mode="replicate")
+
+    def _synthesise(self, y_hat: Tensor, height: int, width: int) -> Tensor:
+        with self._full_precision(y_hat):
+            return self.g_s(y_hat)[..., :height, :width] + 0.5
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: object) -> None:
+        # The coder's tables are empty before and filled after an update: take whatever size was saved.
+        for name, buffer in list(self.named_buffers()):
+            stored = state_dict.get(prefix + name)
+            owner, _, leaf = name.rpartition(".")
+            if leaf in TABLES and stored is not None and stored.shape != buffer.shape:
+                setattr(self.get_submodule(owner), leaf, buffer.new_empty(stored.shape))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _at_least_float(t: Tensor) -> Tensor:
+    return t.float() if t.dtype in (torch.bfloat16, torch.float16) else t

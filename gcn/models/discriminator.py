@@ -1,0 +1,104 @@
+"""The discriminator: patches of an image, judged with or without the latents that it was decoded from."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gcn.errors import InputError
+
+NORMS = {
+    "none": lambda channels: nn.Identity(),
+    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
+    "batch": nn.BatchNorm2d,
+}
+HALVINGS = 3  # as HiFiC: later layers keep the resolution
+CONDITION_CHANNELS = 12
+
+
+class Judgement(NamedTuple):
+    """``logits`` (B, 1, h, w), high for real, one a patch; ``features``: activations of each hidden layer."""
+
+    logits: Tensor
+    features: tuple[Tensor, ...]
+
+
+class Patch(nn.Module):
+    """HiFiC's conditional PatchGAN (Mentzer et al., 2020, arXiv 2006.09965), of any width and depth.
+
+        y_hat ─► conv 3×3 ─► 12 channels ─► nearest ↑16 ─┐
+        x ───────────────────────────────────────────────┴─► conv 4×4 ↓2 ─► ... ─► conv 4×4 ─► logits
+
+    Layer i of ``depth`` hidden ones has width·2^i channels, at most 8·width; the first three halve the
+    resolution. HiFiC's own is width 64, depth 4. ``spectral_norm`` is applied from outside.
+
+    Args:
+        width: channels of the first hidden layer.
+        depth: number of hidden layers.
+        condition: see y_hat. Without it ``cond`` is ignored.
+        condition_gradient: let G's gradient pass through the condition (HiFiC does not).
+        latent_channels: channels of y_hat; unused without ``condition``.
+        norm: ``none``, ``instance`` or ``batch``, after every hidden layer but the first.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        condition: bool,
+        condition_gradient: bool,
+        latent_channels: int,
+        norm: str,
+    ) -> None:
+        super().__init__()
+        if width < 1 or depth < 1:
+            raise InputError(f"discriminator: width={width}, depth={depth}; both must be at least 1")
+        if norm not in NORMS:
+            raise InputError(f"discriminator: norm={norm!r} is unknown; use one of {', '.join(NORMS)}")
+        self.depth, self.norm, self.condition_gradient = depth, norm, condition_gradient
+        self.condition = nn.Conv2d(latent_channels, CONDITION_CHANNELS, 3, padding=1) if condition else None
+        channels = [3 + CONDITION_CHANNELS * condition, *(width * min(2**i, 8) for i in range(depth))]
+        self.hidden = nn.ModuleList(
+            nn.Sequential(
+                _convolution(channels[i], channels[i + 1], halve=i < HALVINGS),
+                _norm(norm, channels[i + 1], i),
+            )
+            for i in range(depth)
+        )
+        self.head = _convolution(channels[-1], 1, halve=False)
+
+    def check_input(self, height: int, width: int) -> None:
+        """Refuse images that are too small for the depth; sizes in pixels."""
+        halvings = min(self.depth, HALVINGS)
+        smallest = 2**halvings * (2 if self.norm == "instance" else 1)
+        if min(height, width) < smallest:
+            raise InputError(
+                f"discriminator: depth={self.depth} with norm={self.norm} needs images of {smallest} pixels"
+                f" or more, not {width}x{height}; use larger crops or fewer layers"
+            )
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> Judgement:
+        """Judge x (B, 3, H, W), decoded from ``cond`` = y_hat (B, latent_channels, h, w)."""
+        if self.condition is not None:
+            if cond is None:
+                raise ValueError("this discriminator is conditional: give it y_hat")
+            cond = cond if self.condition_gradient else cond.detach()
+            maps = F.leaky_relu(self.condition(cond), 0.2)
+            x = torch.cat((x, F.interpolate(maps, size=x.shape[-2:], mode="nearest").to(x.dtype)), dim=1)
+        features = []
+        for layer in self.hidden:
+            x = F.leaky_relu(layer(x), 0.2)
+            features.append(x)
+        logits = self.head(x)
+        return Judgement(logits.to(torch.promote_types(logits.dtype, torch.float32)), tuple(features))
+
+
+def _convolution(inputs: int, outputs: int, halve: bool) -> nn.Conv2d:
+    if halve:
+        return nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+    return nn.Conv2d(inputs, outputs, 4, padding="same")
+
+
+def _norm(name: str, channels: int, layer: int) -> nn.Module:
+    return NORMS[name](channels) if layer > 0 else nn.Identity()

@@ -1,0 +1,94 @@
+"""CompressAI's entropy models with likelihoods whose derivatives are right to second order.
+
+CompressAI keeps likelihoods (and scales) away from 0 with ``LowerBound``, whose double backward is wrong
+where the bound is active. Here a smooth floor is added instead, 1e-9 being the probability that the coder's
+escape symbol stands
+for: a symbol never costs more than 30 bits, and the sum is as differentiable as the likelihood. The coder,
+its tables and the names of all parameters are CompressAI's.
+"""
+
+import torch
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from torch import Tensor
+
+FLOOR = 1e-9
+SMALLEST_SCALE, LARGEST_SCALE, SCALES = 0.11, 256.0, 64  # of the coder's tables, Ballé et al. 2018
+WIDEST_TABLE = 2048  # symbols on each side of the median; values beyond are escaped
+
+
+class FactorizedDensity(EntropyBottleneck):
+    """A learned density per channel, convolved with U(-½, ½) (Ballé et al., 2018, arXiv 1802.01436, appendix
+    6.1).
+
+    ``quantiles`` only serve the coder's tables. They are set by ``bisect``, never by a gradient.
+    """
+
+    def __init__(self, channels: int, init_scale: float = 10.0) -> None:
+        super().__init__(channels, init_scale=init_scale, likelihood_bound=0)
+        self.quantiles.requires_grad_(False)
+
+    def _likelihood(self, inputs: Tensor, stop_gradient: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        both = torch.cat((inputs - 0.5, inputs + 0.5), dim=-1)
+        lower, upper = self._logits_cumulative(both, stop_gradient).chunk(2, dim=-1)
+        # σ(u) - σ(l) without cancellation in the upper tail
+        likelihood = torch.sigmoid(upper) * torch.sigmoid(-lower) * -torch.expm1(lower - upper)
+        return likelihood, lower, upper
+
+    def likelihood(self, y: Tensor) -> Tensor:
+        """P(y - ½ < Y < y + ½), (B, C, h, w) -> (B, C, h, w)."""
+        batch, channels, height, width = y.shape
+        values = y.transpose(0, 1).reshape(channels, 1, -1)
+        likelihood, _, _ = self._likelihood(values)
+        return likelihood.reshape(channels, batch, height, width).transpose(0, 1) + FLOOR
+
+    @torch.no_grad()
+    def bisect(self, integer_medians: bool) -> None:
+        """Set the quantiles: the medians are the coder's offsets, the outer ones the extent of its tables.
+
+        A fixed number of halvings, so that weights that are not numbers cannot hang it.
+        """
+        low, high = torch.full_like(self.quantiles, -1e5), torch.full_like(self.quantiles, 1e5)
+        for _ in range(40):
+            middle = (low + high) / 2
+            below = self._logits_cumulative(middle, stop_gradient=True) < self.target
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        quantiles = (low + high) / 2
+        medians = quantiles[:, :, 1:2]
+        if integer_medians:
+            medians = medians.round()
+        reach = (quantiles - medians).clamp(-WIDEST_TABLE, WIDEST_TABLE)
+        self.quantiles.copy_(medians + reach)
+        self.quantiles[:, :, 1:2] = medians
+
+    def rounded(self, y: Tensor) -> Tensor:
+        """What a decoder of the file sees, round(y - median) + median; (B, C, h, w)."""
+        medians = self.quantiles[:, 0, 1].detach()[:, None, None]
+        return torch.round(y - medians) + medians
+
+
+class Gaussian(GaussianConditional):
+    """N(mean, scale²) convolved with U(-½, ½), for each element.
+
+    ``scale`` is at least ``SMALLEST_SCALE`` by construction of the network that predicts it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(scale_table=None, likelihood_bound=0)
+
+    def likelihood(self, y: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+        """P(y - ½ < Y < y + ½), all (B, C, h, w)."""
+        deviation = y - mean
+        # The lower tail is the accurate one. abs() has a wrong second derivative at 0, where rounding leads.
+        deviation = torch.where(deviation > 0, -deviation, deviation)
+        upper = self._standardized_cumulative((deviation + 0.5) / scale)
+        lower = self._standardized_cumulative((deviation - 0.5) / scale)
+        return upper - lower + FLOOR
+
+    def build_tables(self) -> None:
+        """The coder's tables, one for each of ``SCALES`` scales spaced evenly in their logarithm."""
+        ratio = (LARGEST_SCALE / SMALLEST_SCALE) ** (1 / (SCALES - 1))
+        self.update_scale_table([SMALLEST_SCALE * ratio**i for i in range(SCALES)], force=True)
+
+    def build_indexes(self, scales: Tensor) -> Tensor:
+        """The table of each scale: the smallest one that is not below it."""
+        return torch.bucketize(scales, self.scale_table[:-1]).int()
