@@ -1,0 +1,1 @@
+"""Measurements: distortion, realism without learned weights, classical codecs, and stability of the game."""

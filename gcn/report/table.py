@@ -1,0 +1,103 @@
+"""``metrics.csv``: the run's own record, complete and without duplicates whatever kills the process.
+
+A row has reached the operating system before ``append`` returns. After a kill the file may still end in half a line, or
+hold rows that are newer than the checkpoint from which the run resumes: ``resume_at`` removes both, and the resumed run
+writes them again.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gcn.errors import InputError
+
+Number = float | int | None
+
+
+def _cell(value: Any) -> str:
+    if hasattr(value, "item"):  # scalars of numpy and torch
+        value = value.item()
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(int(value))
+
+
+def _number(text: str) -> Number:
+    if text == "":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+class MetricsTable:
+    """A CSV file of numbers with one row per call of ``append``: column ``step`` first, others as they first appear.
+
+    Floats are written with ``repr`` and hence read back exactly. An empty cell means "not measured at this step" and is
+    read as None; NaN and infinities are written as such.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.columns = self._read()[0]
+
+    def append(self, step: int, row: Mapping[str, Any]) -> None:
+        """Add a row of numbers. A name that is new rewrites the file, atomically, with the wider header."""
+        full = {**row, "step": step}
+        new = [name for name in row if name not in self.columns]
+        if new or not self.path.exists():
+            rows = self.rows()
+            self.columns = [*self.columns, *new]
+            self._write([*rows, full])
+            return
+        with self.path.open("rb+") as file:
+            file.truncate(self.path.read_bytes().rfind(b"\n") + 1)  # half a line that a kill left behind
+            file.seek(0, os.SEEK_END)
+            file.write(self._line(full))
+
+    def resume_at(self, step: int) -> int:
+        """Drop the rows beyond ``step`` and a half-written last line, to continue from the checkpoint of ``step``.
+
+        Returns:
+            The largest step that had ever been written, −1 for an empty table: a remote log may hold that much already.
+        """
+        rows = self.rows()
+        if self.path.exists():
+            self._write([row for row in rows if row["step"] <= step])
+        return max((row["step"] for row in rows), default=-1)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All complete rows in the order of the file: ``step`` an int, the other cells int, float or None."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
+        if not self.path.exists():
+            return ["step"], []
+        text = self.path.read_text(encoding="utf-8")
+        lines = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+        if not lines:
+            return ["step"], []
+        header, *body = lines
+        try:
+            rows = [dict(zip(header, map(_number, line), strict=True)) for line in body]
+            if not all(isinstance(row["step"], int) for row in rows) or "step" not in header:
+                raise ValueError("a row without its step")
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{self.path} is not a metrics table ({error}); move it away") from None
+        return header, rows
+
+    def _line(self, row: Mapping[str, Any]) -> bytes:
+        return (",".join(_cell(row.get(name)) for name in self.columns) + "\n").encode()
+
+    def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(self.path.name + ".part")
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(self.columns)
+            file.writelines(self._line(row).decode() for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)

@@ -1,0 +1,67 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytorch_msssim import ms_ssim as five_scales
+
+from gcn.metrics.distortion import ms_ssim, ms_ssim_scales, psnr, to_uint8
+
+
+def images(batch=2, height=176, width=192, seed=0):
+    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def test_psnr_of_a_constant_error_is_exact():
+    x = torch.full((1, 3, 8, 8), 0.5)
+    assert psnr(x, x + 0.1).item() == pytest.approx(20.0, abs=1e-5)
+    assert psnr(x, x).item() == math.inf
+
+
+def test_psnr_is_per_image_and_clamps():
+    x = torch.ones(2, 3, 4, 4)
+    x_hat = torch.stack([torch.full((3, 4, 4), 7.0), torch.full((3, 4, 4), 0.9)])
+    assert psnr(x, x_hat)[0] == math.inf
+    assert psnr(x, x_hat)[1].item() == pytest.approx(20.0, abs=1e-5)
+
+
+def test_psnr_refuses_shapes_that_would_broadcast():
+    with pytest.raises(ValueError, match="psnr"):
+        psnr(torch.zeros(1, 3, 4, 4), torch.zeros(2, 3, 4, 4))
+
+
+def test_pixels_are_rounded_to_nearest():
+    values = torch.tensor([-1.0, 0.0, 0.499 / 255, 0.501 / 255, 1.0, 2.0])
+    assert to_uint8(values).tolist() == [0, 0, 0, 1, 255, 255]
+
+
+@given(st.integers(0, 255))
+def test_8_bit_values_survive(value):
+    assert to_uint8(torch.tensor(value / 255)).item() == value
+
+
+def test_five_scales_agree_with_the_library():
+    x, x_hat = images(), (images() + 0.2 * images(seed=1)).clamp(0, 1)
+    expected = five_scales(x, x_hat, data_range=1.0, size_average=False)
+    torch.testing.assert_close(ms_ssim(x, x_hat), expected)
+
+
+@pytest.mark.parametrize(
+    ("side", "scales"), [(10, 0), (11, 1), (20, 1), (21, 2), (80, 3), (81, 4), (160, 4), (161, 5)]
+)
+def test_as_many_scales_as_fit(side, scales):
+    assert ms_ssim_scales(side, 500) == ms_ssim_scales(500, side) == scales
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 100), st.integers(1, 100))
+def test_ms_ssim_of_equal_images_is_one_or_nan_where_nothing_fits(height, width):
+    x = images(1, height, width)
+    value = ms_ssim(x, x).item()
+    assert math.isnan(value) if min(height, width) < 11 else value == pytest.approx(1.0, abs=1e-5)
+
+
+def test_ms_ssim_of_an_inverted_image_is_finite():
+    x = images(1, 64, 64)
+    assert 0 <= ms_ssim(x, 1 - x).item() < 0.2

@@ -1,0 +1,111 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gcn.metrics.realism import Slicing, expand, laplacian_pyramid, real_floor, sliced_wasserstein
+
+FEW = Slicing(directions=64)
+
+
+def photo(height, width, seed=0):
+    """Noise with a falling spectrum, in [0, 1]: every level of the pyramid has something to show."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.zeros(1, 3, height, width)
+    for scale in (1, 2, 4, 8):
+        size = (max(1, height // scale), max(1, width // scale))
+        image += scale * F.interpolate(
+            torch.rand(1, 3, *size, generator=generator), (height, width), mode="bilinear"
+        )
+    return (image / 15)[0]
+
+
+def blurred(x, sigma_taps=5):
+    return F.avg_pool2d(x[None], sigma_taps, 1, sigma_taps // 2)[0]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90))
+def test_the_pyramid_sums_up_to_the_image(height, width):
+    x = photo(height, width)[None].double()
+    *bands, low = laplacian_pyramid(x, 4)
+    for band in reversed(bands):
+        low = band + expand(low, band.shape[-2:])
+    torch.testing.assert_close(low, x)
+
+
+def test_a_constant_image_has_empty_bands():
+    *bands, low = laplacian_pyramid(torch.full((1, 3, 64, 64), 0.3), 3)
+    assert len(bands) == 2
+    assert all(band.abs().max() < 1e-6 for band in bands)
+    torch.testing.assert_close(low, torch.full_like(low, 0.3))
+
+
+def test_equal_images_have_distance_zero():
+    xs = [photo(64, 80), photo(33, 50, 1)]
+    result = sliced_wasserstein(xs, xs, seed=0, options=FEW)
+    assert set(result) == {"level_0", "level_1", "level_2", "mean"}
+    assert all(value == 0 for value in result.values())
+
+
+def test_the_seed_is_the_only_source_of_randomness():
+    xs = [photo(48, 64)]
+    noisy = [xs[0] + 0.1 * torch.randn(xs[0].shape, generator=torch.Generator().manual_seed(1))]
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = sliced_wasserstein(xs, noisy, seed=3, options=FEW)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.rand(5)
+    assert sliced_wasserstein(xs, noisy, seed=3, options=FEW) == first
+    assert sliced_wasserstein(xs, noisy, seed=4, options=FEW) != first
+
+
+def test_more_blur_and_more_noise_are_farther_away():
+    xs = [photo(96, 96, seed) for seed in range(4)]
+    noise = [torch.randn(x.shape, generator=torch.Generator().manual_seed(i)) for i, x in enumerate(xs)]
+
+    def mean(x_hats):
+        return sliced_wasserstein(xs, x_hats, seed=0, options=FEW)["mean"]
+
+    assert 0 < mean([blurred(x, 3) for x in xs]) < mean([blurred(x, 7) for x in xs])
+    assert (
+        0
+        < mean([x + 0.02 * n for x, n in zip(xs, noise, strict=True)])
+        < mean([x + 0.1 * n for x, n in zip(xs, noise, strict=True)])
+    )
+
+
+def test_blur_shows_on_the_finest_level_first():
+    xs = [photo(96, 96, seed) for seed in range(4)]
+    result = sliced_wasserstein(xs, [blurred(x, 3) for x in xs], seed=0, options=FEW)
+    assert result["level_0"] > 3 * result["level_2"]
+
+
+def test_a_shift_in_one_dimension_is_measured_exactly():
+    """One pixel patches of one channel: W1 of a shift by c is c, in standard deviations, for every direction."""
+    x = photo(16, 16)[:1] * 0.5
+    result = sliced_wasserstein([x], [x + 0.1], seed=0, options=Slicing(patch=1, patches=4096, levels=1))
+    assert result["mean"] == pytest.approx(0.1 / x.std().item(), rel=0.05)
+
+
+def test_the_floor_lies_between_equality_and_blur():
+    xs = [photo(96, 96, seed) for seed in range(4)]
+    floor = real_floor(xs, seed=0, options=FEW)["mean"]
+    assert 0 < floor < sliced_wasserstein(xs, [blurred(x, 7) for x in xs], seed=0, options=FEW)["mean"]
+
+
+def test_images_without_room_for_a_patch():
+    tiny = [torch.rand(3, 5, 9)]
+    assert math.isnan(sliced_wasserstein(tiny, tiny, seed=0)["mean"])
+    both = [*tiny, photo(20, 20)]
+    assert sliced_wasserstein(both, both, seed=0)["mean"] == 0
+
+
+def test_lists_that_do_not_match_are_refused():
+    with pytest.raises(ValueError, match="pairwise"):
+        sliced_wasserstein([photo(16, 16)], [photo(16, 17)], seed=0)
+    with pytest.raises(ValueError, match="pairwise"):
+        sliced_wasserstein([], [], seed=0)
