@@ -24,7 +24,9 @@ class Point(NamedTuple):
 
 
 def jpeg(x: Tensor, quality: int, optimize: bool) -> tuple[bytes, Tensor]:
-    """Code one image (3, H, W) in [0, 1] as JPEG; returns the whole file and its decoded pixels (3, H, W) in [0, 1]."""
+    """Code one image (3, H, W) in [0, 1] as JPEG; returns the whole file and its decoded pixels (3, H, W) in
+    [0, 1].
+    """
     pixels = to_uint8(x).permute(1, 2, 0).cpu().numpy()
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling="4:2:0", optimize=optimize)
@@ -33,7 +35,7 @@ def jpeg(x: Tensor, quality: int, optimize: bool) -> tuple[bytes, Tensor]:
 
 
 def jpeg_curve(images: Sequence[Tensor], optimize: bool, qualities: Sequence[int] = QUALITIES) -> list[Point]:
-    """Rate-distortion curve of baseline JPEG through Pillow: 4:2:0, the library's default quantisation tables.
+    """Rate-distortion curve of baseline JPEG 4:2:0 through Pillow with its default quantisation tables.
 
     Args:
         images: (3, H, W) in [0, 1], of any sizes; rounded to 8 bits before coding and before comparing.
@@ -41,8 +43,8 @@ def jpeg_curve(images: Sequence[Tensor], optimize: bool, qualities: Sequence[int
         qualities: Pillow's quality settings.
 
     Returns:
-        One point per quality, by increasing rate. Rate is pooled (total bits, headers included / total pixels), PSNR is
-        the mean of the images' PSNRs in dB.
+        One point per quality, by increasing rate. Rate is pooled (total bits, headers included / total
+        pixels), PSNR is the mean of the images' PSNRs in dB.
     """
     originals = [to_uint8(x).float() / 255 for x in images]
     pixels = sum(x.shape[-2] * x.shape[-1] for x in originals)

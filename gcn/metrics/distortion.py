@@ -1,7 +1,8 @@
 """Distortion between an image and its reconstruction, per image.
 
-Both functions clamp ``x_hat`` to [0, 1] themselves, because a file can hold nothing else. They do not round to 8 bits:
-a caller who reports what a viewer would see passes tensors that were rounded already (``to_uint8(x) / 255``).
+Both functions clamp ``x_hat`` to [0, 1] themselves, because a file can hold nothing else. They do not round
+to 8 bits: a caller who reports what a viewer would see passes tensors that were rounded already
+(``to_uint8(x) / 255``).
 """
 
 import torch
@@ -37,8 +38,9 @@ def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
 
 
 def ms_ssim_scales(height: int, width: int) -> int:
-    """How many scales of MS-SSIM fit an image, 0 to 5: each one needs its shorter side to exceed the 11-tap window
-    after the halvings before it, so five need 161 pixels and one needs 11.
+    """How many scales of MS-SSIM fit an image, 0 to 5.
+
+    After the halvings before it, each scale needs 11 pixels for the window: five take 161 pixels, one takes 11.
     """
     side, scales = min(height, width), 0
     while scales < len(MS_SSIM_WEIGHTS) and side >= MS_SSIM_WINDOW:
@@ -50,16 +52,17 @@ def ms_ssim_scales(height: int, width: int) -> int:
 def ms_ssim(x: Tensor, x_hat: Tensor) -> Tensor:
     """Multi-scale structural similarity (Wang, Simoncelli & Bovik 2003) by pytorch-msssim.
 
-    Uses ``ms_ssim_scales(H, W)`` scales, the finest ones, with Wang's weights renormalised to a sum of 1: numbers from
-    images below 161 pixels are therefore not comparable with the usual five-scale numbers. Negative contrast terms are
-    set to 0 before the powers, so that no NaN arises.
+    Uses ``ms_ssim_scales(H, W)`` scales, the finest ones, with Wang's weights renormalised to a sum of 1:
+    numbers from images below 161 pixels are therefore not comparable with the usual five-scale numbers.
+    Negative contrast terms are set to 0 before the powers, so that no NaN arises.
 
     Args:
         x: images in [0, 1], (B, C, H, W).
         x_hat: reconstructions, (B, C, H, W), clamped here.
 
     Returns:
-        (B,) without unit, at most 1 (equal images); NaN where not even one scale fits (a side below 11 pixels).
+        (B,) without unit, at most 1 (equal images); NaN where not even one scale fits (a side below 11
+        pixels).
     """
     x, x_hat = x.detach().float(), x_hat.detach().float().clamp(0, 1)
     scales = ms_ssim_scales(*x.shape[-2:])

@@ -1,8 +1,9 @@
 """Sliced Wasserstein distance: realism without learned weights.
 
-No network judges here, so the number needs no download, cannot be gamed by a loss that uses the same network, and the
-distortion weight does not optimise it directly. It sees blur, noise and wrong texture statistics at each scale; it is
-nearly blind to blockiness. Read it against the floor that two sets of real images have between them.
+No network judges here, so the number needs no download, cannot be gamed by a loss that uses the same network,
+and the distortion weight does not optimise it directly. It sees blur, noise and wrong texture statistics at
+each scale; it is nearly blind to blockiness. Read it against the floor that two sets of real images have
+between them.
 """
 
 import hashlib
@@ -44,12 +45,12 @@ def _blur(x: Tensor, gain: float) -> Tensor:
 
 
 def laplacian_pyramid(x: Tensor, levels: int) -> list[Tensor]:
-    """Burt & Adelson's pyramid of (B, C, H, W): band-passes, finest first, and the low-pass of the last level.
+    """Burt & Adelson's pyramid of (B, C, H, W): band-passes, finest first, and a last low-pass.
 
-    Summing up (upsampling level by level) restores ``x`` exactly. Stops early, so that no level but a single one has a
-    side below 16 pixels.
+    Summing up (upsampling level by level) restores ``x`` exactly. Stops early, so that no level but a single
+    one has a side below 16 pixels.
     """
-    pyramid = []
+    pyramid: list[Tensor] = []
     while len(pyramid) < levels - 1 and min(x.shape[-2:]) >= 2 * COARSEST:
         low = _blur(x, 1.0)[..., ::2, ::2]
         pyramid.append(x - expand(low, x.shape[-2:]))
@@ -58,14 +59,16 @@ def laplacian_pyramid(x: Tensor, levels: int) -> list[Tensor]:
 
 
 def expand(low: Tensor, size: Sequence[int]) -> Tensor:
-    """One level up: zeros between the pixels of ``low``, then the binomial filter with gain 2 per direction."""
+    """One level up: zeros between its pixels, then the binomial filter with gain 2 a direction."""
     up = low.new_zeros(*low.shape[:-2], *size)
     up[..., ::2, ::2] = low
     return _blur(up, 2.0)
 
 
 def _descriptors(images: Sequence[Tensor], seed: int, options: Slicing) -> list[Tensor]:
-    """Patches of every level, each (images * patches, C * patch * patch), at places that depend on the seed only."""
+    """Patches of every level, each (images * patches, C * patch * patch), at places that depend on the seed
+    only.
+    """
     levels: list[list[Tensor]] = []
     for index, image in enumerate(images):
         for level, band in enumerate(
@@ -105,8 +108,9 @@ def _compare(
 ) -> dict[str, float]:
     result = {}
     for level, (a, b) in enumerate(zip(real, fake, strict=True)):
-        a, b = _normalised(a, a, channels), _normalised(b, a, channels)
-        result[f"level_{level}"] = _distance(a, b, _generator(seed, "axes", level), options.directions)
+        generator = _generator(seed, "axes", level)
+        reference, other = _normalised(a, a, channels), _normalised(b, a, channels)
+        result[f"level_{level}"] = _distance(reference, other, generator, options.directions)
     result["mean"] = sum(result.values()) / len(result) if result else float("nan")
     return result
 
@@ -116,13 +120,14 @@ def sliced_wasserstein(
 ) -> dict[str, float]:
     """Sliced Wasserstein distance between the patches of real images and those of their reconstructions.
 
-    SWD = mean over directions w and levels of W1({<w, patch of x>}, {<w, patch of x_hat>}) on a Laplacian pyramid, 7x7
-    patches, 128 per image and level, 512 directions (Karras et al. 2018, *Progressive growing of GANs*, section 5).
+    SWD = mean over directions w and levels of W1({<w, patch of x>}, {<w, patch of x_hat>}) on a Laplacian
+    pyramid, 7x7 patches, 128 per image and level, 512 directions (Karras et al. 2018, *Progressive growing of
+    GANs*, section 5).
 
-    Two things differ from Karras et al., both because the real images are at hand. Both sets are normalised by the
-    channel means and deviations of the *real* patches (they normalise each set by its own), else blur would hardly
-    show in a band-pass. And both sets are cut at the same random places, so that equal images have distance 0 and two
-    evaluations of a run differ by what the codec did, not by where the patches fell.
+    Two things differ from Karras et al., both because the real images are at hand. Both sets are normalised
+    by the channel means and deviations of the *real* patches (they normalise each set by its own), else blur
+    would hardly show in a band-pass. And both sets are cut at the same random places, so that equal images
+    have distance 0 and two evaluations of a run differ by what the codec did, not by where the patches fell.
 
     Args:
         xs: real images in [0, 1], each (C, H, W), of any sizes.
@@ -131,8 +136,9 @@ def sliced_wasserstein(
         options: parameters of the distance.
 
     Returns:
-        ``level_0`` (finest), ``level_1`` ... and their ``mean``, in standard deviations of the real patches' channels
-        (Karras et al. print a thousandfold); lower is better. NaN mean if no image is as large as a patch.
+        ``level_0`` (finest), ``level_1`` ... and their ``mean``, in standard deviations of the real patches'
+        channels (Karras et al. print a thousandfold); lower is better. NaN mean if no image is as large as a
+        patch.
     """
     shapes = [tuple(x.shape) for x in xs]
     if not shapes or shapes != [tuple(x.shape) for x in x_hats] or any(len(shape) != 3 for shape in shapes):
@@ -144,8 +150,8 @@ def sliced_wasserstein(
 def real_floor(xs: Sequence[Tensor], seed: int, options: Slicing = Slicing()) -> dict[str, float]:
     """The same distance between two draws of patches from the *same* real images, cut at different places.
 
-    Below this floor, reconstructions cannot be told from another look at the real images. It shrinks with the number of
-    patches, so report it next to the distance, with the same images.
+    Below this floor, reconstructions cannot be told from another look at the real images. It shrinks with the
+    number of patches, so report it next to the distance, with the same images.
     """
     a, b = _descriptors(xs, seed, options), _descriptors(xs, seed + 1, options)
     return _compare(a, b, xs[0].shape[0], seed, options)

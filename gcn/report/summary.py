@@ -13,7 +13,9 @@ UNITS = {"psnr": "dB", "bpp": "bit/pixel (estimate)", "bpp_actual": "bit/pixel (
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types: scalars of torch and numpy unwrapped, NaN and infinities as None (JSON has none)."""
+    """The value in JSON's own types: scalars of torch and numpy unwrapped, NaN and infinities as None (JSON
+    has none).
+    """
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -39,7 +41,9 @@ def write_json_atomic(path: str | os.PathLike[str], content: Mapping[str, Any]) 
 
 
 def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any]) -> None:
-    """Write ``summary.json``. Every name in ``REQUIRED`` must be there (None where a number could not be measured)."""
+    """Write ``summary.json``. Every name in ``REQUIRED`` must be there (None where a number could not be
+    measured).
+    """
     missing = [name for name in REQUIRED if name not in summary]
     if missing:
         raise ValueError(f"the summary lacks {', '.join(missing)}")

@@ -1,8 +1,8 @@
 """``metrics.csv``: the run's own record, complete and without duplicates whatever kills the process.
 
-A row has reached the operating system before ``append`` returns. After a kill the file may still end in half a line, or
-hold rows that are newer than the checkpoint from which the run resumes: ``resume_at`` removes both, and the resumed run
-writes them again.
+A row has reached the operating system before ``append`` returns. After a kill the file may still end in half
+a line, or hold rows that are newer than the checkpoint from which the run resumes: ``resume_at`` removes
+both, and the resumed run writes them again.
 """
 
 import csv
@@ -34,10 +34,10 @@ def _number(text: str) -> Number:
 
 
 class MetricsTable:
-    """A CSV file of numbers with one row per call of ``append``: column ``step`` first, others as they first appear.
+    """A CSV file of numbers with one row per ``append``; ``step`` is its first column.
 
-    Floats are written with ``repr`` and hence read back exactly. An empty cell means "not measured at this step" and is
-    read as None; NaN and infinities are written as such.
+    Floats are written with ``repr`` and hence read back exactly. An empty cell means "not measured at this
+    step" and is read as None; NaN and infinities are written as such.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -59,10 +59,11 @@ class MetricsTable:
             file.write(self._line(full))
 
     def resume_at(self, step: int) -> int:
-        """Drop the rows beyond ``step`` and a half-written last line, to continue from the checkpoint of ``step``.
+        """Drop rows beyond ``step`` and a half-written last line: continue from the checkpoint of ``step``.
 
         Returns:
-            The largest step that had ever been written, −1 for an empty table: a remote log may hold that much already.
+            The largest step that had ever been written, −1 for an empty table: a remote log may hold that
+            much already.
         """
         rows = self.rows()
         if self.path.exists():

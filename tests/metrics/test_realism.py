@@ -85,7 +85,7 @@ def test_blur_shows_on_the_finest_level_first():
 
 
 def test_a_shift_in_one_dimension_is_measured_exactly():
-    """One pixel patches of one channel: W1 of a shift by c is c, in standard deviations, for every direction."""
+    """One-pixel patches of one channel: W1 of a shift by c is c, in standard deviations."""
     x = photo(16, 16)[:1] * 0.5
     result = sliced_wasserstein([x], [x + 0.1], seed=0, options=Slicing(patch=1, patches=4096, levels=1))
     assert result["mean"] == pytest.approx(0.1 / x.std().item(), rel=0.05)
