@@ -1,0 +1,63 @@
+"""What is looked at inside of a turn. Instruments read; the weights are the same with and without them."""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from gcn.game import Turn
+from gcn.losses.objective import Charge
+from gcn.losses.term import PlayerName
+from gcn.reduce import mean_over_ranks, world_size
+
+
+def logits(turn: Turn, player: PlayerName, charges: list[Charge]) -> dict[str, Tensor]:
+    """D's opinion in D's turn: mean logits, their gap, and how often an image outscores its own reconstruction."""
+    if player != "d":
+        return {}
+    real, fake = turn.real.logits.detach(), turn.fake.logits.detach()
+    mean_real, mean_fake = turn.mean(real), turn.mean(fake)
+    return {
+        "d/logit_real": mean_real,
+        "d/logit_fake": mean_fake,
+        "d/logit_gap": mean_real - mean_fake,
+        "d/accuracy": turn.mean((real > fake).float()),
+    }
+
+
+def rate_and_distortion(turn: Turn, player: PlayerName, charges: list[Charge]) -> dict[str, Tensor]:
+    """Estimated bpp and PSNR (dB, from the batch's mean squared error) of the training batch."""
+    if player != "g":
+        return {}
+    error = turn.mean((turn.x_hat.detach().clamp(0, 1) - turn.x).square())
+    return {"bpp": turn.mean(turn.bpp.detach()), "psnr": -10 * error.clamp(min=1e-10).log10()}
+
+
+def gradients_at_x_hat(turn: Turn, player: PlayerName, charges: list[Charge]) -> dict[str, Tensor]:
+    """Norm of each weighted G term's gradient at x_hat, per image, and the cosines between the terms.
+
+    A term that does not look at x_hat (the rate) has none.
+    """
+    if player != "g" or not turn.x_hat.requires_grad:
+        return {}
+    gradients: dict[str, Tensor] = {}
+    for charge in charges:
+        if not charge.value.requires_grad:
+            continue
+        (gradient,) = torch.autograd.grad(charge.value, turn.x_hat, retain_graph=True, allow_unused=True)
+        if gradient is not None:
+            # each process differentiates its own replica of the joint mean: see gcn.reduce
+            gradients[charge.name] = charge.weight * gradient / world_size()
+    inner = {
+        pair: mean_over_ranks((gradients[pair[0]] * gradients[pair[1]]).sum()) * world_size()
+        for pair in itertools.combinations_with_replacement(gradients, 2)
+    }
+    images = turn.x.shape[0] * world_size()
+    norms = {name: inner[name, name].sqrt() for name in gradients}
+    values = {f"g/grad_at_x_hat/{name}": norm * images**0.5 for name, norm in norms.items()}
+    for a, b in itertools.combinations(gradients, 2):
+        values[f"g/cosine/{a}-{b}"] = inner[a, b] / (norms[a] * norms[b]).clamp(min=1e-30)
+    return values
+
+
+INSTRUMENTS = (logits, rate_and_distortion, gradients_at_x_hat)

@@ -1,0 +1,67 @@
+"""A player driven by a torch optimizer."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class OptimizerPlayer:
+    """Parameters and the torch optimizer that moves them; see :class:`gcn.dynamics.Player`.
+
+    ``.grad`` exists only inside of a step, so nothing can be left behind for the other player.
+
+    Args:
+        optimizer: a torch optimizer of one parameter group.
+        clip: bound on the norm of the joint gradient, or None.
+        commit: what makes the step that counts (Lightning's wrapped optimizer for the player that keeps the clock);
+            by default the optimizer's own step.
+        after: called after each step that counts.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        clip: float | None = None,
+        commit: Callable[[], Any] | None = None,
+        after: Callable[[], None] | None = None,
+    ) -> None:
+        self.optimizer, self.clip = optimizer, clip
+        self.parameters: list[Tensor] = optimizer.param_groups[0]["params"]
+        self._commit, self._after = commit or optimizer.step, after
+        self.norms: list[Tensor] = []  # of the gradients since the last look, before clipping
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        self._move(gradients, self._commit, counts=True)
+        if self._after is not None:
+            self._after()
+
+    def peek(self, gradients: Sequence[Tensor]) -> None:
+        self._move(gradients, self.optimizer.step, counts=False)
+
+    def _move(self, gradients: Sequence[Tensor], step: Callable[[], Any], counts: bool) -> None:
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient.detach()
+        norm = torch.nn.utils.get_total_norm([g.detach() for g in gradients])
+        if counts:
+            self.norms.append(norm)
+        if self.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.clip, norm)
+        step()
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate for the coming steps."""
+        self.optimizer.param_groups[0]["lr"] = lr
+
+    def memory(self) -> dict[Tensor, dict[str, Any]]:
+        return {
+            parameter: {k: v.clone() if isinstance(v, Tensor) else v for k, v in state.items()}
+            for parameter, state in self.optimizer.state.items()
+        }
+
+    def remember(self, memory: dict[Tensor, dict[str, Any]]) -> None:
+        self.optimizer.state.clear()
+        self.optimizer.state.update(memory)
