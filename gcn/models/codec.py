@@ -160,7 +160,7 @@ class Codec(nn.Module):
             return Bitstream(self.encode(self.g_a(self._pad(x) - 0.5)), *x.shape[-2:])
 
     @torch.no_grad()
-    def decompress(self, stream: Bitstream) -> Tensor:
+    def decompress(self, stream: Bitstream | tuple[tuple[bytes, ...], int, int]) -> Tensor:
         """The image of a bitstream, (1, 3, H, W) clamped to [0, 1]; on a copy from ``for_coding`` only."""
         self._needs_tables()
         strings, height, width = stream
