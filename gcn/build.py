@@ -1,0 +1,59 @@
+"""From a checked configuration to objects.
+
+Classes are named by ``_target_`` and built by Hydra; nothing that the configuration does not ask for is imported.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from gcn.config import TRUSTED, Config, knobs
+from gcn.errors import InputError
+
+
+class Present(NamedTuple):
+    """An ingredient of the objective that the configuration asks for.
+
+    Attributes:
+        name: its knob.
+        weight: the value of a weight (0: measured only); ``None`` for a setting.
+        term: the object, of one of the kinds in :mod:`gcn.losses.term`.
+    """
+
+    name: str
+    weight: float | None
+    term: Any
+
+
+def build(node: Mapping[str, Any], **arguments: Any) -> Any:
+    """The object that a node with ``_target_`` describes; ``None`` where the target is null.
+
+    Args:
+        node: class and keyword arguments.
+        arguments: further keyword arguments, which win.
+    """
+    target = node["_target_"]
+    if target is None:
+        return None
+    if not target.startswith(TRUSTED):
+        raise InputError(f"_target_={target}: only classes of {' and '.join(TRUSTED)} may be built")
+    plain = node.plain() if isinstance(node, Config) else dict(node)
+    try:
+        return instantiate({**plain, "_convert_": "all"}, **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
+
+
+def present_terms(cfg: Config) -> list[Present]:
+    """The ingredients that are there, weights and settings, in alphabetical order of their knobs."""
+    present = []
+    for name, node in cfg.terms.items():
+        knob, value = knobs()[name], cfg[name]
+        given = {knob.argument: value} if knob.argument else {}
+        weight = value if knob.kind == "weight" else None
+        present.append(Present(name, weight, build(node, **given)))
+    return present

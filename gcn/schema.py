@@ -1,0 +1,247 @@
+"""What a setting may be: types and ranges, declared in the yaml next to the default.
+
+A default says most of it: where ``lr: 1.0e-3`` stands, a number may stand. The rest is a comment that begins with ``#:``
+
+    lr: 1.0e-3              #: > 0 ; step size
+    betas: [0.9, 0.999]     #: list of 2 float in [0, 1)
+    clip: null              #: float > 0 ; largest norm of the gradient
+    moments: both           #: one of both, lookahead, update
+
+so that whoever reads the yaml reads the rule, and whoever adds an option adds no code. Grammar, each part optional:
+
+    [list of [n]] [float|int|bool|str] [> a | >= a | < a | <= a | in [a, b) | one of a, b, c] [or null] [; help]
+
+A null default is nullable, and needs a type to be checked at all. NaN and infinity are refused everywhere, true and false
+are no numbers, and a quoted number is a string.
+"""
+
+import difflib
+import math
+import operator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gcn.errors import InputError
+
+MISSING = "???"  # OmegaConf's mark of a value that the user must give
+NAMES = {"float": "a number", "int": "an integer", "bool": "true or false", "str": "a string"}
+COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+
+_GRAMMAR = re.compile(
+    r"""(?P<listed>list\ of(\ (?P<length>\d+))?)?\s*
+        (?P<type>float|int|bool|str)?\s*
+        (in\ (?P<open>[\[(])(?P<low>[^,]+),\s*(?P<high>[^\])]+)(?P<close>[\])])
+         |one\ of\ (?P<choices>.+?)
+         |(?P<bounds>([<>]=?\s*\S+\s*)+?))?\s*
+        (?P<nullable>or\ null)?\s*
+        (;\s*(?P<help>.*))?""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """The values that one setting may take.
+
+    Attributes:
+        type: ``float``, ``int``, ``bool``, ``str``; ``None``: any scalar.
+        bounds: pairs (comparison, number) that all hold.
+        choices: the only values allowed, if there are any.
+        listed: a list of such values.
+        length: of the list, if it is fixed.
+        nullable: null is a value.
+        help: one line for the user.
+    """
+
+    type: str | None = None
+    bounds: tuple[tuple[str, float], ...] = ()
+    choices: tuple[Any, ...] = ()
+    listed: bool = False
+    length: int | None = None
+    nullable: bool = False
+    help: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Field":
+        """Read the grammar above; ``ValueError`` for anything else."""
+        match = _GRAMMAR.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"not a declaration of values: {text!r}")
+        part = match.groupdict()
+        bounds = [
+            (sign, float(number)) for sign, number in re.findall(r"([<>]=?)\s*(\S+)", part["bounds"] or "")
+        ]
+        if part["low"]:
+            bounds.append((">=" if part["open"] == "[" else ">", float(part["low"])))
+            bounds.append(("<=" if part["close"] == "]" else "<", float(part["high"])))
+        return cls(
+            type=part["type"],
+            bounds=tuple(bounds),
+            choices=tuple(yaml.safe_load(f"[{part['choices'] or ''}]")),
+            listed=part["listed"] is not None,
+            length=int(part["length"]) if part["length"] else None,
+            nullable=part["nullable"] is not None,
+            help=part["help"] or "",
+        )
+
+    @classmethod
+    def like(cls, default: Any) -> "Field":
+        """What a default says about the values that may replace it."""
+        if isinstance(default, list):
+            kinds = {type(value).__name__ for value in default}
+            kind = "float" if kinds == {"int", "float"} else kinds.pop() if len(kinds) == 1 else None
+            return cls(type=kind if kind in NAMES else None, listed=True)
+        kind = type(default).__name__
+        return cls(type=kind if kind in NAMES and default != MISSING else None, nullable=default is None)
+
+    def beside(self, default: Any) -> "Field":
+        """Complete a declaration by what the default says."""
+        like = Field.like(default)
+        return replace(
+            self,
+            type=self.type or (None if self.choices else like.type),
+            listed=self.listed or like.listed,
+            nullable=self.nullable or like.nullable,
+        )
+
+    def __str__(self) -> str:
+        """What is asked for, in words."""
+        if self.choices:
+            text = f"one of {', '.join(map(str, self.choices))}"
+        else:
+            text = NAMES.get(self.type or "", "a plain value")
+            text += " and".join(f" {sign} {number:g}" for sign, number in self.bounds)
+        if self.listed:
+            text = f"a list{f' of {self.length}' if self.length else ''}, each {text}"
+        return f"{text} or null" if self.nullable else text
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value in its type, e.g. an integer as a float; ``InputError`` if it is none of those allowed."""
+        if value is None and self.nullable:
+            return None
+        if not self.listed:
+            return self._scalar(name, value, value)
+        if not isinstance(value, list) or self.length not in (None, len(value)):
+            raise self._refusal(name, value)
+        return [self._scalar(name, entry, value) for entry in value]
+
+    def accepts(self, value: Any) -> bool:
+        """Whether :meth:`check` would let the value pass."""
+        try:
+            self.check("", value)
+        except InputError:
+            return False
+        return True
+
+    def _scalar(self, name: str, value: Any, whole: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if (number and not math.isfinite(value)) or value is None or isinstance(value, dict | list):
+            raise self._refusal(name, whole)
+        if self.choices:
+            if not any(value == choice and type(value) is type(choice) for choice in self.choices):
+                raise self._refusal(name, whole)
+            return value
+        if self.type == "float" and number:
+            value = float(value)
+        elif self.type == "int" and number and float(value).is_integer():
+            value = int(value)  # steps=1e4
+        elif self.type == "str" and isinstance(value, int) and number:
+            value = str(value)  # logger.group=7
+        elif self.type is not None and type(value).__name__ != self.type:
+            raise self._refusal(name, whole)
+        if not all(COMPARISONS[sign](value, bound) for sign, bound in self.bounds):
+            raise self._refusal(name, whole)
+        return value
+
+    def _refusal(self, name: str, value: Any) -> InputError:
+        return InputError(f"{name}={show(value)}: must be {self}" + (f" ({self.help})" if self.help else ""))
+
+
+def show(value: Any) -> str:
+    """A value as it would stand on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, str) and _looks_like_a_number(value):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{show(entry)}" for key, entry in value.items()) + "}"
+    return f"[{','.join(map(show, value))}]" if isinstance(value, list) else str(value)
+
+
+def _looks_like_a_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def declarations(path: Path, below: str = "") -> dict[str, Field]:
+    """The ``#:`` comments of a yaml file: dotted path of the setting to its field.
+
+    Args:
+        path: the file.
+        below: only what stands under this top-level key, with paths that start there.
+    """
+    text = path.read_text(encoding="utf-8")
+    lines, fields = text.splitlines(), {}
+    for name, node in _leaves(yaml.compose(text, Loader=yaml.SafeLoader)):
+        end = node.end_mark
+        comment = re.match(r"\s*#:(.*)", lines[end.line][end.column :]) if end.line < len(lines) else None
+        if comment:
+            try:
+                fields[name] = Field.parse(comment[1])
+            except ValueError as error:
+                raise InputError(f"{path}, line {end.line + 1}: {error}") from None
+    if not below:
+        return fields
+    return {
+        name.removeprefix(f"{below}."): field
+        for name, field in fields.items()
+        if name.startswith(f"{below}.")
+    }
+
+
+def _leaves(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, yaml.Node]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _leaves(value, f"{prefix}.{key.value}" if prefix else str(key.value))
+    elif node is not None:
+        yield prefix, node
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known dotted names that are most like this one, as a whole or in their last part."""
+    leaf = name.rpartition(".")[2]
+
+    def likeness(other: str) -> float:
+        whole = difflib.SequenceMatcher(None, name, other).ratio()
+        last = difflib.SequenceMatcher(None, leaf, other.rpartition(".")[2]).ratio()
+        return max(whole, 0.95 * last)
+
+    scored = sorted(((likeness(other), other) for other in set(known)), key=lambda pair: (-pair[0], pair[1]))
+    return [other for score, other in scored[:count] if score >= max(0.6, scored[0][0] - 0.15)]
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """How to go on after an unknown name."""
+    near = nearest(name, known)
+    return f"nearest: {', '.join(near)}" if near else "see --help"
+
+
+def paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted names of everything in a configuration that a user may set."""
+    for key, value in tree.items():
+        if not str(key).startswith("_"):
+            name = f"{prefix}.{key}" if prefix else str(key)
+            if isinstance(value, dict):
+                yield from paths(value, name)
+            else:
+                yield name
