@@ -27,6 +27,11 @@ class FactorizedDensity(EntropyBottleneck):
         super().__init__(channels, init_scale=init_scale, likelihood_bound=0)
         self.quantiles.requires_grad_(False)
 
+    def _logits_cumulative(self, inputs: Tensor, stop_gradient: bool) -> Tensor:
+        # Its products would be rounded to bf16 wherever autocast is on, those for the tables included.
+        with torch.autocast(inputs.device.type, enabled=False):
+            return super()._logits_cumulative(inputs, stop_gradient)
+
     def _likelihood(self, inputs: Tensor, stop_gradient: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         both = torch.cat((inputs - 0.5, inputs + 0.5), dim=-1)
         lower, upper = self._logits_cumulative(both, stop_gradient).chunk(2, dim=-1)

@@ -1,0 +1,35 @@
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+GENERATORS = Path(__file__).parents[2] / "conf" / "generator"
+
+
+def build(name: str, **options):
+    """The generator of conf/generator/<name>.yaml, with small layers unless told otherwise."""
+    settings = yaml.safe_load((GENERATORS / f"{name}.yaml").read_text()) | {"N": 8, "M": 6} | options
+    module, cls = settings.pop("_target_").rsplit(".", 1)
+    torch.manual_seed(0)
+    return getattr(importlib.import_module(module), cls)(**settings)
+
+
+def spread(codec, factor: float):
+    """Scale y and z so that the symbols are many: at initial weights nearly all of them are 0."""
+    with torch.no_grad():
+        for name in ("g_a", "h_a"):
+            if hasattr(codec, name):
+                getattr(codec, name)[-1].weight.mul_(factor)
+    return codec
+
+
+@pytest.fixture(scope="session")
+def generator():
+    return build
+
+
+@pytest.fixture(scope="session")
+def spread_generator():
+    return lambda name, factor=8.0, **options: spread(build(name, **options), factor)

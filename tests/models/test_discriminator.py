@@ -1,0 +1,89 @@
+import itertools
+
+import pytest
+import torch
+
+from gcn.errors import InputError
+from gcn.models.discriminator import Judgement, Patch
+
+
+def patch(**options):
+    defaults = {
+        "width": 4,
+        "depth": 3,
+        "condition": True,
+        "condition_gradient": False,
+        "latent_channels": 5,
+        "norm": "none",
+    }
+    torch.manual_seed(0)
+    return Patch(**(defaults | options))
+
+
+GRID = itertools.product((1, 4), (1, 2, 3, 5), (True, False), ("none", "instance", "batch"))
+
+
+@pytest.mark.parametrize(("width", "depth", "condition", "norm"), list(GRID))
+def test_any_width_depth_condition_and_norm(width, depth, condition, norm):
+    discriminator = patch(width=width, depth=depth, condition=condition, norm=norm)
+    discriminator.check_input(64, 32)
+    for cond in (torch.randn(2, 5, 4, 2), None) if not condition else (torch.randn(2, 5, 4, 2),):
+        judgement = discriminator(torch.rand(2, 3, 64, 32), cond)
+        assert isinstance(judgement, Judgement)
+        halvings = min(depth, 3)
+        assert judgement.logits.shape == (2, 1, 64 // 2**halvings, 32 // 2**halvings)
+        assert [f.shape[1] for f in judgement.features] == [width * min(2**i, 8) for i in range(depth)]
+        assert judgement.logits.isfinite().all()
+
+
+def test_hific_s_size():
+    discriminator = Patch(64, 4, True, False, 220, "none")
+    assert sum(p.numel() for p in discriminator.parameters()) == pytest.approx(2.80e6, rel=0.01)
+
+
+@pytest.mark.parametrize("condition_gradient", [False, True])
+def test_gradient_through_the_condition(condition_gradient):
+    discriminator = patch(condition_gradient=condition_gradient)
+    x, y_hat = torch.rand(1, 3, 32, 32, requires_grad=True), torch.randn(1, 5, 2, 2, requires_grad=True)
+    discriminator(x, y_hat).logits.sum().backward()
+    assert x.grad.abs().sum() > 0
+    assert (y_hat.grad is not None) is condition_gradient
+    assert discriminator.condition.weight.grad.abs().sum() > 0
+
+
+def test_the_condition_matters():
+    discriminator, x = patch(), torch.rand(1, 3, 32, 32)
+    assert not torch.equal(
+        discriminator(x, torch.zeros(1, 5, 2, 2)).logits, discriminator(x, torch.ones(1, 5, 2, 2)).logits
+    )
+    with pytest.raises(ValueError, match="y_hat"):
+        discriminator(x, None)
+
+
+def test_logits_are_full_precision_under_autocast():
+    with torch.autocast("cpu", torch.bfloat16):
+        judgement = patch()(torch.rand(1, 3, 32, 32), torch.randn(1, 5, 2, 2))
+    assert judgement.logits.dtype == torch.float32
+    assert (
+        patch().double()(torch.rand(1, 3, 32, 32).double(), torch.randn(1, 5, 2, 2).double()).logits.dtype
+        == torch.float64
+    )
+
+
+@pytest.mark.parametrize(("options", "size"), [({"depth": 3}, 4), ({"depth": 3, "norm": "instance"}, 8)])
+def test_crops_too_small_are_refused(options, size):
+    with pytest.raises(InputError, match="larger crops"):
+        patch(**options).check_input(size, 64)
+
+
+@pytest.mark.parametrize(("norm", "size"), [("none", 8), ("instance", 16)])
+def test_the_smallest_crop_that_is_accepted_works(norm, size):
+    discriminator = patch(norm=norm, depth=4)
+    discriminator.check_input(size, size)
+    assert discriminator(torch.rand(2, 3, size, size), torch.randn(2, 5, 1, 1)).logits.isfinite().all()
+
+
+@pytest.mark.parametrize("options", [{"width": 0}, {"depth": 0}, {"norm": "layer"}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(InputError):
+        patch(**options)

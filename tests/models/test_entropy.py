@@ -1,0 +1,106 @@
+import pytest
+import torch
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+
+from gcn.models.entropy import FLOOR, LARGEST_SCALE, SMALLEST_SCALE, FactorizedDensity, Gaussian
+
+
+def test_factorised_likelihoods_are_compressai_s():
+    torch.manual_seed(0)
+    ours, theirs = FactorizedDensity(5), EntropyBottleneck(5)
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    y = torch.randn(2, 5, 3, 4) * 10
+    noise = torch.rand_like(y) - 0.5
+    values = (y + noise).transpose(0, 1).reshape(5, 1, -1)
+    expected = theirs._likelihood(values)[0].reshape(5, 2, 3, 4).transpose(0, 1)
+    assert torch.allclose(ours.likelihood(y + noise), expected + FLOOR, atol=2e-7)
+
+
+def test_gaussian_likelihoods_are_compressai_s():
+    torch.manual_seed(0)
+    y, mean, scale = torch.randn(2, 4, 3, 3) * 5, torch.randn(2, 4, 3, 3), torch.rand(2, 4, 3, 3) * 5 + 0.11
+    expected = GaussianConditional(None)._likelihood(y, scale, mean)
+    assert torch.allclose(Gaussian().likelihood(y, mean, scale), expected + FLOOR, atol=1e-7)
+
+
+def test_likelihoods_sum_to_one():
+    torch.manual_seed(0)
+    grid = torch.arange(-400.0, 401.0).reshape(1, 1, 1, -1).expand(1, 3, 1, -1)
+    assert torch.allclose(FactorizedDensity(3).likelihood(grid).sum(-1), torch.ones(1, 3, 1), atol=1e-4)
+    scale = torch.tensor([0.11, 1.0, 30.0]).reshape(1, 3, 1, 1)
+    assert torch.allclose(
+        Gaussian().likelihood(grid, scale * 0.3, scale).sum(-1), torch.ones(1, 3, 1), atol=1e-4
+    )
+
+
+def test_tails_keep_their_gradient():
+    """No cancellation on the upper side, and never more than 30 bits."""
+    density = FactorizedDensity(1)
+    with torch.no_grad():
+        density.bisect(integer_medians=False)
+    low, _, high = density.quantiles[0, 0].tolist()
+    y = torch.tensor([low, high]).reshape(1, 1, 1, 2).requires_grad_()
+    p = density.likelihood(y)
+    p.log().sum().backward()
+    assert y.grad[0, 0, 0, 0] > 0 > y.grad[0, 0, 0, 1]
+    far = density.likelihood(torch.tensor([-1e6, 1e6]).reshape(1, 1, 1, 2))
+    assert torch.allclose(far, torch.full_like(far, FLOOR))
+
+
+def test_gaussian_curvature_where_rounding_leads():
+    """At y = mean exactly, where abs() would lose the second derivative."""
+    y = torch.zeros(1, 1, 1, 1, dtype=torch.float64, requires_grad=True)
+    scale = torch.ones_like(y)
+
+    def p(v):
+        return Gaussian().likelihood(v, torch.zeros_like(v), scale).sum()
+
+    (first,) = torch.autograd.grad(p(y), y, create_graph=True)
+    (second,) = torch.autograd.grad(first, y)
+    h = 1e-4
+    numeric = (p(y + h) - 2 * p(y) + p(y - h)) / h**2
+    assert first.item() == pytest.approx(0, abs=1e-12)
+    assert second.item() == pytest.approx(numeric.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_bisection_finds_the_quantiles(integer):
+    torch.manual_seed(0)
+    density = FactorizedDensity(6)
+    with torch.no_grad():
+        for bias in density.biases:
+            bias.add_(torch.randn_like(bias))
+    density.bisect(integer)
+    medians = density.quantiles[:, 0, 1]
+    logits = density._logits_cumulative(density.quantiles, stop_gradient=True)
+    if integer:
+        assert torch.equal(medians, medians.round())
+    else:
+        assert logits[:, 0, 1].abs().max() < 1e-3
+    assert torch.allclose(logits[:, 0, 0], density.target[0].expand(6), rtol=1e-3)
+    assert torch.allclose(logits[:, 0, 2], density.target[2].expand(6), rtol=1e-3)
+
+
+def test_a_very_wide_density_has_a_bounded_table():
+    density = FactorizedDensity(2, init_scale=1e5)
+    density.bisect(integer_medians=False)
+    density.update(force=True)
+    assert density._quantized_cdf.shape[1] < 5000
+
+
+def test_bisection_ends_on_weights_that_are_not_numbers():
+    density = FactorizedDensity(2)
+    with torch.no_grad():
+        density.matrices[0].fill_(float("nan"))
+    density.bisect(integer_medians=False)
+
+
+def test_indexes_are_compressai_s():
+    torch.manual_seed(0)
+    gaussian = Gaussian()
+    gaussian.build_tables()
+    table = gaussian.scale_table
+    assert table[0] == pytest.approx(SMALLEST_SCALE)
+    assert table[-1] == pytest.approx(LARGEST_SCALE)
+    scales = torch.cat((table, SMALLEST_SCALE + torch.rand(500) * 300))[None]
+    assert torch.equal(gaussian.build_indexes(scales), GaussianConditional.build_indexes(gaussian, scales))
