@@ -1,16 +1,26 @@
-"""Train a generative compression network: ``python scripts/train.py loss=ns mse=1``; ``--help`` shows all there is."""
+"""Train a generative compression network: ``python scripts/train.py loss=ns +mse=1``; ``--help`` shows all there is."""
 
 import sys
 from typing import Any
 
 from gcn.cli import main
 from gcn.config import Config
+from gcn.errors import Interrupted
 
 
 def train(cfg: Config) -> Any:
-    from gcn.training.run import train  # torch and lightning, for a checked configuration only
+    # torch and lightning are imported for a checked configuration only
+    from gcn.assemble import plan
+    from gcn.report.summary import print_summary
+    from gcn.training.run import train
 
-    return train(cfg)
+    try:
+        summary = train(plan(cfg))
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        raise SystemExit(stop.status) from None
+    print_summary(summary)
+    return summary
 
 
 if __name__ == "__main__":

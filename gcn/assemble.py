@@ -1,0 +1,122 @@
+"""A run from its configuration: networks first, then the objective, then the data.
+
+Each network is initialised from its own random stream, so that a change of one (or of a term with weights of its own)
+leaves the others' initial weights as they were.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_class
+
+from gcn.build import build, present_terms
+from gcn.config import Config
+from gcn.errors import InputError
+from gcn.game import Game
+from gcn.losses.objective import Objective
+from gcn.losses.term import OnLoss, OnPlayer, Sight, Term
+from gcn.rng import Streams
+from gcn.training.checkpoint import load_checkpoint
+from gcn.training.module import GameModule, PlayerOptim, Training
+from gcn.training.record import Often
+from gcn.training.run import Machine, Plan
+from gcn.training.schedule import Schedule
+
+
+@contextmanager
+def seeded(seed: int, name: str) -> Iterator[None]:
+    """Initial weights that depend on the seed and the network alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little") >> 1)
+        yield
+
+
+def game(cfg: Config) -> tuple[Game, list[OnPlayer]]:
+    """The players, what they pay, and the constraints on D."""
+    with seeded(cfg.seed, "generator"):
+        generator = build(cfg.generator)
+    if cfg.init_from is not None:
+        load_codec(generator, cfg.init_from)
+    if cfg.freeze is not None:
+        generator.freeze(cfg.freeze)
+    for parameter in generator.parts()["aux"]:
+        parameter.requires_grad_(False)  # quantiles are found by bisection, never by gradient
+    discriminator = None
+    if cfg.loss["_target_"] is not None:
+        with seeded(cfg.seed, "discriminator"):
+            discriminator = build(cfg.discriminator)
+            discriminator.check_input(cfg.data.crop, cfg.data.crop)
+    loss = build(cfg.loss)
+    terms: dict[str, tuple[float, Term]] = {}
+    sights: list[Sight] = []
+    constraints: list[OnPlayer] = []
+    with seeded(cfg.seed, "terms"):
+        present = present_terms(cfg)
+    for name, weight, part in present:
+        if isinstance(part, Term):
+            terms[name] = (float(weight or 0.0), part)
+        elif isinstance(part, Sight):
+            sights.append(part)
+        elif isinstance(part, OnLoss):
+            loss = part.wrap(loss)
+        elif isinstance(part, OnPlayer):
+            constraints.append(part)
+    if discriminator is not None:
+        with seeded(cfg.seed, "constraints"):
+            for constraint in constraints:
+                constraint.prepare(discriminator)
+    objective = Objective(loss, cfg.adv, terms, sights)
+    if not any(weight for weight, _ in terms.values()) and (loss is None or cfg.adv == 0):
+        raise InputError("the generator has nothing to learn from: every weight is 0; set mse=1, or choose a loss")
+    return Game(generator, discriminator, objective, Streams(cfg.seed)), constraints
+
+
+def load_codec(generator: torch.nn.Module, path: str) -> None:
+    """Put a checkpoint's codec in place (its averaged weights, where it has them)."""
+    checkpoint = load_checkpoint(path)
+    prefix = "game.generator."
+    weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+    weights |= checkpoint["gcn"]["average"] or {}
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise InputError(f"init_from={path}: the checkpoint is of another generator ({reason})") from None
+
+
+def _optim(cfg: Config, player: str) -> PlayerOptim:
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in cfg.optim[player].items() if k != "clip"}
+    return PlayerOptim(get_class(cfg.optim["_target_"]), options, cfg.optim[player].clip)
+
+
+def plan(cfg: Config) -> Plan:
+    """Everything that :func:`gcn.training.run.train` needs."""
+    players, constraints = game(cfg)
+    schedule = Schedule(**cfg.optim.schedule)
+    training = Training(
+        steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
+        g=_optim(cfg, "g"), d=_optim(cfg, "d"), schedule=schedule,
+    )  # fmt: skip
+    module = GameModule(players, build(cfg.dynamics), training, constraints)
+    machine = cfg.trainer
+    wandb: dict[str, Any] | None = None
+    if cfg.logger["wandb"]:
+        wandb = {k: v for k, v in cfg.logger.items() if k != "wandb"}
+    return Plan(
+        folder=Path(cfg.run_dir),
+        module=module,
+        data=build(cfg.data),
+        seed=cfg.seed,
+        often=Often(cfg.val_every, cfg.panel_every, cfg.checkpoint_every),
+        machine=Machine(
+            machine.accelerator, machine.devices, str(machine.precision), machine.get("strategy") == "ddp",
+            machine.threads,
+        ),
+        wandb=wandb,
+        config=cfg.plain(),
+        resume=cfg.resume is not None,
+    )  # fmt: skip

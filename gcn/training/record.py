@@ -1,0 +1,193 @@
+"""The callback that looks at a run: rows, validations, panels, checkpoints and the watchdog.
+
+It reads; the weights of a run are bit for bit those of the same run without it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from gcn.metrics.watchdog import Event, Watchdog
+from gcn.report.figures import panel
+from gcn.report.table import MetricsTable
+from gcn.report.wandb_log import WandbRun
+from gcn.training.evaluate import Evaluation, centre, coding_copy, evaluate, opinion
+from gcn.training.module import GameModule
+from gcn.training.progress import Progress
+from gcn.training.stop import StopRequest
+
+LOOK = 10  # updates between looks at the gradient norms on a GPU, where a look waits for the device
+PANEL_IMAGES, PANEL_SIDE = 4, 256
+JITTER_IMAGES, JITTER_SIDE = 4, 128
+
+
+@dataclass(frozen=True)
+class Often:
+    """How often things are looked at, in generator updates.
+
+    Args:
+        val: validations.
+        panel: panels of reconstructions.
+        checkpoint: checkpoints.
+        best: the validation number that picks ``best.ckpt``, higher is better.
+    """
+
+    val: int = 500
+    panel: int = 500
+    checkpoint: int = 500
+    best: str = "psnr"
+
+
+class Record(L.Callback):
+    """Writes down what happens in a run folder.
+
+    Args:
+        folder: the run folder.
+        images: validation images of this process.
+        often: how often.
+        progress: the bar that shows the latest numbers.
+        wandb: where rows and panels go besides, or None.
+    """
+
+    def __init__(
+        self, folder: Path, images: Sequence, often: Often, progress: Progress, wandb: WandbRun | None = None
+    ) -> None:
+        self.folder, self.images, self.often, self.progress, self.wandb = folder, images, often, progress, wandb
+        self.table = MetricsTable(folder / "metrics.csv")
+        self.watchdog = Watchdog()
+        self.event: Event | None = None
+        self.stop = StopRequest()
+        self.best: float | None = None
+        self.before: list[Tensor] = []  # the last validation's reconstructions of a few crops
+        self.latest: dict[str, float] = {}
+        self.resumed = False
+        self._unseen: list[tuple[int, Tensor, Tensor | None]] = []
+        self._since = (time.perf_counter(), 0)
+
+    # --- Lightning's hooks ---
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Continue the table where the checkpoint ends."""
+        step = trainer.global_step
+        if self.resumed and trainer.is_global_zero:
+            seen = self.table.resume_at(step)
+            if self.wandb is not None:
+                self.wandb.skip_until(seen)
+        self.stop.listen()
+        self._since = (time.perf_counter(), step)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """After each generator update."""
+        assert isinstance(module, GameModule)
+        step, last = trainer.global_step, trainer.global_step >= module.training_plan.steps
+        row = self._row(module) if module.game.observing else {}
+        due = {name: last or step % getattr(self.often, name) == 0 for name in ("val", "panel", "checkpoint")}
+        self._watch(module, step, now=bool(row) or any(due.values()))
+        if self.event is not None:
+            trainer.should_stop = True
+        finite = self.event is None
+        if finite and (due["val"] or due["panel"]):
+            row |= self._validate(module, step, due["panel"], trainer.is_global_zero)
+        if row:
+            self._write(row, step, trainer.is_global_zero)
+        if finite and (self.stop.agreed(module.device) or due["checkpoint"]):
+            self.save(trainer, row)
+        if self.stop.signal is not None:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Give the signals back."""
+        self.stop.restore()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """Likewise."""
+        self.stop.restore()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "before": self.before, "watchdog": self.watchdog.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.before = state_dict["best"], state_dict["before"]
+        self.watchdog.load_state_dict(state_dict["watchdog"])
+        self.resumed = True
+
+    # --- what they do ---
+
+    def save(self, trainer: L.Trainer, row: dict[str, float]) -> None:
+        """Write ``last.ckpt``, and ``best.ckpt`` where the validation was the best so far."""
+        value = row.get(f"val/{self.often.best}")
+        better = value is not None and (self.best is None or value > self.best)
+        if better:
+            self.best = value
+        trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
+        if better:
+            trainer.save_checkpoint(self.folder / "checkpoints" / "best.ckpt")
+
+    def _row(self, module: GameModule) -> dict[str, float]:
+        return {f"train/{name}": float(value) for name, value in module.game.values.items()}
+
+    def _watch(self, module: GameModule, step: int, now: bool) -> None:
+        """Look at every update's gradient norms; in batches where looking is expensive."""
+        assert module.players is not None
+        g, d = module.players.g, module.players.d
+        self._unseen.append((step, g.norms[-1], d.norms[-1] if d is not g and d.norms else None))
+        g.norms.clear()
+        d.norms.clear()
+        if not (now or module.device.type == "cpu" or len(self._unseen) >= LOOK):
+            return
+        for at, norm_g, norm_d in self._unseen:
+            norms = {"train/g/grad_norm": float(norm_g)}
+            if norm_d is not None:
+                norms["train/d/grad_norm"] = float(norm_d)
+            self.latest = norms
+            if self.event is None:
+                self.event = self.watchdog.check(at, norms)
+        self._unseen.clear()
+
+    def _validate(self, module: GameModule, step: int, draw: bool, main: bool) -> dict[str, float]:
+        codec = coding_copy(module.game.generator, module.average)
+        result = evaluate(codec, self.images, module.device)
+        crops = [image.x_hat[:, *centre(image, JITTER_SIDE)] for image in result.images[:JITTER_IMAGES]]
+        if self.before:
+            pairs = zip(crops, self.before, strict=True)
+            result.values["jitter"] = 255 * sum(_rms(a - b) for a, b in pairs) / len(crops)
+        self.before = crops
+        if draw and main:
+            self._draw(module, codec, result, step)
+        return {f"val/{name}": value for name, value in result.values.items()}
+
+    def _draw(self, module: GameModule, codec: torch.nn.Module, result: Evaluation, step: int) -> None:
+        rows = []
+        for image in result.images[:PANEL_IMAGES]:
+            rows.append((image, opinion(module.game, codec, image, module.device)))
+        path = draw_panel(self.folder / "panels" / f"{step:07d}.png", rows)
+        if self.wandb is not None:
+            self.wandb.image(step, "panel", path)
+
+    def _write(self, row: dict[str, float], step: int, main: bool) -> None:
+        now = time.perf_counter()
+        row |= self.latest
+        self.progress.show(row)
+        if main:
+            self.table.append(step, row)
+            if self.wandb is not None:
+                seconds = (now - self._since[0]) / max(1, step - self._since[1])
+                self.wandb.log(step, row | {"time/seconds_per_step": seconds})
+        self._since = (now, step)
+
+
+def _rms(difference: Tensor) -> float:
+    return float(difference.square().mean().sqrt())
+
+
+def draw_panel(path: Path, rows: Sequence[tuple[Any, Tensor | None]]) -> Path:
+    """Central crops of decoded images: original, reconstruction, error, D's map."""
+    raise NotImplementedError

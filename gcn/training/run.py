@@ -1,0 +1,197 @@
+"""One run from its first update to its summary."""
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from gcn.data.loader import Data
+from gcn.errors import InputError, Interrupted
+from gcn.metrics.stability import Verdict, verdict
+from gcn.report.figures import curves
+from gcn.report.summary import write_summary
+from gcn.report.wandb_log import WandbRun
+from gcn.rng import Streams
+from gcn.training.checkpoint import AtomicCheckpointIO, find_checkpoint, load_checkpoint
+from gcn.training.evaluate import against_jpeg, coding_copy, evaluate
+from gcn.training.instruments import INSTRUMENTS
+from gcn.training.module import GameModule
+from gcn.training.progress import Progress
+from gcn.training.ranks import ReplicatedStrategy
+from gcn.training.record import Often, Record
+
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run runs on.
+
+    Args:
+        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        devices: processes, each with its part of the batch; None: one, or one a GPU with ``ddp``.
+        precision: ``32``, or ``bf16`` for the networks (entropy model, losses and penalties stay in fp32).
+        ddp: several processes.
+        threads: CPU threads a process, None for torch's choice.
+        nodes: machines of a cluster.
+    """
+
+    accelerator: str = "auto"
+    devices: int | None = None
+    precision: str = "32"
+    ddp: bool = False
+    threads: int | None = None
+    nodes: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs.
+
+    Args:
+        folder: the run folder.
+        module: the game and how it is trained.
+        data: what it is trained on.
+        seed: of data and noise.
+        often: how often things are looked at.
+        machine: what it runs on.
+        wandb: options of :class:`gcn.report.wandb_log.WandbRun`, or None.
+        config: the resolved configuration, for the record.
+        resume: continue from the folder's last checkpoint.
+    """
+
+    folder: Path
+    module: GameModule
+    data: Data
+    seed: int
+    often: Often
+    machine: Machine
+    wandb: Mapping[str, Any] | None
+    config: Mapping[str, Any]
+    resume: bool = False
+
+
+def train(plan: Plan) -> dict[str, Any]:
+    """Train, evaluate and write the run folder; returns what ``summary.json`` holds.
+
+    Raises:
+        InputError: bad input, before the first update.
+        Interrupted: after SIGTERM or Ctrl-C, with a checkpoint written.
+    """
+    _quiet()
+    module, steps = plan.module, plan.module.training_plan.steps
+    if plan.machine.threads is not None:
+        torch.set_num_threads(plan.machine.threads)
+    start, checkpoint = 0, None
+    if plan.resume:
+        checkpoint = find_checkpoint(plan.folder)
+        start = load_checkpoint(checkpoint)["global_step"]
+        if start >= steps:
+            raise InputError(f"{plan.folder}: the run has its {start} updates; to go on give steps=N with N > {start}")
+    progress = Progress()
+    trainer = _trainer(plan, steps, progress)
+    rank, world, main = trainer.global_rank, trainer.world_size, trainer.is_global_zero
+    module.game.streams = Streams(plan.seed, rank, world)
+    module.game.instruments = list(INSTRUMENTS)
+    loader = plan.data.train_loader(
+        seed=plan.seed, steps=steps, start_step=start, d_steps=module.training_plan.d_steps, rank=rank, world=world
+    )
+    images = plan.data.val_images(rank, world)
+    wandb = WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
+    record = Record(plan.folder, images, plan.often, progress, wandb)
+    trainer.callbacks.append(record)
+    if main:
+        print(plan.data.report(), flush=True)
+    before = time.perf_counter()
+    trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
+    if record.stop.signal is not None:
+        where = f"stopped after {trainer.global_step} of {steps} updates"
+        raise Interrupted(f"{where}; go on with: python scripts/train.py resume={plan.folder}", 128 + record.stop.signal)
+    if not main:
+        return {}
+    summary = _finish(plan, record, trainer, time.perf_counter() - before)
+    if wandb is not None:
+        wandb.finish(summary)
+    return summary
+
+
+class _Remaining:
+    """A loader that has the whole run's length and yields what is left of it, as Lightning's counters expect."""
+
+    def __init__(self, loader: Any, steps: int) -> None:
+        self.loader, self.steps = loader, steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Any:
+        return iter(self.loader)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the stream is a function of the update."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to bring back."""
+
+
+def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
+    machine = plan.machine
+    strategy: Any = "auto"
+    devices: Any = machine.devices or 1
+    if machine.ddp:
+        strategy = ReplicatedStrategy()
+        if machine.devices is None:
+            devices = torch.cuda.device_count() if machine.accelerator != "cpu" and torch.cuda.is_available() else 1
+    elif devices > 1:
+        raise InputError(f"devices={devices}: several processes need trainer=ddp")
+    if machine.accelerator == "gpu" and not torch.cuda.is_available():
+        raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
+    if torch.cuda.is_available() and machine.accelerator != "cpu" and devices > torch.cuda.device_count():
+        raise InputError(f"devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
+    return L.Trainer(
+        accelerator="gpu" if machine.accelerator == "auto" and torch.cuda.is_available() else
+        ("cpu" if machine.accelerator == "auto" else machine.accelerator),
+        devices=devices, num_nodes=machine.nodes, strategy=strategy, precision=PRECISIONS[str(machine.precision)],  # type: ignore[arg-type]
+        max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
+        logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[progress],
+        default_root_dir=plan.folder, limit_val_batches=0, num_sanity_val_steps=0,
+    )  # fmt: skip
+
+
+def _finish(plan: Plan, record: Record, trainer: L.Trainer, seconds: float) -> dict[str, Any]:
+    module, rows = plan.module, record.table.rows()
+    judged: Verdict = verdict(rows, record.event)
+    summary: dict[str, Any] = {
+        "steps": trainer.global_step,
+        "verdict": judged.name,
+        "verdict_step": judged.step,
+        "verdict_reason": judged.reason,
+    }
+    numbers: dict[str, Any] = dict.fromkeys(("psnr", "ms_ssim", "swd", "bpp", "bpp_actual"))
+    try:
+        codec = coding_copy(module.game.generator, module.average)
+        result = evaluate(codec, plan.data.val_images(), module.device, files=True)
+        numbers |= result.values | against_jpeg(result)
+    except FloatingPointError:
+        pass  # a diverged codec has nothing to show: its numbers are null
+    parameters = sum(p.numel() for p in module.game.generator.parameters())
+    summary |= numbers | {"parameters": parameters, "seconds": seconds, "indicators": judged.indicators}
+    summary["folder"] = str(plan.folder)
+    write_summary(plan.folder / "summary.json", summary)
+    curves(plan.folder / "curves.png", rows, judged)
+    return summary
+
+
+def _quiet() -> None:
+    """Keep the libraries' advice out of the user's terminal."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

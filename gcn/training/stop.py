@@ -1,0 +1,50 @@
+"""Ctrl-C, SIGTERM and SIGUSR1: finish the update, write a checkpoint, leave."""
+
+import os
+import signal
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from gcn.reduce import world_size
+
+
+class StopRequest:
+    """Remembers the first signal that asks for the end of the run; a second Ctrl-C kills as usual.
+
+    Lightning would raise in the middle of things, and outside of SLURM SIGUSR1 would kill. Under SLURM SIGUSR1 is left
+    to Lightning, which requeues the job.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def listen(self) -> None:
+        """Take over the signals."""
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if "SLURM_JOB_ID" not in os.environ:
+            signals.append(signal.SIGUSR1)
+        for number in signals:
+            self._before[number] = signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def restore(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def agreed(self, device: torch.device) -> int | None:
+        """The signal, as soon as any process has received one; the same answer on all of them."""
+        if world_size() == 1:
+            return self.signal
+        flag = torch.tensor(self.signal or 0, device=device)
+        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+        self.signal = int(flag) or None
+        return self.signal
