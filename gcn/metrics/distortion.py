@@ -40,7 +40,8 @@ def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
 def ms_ssim_scales(height: int, width: int) -> int:
     """How many scales of MS-SSIM fit an image, 0 to 5.
 
-    After the halvings before it, each scale needs 11 pixels for the window: five take 161 pixels, one takes 11.
+    After the halvings before it, each scale needs 11 pixels for the window: five take 161 pixels, one takes
+    11.
     """
     side, scales = min(height, width), 0
     while scales < len(MS_SSIM_WEIGHTS) and side >= MS_SSIM_WINDOW:
