@@ -1,8 +1,8 @@
 """A user's own folder of images."""
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from gcn.data.images import MAX_PIXELS
@@ -15,24 +15,28 @@ from gcn.errors import InputError
 class Folder(Data):
     """Images of any size and mode below ``root``, and validation images that training never sees.
 
-    Validation images are, in this order of preference: those below ``val_root``; those of ``root/val`` if there are
-    ``root/train`` and ``root/val``; otherwise a share of all, chosen by a hash of the path below ``root``, so that an
-    image keeps its side when others are added. A training file that is byte for byte a validation file is left out.
+    Validation images are, in this order of preference: those below ``val_root``; those of ``root/val`` if
+    both ``root/train`` and ``root/val`` exist; a share of all, chosen by a hash of the path below ``root``,
+    so that an image keeps its side when others are added. Training files that are byte for byte validation
+    files are left out; the same picture saved twice in different ways is not recognised.
 
     Args:
         root: folder of training images, nested at will.
         val_root: folder of validation images.
         val_share: share that is held out if there is no folder of validation images.
-        val_limit: use at most so many validation images (the first by a hash of the path), None for all.
+        val_limit: use at most so many validation images (chosen by hash), None for all.
         crop: side of the training crops in pixels.
         batch: crops of a batch, over all processes together.
-        workers: processes that make crops; worth it when images are decoded on demand.
-        small: images smaller than the crop are mirrored at the border (``pad``) or left out (``skip``).
+        workers: processes that make crops; they help where images are decoded when needed.
+        small: images smaller than the crop are continued by reflection (``pad``) or left out (``skip``).
         background: colour behind transparent parts.
         max_pixels: larger images are refused as bad files.
-        bad_share: share of bad files up to which they are skipped; one is always allowed.
-        cache_bytes: memory for decoded images in each process.
+        bad_share: share of bad files up to which they are skipped; one always is.
+        cache_bytes: memory for decoded images in each training process (workers share it).
         flip, permute_colours, downscale: see :class:`~gcn.data.loader.Augment`.
+
+    Raises:
+        InputError: a folder is missing or empty, too many files are bad, or an option is out of range.
     """
 
     def __init__(
@@ -54,105 +58,101 @@ class Folder(Data):
         downscale: Sequence[float] | None = None,
     ) -> None:
         super().__init__(crop, batch, workers)
-        self.augment = Augment(
-            flip, permute_colours, None if downscale is None else (downscale[0], downscale[1])
-        )
+        self.augment = Augment(flip, permute_colours, downscale)
         if not 0 < val_share < 1:
             raise InputError(f"data.val_share={val_share}: give a share between 0 and 1")
-        top = existing_folder(root)
-        limits = {"background": background, "max_pixels": max_pixels}
-        options = {**limits, "bad_share": bad_share, "keep_bytes": cache_bytes}
-        train_root, held_out = top, None if val_root is None else existing_folder(val_root, "data.val_root")
-        if held_out is None and (top / "train").is_dir() and (top / "val").is_dir():
-            train_root, held_out = top / "train", top / "val"
-        if held_out is not None:
-            if held_out.resolve() == train_root.resolve():
-                raise InputError(
-                    "data.root and data.val_root are the same folder: leave data.val_root out to hold out a share"
-                )
-            val_scan = scan(held_out, option="data.val_root", **options)
-            kept = sum(e.pixels.nbytes for e in val_scan.entries if e.pixels is not None)
-            options["keep_bytes"] = max(1, cache_bytes - kept)
-            train_scan = scan(train_root, crop=crop, small=small, without=[held_out], **options)
-            train, val = train_scan.entries, val_scan.entries
-            self._lines = [_line("training", train_scan), _line("validation", val_scan)]
-        else:
-            found = scan(train_root, crop=crop, small=small, **options)
-            train, val = _hold_out(found, val_share)
+        if val_limit is not None and val_limit < 1:
+            raise InputError(f"data.val_limit={val_limit}: give at least 1, or null for all")
+        read = partial(scan, background=background, max_pixels=max_pixels, bad_share=bad_share)
+        read_train = partial(read, crop=crop, small=small)
+        top, val_top = _folders(root, val_root)
+        if val_top is None:
+            found = read_train(top, keep_bytes=cache_bytes)
+            val_top, (train, val) = top, _hold_out(found, val_share)
             self._lines = [
-                _line("data", found),
-                f"held out by name for validation: {len(val)} of {len(found.entries)}",
+                f"{printable(top)}: {found.report()}",
+                f"held out for validation, by a hash of the name: {len(val)} of {len(found.entries)}",
             ]
-        kept_apart = _not_in(train, val)
-        val = _first(val, val_limit, held_out or top)
-        if len(kept_apart) < len(train):
-            self._lines.append(
-                f"{len(train) - len(kept_apart)} training files identical to validation files: left out"
+        else:
+            val_scan = read(val_top, option="data.val_root", keep_bytes=cache_bytes)
+            kept = sum(entry.pixels.nbytes for entry in val_scan.entries if entry.pixels is not None)
+            train_scan = read_train(top, without=[val_top], keep_bytes=cache_bytes - kept)
+            train, val = train_scan.entries, val_scan.entries
+            self._lines = [
+                f"training {printable(top)}: {train_scan.report()}",
+                f"validation {printable(val_top)}: {val_scan.report()}",
+            ]
+        distinct = _without_copies(train, val)
+        if len(distinct) < len(train):
+            self._lines.append(f"left out of training, identical to validation: {len(train) - len(distinct)}")
+        if not distinct:
+            raise InputError(
+                f"data.root={printable(top)}: every image is also a validation image: add others"
             )
-        if not kept_apart:
-            raise InputError(f"data.root={printable(top)}: every training image is also a validation image")
-        recent = cache_bytes // 8
-        self.sources = [Source(Store(kept_apart, recent_bytes=recent, **limits))]
-        self.val = Store(val, recent_bytes=0, **limits)
-        self.val_names = [_name(entry, held_out or top) for entry in val]
+        if val_limit is not None and val_limit < len(val):
+            self._lines.append(f"validation limited to {val_limit} of {len(val)} images")
+            val = _smallest_hashes(val, val_top, val_limit)
+        store = partial(Store, background=background, max_pixels=max_pixels)
+        self.sources = [Source(store(distinct, recent_bytes=cache_bytes // (8 * max(1, workers))))]
+        self.val = store(val)
+        self.val_names = [printable(entry.path.relative_to(val_top).as_posix()) for entry in val]
 
     def report(self) -> str:
-        """What was found, skipped and held out."""
+        """What was found, skipped and held out, a line each."""
         return "\n".join(self._lines)
 
 
-def _line(role: str, found: Scan) -> str:
-    return f"{role} {printable(found.root)}: {found.report()}"
+def _folders(root: str | None, val_root: str | None) -> tuple[Path, Path | None]:
+    """The folders of training and of validation images, the latter None if a share is to be held out."""
+    top = existing_folder(root)
+    if val_root is None:
+        train, val = top / "train", top / "val"
+        return (train, val) if train.is_dir() and val.is_dir() else (top, None)
+    held_out = existing_folder(val_root, "data.val_root")
+    if top.resolve().is_relative_to(held_out.resolve()):
+        raise InputError(
+            f"data.root={printable(top)} lies in data.val_root: nothing would be left to train on"
+        )
+    return top, held_out
 
 
-def _name(entry: Entry, root: Path) -> str:
-    return printable(entry.path.relative_to(root).as_posix())
-
-
-def _score(entry: Entry, root: Path) -> float:
+def _hash(entry: Entry, root: Path) -> float:
     """A number in [0, 1) that depends on the path below the root only."""
     name = entry.path.relative_to(root).as_posix().encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(name, digest_size=7).digest(), "little") / 2**56
+    return int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big") / 2**48
+
+
+def _smallest_hashes(entries: Sequence[Entry], root: Path, count: int) -> tuple[Entry, ...]:
+    """``count`` of the entries, those with the smallest hash, in their order."""
+    limit = sorted(_hash(entry, root) for entry in entries)[count - 1]
+    return tuple(entry for entry in entries if _hash(entry, root) <= limit)
 
 
 def _hold_out(found: Scan, share: float) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    """Training and validation images: those with a small hash are held out, at least one on either side."""
+    """Training and validation images: a small hash is held out, but at least one image is on either side."""
     if len(found.entries) < 2:
         raise InputError(
-            f"data.root={printable(found.root)} holds one image, which cannot be trained on and held out: "
-            "add images or set data.val_root"
+            f"data.root={printable(found.root)} holds one usable image, and one must be held out: "
+            "add images, or give data.val_root"
         )
-    ranked = sorted(found.entries, key=lambda entry: _score(entry, found.root))
-    count = sum(_score(entry, found.root) < share for entry in ranked)
-    val = set(map(id, ranked[: min(max(count, 1), len(ranked) - 1)]))
-    train = tuple(entry for entry in found.entries if id(entry) not in val)
-    return train, tuple(entry for entry in found.entries if id(entry) in val)
+    count = sum(_hash(entry, found.root) < share for entry in found.entries)
+    val = _smallest_hashes(found.entries, found.root, min(max(count, 1), len(found.entries) - 1))
+    held_out = {entry.path for entry in val}
+    return tuple(entry for entry in found.entries if entry.path not in held_out), val
 
 
-def _first(entries: Sequence[Entry], limit: int | None, root: Path) -> tuple[Entry, ...]:
-    if limit is None or limit >= len(entries):
-        return tuple(entries)
-    if limit < 1:
-        raise InputError(f"data.val_limit={limit}: give at least 1, or null for all")
-    chosen = set(map(id, sorted(entries, key=lambda entry: _score(entry, root))[:limit]))
-    return tuple(entry for entry in entries if id(entry) in chosen)
+def _without_copies(train: Sequence[Entry], val: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The training images whose file is no copy of a validation file; only files of equal length are read."""
+    lengths = {_length(entry) for entry in val}
+    suspects = {entry.path: _digest(entry) for entry in train if _length(entry) in lengths}
+    found = set(suspects.values()) & {_digest(entry) for entry in val} if suspects else set()
+    return tuple(entry for entry in train if suspects.get(entry.path) not in found)
 
 
-def _not_in(train: Sequence[Entry], val: Sequence[Entry]) -> tuple[Entry, ...]:
-    """The training images whose file is not a copy of a validation file; only files of equal length are compared."""
-    known: dict[int, set[bytes]] = defaultdict(set)
-    for entry in val:
-        known[_length(entry.path)].add(_digest(entry.path))
-    lengths = set(known)
-    return tuple(
-        e for e in train if _length(e.path) not in lengths or _digest(e.path) not in known[_length(e.path)]
-    )
+def _length(entry: Entry) -> int:
+    return entry.path.stat().st_size
 
 
-def _length(path: Path) -> int:
-    return path.stat().st_size
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
+def _digest(entry: Entry) -> bytes:
+    with entry.path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()

@@ -1,8 +1,8 @@
 """One image file becomes an array of pixels, or a named reason why it does not.
 
-Every way in which files in the wild differ from an 8-bit RGB picture is handled here, in one place and on purpose:
-a library's default would turn 16-bit grey into white, drop the alpha channel, ignore the camera's rotation and decode
-a damaged JPEG without a word.
+Every way in which files in the wild differ from an 8-bit RGB picture is handled here, in one place and on
+purpose: a library's defaults would turn 16-bit grey into white, drop the alpha channel, ignore the camera's
+rotation and decode a damaged JPEG without a word.
 """
 
 import io
@@ -22,13 +22,26 @@ from gcn.errors import InputError
 Pixels = NDArray[np.uint8]  # (H, W, 3), sRGB values as they stand in the file
 
 MAX_PIXELS = 100_000_000
-# Containers and vector formats are left out: some of them start other programs to be read (EPS starts Ghostscript).
+# Documents and vector formats are left out: some start other programs to be read (EPS starts Ghostscript).
 _WANTED = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "TGA", "QOI")
 Image.init()
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
-_JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE, *range(0xC0, 0xC4), *range(0xC5, 0xC8),
-                  *range(0xC9, 0xCC), *range(0xCD, 0xD0)}  # fmt: skip
+EXTENSIONS = frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS)
+
+# Codes of the segments of a JPEG stream before its end (ITU-T T.81, table B.1).
+_JPEG_SEGMENTS = {*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE} - {0xC8}
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+
+_NAMES = {
+    "1": "bilevel",
+    "L": "grayscale",
+    "LA": "grayscale",
+    "La": "grayscale",
+    "P": "palette",
+    "PA": "palette",
+}
+_PLAIN = ("RGB", "RGBA", "RGBX", "RGBa")
 
 
 class BadImage(Exception):
@@ -36,39 +49,41 @@ class BadImage(Exception):
 
 
 class Decoded(NamedTuple):
-    """Pixels and the peculiarities that were dealt with on the way, in a fixed wording so that they can be counted."""
+    """Pixels, and the peculiarities met on the way in a fixed wording, so that they can be counted."""
 
     pixels: Pixels
     notes: tuple[str, ...]
 
 
-class Header(NamedTuple):
-    """What is known of a file without decoding it; the size is that of the upright image."""
+class Size(NamedTuple):
+    """Size of the upright image in pixels."""
 
     height: int
     width: int
 
 
 def colour(background: str) -> tuple[int, int, int]:
-    """The RGB triple of a colour such as ``white`` or ``#808080``; :class:`InputError` if there is no such colour."""
+    """The RGB triple of a colour such as ``white`` or ``#808080``; InputError if there is no such colour."""
     try:
-        return ImageColor.getrgb(background)[:3]
+        red, green, blue, *_ = ImageColor.getrgb(background)
     except ValueError:
         raise InputError(
             f"data.background={background!r} is no colour: use a name (white) or #rrggbb"
         ) from None
+    return red, green, blue
 
 
 def load_image(path: str | Path, background: str = "white", max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode a file of any colour mode to 8-bit RGB, upright.
 
-    The camera's rotation is applied, transparent parts show ``background``, 16-bit grey is divided by 257, floating
-    point in [0, 1] is multiplied by 255, grey, palette, bilevel, YCbCr and CMYK are converted; of an animation the
-    first frame is taken. Colour profiles are ignored.
+    The camera's rotation is applied, transparent parts show ``background``, 16-bit grey is divided by 257,
+    floating-point grey in [0, 1] is multiplied by 255, other grey, palette, bilevel, YCbCr and CMYK images
+    are converted; of an animation the first frame is taken. Colour profiles are ignored.
 
-    Damage is detected as far as the format allows: a missing end, a broken PNG checksum, a marker in the middle of
-    JPEG data that cannot stand there. What remains undetected: flipped bits in JPEG data that still decode, and a file
-    cut short whose end was rewritten. JPEG has no checksum, so these differ from a strange photograph by content only.
+    Damage is detected as far as the format allows: a missing end, a wrong PNG checksum, a marker amid JPEG
+    data that cannot stand there. Undetected remain flipped bits in JPEG data that still decode, and a JPEG
+    file cut short to which an end was added: without a checksum they differ from strange photographs by
+    content only.
 
     Returns:
         uint8 array (H, W, 3).
@@ -80,24 +95,24 @@ def load_image(path: str | Path, background: str = "white", max_pixels: int = MA
 
 
 def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PIXELS) -> Decoded:
-    """As :func:`load_image`, and says what was done to the file."""
+    """As :func:`load_image`, and says what was done to the image."""
+    behind = colour(background)
+    read_size(path, max_pixels)  # refuse a bomb before its bytes are read
     with _reading(max_pixels):
-        read_header(path, max_pixels)  # refuse a bomb before its bytes are read
         data = Path(path).read_bytes()
         _check_integrity(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return _to_rgb(image, colour(background), background)
+            return _to_rgb(image, behind, background)
 
 
-def read_header(path: str | Path, max_pixels: int = MAX_PIXELS) -> Header:
-    """Size of the upright image from the head of the file; :class:`BadImage` as for :func:`load_image`."""
+def read_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> Size:
+    """Size from the head of the file; BadImage as for :func:`load_image`."""
     with _reading(max_pixels), Image.open(path, formats=FORMATS) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
-        if _orientation(image) >= 5:  # lying on its side
-            width, height = height, width
-        return Header(height, width)
+        lying = _orientation(image) >= 5
+        return Size(width, height) if lying else Size(height, width)
 
 
 @contextmanager
@@ -106,9 +121,9 @@ def _reading(max_pixels: int) -> Iterator[None]:
     previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which is no concern of ours
+            warnings.simplefilter("ignore")  # of odd metadata, which is no concern of ours
             yield
-    except (BadImage, InputError):
+    except BadImage:
         raise
     except Image.DecompressionBombError:
         raise BadImage(f"over the limit of {max_pixels / 1e6:g} million pixels") from None
@@ -117,7 +132,7 @@ def _reading(max_pixels: int) -> Iterator[None]:
     except FileNotFoundError:
         raise BadImage("file is missing") from None
     except PermissionError:
-        raise BadImage("no permission to read") from None
+        raise BadImage("no permission to read it") from None
     except Exception as error:  # decoders raise a dozen types on damaged data
         text = " ".join(str(error).split()) or type(error).__name__
         raise BadImage("truncated" if "truncated" in text.lower() else f"damaged: {text[:80]}") from None
@@ -138,7 +153,7 @@ def _check_integrity(data: bytes) -> None:
         _check_jpeg(data)
     elif data[:8] == b"\x89PNG\r\n\x1a\n":
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            image.verify()  # checksums of the pixel data, which decoding skips
+            image.verify()  # the checksums of the pixel data, which decoding skips
 
 
 def _check_jpeg(data: bytes) -> None:
@@ -149,15 +164,15 @@ def _check_jpeg(data: bytes) -> None:
             at += 1
         if at + 2 > len(data):
             raise BadImage("truncated")
-        marker = data[at + 1]
         if data[at] != 0xFF:
             raise BadImage("damaged: no JPEG marker where one must stand")
-        if marker == 0xD9:
+        marker = data[at + 1]
+        if marker == _END_OF_IMAGE:
             return
-        if marker != 0xDA and marker not in _JPEG_SEGMENTS and marker != 0xDC:
-            raise BadImage(f"damaged: unknown JPEG marker {marker:02x}")
+        if marker not in _JPEG_SEGMENTS:
+            raise BadImage(f"damaged: JPEG marker {marker:02x} where none can stand")
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == 0xDA:  # entropy-coded data up to the next marker that is not a restart
+        if marker == _START_OF_SCAN:  # coded data, up to the next marker that is not a restart
             found = _MARKER_IN_SCAN.search(data, at)
             if found is None:
                 raise BadImage("truncated")
@@ -166,29 +181,24 @@ def _check_jpeg(data: bytes) -> None:
 
 def _to_rgb(image: Image.Image, behind: tuple[int, int, int], background: str) -> Decoded:
     notes = []
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # phones put previews into MPO
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # phones put previews into MPO
         notes.append("first frame of several")
-    mode, upright = image.mode, _orientation(image)
-    if upright != 1:
+    mode = image.mode
+    if _orientation(image) != 1:
         notes.append("turned upright")
         image = ImageOps.exif_transpose(image)
     image.load()
-
     if mode.startswith("I"):
         return Decoded(_from_integers(np.asarray(image)), (*notes, "16-bit grey"))
     if mode == "F":
         return Decoded(_from_floats(np.asarray(image)), (*notes, "floating-point grey"))
+    if mode not in _PLAIN:
+        notes.append(_NAMES.get(mode, mode))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
+        if image.getchannel("A").getextrema() != (255, 255):
             notes.append(f"transparent over {background}")
             image = Image.alpha_composite(Image.new("RGBA", image.size, (*behind, 255)), image)
-    grey = {"L": "grayscale", "LA": "grayscale", "La": "grayscale", "1": "bilevel"}
-    name = grey.get(mode) or {"P": "palette", "PA": "palette"}.get(mode)
-    if name is None and mode not in ("RGB", "RGBA", "RGBX", "RGBa"):
-        name = mode
-    if name:
-        notes.append(name)
     return Decoded(np.array(image.convert("RGB")), tuple(notes))
 
 

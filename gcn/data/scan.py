@@ -1,4 +1,4 @@
-"""What is usable in a folder of images, and what was odd about it, in one short report."""
+"""What is usable in a folder of images and what was odd about it, in one short report."""
 
 import os
 from collections import Counter
@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
-from gcn.data.images import FORMATS, MAX_PIXELS, BadImage, Pixels, colour, decode, read_header
+from gcn.data.images import EXTENSIONS, MAX_PIXELS, BadImage, Pixels, colour, decode, read_size
 from gcn.errors import InputError
 
 _NAMED = 5  # bad files named in a report; the rest is counted
@@ -26,7 +24,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Scan:
-    """The outcome of a scan: usable images sorted by path, bad files with reasons, counts of everything odd."""
+    """Outcome of a scan: usable images sorted by path, bad files with reasons, counts of what was odd."""
 
     root: Path
     entries: tuple[Entry, ...]
@@ -34,7 +32,7 @@ class Scan:
     notes: tuple[tuple[str, int], ...] = ()
 
     def report(self) -> str:
-        """One line, e.g. ``images 300 · 2 skipped: a.jpg (truncated), b.png (not an image) · 3 grayscale``."""
+        """One line: ``images 300 · 2 skipped: a.jpg (truncated), b.png (not an image) · 3 grayscale``."""
         parts = [f"images {len(self.entries)}"]
         if self.bad:
             parts.append(f"{len(self.bad)} skipped: {self.bad_names()}")
@@ -48,13 +46,13 @@ class Scan:
 
 
 def printable(path: Path | str) -> str:
-    """A file name that any terminal can show, whatever bytes it has."""
+    """A file name that any terminal can show, whatever bytes it is made of."""
     text = str(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def existing_folder(root: str | os.PathLike[str] | None, option: str = "data.root") -> Path:
-    """The folder that the option names; :class:`InputError` if there is none."""
+    """The folder that an option names; InputError if there is none."""
     if root is None or not str(root):
         raise InputError(f"{option} is not set: give a folder of images, {option}=FOLDER")
     path = Path(root).expanduser()
@@ -74,17 +72,17 @@ def scan(
     background: str = "white",
     max_pixels: int = MAX_PIXELS,
     bad_share: float = 0.01,
-    keep_bytes: int = 0,
+    keep_bytes: int | None = None,
     without: Iterable[Path] = (),
 ) -> Scan:
-    """Read every image below ``root`` and keep those that can be used.
+    """Read the images below ``root`` and keep those that can be used.
 
-    Images are decoded until ``keep_bytes`` of pixels are in memory; of the others only the head is read then, and
-    damage further in shows itself when they are needed. With ``keep_bytes=0`` all are decoded and none is kept.
+    Images are decoded and kept until ``keep_bytes`` of pixels are in memory. Of the others only the head is
+    read, and damage further in shows itself when they are needed. With None all are decoded and none is kept.
 
-    A folder may hold a few bad files: up to ``bad_share`` of the images, but always one. Beyond that something is
-    wrong with the folder and the scan fails, as it does when nothing usable is left. Images smaller than ``crop`` are
-    used (``small="pad"``) or left out (``"skip"``); either way they are no bad files.
+    A folder may hold a few bad files: up to ``bad_share`` of the images, but always one. Beyond that
+    something is wrong with the folder and the scan fails, as it does when nothing usable is left. Images
+    smaller than ``crop`` are used (``small="pad"``) or left out (``"skip"``); they do not count as bad.
 
     Args:
         root: the folder, searched at any depth; links are followed, hidden files are not looked at.
@@ -96,51 +94,42 @@ def scan(
     """
     if small not in ("pad", "skip"):
         raise InputError(f"data.small={small!r} is unknown: use pad or skip")
-    colour(background)
+    colour(background)  # a wrong colour is an error at once, not at the first transparent image
     top = existing_folder(root, option)
     entries: list[Entry] = []
     bad: list[tuple[Path, str]] = []
     notes: Counter[str] = Counter()
     others: Counter[str] = Counter()
-    budget, heads = keep_bytes, 0
-    for path in _files(top, {Path(p).resolve() for p in without}):
-        if path.suffix.lower() not in extensions():
+    budget = keep_bytes
+    for path in _files(top, {folder.resolve() for folder in without}):
+        if path.suffix.lower() not in EXTENSIONS:
             others[path.suffix.lower() or "no suffix"] += 1
             continue
         try:
-            height, width = read_header(path, max_pixels)
-            if small == "skip" and min(height, width) < crop:
-                notes[f"smaller than {crop} pixels, left out"] += 1
-                continue
-            pixels, odd = None, ()
-            fits = height * width * 3 <= budget
-            if fits or not keep_bytes:
+            height, width = read_size(path, max_pixels)
+            if min(height, width) < crop:
+                notes[f"smaller than {crop} pixels ({'left out' if small == 'skip' else 'mirrored'})"] += 1
+                if small == "skip":
+                    continue
+            if budget is None:
+                pixels, odd = None, decode(path, background, max_pixels).notes
+            elif height * width * 3 <= budget:
                 pixels, odd = decode(path, background, max_pixels)
+                budget -= pixels.nbytes
             else:
-                heads += 1
-                budget = 0  # what is kept must not depend on which later image happens to fit
+                pixels, odd = None, ("decoded when needed, only the head read so far",)
+                budget = 0  # nothing after the first that does not fit: what is kept is easy to say
         except BadImage as reason:
             bad.append((path, str(reason)))
             continue
         notes.update(odd)
-        if min(height, width) < crop:
-            notes[f"smaller than {crop} pixels, padded by reflection"] += 1
-        if fits and pixels is not None:
-            budget -= pixels.nbytes
-        entries.append(Entry(path, height, width, pixels if fits else None))
-    if heads:
-        notes["decoded when needed (data.cache_bytes is used up)"] = heads
+        entries.append(Entry(path, height, width, pixels))
     if others:
-        kinds = ", ".join(sorted(others)[:_NAMED])
-        notes[f"other files ignored ({kinds})"] = sum(others.values())
+        kinds = ", ".join(suffix for suffix, _ in others.most_common(_NAMED))
+        notes[f"other files ignored ({kinds})"] = others.total()
     found = Scan(top, tuple(entries), tuple(bad), tuple(sorted(notes.items())))
     _judge(found, option, bad_share)
     return found
-
-
-def extensions() -> frozenset[str]:
-    """Lower-case file suffixes that are taken for images."""
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS)
 
 
 def _judge(found: Scan, option: str, bad_share: float) -> None:
@@ -152,15 +141,14 @@ def _judge(found: Scan, option: str, bad_share: float) -> None:
     if len(found.bad) > max(1, bad_share * total):
         raise InputError(
             f"{where}: {len(found.bad)} of {total} images cannot be used: {found.bad_names()}; "
-            f"repair or remove them, or allow a larger data.bad_share than {bad_share:g}"
+            f"repair or remove them, or set data.bad_share above {bad_share:g}"
         )
 
 
 def _files(top: Path, without: set[Path]) -> Iterator[Path]:
-    """Regular, visible files below ``top`` in an order that depends on their names only."""
+    """Visible files below ``top``, in an order that depends on their names only."""
     seen: set[Path] = set()
-    pending = [top]
-    found: list[Path] = []
+    pending, found = [top], []
     while pending:
         here = pending.pop()
         real = here.resolve()
@@ -168,10 +156,10 @@ def _files(top: Path, without: set[Path]) -> Iterator[Path]:
             continue
         seen.add(real)
         try:
-            children = sorted(here.iterdir(), reverse=True)
+            children = sorted(here.iterdir())
         except OSError as error:
             raise InputError(
-                f"{printable(here)} cannot be listed ({error.strerror}): check its permissions"
+                f"{printable(here)} cannot be listed ({error.strerror}): check permissions"
             ) from None
         for child in children:
             if child.name.startswith(".") or child.name == "__MACOSX":
@@ -180,4 +168,4 @@ def _files(top: Path, without: set[Path]) -> Iterator[Path]:
                 pending.append(child)
             elif child.is_file() or child.is_symlink():  # a dangling link is reported, a pipe is not opened
                 found.append(child)
-    yield from sorted(found, key=lambda path: path.relative_to(top).parts)
+    return iter(sorted(found, key=lambda path: path.relative_to(top).parts))

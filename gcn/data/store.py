@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import MutableSequence, Sequence
+from itertools import chain
 
 from gcn.data.images import MAX_PIXELS, BadImage, Pixels, decode
 from gcn.data.scan import Entry, printable
@@ -14,9 +15,9 @@ log = logging.getLogger(__name__)
 class Store(Sequence[Pixels]):
     """The images of a scan as a sequence of uint8 arrays (H, W, 3).
 
-    What the scan kept in memory is served from there, the rest is decoded when asked for; the latest of those stay in
-    ``recent_bytes``. A file that can no longer be read is replaced by the next image (cyclically), which is the same
-    one in every process and after every resume, and is reported once.
+    What the scan kept in memory is served from there, the rest is decoded when asked for; the latest of those
+    stay within ``recent_bytes``. A file that can no longer be read is replaced by the next image
+    (cyclically), the same one in every process and after every resume, and is reported once.
     """
 
     def __init__(
@@ -28,38 +29,35 @@ class Store(Sequence[Pixels]):
     ) -> None:
         self.entries = tuple(entries)
         self.background, self.max_pixels, self.recent_bytes = background, max_pixels, recent_bytes
-        self.lost: MutableSequence[int] = bytearray(len(self.entries))  # 1: reported; a loader may share it
+        self.lost: MutableSequence[int] = bytearray(len(self.entries))  # 1: reported; workers share it
         self._recent: OrderedDict[int, Pixels] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, index: int) -> Pixels:  # type: ignore[override]
-        for step in range(len(self)):
-            at = (index + step) % len(self)
+    def __getitem__(self, index: int) -> Pixels:  # type: ignore[override]  # no slices
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        for at in chain(range(index, len(self)), range(index)):
             try:
                 return self._pixels(at)
             except BadImage as reason:
-                if not self.lost[at]:
-                    self.lost[at] = 1
-                    stand_in = self.entries[(at + 1) % len(self)].path
-                    log.warning(
-                        "%s went bad during the run (%s): %s stands in for it",
-                        printable(self.entries[at].path),
-                        reason,
-                        printable(stand_in.name),
-                    )
-        raise InputError(f"no image of {printable(self.entries[0].path.parent)} can be read any more")
+                self._report(at, str(reason))
+        raise InputError(f"{printable(self.entries[0].path.parent)}: no image can be read any more")
 
     def _pixels(self, index: int) -> Pixels:
         kept = self.entries[index].pixels
-        if kept is not None:
-            return kept
-        if index in self._recent:
-            self._recent.move_to_end(index)
-            return self._recent[index]
-        pixels = decode(self.entries[index].path, self.background, self.max_pixels).pixels
-        self._recent[index] = pixels
-        while self._recent and sum(p.nbytes for p in self._recent.values()) > self.recent_bytes:
-            self._recent.popitem(last=False)
-        return pixels
+        if kept is None:
+            kept = self._recent.pop(index, None)
+            if kept is None:
+                kept = decode(self.entries[index].path, self.background, self.max_pixels).pixels
+            self._recent[index] = kept
+            while self._recent and sum(pixels.nbytes for pixels in self._recent.values()) > self.recent_bytes:
+                self._recent.popitem(last=False)
+        return kept
+
+    def _report(self, index: int, reason: str) -> None:
+        if not self.lost[index]:
+            self.lost[index] = 1
+            path, stand_in = self.entries[index].path, self.entries[(index + 1) % len(self)].path
+            log.warning("%s went bad (%s): %s stands in", printable(path), reason, printable(stand_in.name))
