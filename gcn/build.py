@@ -1,6 +1,7 @@
 """From a checked configuration to objects.
 
-Classes are named by ``_target_`` and built by Hydra; nothing that the configuration does not ask for is imported.
+Classes are named by ``_target_`` and built by Hydra; nothing that the configuration does not ask for is even
+imported.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from gcn.config import TRUSTED, Config, knobs
+from gcn.compose import knobs
+from gcn.config import TRUSTED, Config
 from gcn.errors import InputError
 
 

@@ -1,4 +1,4 @@
-"""Knobs: the top-level scalars that switch the ingredients of the objective, one file ``conf/term/<knob>.yaml`` each.
+"""Knobs: the top-level scalars that switch the ingredients of the objective, one file in ``conf/term`` each.
 
     help: zero-centred gradient penalty on real images      # a line for --help
     who: D pays                         # G pays, D pays, D sees, on D, on both
@@ -11,8 +11,9 @@
       - with: {discriminator.norm: batch}
         because: ...
 
-A ``setting`` is no weight. It has a ``type`` (or ``choices``), a range (``min``, ``above``, ``max``), states its own
-``absent`` value or values, and names the ``argument`` of the class that takes it.
+A ``setting`` is no weight. It has a ``type`` (or ``choices``), a range (``min``, ``above``, ``max``), states
+its own ``absent`` value or values (null, if it says nothing), and names the ``argument`` of the class that
+takes it.
 
 The folder is scanned, so a new knob is a new file and nothing else.
 """
@@ -105,12 +106,12 @@ def read(path: Path) -> Knob:
     return Knob(path.stem, **{"help": "", **content}, declared=declarations(path, "options"))
 
 
-def scan(conf: Path) -> dict[str, Knob]:
-    """All knobs of a configuration folder by name, in alphabetical order."""
-    knobs = {path.stem: read(path) for path in sorted((conf / "term").glob("*.yaml"))}
+def scan(folder: Path) -> dict[str, Knob]:
+    """All knobs of ``conf/term`` by name, in alphabetical order."""
+    knobs = {path.stem: read(path) for path in sorted(folder.glob("*.yaml"))}
     for name in knobs:
-        if (conf / name).is_dir():
+        if (folder.parent / name).is_dir():
             raise InputError(
-                f"{conf / name}: Hydra would take the knob {name} for this group; rename one of them"
+                f"{folder.parent / name}: Hydra would take the knob {name} for this group; rename one"
             )
     return knobs

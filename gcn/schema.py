@@ -1,18 +1,20 @@
 """What a setting may be: types and ranges, declared in the yaml next to the default.
 
-A default says most of it: where ``lr: 1.0e-3`` stands, a number may stand. The rest is a comment that begins with ``#:``
+A default says most of it: where ``lr: 1.0e-3`` stands, a number may stand. The rest is a comment that begins
+with ``#:``
 
     lr: 1.0e-3              #: > 0 ; step size
     betas: [0.9, 0.999]     #: list of 2 float in [0, 1)
     clip: null              #: float > 0 ; largest norm of the gradient
     moments: both           #: one of both, lookahead, update
 
-so that whoever reads the yaml reads the rule, and whoever adds an option adds no code. Grammar, each part optional:
+so that whoever reads the yaml reads the rule, and whoever adds an option adds no code. Each part is optional:
 
-    [list of [n]] [float|int|bool|str] [> a | >= a | < a | <= a | in [a, b) | one of a, b, c] [or null] [; help]
+    [list of [n]] [float|int|bool|str] [> a|>= a|< a|<= a|in [a, b)|one of a, b, c] [or null] [; help]
 
-A null default is nullable, and needs a type to be checked at all. NaN and infinity are refused everywhere, true and false
-are no numbers, and a quoted number is a string.
+A null default is nullable, and needs a type to be checked at all. NaN and infinity are refused everywhere,
+true and false are no numbers, a quoted number is a string, and a float without a fraction (1e4) is an integer
+where one is asked for.
 """
 
 import difflib
@@ -121,7 +123,7 @@ class Field:
         return f"{text} or null" if self.nullable else text
 
     def check(self, name: str, value: Any) -> Any:
-        """The value in its type, e.g. an integer as a float; ``InputError`` if it is none of those allowed."""
+        """The value in its type, an integer as a float for instance; ``InputError`` if it is not allowed."""
         if value is None and self.nullable:
             return None
         if not self.listed:
@@ -230,10 +232,26 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [other for score, other in scored[:count] if score >= max(0.6, scored[0][0] - 0.15)]
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str], otherwise: str = "see --help") -> str:
     """How to go on after an unknown name."""
     near = nearest(name, known)
-    return f"nearest: {', '.join(near)}" if near else "see --help"
+    return f"nearest: {', '.join(near)}" if near else otherwise
+
+
+def at(tree: Mapping[str, Any], name: str) -> Any:
+    """The value under a dotted name; ``None`` where there is none."""
+    value: Any = tree
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def put(tree: dict[str, Any], name: str, value: Any) -> None:
+    """Set the value under a dotted name."""
+    *parents, leaf = name.split(".")
+    for part in parents:
+        tree = tree.setdefault(part, {})
+    tree[leaf] = value
 
 
 def paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Train a generative compression network: ``python scripts/train.py loss=ns +mse=1``; ``--help`` shows all there is."""
+"""Train a generative compression network; ``--help`` shows what can be chosen."""
 
 import sys
 from typing import Any

@@ -1,0 +1,199 @@
+"""Hydra's part of the configuration: what a list of words composes to, and one line for what goes wrong."""
+
+import itertools
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gcn.errors import InputError
+from gcn.knobs import Knob, scan
+from gcn.schema import suggestion
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+ROOT = "train"
+TERMS = "term"  # the folder of the knobs, which is no group of choices
+
+
+@cache
+def stamp() -> str:
+    """Name of this process's run folder; runs that start in the same second differ in the last part."""
+    return datetime.now().strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(3)
+
+
+@cache
+def knobs() -> dict[str, Knob]:
+    """All knobs by name."""
+    return scan(CONF / TERMS)
+
+
+@cache
+def groups(conf: Path = CONF) -> dict[str, list[str]]:
+    """The groups of choices."""
+    folders = sorted(path for path in conf.iterdir() if path.is_dir() and path.name != TERMS)
+    return {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in folders}
+
+
+@cache
+def declare() -> None:
+    """Tell Hydra about the knobs and the run folder's name."""
+    node: dict[str, Any] = {name: knob.start for name, knob in knobs().items()}
+    node["terms"] = {name: knob.node for name, knob in knobs().items() if knob.node is not None}
+    ConfigStore.instance().store("knobs", node=node, package="_global_", provider="gcn")
+    OmegaConf.register_new_resolver("stamp", stamp, replace=True)
+
+
+class Composition(NamedTuple):
+    """What Hydra makes of the words of one job."""
+
+    values: dict[str, Any]
+    choices: dict[str, str | None]  # of the groups
+    run: str  # folder of a single run
+    sweep: str  # folder of a sweep …
+    job: str  # … and of this job in it
+
+
+def key_of(word: str) -> str:
+    """``optim.g.lr`` of ``optim.g.lr=1e-4``."""
+    return word.partition("=")[0]
+
+
+def is_hydras(word: str) -> bool:
+    """Whether a word is about Hydra itself: ``hydra.run.dir=DIR``, ``hydra/launcher=joblib``."""
+    return word.lstrip("+~").startswith(("hydra.", "hydra/"))
+
+
+def quoted(text: str) -> str:
+    """Text as a value that Hydra's grammar takes literally."""
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def normal(words: Sequence[str]) -> list[str]:
+    """Drop the ``+`` and ``++`` before a key.
+
+    Every key is declared, so there is nothing to append to: ``+mse=1``, ``++mse=1`` and ``mse=1`` mean the
+    same. Hydra itself refuses ``+mse=1`` where mse has a value already.
+    """
+    return [word if is_hydras(word) else word.lstrip("+") for word in words]
+
+
+def compose(words: Sequence[str], extra: str | None = None, number: int = 0) -> Composition:
+    """Let Hydra compose one job. Unknown keys pass, and are refused later with the nearest known names.
+
+    Args:
+        words: as :func:`normal` leaves them.
+        extra: a further folder of configurations (Hydra's ``--config-dir``).
+        number: of the job in a sweep.
+    """
+    declare()
+    offered = groups() | ({} if extra is None else groups(Path(extra)))
+    sources = [] if extra is None else [f"hydra.searchpath=[{quoted(str(Path(extra).resolve()))}]"]
+    with one_line_errors():
+        overrides = OverridesParser.create().parse_overrides(list(words))
+    for override in overrides:
+        _refuse_what_no_job_may_say(override, offered)
+    # ++ lets unknown keys pass, but must not stand before a choice
+    forced = [word if is_hydras(word) or key_of(word) in offered else f"++{word}" for word in words]
+    with one_line_errors(), _composing():
+        cfg = hydra_compose(ROOT, [*forced, *sources], return_hydra_config=True)
+        cfg.hydra.job.num = number
+        choices = {key: v for key, v in cfg.hydra.runtime.choices.items() if not key.startswith("hydra/")}
+        folders = str(cfg.hydra.run.dir), str(cfg.hydra.sweep.dir), str(cfg.hydra.sweep.subdir)
+        OmegaConf.set_struct(cfg, False)
+        del cfg["hydra"]
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
+    assert isinstance(values, dict)
+    return Composition({str(key): value for key, value in values.items()}, choices, *folders)
+
+
+@contextmanager
+def _composing() -> Iterator[None]:
+    """Hydra's composition; a running application, of which there may be but one, is put aside."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), job_name=ROOT, version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = running
+
+
+def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]]) -> None:
+    word, name = str(override.input_line), override.key_or_group
+    if is_hydras(word):
+        return
+    if override.is_delete():
+        raise InputError(f"{word}: nothing can be deleted; a weight is switched off by null")
+    if override.is_sweep_override():
+        raise InputError(f"{word}: several values need -m; a list is written [a,b]")
+    if override.package is not None or "/" in name:
+        raise InputError(f"{word}: no such group; {suggestion(name, offered)}")
+    if name in offered:
+        choice = override.value()
+        if not isinstance(choice, str) and not (choice is None and None in _optional(name)):
+            said = word.partition("=")[2]
+            raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered[name])}")
+
+
+def _optional(group: str) -> set[str | None]:
+    """The group's default, if that is null, as a set."""
+    defaults = yaml.safe_load((CONF / f"{ROOT}.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {entry[group] for entry in defaults if isinstance(entry, dict) and group in entry} & {None}
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Hydra's and OmegaConf's many ways to say no, as :class:`InputError`."""
+    try:
+        yield
+    except MissingConfigException as error:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        if not group or not error.options:
+            raise InputError(_line(error)) from None
+        options = ", ".join(sorted(error.options))
+        near = suggestion(choice, error.options, otherwise="no name is near")
+        raise InputError(f"{group}={choice}: no such choice; {near} (of {options})") from None
+    except OverrideParseException as error:
+        reason = str(error).split("\n", 1)[0]
+        raise InputError(
+            f"{error.override}: {reason}; write key=value, and quote special characters"
+        ) from None
+    except OmegaConfBaseException as error:
+        name = f"{error.full_key}: " if error.full_key else ""
+        raise InputError(name + str(error).split("\n", 1)[0]) from None
+    except InputError:
+        raise
+    except (HydraException, yaml.YAMLError, OSError, ValueError, TypeError) as error:
+        raise InputError(_line(error)) from None
+
+
+def _line(error: BaseException) -> str:
+    cause = f" {error.__cause__}" if error.__cause__ is not None else ""
+    return " ".join(f"{error}{cause}".split())
+
+
+def jobs(words: Sequence[str]) -> list[list[str]]:
+    """The words of each job of a sweep, in Hydra's order; sweeps over intervals are left to their sweeper."""
+    axes: dict[str, list[str]] = {}
+    with one_line_errors():
+        for override in OverridesParser.create().parse_overrides(list(words)):
+            key = override.get_key_element()
+            if not override.is_sweep_override():
+                axes[key] = [str(override.input_line)]
+            elif override.is_discrete_sweep():
+                axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return [list(chosen) for chosen in itertools.product(*axes.values())]

@@ -1,0 +1,84 @@
+"""Combinations that cannot work, each declared by one of its sides, in its own yaml.
+
+A knob (``conf/term``) says ``conflicts:`` and ``needs:``; the choice of a group and the root say
+``_conflicts_:`` and ``_lacks_:``, where the underscore keeps them apart from settings:
+
+    conflicts:
+      - with: {discriminator.norm: batch}       # all of these hold …
+        because: what is wrong; what to do      # … then this is the reason
+    needs: discriminator                        # and a chosen option that _lacks_ one says why not
+
+A knob's entries count while the knob is present, a choice's while it is chosen. A condition names a knob
+(``present``, ``absent`` or a value), a group (a choice), or any dotted setting; it holds a value, a list of
+values, or a range such as ``"> 1"``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gcn.errors import InputError
+from gcn.knobs import ABSENT, PRESENT, Knob
+from gcn.schema import Field, at, show
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A configuration, as far as conflicts look at it."""
+
+    settings: Mapping[str, Any]
+    choices: Mapping[str, str | None]
+    knobs: Mapping[str, Knob]
+
+    def value(self, name: str) -> Any:
+        """A group's choice, or the value of a knob or setting."""
+        return self.choices[name] if name in self.choices else at(self.settings, name)
+
+    def present(self, name: str) -> bool:
+        """Whether a knob is there at all."""
+        return self.knobs[name].present(self.settings[name])
+
+    def matches(self, name: str, wanted: Any) -> bool:
+        """Whether one condition holds."""
+        if isinstance(wanted, list):
+            return any(self.matches(name, one) for one in wanted)
+        if name in self.knobs and wanted in (PRESENT, ABSENT):
+            return self.present(name) == (wanted == PRESENT)
+        value = self.value(name)
+        if isinstance(wanted, str) and wanted.startswith(("<", ">")):
+            return Field.parse(wanted).accepts(value)
+        return bool(value == wanted)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One entry: if all conditions hold, the combination is refused."""
+
+    owner: str | None
+    conditions: Mapping[str, Any]
+    because: str
+
+    def refuse(self, configured: Configured) -> None:
+        """``InputError`` if the configuration is of this kind."""
+        if all(configured.matches(name, wanted) for name, wanted in self.conditions.items()):
+            names = dict.fromkeys([*([] if self.owner is None else [self.owner]), *self.conditions])
+            words = " ".join(f"{name}={show(configured.value(name))}" for name in names)
+            raise InputError(f"{words}: {self.because}")
+
+
+def conflicts(configured: Configured) -> Iterator[Conflict]:
+    """All entries that count in a configuration."""
+    lacking: list[tuple[str, str, str]] = []
+    for owner in (None, *configured.choices):
+        node = configured.settings if owner is None else configured.settings.get(owner)
+        if isinstance(node, Mapping):
+            for entry in node.get("_conflicts_", []):
+                yield Conflict(owner, entry["with"], entry["because"])
+            lacking += [(str(owner), what, because) for what, because in node.get("_lacks_", {}).items()]
+    for name, knob in configured.knobs.items():
+        if configured.present(name):
+            for entry in knob.conflicts:
+                yield Conflict(name, entry["with"], entry["because"])
+            for owner, what, because in lacking:
+                if knob.needs == what:
+                    yield Conflict(name, {owner: configured.value(owner)}, because)
