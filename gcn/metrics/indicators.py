@@ -196,7 +196,7 @@ class Turns(NamedTuple):
 
 
 def turns(metric: Curve) -> Turns:
-    """Full turns about 0, from one rise through it to the next; a rotating game's logit gap makes two a cycle.
+    """Full turns about 0, from one rise to the next; the logit gap of a rotating game makes two a cycle.
 
     Needs no constant period (the saturating game slows down as it widens). A swing counts once it exceeds
     four times the noise, estimated by the median of second differences, which a smooth oscillation leaves

@@ -72,8 +72,8 @@ def verdict(rows: Rows, event: Event | None = None) -> Verdict:
     """Judge a run by the rows of its ``metrics.csv`` and by what ended it early, if anything did.
 
     Args:
-        rows: mappings with ``step`` and any of the logged quantities. Missing, None and NaN mean "not measured",
-            but an infinity, or NaN in the last three cells that are not None, means "diverged".
+        rows: mappings with ``step`` and any of the logged quantities. Missing, None and NaN mean "not
+            measured", but an infinity, or NaN in the last three cells that are not None, means "diverged".
         event: of the watchdog; its word is final.
 
     Returns:
