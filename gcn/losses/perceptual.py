@@ -1,0 +1,146 @@
+"""Distances between deep features: those of a classifier (LPIPS) and those of D itself."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from gcn.errors import InputError
+from gcn.losses.term import Term
+
+
+class FeatureMatching(Term):
+    """Mean over D's hidden layers of E|features(x) - features(x_hat)| (Wang et al. 2018; Larsen et al. 2016).
+
+    The features of x are a target and carry no gradient.
+    """
+
+    needs_discriminator = True
+
+    def forward(self, turn) -> Tensor:
+        pairs = zip(turn.real.features, turn.fake.features, strict=True)
+        return torch.stack([turn.mean((f.float() - r.detach().float()).abs()) for r, f in pairs]).mean(0)
+
+
+class Backbone(NamedTuple):
+    """A classifier of torchvision: the official name of its weights, and the smallest image it takes, in pixels."""
+
+    file: str
+    smallest: int
+
+    @property
+    def url(self) -> str:
+        return f"https://download.pytorch.org/models/{self.file}"
+
+
+BACKBONES = {
+    "alex": Backbone("alexnet-owt-7be5be79.pth", 31),
+    "vgg": Backbone("vgg16-397923af.pth", 16),
+    "squeeze": Backbone("squeezenet1_1-b8a52dc0.pth", 17),
+}
+
+
+class LPIPS(Term):
+    """Σ_l E‖w_l ∘ (f̂_l(x) - f̂_l(x_hat))‖², f̂ features of a classifier, normalised over channels (Zhang et al. 2018).
+
+    The value of ``lpips.LPIPS`` of the lpips package, version 0.1, whose own gradient is NaN where all features of a
+    position vanish. In fp32, frozen, and not a part of checkpoints. Nothing is downloaded.
+
+    Args:
+        net: the classifier: ``alex``, ``vgg`` or ``squeeze``.
+        backbone: file of its weights, as torchvision publishes them; ``None`` looks into torch's cache, and
+            ``random`` leaves them random (a distance of its own, incomparable with published numbers).
+        weights: file of the weights w of the layers; ``None`` for those that the lpips package brings.
+    """
+
+    EPSILON = 1e-12
+
+    def __init__(self, net: str = "alex", backbone: str | None = None, weights: str | None = None) -> None:
+        super().__init__()
+        if net not in BACKBONES:
+            raise InputError(f"terms.lpips.net={net}: choose one of {', '.join(BACKBONES)}")
+        self.smallest = BACKBONES[net].smallest
+        network = _untrained(net, weights)
+        if backbone == "random":
+            warnings.warn(
+                f"lpips: the {net} backbone has random weights; its values compare with nothing published", stacklevel=2
+            )
+        else:
+            _fill(network.net, _backbone_file(net, backbone))
+        # A tuple hides the network from the registry of submodules: it is neither saved nor trained, and never
+        # leaves eval mode.
+        self._hidden = (network.eval().requires_grad_(False),)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._hidden[0]._apply(fn)  # follow the others to their device
+        return super()._apply(fn, recurse)
+
+    def distance(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """LPIPS of each pair of images (B, 3, H, W) in [0, 1]: (B,)."""
+        if min(x.shape[-2:]) < self.smallest:
+            raise InputError(
+                f"lpips: crops of {x.shape[-1]}x{x.shape[-2]} pixels are too small for the network; use data.crop >= "
+                f"{self.smallest}, or terms.lpips.net=vgg (16 pixels)"
+            )
+        (network,) = self._hidden
+        layers = zip(*(network.net(network.scaling_layer(2 * t - 1)) for t in (x, x_hat)), network.lins, strict=True)
+        distances = [head((self._unit(a) - self._unit(b)).square()).mean((1, 2, 3)) for a, b, head in layers]
+        return torch.stack(distances).sum(0)
+
+    def _unit(self, features: Tensor) -> Tensor:
+        return features / (features.square().sum(1, keepdim=True) + self.EPSILON).sqrt()
+
+    def forward(self, turn) -> Tensor:
+        with torch.autocast(turn.x.device.type, enabled=False):
+            return turn.mean(self.distance(turn.x, turn.x_hat))
+
+
+def _untrained(net: str, weights: str | None) -> Any:
+    import lpips
+
+    if weights is not None and not Path(weights).is_file():
+        raise InputError(f"terms.lpips.weights={weights}: no such file; null takes the weights of the lpips package")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # lpips uses torchvision's former arguments
+        network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    file = Path(weights) if weights else Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    heads = _tensors(file, "terms.lpips.weights")
+    try:
+        network.lins.load_state_dict({k.replace("lin", "", 1): v for k, v in heads.items()})
+    except RuntimeError as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise InputError(f"terms.lpips.weights={file}: not the linear layers of {net} ({reason})") from None
+    return network
+
+
+def _backbone_file(net: str, backbone: str | None) -> Path:
+    official = BACKBONES[net]
+    file = Path(backbone) if backbone else Path(torch.hub.get_dir(), "checkpoints", official.file)
+    if not file.is_file():
+        name = f"terms.lpips.backbone={backbone}" if backbone else "lpips"
+        raise InputError(
+            f"{name}: the weights of the {net} backbone are missing; put {official.url} at {file}, or give "
+            "terms.lpips.backbone=PATH (or random, for trials)"
+        )
+    return file
+
+
+def _tensors(file: Path, name: str) -> dict[str, Tensor]:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as problem:
+        raise InputError(f"{name}={file}: not a readable file of weights ({type(problem).__name__})") from problem
+
+
+def _fill(slices: nn.Module, file: Path) -> None:
+    """Load a classifier's weights; lpips cuts its ``features`` into slices that keep the numbers of the layers."""
+    stored = _tensors(file, "terms.lpips.backbone")
+    wanted = {name: f"features.{name.split('.', 1)[1]}" for name in slices.state_dict()}
+    try:
+        slices.load_state_dict({name: stored[source] for name, source in wanted.items()})
+    except (KeyError, RuntimeError) as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise InputError(f"terms.lpips.backbone={file}: not the weights of this network ({reason})") from None
