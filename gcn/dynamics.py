@@ -27,6 +27,9 @@ class Player(Protocol):
     def peek(self, gradients: Sequence[Tensor]) -> None:
         """The same move as a look ahead, which does not count as an update."""
 
+    def shift(self, moves: Sequence[Tensor]) -> None:
+        """Add to the parameters, past the optimizer; what must hold after each update holds after this too."""
+
     def memory(self) -> Any:
         """A copy of the optimizer's state."""
 
@@ -151,11 +154,8 @@ class Optimistic(Rule):
             origin = _copy(player.parameters)
             player.step(field[i])
             move = [p.detach() - o for p, o in zip(player.parameters, origin, strict=True)]
-            if self.previous is not None:
-                corrections = zip(player.parameters, move, self.previous[i], strict=True)
-                with torch.no_grad():
-                    for parameter, new, old in corrections:
-                        parameter.add_(new - old)
+            if self.previous is not None:  # old.to: a checkpoint is read on the CPU
+                player.shift([new - old.to(new) for new, old in zip(move, self.previous[i], strict=True)])
             moves.append(move)
         self.previous = moves
         return turn

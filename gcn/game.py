@@ -164,7 +164,8 @@ class Turn:
     @cached_property
     def bpp(self) -> Tensor:
         """Estimated bits per pixel of each image (B,)."""
-        nats = torch.stack([-p.float().log().flatten(1).sum(1) for p in self.out.likelihoods.values()]).sum(0)
+        likelihoods = [_full_precision(p).log() for p in self.out.likelihoods.values()]
+        nats = torch.stack([-p.flatten(1).sum(1) for p in likelihoods]).sum(0)
         return nats / (math.log(2) * self.x.shape[-1] * self.x.shape[-2])
 
     # what D sees and says
@@ -189,9 +190,7 @@ class Turn:
         """D on arbitrary images of this batch: (logits, features), logits in fp32 or better."""
         assert self.game.discriminator is not None
         judged = self.game.discriminator(images, self.out.y_hat)
-        return judged._replace(
-            logits=judged.logits if judged.logits.dtype == torch.float64 else judged.logits.float()
-        )
+        return judged._replace(logits=_full_precision(judged.logits))
 
     @cached_property
     def real(self):
@@ -240,11 +239,18 @@ class Turn:
     def differentiate(
         self, loss: Tensor, parameters: Sequence[Tensor], create_graph: bool, retain_graph: bool
     ) -> list[Tensor]:
-        """∇ of a loss of the joint batch for parameters, averaged over processes; zeros where there is no path."""
-        gradients = torch.autograd.grad(
-            loss.sum(), parameters, create_graph=create_graph, retain_graph=retain_graph or create_graph,
-            allow_unused=True, materialize_grads=True,
-        )  # fmt: skip
+        """∇ of a loss of the joint batch for parameters, averaged over processes; zeros where there is no path.
+
+        Without autocast: backward passes keep the types of the forward pass, but the double backward of a
+        convolution calls convolutions, which autocast would round.
+        """
+        if not loss.requires_grad:
+            return [torch.zeros_like(p) for p in parameters]
+        with torch.autocast(self.x.device.type, enabled=False):
+            gradients = torch.autograd.grad(
+                loss.sum(), parameters, create_graph=create_graph, retain_graph=retain_graph or create_graph,
+                allow_unused=True, materialize_grads=True,
+            )  # fmt: skip
         return self.reduce.average(gradients)
 
     @contextmanager
@@ -257,3 +263,7 @@ class Turn:
         finally:
             for buffer, before in buffers:
                 buffer.data.copy_(before)  # .data: the pass that is being observed may have saved this buffer
+
+
+def _full_precision(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

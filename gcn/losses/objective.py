@@ -83,15 +83,19 @@ class Objective(nn.Module):
         return [Charge(name, weight, self._evaluate(turn, player, name)) for name, weight in names]
 
     def differentiable_loss(self, turn: "Turn", player: PlayerName) -> Tensor:
-        """What a player pays, without the terms that are functions of the players' gradients."""
+        """What a player pays, without the terms that are functions of the players' gradients.
+
+        With its graph, also where the turn only measures: what is measured may be this loss's gradient.
+        """
         names = [
             (name, weight)
             for name, weight in self._names(turn, player, active=True)
             if name == "adv" or not self.terms[name].differentiates_losses
         ]
-        payer = turn.payer
+        payer, measuring = turn.payer, turn.measuring
+        turn.measuring = False
         total = total_of([Charge(name, weight, self._evaluate(turn, player, name)) for name, weight in names])
-        turn.payer = payer
+        turn.payer, turn.measuring = payer, measuring
         return total
 
     def measure(self, turn: "Turn", player: PlayerName) -> dict[str, Tensor]:
@@ -105,5 +109,6 @@ class Objective(nn.Module):
 
 
 def total_of(charges: Iterable[Charge]) -> Tensor:
-    """The weighted sum."""
-    return torch.stack([charge.weight * charge.value for charge in charges]).sum(0)
+    """The weighted sum; 0 where nothing is paid."""
+    values = [charge.weight * charge.value for charge in charges]
+    return torch.stack(values).sum(0) if values else torch.zeros(())

@@ -17,7 +17,7 @@ class OptimizerPlayer:
         clip: bound on the norm of the joint gradient, or None.
         commit: what makes the step that counts (Lightning's wrapped optimizer for the player that keeps the clock);
             by default the optimizer's own step.
-        after: called after each step that counts.
+        after: called after each update of the parameters that counts.
     """
 
     def __init__(
@@ -34,6 +34,13 @@ class OptimizerPlayer:
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         self._move(gradients, self._commit, counts=True)
+        if self._after is not None:
+            self._after()
+
+    @torch.no_grad()
+    def shift(self, moves: Sequence[Tensor]) -> None:
+        for parameter, move in zip(self.parameters, moves, strict=True):
+            parameter.add_(move)
         if self._after is not None:
             self._after()
 

@@ -57,6 +57,11 @@ class GradientDescent:
 
     peek = step
 
+    @torch.no_grad()
+    def shift(self, moves) -> None:
+        for p, m in zip(self.parameters, moves, strict=True):
+            p.add_(m)
+
     def memory(self):
         return None
 
