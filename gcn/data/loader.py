@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gcn.data.images import Pixels
-from gcn.data.store import Store
 from gcn.errors import InputError
 
 _CROP, _ORDER = 1, 2  # purposes of a random sequence; source i orders its images with _ORDER + i
@@ -154,10 +153,6 @@ def train_loader(crops: Crops, *, steps: int, start_step: int = 0, workers: int 
 
     Order and pixels are the same for any number of workers, and nothing is drawn from the global generator.
     """
-    if workers:
-        for source in crops.sources:
-            if isinstance(source.images, Store):  # a lost file is reported once, not once in each worker
-                source.images.lost = torch.zeros(len(source.images), dtype=torch.uint8).share_memory_()
     return DataLoader(
         crops,
         batch_size=None,

@@ -1,8 +1,9 @@
 """Images by index, in memory where they fit, with a stand-in for a file that goes bad while a run is on."""
 
 import logging
+import multiprocessing
 from collections import OrderedDict
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from gcn.data.images import MAX_PIXELS, BadImage, Pixels, decode
@@ -29,7 +30,9 @@ class Store(Sequence[Pixels]):
     ) -> None:
         self.entries = tuple(entries)
         self.background, self.max_pixels, self.recent_bytes = background, max_pixels, recent_bytes
-        self.lost: MutableSequence[int] = bytearray(len(self.entries))  # 1: reported; workers share it
+        self._reported = multiprocessing.Array(
+            "b", len(self.entries)
+        )  # shared with workers, who meet the same file
         self._recent: OrderedDict[int, Pixels] = OrderedDict()
 
     def __len__(self) -> int:
@@ -57,7 +60,8 @@ class Store(Sequence[Pixels]):
         return kept
 
     def _report(self, index: int, reason: str) -> None:
-        if not self.lost[index]:
-            self.lost[index] = 1
+        with self._reported.get_lock():
+            known, self._reported[index] = self._reported[index], 1
+        if not known:
             path, stand_in = self.entries[index].path, self.entries[(index + 1) % len(self)].path
             log.warning("%s went bad (%s): %s stands in", printable(path), reason, printable(stand_in.name))

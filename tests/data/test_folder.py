@@ -1,0 +1,119 @@
+"""A user's folder: what is trained on, what is held out, what is refused."""
+
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from gcn.data.folder import Folder
+from gcn.errors import InputError
+
+
+def names(data):
+    root = data.sources[0].images.entries
+    return {entry.path.name for entry in root}, {name.rsplit("/")[-1] for name in data.val_names}
+
+
+def test_a_share_is_held_out_by_name(pictures, write):
+    data = Folder(pictures, val_share=0.3)
+    train, val = names(data)
+    assert len(train) + len(val) == 12
+    assert val
+    assert not train & val
+    assert names(Folder(pictures, val_share=0.3)) == (train, val)
+    assert f"held out for validation, by a hash of the name: {len(val)} of 12" in data.report()
+    for i in range(20, 40):  # more images move none of the others
+        write(pictures / f"{i}.png", seed=i)
+    more_train, more_val = names(Folder(pictures, val_share=0.3))
+    assert train < more_train
+    assert val < more_val
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.9999])
+def test_one_image_at_least_is_on_either_side(pictures, share):
+    train, val = names(Folder(pictures, val_share=share))
+    assert min(len(train), len(val)) == 1
+
+
+def test_a_single_image_cannot_be_split(tmp_path, write):
+    write(tmp_path / "a.png")
+    with pytest.raises(InputError, match="one usable image"):
+        Folder(tmp_path)
+
+
+def test_train_and_val_folders_are_used_if_both_are_there(tmp_path, write):
+    write(tmp_path / "train" / "a.png", seed=1)
+    write(tmp_path / "train" / "b.png", seed=2)
+    write(tmp_path / "val" / "a.png", seed=3)
+    data = Folder(tmp_path, crop=16)
+    assert names(data) == ({"a.png", "b.png"}, {"a.png"})
+    assert data.report().splitlines() == [
+        f"training {tmp_path}/train: images 2",
+        f"validation {tmp_path}/val: images 1",
+    ]
+    shutil.rmtree(tmp_path / "val")
+    assert "held out" in Folder(tmp_path).report()
+
+
+def test_a_validation_folder_within_the_root_is_not_trained_on(pictures):
+    data = Folder(pictures, val_root=pictures / "deep")
+    train, val = names(data)
+    assert len(val) == 4
+    assert not train & val
+    for inside in (pictures, pictures.parent):
+        with pytest.raises(InputError, match="nothing would be left to train on"):
+            Folder(pictures, val_root=inside)
+
+
+def test_copies_of_validation_images_are_not_trained_on(pictures, tmp_path):
+    (tmp_path / "val").mkdir()
+    for name in ("01.png", "02.png"):
+        shutil.copy(pictures / name, tmp_path / "val" / f"copy of {name}")
+    data = Folder(pictures, val_root=tmp_path / "val", val_limit=1)  # both, though only one is validated on
+    assert names(data)[0].isdisjoint({"01.png", "02.png"})
+    assert "left out of training, identical to validation: 2" in data.report()
+    assert "validation limited to 1 of 2 images" in data.report()
+    shutil.copytree(pictures, tmp_path / "same")
+    with pytest.raises(InputError, match="every image is also a validation image"):
+        Folder(pictures, val_root=tmp_path / "same")
+
+
+def test_crops_and_whole_images_come_out(pictures):
+    data = Folder(pictures, crop=32, batch=4)  # larger than most of the images
+    for batch in data.train_loader(seed=0, steps=6, d_steps=2):
+        assert batch.shape == (8, 3, 32, 32)
+    for name, x in data.val_images():
+        with Image.open(pictures / name) as image:
+            assert x.shape == (1, 3, image.height, image.width)
+
+
+def test_what_is_in_memory_changes_nothing(pictures):
+    def stream(**options):
+        data = Folder(pictures, crop=8, **options)
+        return torch.cat(list(data.train_loader(seed=0, steps=10)))
+
+    everything = stream()
+    assert torch.equal(everything, stream(cache_bytes=4000))
+    assert torch.equal(everything, stream(cache_bytes=0, workers=2))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop": 0}, "data.crop=0"),
+        ({"batch": 0}, "data.batch=0"),
+        ({"workers": -1}, "data.workers=-1"),
+        ({"val_share": 0}, "data.val_share=0"),
+        ({"val_limit": 0}, "data.val_limit=0"),
+        ({"small": "shrink"}, "data.small='shrink'"),
+        ({"background": "nocolour"}, "data.background='nocolour'"),
+        ({"val_root": "nowhere"}, "data.val_root=nowhere does not exist"),
+        ({"downscale": [2, 3]}, "data.downscale"),
+        ({"root": None}, "data.root is not set"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(pictures, options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        Folder(**{"root": pictures} | options)
+    assert "\n" not in str(caught.value)
