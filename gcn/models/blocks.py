@@ -90,6 +90,21 @@ def scaled(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Modul
     return layer
 
 
+class Doubling(nn.ConvTranspose2d):
+    """Transposed convolution of stride 2 with an odd kernel, (B, C, h, w) -> (B, C', 2h, 2w).
+
+    The same as ``padding=kernel // 2, output_padding=1``, but with all derivatives: torch cannot differentiate
+    the double backward of an output padding, which symplectic gradient adjustment needs.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """One row and one column too many, dropped at the side where the padding is one too few."""
+        return super().forward(x)[..., 1:, 1:]
+
+
 def down(inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> nn.Module:
     """Half the resolution by a strided convolution."""
     return scaled(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), gain)
@@ -99,8 +114,7 @@ def up(inputs: int, outputs: int, kernel: int, upsampling: str, gain: float = 1.
     """Twice the resolution, by a transposed convolution or by a 3×3 convolution and a pixel shuffle."""
     if upsampling == "shuffle":
         return nn.Sequential(scaled(nn.Conv2d(inputs, 4 * outputs, 3, padding=1), gain), nn.PixelShuffle(2))
-    layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, output_padding=1)
-    return scaled(layer, gain)
+    return scaled(Doubling(inputs, outputs, kernel), gain)
 
 
 class Residual(nn.Module):
