@@ -66,7 +66,7 @@ class MSSSIM(Term):
         from pytorch_msssim.ssim import _fspecial_gauss_1d, _ssim
 
         with torch.autocast(turn.x.device.type, enabled=False):
-            x, x_hat = turn.x.float(), turn.x_hat.float()
+            x, x_hat = turn.x, turn.x_hat  # fp32 or better
             if min(x.shape[-2:]) <= (self.WINDOW - 1) * 2 ** (self.levels - 1):
                 raise InputError(
                     f"terms.ms_ssim.levels={self.levels}: crops of {x.shape[-1]} pixels are too small; use fewer "

@@ -93,8 +93,8 @@ def scaled(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Modul
 class Doubling(nn.ConvTranspose2d):
     """Transposed convolution of stride 2 with an odd kernel, (B, C, h, w) -> (B, C', 2h, 2w).
 
-    The same as ``padding=kernel // 2, output_padding=1``, but with all derivatives: torch cannot differentiate
-    the double backward of an output padding, which symplectic gradient adjustment needs.
+    The same as ``padding=kernel // 2, output_padding=1``, but with all derivatives: torch cannot
+    differentiate the double backward of an output padding, which symplectic gradient adjustment needs.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
