@@ -33,7 +33,7 @@ class Folder(Data):
         max_pixels: larger images are refused as bad files.
         bad_share: share of bad files up to which they are skipped; one always is.
         cache_bytes: memory for decoded images in each training process (workers share it).
-        flip, permute_colours, downscale: see :class:`~gcn.data.loader.Augment`.
+        flip, permute_colours, gamma, downscale: see :class:`~gcn.data.loader.Augment`.
 
     Raises:
         InputError: a folder is missing or empty, too many files are bad, or an option is out of range.
@@ -55,10 +55,11 @@ class Folder(Data):
         cache_bytes: int = 2_000_000_000,
         flip: bool = True,
         permute_colours: bool = False,
+        gamma: float = 1.0,
         downscale: Sequence[float] | None = None,
     ) -> None:
         super().__init__(crop, batch, workers)
-        self.augment = Augment(flip, permute_colours, downscale)
+        self.augment = Augment(flip, permute_colours, gamma, downscale)
         if not 0 < val_share < 1:
             raise InputError(f"data.val_share={val_share}: give a share between 0 and 1")
         if val_limit is not None and val_limit < 1:

@@ -24,7 +24,7 @@ _TEXTURES = 5  # different materials in an image
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def dead_leaves(photographs: Sequence[Pixels], count: int, size: int = 256, seed: int = 0) -> list[Pixels]:
+def dead_leaves(photographs: Sequence[Pixels], count: int, size: int = 192, seed: int = 0) -> list[Pixels]:
     """``count`` images (size, size, 3); the same arguments give the same images."""
     pictures = [Image.fromarray(photograph) for photograph in photographs]
     generators = (np.random.Generator(np.random.Philox(key=[seed, i])) for i in range(count))

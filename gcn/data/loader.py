@@ -22,6 +22,7 @@ from gcn.data.images import Pixels
 from gcn.errors import InputError
 
 _CROP, _ORDER = 1, 2  # purposes of a random sequence; source i orders its images with _ORDER + i
+_LEVELS = np.arange(256) / 255
 _PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 
 
@@ -32,15 +33,19 @@ class Augment:
     Attributes:
         flip: mirror left and right in half of the crops.
         permute_colours: exchange the colour channels at random.
+        gamma: largest exponent of a random tone curve x^g, log g uniform on ±log gamma; 1 for none.
         downscale: (low, high), the factors by which a larger region is shrunk to the crop, or None.
             HiFiC: (.75, .95).
     """
 
     flip: bool = True
     permute_colours: bool = False
+    gamma: float = 1.0
     downscale: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
+        if self.gamma < 1:
+            raise InputError(f"data.gamma={self.gamma}: give a largest exponent of at least 1, 1 for none")
         if self.downscale is not None:
             factors = list(self.downscale)
             if len(factors) != 2 or not 0 < factors[0] <= factors[1] <= 1:
@@ -113,7 +118,7 @@ class Crops(Dataset[Tensor]):
 
     def sample(self, k: int) -> Pixels:
         """Crop ``k`` of the run, uint8 (P, P, 3)."""
-        which_u, zoom_u, top_u, left_u, flip_u, colour_u = uniforms(self.seed, _CROP, k, 6)
+        which_u, zoom_u, top_u, left_u, flip_u, colour_u, tone_u = uniforms(self.seed, _CROP, k, 7)
         which = sum(which_u >= limit for limit in self.limits)
         images = self.sources[which].images
         epoch, place = divmod(k, len(images))
@@ -137,6 +142,8 @@ class Crops(Dataset[Tensor]):
             cut = cut[:, ::-1]
         if self.augment.permute_colours:
             cut = cut[:, :, _PERMUTATIONS[int(colour_u * len(_PERMUTATIONS))]]
+        if self.augment.gamma > 1:
+            cut = (255 * _LEVELS ** (self.augment.gamma ** (2 * tone_u - 1))).round().astype(np.uint8)[cut]
         return cut
 
 

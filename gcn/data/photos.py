@@ -33,7 +33,7 @@ class Photos(Data):
         scales: factors at which there are copies of the training photographs.
         dead_leaves: number of dead-leaves images.
         leaves_share: share of the crops that is taken from them.
-        flip, permute_colours, downscale: see :class:`~gcn.data.loader.Augment`.
+        flip, permute_colours, gamma, downscale: see :class:`~gcn.data.loader.Augment`.
 
     Raises:
         InputError: an option is out of range, or scikit-image is not installed as it should be.
@@ -50,6 +50,7 @@ class Photos(Data):
         leaves_share: float = 0.5,
         flip: bool = True,
         permute_colours: bool = True,
+        gamma: float = 1.0,
         downscale: Sequence[float] | None = None,
     ) -> None:
         super().__init__(crop, batch, workers)
@@ -59,7 +60,7 @@ class Photos(Data):
             raise InputError(f"data.dead_leaves={dead_leaves}: give their number, 0 for none")
         if not 0 <= leaves_share < 1:
             raise InputError(f"data.leaves_share={leaves_share}: give a share of at least 0 and below 1")
-        self.augment = Augment(flip, permute_colours, downscale)
+        self.augment = Augment(flip, permute_colours, gamma, downscale)
         self.val = [photograph(name) for name in VAL]
         self.val_names = [Path(name).stem for name in VAL]
         names = COLOUR + GREY if grey else COLOUR

@@ -36,7 +36,7 @@ def test_one_float_tensor_per_update():
 @settings(max_examples=20, deadline=None)
 @given(start=st.integers(0, 9), seed=st.integers(-(2**40), 2**70), d_steps=st.integers(1, 3))
 def test_a_stream_begun_later_is_the_tail_of_the_whole(start, seed, d_steps):
-    options = {"seed": seed, "d_steps": d_steps, "augment": Augment(True, True, (0.5, 1))}
+    options = {"seed": seed, "d_steps": d_steps, "augment": Augment(True, True, 1.5, (0.5, 1))}
     whole, tail = batches(0, 9, **options), batches(start, 9, **options)
     assert len(tail) == 9 - start
     assert all(torch.equal(a, b) for a, b in zip(whole[start:], tail, strict=True))
@@ -115,6 +115,21 @@ def test_colours_are_permuted_in_all_six_ways():
     image = np.tile(np.array([1, 2, 3], np.uint8), (8, 8, 1))
     stream = Crops([Source([image])], crop=8, seed=0, batch=1, augment=Augment(permute_colours=True))
     assert len({tuple(stream.sample(k)[0, 0]) for k in range(100)}) == 6
+
+
+def test_a_tone_curve_keeps_black_and_white_and_the_order_between():
+    image = np.arange(0, 256, 17, dtype=np.uint8)[:, None, None].repeat(16, 1).repeat(3, 2)  # darker above
+    stream = Crops([Source([image])], crop=16, seed=0, batch=1, augment=Augment(gamma=2))
+    middle = []
+    for k in range(100):
+        cut = stream.sample(k)[:, 0, 0].astype(int)
+        assert (cut[0], cut[-1]) == (0, 255)
+        assert (np.diff(cut) >= 0).all()
+        middle.append(cut[8] / 255)
+    half = image[8, 0, 0] / 255
+    assert half**2 <= min(middle) + 0.01 < half < max(middle) <= half**0.5 + 0.01
+    with pytest.raises(InputError, match=r"data\.gamma=0\.5"):
+        Augment(gamma=0.5)
 
 
 def test_downscaling_shrinks_a_larger_region_without_aliasing():
