@@ -22,17 +22,19 @@ class FeatureMatching(Term):
 
     def forward(self, turn) -> Tensor:
         pairs = zip(turn.real.features, turn.fake.features, strict=True)
-        return torch.stack([turn.mean((f.float() - r.detach().float()).abs()) for r, f in pairs]).mean(0)
+        exact = turn.x.dtype  # D's features may be in bf16
+        return torch.stack([turn.mean((f.to(exact) - r.detach().to(exact)).abs()) for r, f in pairs]).mean(0)
 
 
 class Backbone(NamedTuple):
-    """A classifier of torchvision: the official name of its weights, and the smallest image it takes, in pixels."""
+    """A classifier of torchvision: the official name of its weights, and the smallest side it takes, in pixels."""
 
     file: str
     smallest: int
 
     @property
     def url(self) -> str:
+        """Where torchvision publishes the weights."""
         return f"https://download.pytorch.org/models/{self.file}"
 
 
@@ -44,10 +46,10 @@ BACKBONES = {
 
 
 class LPIPS(Term):
-    """Σ_l E‖w_l ∘ (f̂_l(x) - f̂_l(x_hat))‖², f̂ features of a classifier, normalised over channels (Zhang et al. 2018).
+    """Σ_l E Σ_c w_lc (f_lc(x) - f_lc(x_hat))², f features of a classifier normalised over channels.
 
-    The value of ``lpips.LPIPS`` of the lpips package, version 0.1, whose own gradient is NaN where all features of a
-    position vanish. In fp32, frozen, and not a part of checkpoints. Nothing is downloaded.
+    The value of ``lpips.LPIPS`` (Zhang et al. 2018, version 0.1), whose own gradient is NaN where all features of a
+    position vanish. In full precision, frozen, and no part of checkpoints. Nothing is downloaded.
 
     Args:
         net: the classifier: ``alex``, ``vgg`` or ``squeeze``.
@@ -66,12 +68,13 @@ class LPIPS(Term):
         network = _untrained(net, weights)
         if backbone == "random":
             warnings.warn(
-                f"lpips: the {net} backbone has random weights; its values compare with nothing published", stacklevel=2
+                f"lpips: the {net} backbone has random weights; its values compare with nothing published",
+                stacklevel=2,
             )
         else:
             _fill(network.net, _backbone_file(net, backbone))
-        # A tuple hides the network from the registry of submodules: it is neither saved nor trained, and never
-        # leaves eval mode.
+        # A tuple hides the network from the registry of submodules: it is neither saved nor trained, and stays in
+        # eval mode.
         self._hidden = (network.eval().requires_grad_(False),)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -82,11 +85,12 @@ class LPIPS(Term):
         """LPIPS of each pair of images (B, 3, H, W) in [0, 1]: (B,)."""
         if min(x.shape[-2:]) < self.smallest:
             raise InputError(
-                f"lpips: crops of {x.shape[-1]}x{x.shape[-2]} pixels are too small for the network; use data.crop >= "
-                f"{self.smallest}, or terms.lpips.net=vgg (16 pixels)"
+                f"lpips: crops of {x.shape[-1]}x{x.shape[-2]} pixels are too small for the network; use "
+                f"data.crop >= {self.smallest}, or terms.lpips.net=vgg (16 pixels)"
             )
         (network,) = self._hidden
-        layers = zip(*(network.net(network.scaling_layer(2 * t - 1)) for t in (x, x_hat)), network.lins, strict=True)
+        features, of_x_hat = (network.net(network.scaling_layer(2 * t - 1)) for t in (x, x_hat))
+        layers = zip(features, of_x_hat, network.lins, strict=True)
         distances = [head((self._unit(a) - self._unit(b)).square()).mean((1, 2, 3)) for a, b, head in layers]
         return torch.stack(distances).sum(0)
 
@@ -102,7 +106,9 @@ def _untrained(net: str, weights: str | None) -> Any:
     import lpips
 
     if weights is not None and not Path(weights).is_file():
-        raise InputError(f"terms.lpips.weights={weights}: no such file; null takes the weights of the lpips package")
+        raise InputError(
+            f"terms.lpips.weights={weights}: no such file; null takes those of the lpips package"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # lpips uses torchvision's former arguments
         network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
@@ -132,11 +138,12 @@ def _tensors(file: Path, name: str) -> dict[str, Tensor]:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as problem:
-        raise InputError(f"{name}={file}: not a readable file of weights ({type(problem).__name__})") from problem
+        reason = type(problem).__name__
+        raise InputError(f"{name}={file}: not a readable file of weights ({reason})") from problem
 
 
 def _fill(slices: nn.Module, file: Path) -> None:
-    """Load a classifier's weights; lpips cuts its ``features`` into slices that keep the numbers of the layers."""
+    """Load a classifier's weights; lpips cuts its ``features`` into slices, which keep the numbers of the layers."""
     stored = _tensors(file, "terms.lpips.backbone")
     wanted = {name: f"features.{name.split('.', 1)[1]}" for name in slices.state_dict()}
     try:
