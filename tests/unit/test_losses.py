@@ -1,0 +1,143 @@
+"""Adversarial losses: every number by hand, and a high logit means real."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from turns import logits_turn
+
+from gcn.errors import InputError
+from gcn.losses.adversarial import (
+    LSGAN,
+    Hinge,
+    MaximumLikelihood,
+    NonSaturating,
+    Relativised,
+    Vanilla,
+    Wasserstein,
+)
+from gcn.losses.relativistic import PAIRINGS, Relativistic
+
+LOSSES = {
+    "ns": NonSaturating, "vanilla": Vanilla, "ml": MaximumLikelihood, "hinge": Hinge, "wgan": Wasserstein,
+    "lsgan": LSGAN, "lsgan01": lambda: LSGAN("01"),
+}  # fmt: skip
+RELATIVE = [name for name in LOSSES if name not in {"ml", "lsgan01"}]
+REAL, FAKE = [2.0, 0.0], [-1.0, 2.0]
+# pair: a = (3, -2), b = -a; average: the means are 1 (real) and ½ (fake), a = (1.5, -.5), b = (-2, 1)
+
+# softplus: sp(-2) = .1269280110, sp(0) = .6931471806, sp(-1) = .3132616875, sp(2) = 2.1269280110, …
+VALUES = {  # (loss, pairing): D pays, G pays
+    ("ns", None): (1.630132445, 0.720094849),  # ½(sp(-2) + sp(0)) + ½(sp(-1) + sp(2)); ½(sp(1) + sp(-2))
+    ("ns", "pair"): (1.087757681, 1.587757681),  # ½(sp(-3) + sp(2)); ½(sp(3) + sp(-2))
+    ("ns", "average"): (0.653919990, 1.153919990),
+    ("vanilla", None): (1.630132445, -1.220094849),
+    ("vanilla", "pair"): (1.087757681, -1.087757681),
+    ("vanilla", "average"): (0.653919990, -0.653919990),
+    ("ml", None): (1.630132445, -3.878467770),  # -(exp(-1) + exp(2))/2
+    ("hinge", None): (2.0, -0.5),
+    ("hinge", "pair"): (1.5, 2.0),  # G keeps its relus: ½(½(4 + 0) + ½(4 + 0))
+    ("hinge", "average"): (0.875, 1.5),
+    ("wgan", None): (-0.5, -0.5),
+    ("wgan", "pair"): (-0.5, 0.5),
+    ("wgan", "average"): (-0.5, 0.5),
+    ("lsgan", None): (2.75, 1.25),  # ¼(1 + 1) + ¼(0 + 9); ¼(4 + 1)
+    ("lsgan", "pair"): (6.5, 8.5),  # ½·½((3 - 1)² + (-2 - 1)²)·2; ½·½((3 + 1)² + (-2 + 1)²)·2
+    ("lsgan", "average"): (1.875, 3.875),
+    ("lsgan01", None): (1.75, 1.25),  # ¼(1 + 1) + ¼(1 + 4)
+}
+
+
+def played(name, pairing=None):
+    loss = LOSSES[name]()
+    return loss if pairing is None else Relativistic(pairing).wrap(loss)
+
+
+@pytest.mark.parametrize(("name", "pairing"), VALUES)
+def test_value(name, pairing):
+    loss, turn = played(name, pairing), logits_turn(REAL, FAKE)
+    expected = VALUES[name, pairing]
+    assert (loss.d_loss(turn).item(), loss.g_loss(turn).item()) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_table_of_values_is_complete():
+    assert {n for n, p in VALUES if p is None} == set(LOSSES)
+    assert {n for n, p in VALUES if p == "pair"} == {n for n, p in VALUES if p == "average"} == set(RELATIVE)
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_shuffled_pairs_are_pairs_with_a_fixed_permutation_of_the_reconstructions(name):
+    real, fake = torch.arange(8.0), torch.linspace(-3, 3, 8)
+    turn = logits_turn(real, fake)
+    loss = played(name, "pair_shuffled")
+    order = turn.stream("pair_shuffled").permutation(8)
+    assert sorted(order.tolist()) == list(range(8))
+    assert order.tolist() != list(range(8))
+    paired = logits_turn(real, fake[order])
+    for role in ("d_loss", "g_loss"):
+        expected = getattr(played(name, "pair"), role)(paired)
+        torch.rand(7)  # the state of the global generator is of no consequence
+        assert torch.equal(getattr(loss, role)(turn), expected)
+
+
+def test_relativistic_means_run_over_images_and_patches():
+    real = torch.arange(8.0).reshape(2, 1, 2, 2)
+    fake = -real
+    turn = logits_turn(real, fake)
+    a, b = played("wgan", "average").differences(turn)
+    assert torch.equal(a, real.double() + 3.5)
+    assert torch.equal(b, fake.double() - 3.5)
+    a, b = played("wgan", "pair").differences(turn)
+    assert torch.equal(a, 2 * real.double())
+    assert torch.equal(b, -a)
+
+
+logits = st.lists(st.floats(-20, 20), min_size=4, max_size=4)
+
+
+@pytest.mark.parametrize(("name", "pairing"), list(itertools.product(RELATIVE, PAIRINGS)))
+@settings(max_examples=15, deadline=None)
+@given(real=logits, fake=logits, shift=st.floats(-50, 50))
+def test_relativistic_losses_ignore_what_is_added_to_all_logits(name, pairing, real, fake, shift):
+    loss = played(name, pairing)
+    here, there = logits_turn(real, fake), logits_turn([t + shift for t in real], [t + shift for t in fake])
+    for role in ("d_loss", "g_loss"):
+        assert getattr(loss, role)(there).item() == pytest.approx(getattr(loss, role)(here).item(), abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "pairing"), [*VALUES, *((name, "pair_shuffled") for name in RELATIVE)])
+def test_a_high_logit_means_real(name, pairing):
+    """Where the classes are level, D pulls real up and fake down, and G pulls fake up."""
+    loss = played(name, pairing)
+    turn = logits_turn([0.1, 0.2], [0.2, 0.1])
+    on_real, on_fake = torch.autograd.grad(loss.d_loss(turn), (turn.real.logits, turn.fake.logits))
+    assert (on_real < 0).all()
+    assert (on_fake > 0).all()
+    (on_fake,) = torch.autograd.grad(loss.g_loss(turn), turn.fake.logits)
+    assert (on_fake < 0).all()
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_relativistic_gradients_flow_through_the_means(name):
+    """D and G pull the two classes with equal force: the gradient of a shift of all logits is 0."""
+    turn = logits_turn(REAL, FAKE)
+    for pairing, role in itertools.product(PAIRINGS, ("d_loss", "g_loss")):
+        loss = getattr(played(name, pairing), role)(turn)
+        on_real, on_fake = torch.autograd.grad(loss, (turn.real.logits, turn.fake.logits))
+        assert on_real.sum().item() == pytest.approx(-on_fake.sum().item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ml", "lsgan01"])
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_losses_without_a_relativistic_form_say_so(name, pairing):
+    with pytest.raises(InputError, match="no relativistic form"):
+        Relativised(LOSSES[name](), pairing)
+
+
+def test_unknown_choices_are_refused():
+    with pytest.raises(InputError, match="relativistic=twins: choose one of pair"):
+        Relativistic("twins")
+    with pytest.raises(InputError, match="labels"):
+        LSGAN("02")
