@@ -35,7 +35,7 @@ def _image(photographs: Sequence[Image.Image], size: int, rng: np.random.Generat
     side = _OVERSAMPLING * size
     palette = _palette(photographs, rng)
     textures = np.stack([_texture(photographs, side, rng) for _ in range(_TEXTURES)])
-    roughness = _log_uniform(rng, 2, 24)  # of the textures, in grey levels
+    roughness = _log_uniform(rng, 3, 32)  # of the textures, in grey levels
     smallest, steepness, cover = _log_uniform(rng, 3, 20), rng.uniform(2.6, 3.3), rng.uniform(2, 4)
     canvas = np.broadcast_to(palette[0], (side, side, 3)).astype(np.float32)
     layers = rng.integers(1, 4)  # all but the nearest are out of focus
@@ -61,7 +61,7 @@ def _palette(photographs: Sequence[Image.Image], rng: np.random.Generator) -> Fl
     colours = pixels[rng.integers(len(pixels), size=64)][:, rng.permutation(3)].astype(np.float32)
     grey = colours @ _GREY
     hue = (colours - grey[:, None]) / (grey[:, None] + 16)
-    hue = hue.clip(-1, 1.5) * np.float32(rng.uniform(0.1, 0.6)) + rng.normal(0, 0.08, 3).astype(np.float32)
+    hue = hue.clip(-1, 1.5) * np.float32(rng.uniform(0.1, 1)) + rng.normal(0, 0.12, 3).astype(np.float32)
     light = rng.normal(rng.uniform(60, 170), rng.uniform(15, 60), 64).clip(4, 250).astype(np.float32)
     return light[:, None] * (1 + hue)
 
