@@ -19,7 +19,8 @@ def train(cfg: Config) -> Any:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         raise SystemExit(stop.status) from None
-    print_summary(summary)
+    if summary:  # of the first process
+        print_summary(summary)
     return summary
 
 

@@ -23,7 +23,7 @@ from gcn.training.evaluate import against_jpeg, coding_copy, evaluate
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
-from gcn.training.ranks import ReplicatedStrategy
+from gcn.training.ranks import ReplicatedStrategy, check_ranks, threads_each
 from gcn.training.record import Often, Record
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
@@ -86,8 +86,6 @@ def train(plan: Plan) -> dict[str, Any]:
     """
     _quiet()
     module, steps = plan.module, plan.module.training_plan.steps
-    if plan.machine.threads is not None:
-        torch.set_num_threads(plan.machine.threads)
     start, checkpoint = 0, None
     if plan.resume:
         checkpoint = find_checkpoint(plan.folder)
@@ -97,6 +95,10 @@ def train(plan: Plan) -> dict[str, Any]:
     progress = Progress()
     trainer = _trainer(plan, steps, progress)
     rank, world, main = trainer.global_rank, trainer.world_size, trainer.is_global_zero
+    check_ranks(module.game, world)
+    threads = plan.machine.threads or threads_each(trainer.num_devices)
+    if threads is not None:
+        torch.set_num_threads(threads)
     module.game.streams = Streams(plan.seed, rank, world)
     module.game.instruments = list(INSTRUMENTS)
     loader = plan.data.train_loader(
