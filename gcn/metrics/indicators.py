@@ -1,7 +1,7 @@
 """Indicators of stability, each defined once.
 
-The instruments take tensors during training; the indicators take the logged curves afterwards. A curve is two
-arrays, steps (in generator updates) and values, without the rows in which the quantity was not measured.
+They take logged curves: two arrays, steps (in generator updates) and values, without the rows in which the
+quantity was not measured.
 """
 
 import math
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 Array = NDArray[np.float64]
 
@@ -21,35 +20,6 @@ TAIL_ROWS = 3  # ... but at least so many values, so that no single noisy one de
 PEAK, REPEAT = 0.6, 0.4  # autocorrelation at one and at two periods that noise hardly ever shows together
 PERIOD_ROWS = 20  # fewer values than that show periods wherever one looks
 FIT_TURNS = 8  # turns of an oscillation over which its damping is fitted
-
-
-# Instruments: tensors to scalars
-
-
-def logit_gap(real: Tensor, fake: Tensor) -> Tensor:
-    """E D(x) − E D(x_hat) in logits: positive when D tells them apart, 0 at equilibrium.
-
-    The WGAN critic's estimate of the distance (Arjovsky et al. 2017), read as an indicator for every loss.
-    """
-    return real.mean() - fake.mean()
-
-
-def paired_accuracy(real: Tensor, fake: Tensor) -> Tensor:
-    """P(D(x) > D(x_hat)) for an image and its own reconstruction at the same patch, ties counted as half.
-
-    The statistic of the relativistic discriminator (Jolicoeur-Martineau 2019); ½ is chance, 1 is full
-    separation.
-    """
-    return (real > fake).float().mean() + 0.5 * (real == fake).float().mean()
-
-
-def update_jitter(x_hat: Tensor, before: Tensor) -> Tensor:
-    """RMS of x̂_t − x̂_{t−k} on fixed images, in grey levels of 255: how far the generator still moves.
-
-    Falls to 0 as a run settles or as its learning rate does; stays level when the generator is led round in
-    circles.
-    """
-    return 255 * (x_hat.clamp(0, 1) - before.clamp(0, 1)).square().mean().sqrt()
 
 
 # Curves

@@ -12,6 +12,12 @@ it always can.
     stable       none of these; the reason says how much evidence there was
 
 The classes are tried in this order and the first that holds is the verdict.
+
+What the columns hold: ``logit_gap`` E D(x) − E D(x_hat), positive when D separates, 0 at equilibrium (the
+critic's estimate of Arjovsky et al. 2017, read for every loss); ``accuracy`` P(D(x) > D(x_hat)) for an image
+and its own reconstruction (the relativistic statistic of Jolicoeur-Martineau 2019); ``grad_norm`` of each
+player's parameters (‖v‖, the field's norm, is that of both together); ``jitter`` the RMS of x̂_t − x̂_{t−k}
+on fixed images in grey levels; ``swd`` the sliced Wasserstein distance.
 """
 
 import math

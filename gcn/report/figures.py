@@ -188,8 +188,7 @@ def curves(path: str | os.PathLike[str], rows: Rows, verdict: Any = None) -> Pat
         FigureCanvasAgg(figure)
         plots = figure.subplots(2, 3, sharex=True)
         for axes, draw in zip(plots.flat, PLOTS, strict=True):
-            draw(axes, rows)
-            if axes.get_legend() is None:
+            if not draw(axes, rows):
                 axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color="#aaaaaa")
                 axes.set_yticks([])
             if verdict is not None and verdict.name != "stable":
@@ -221,10 +220,14 @@ def _plot(axes: Any, rows: Rows, name: str, **options: Any) -> bool:
     return bool(steps)
 
 
-def _legend(axes: Any, *others: Any) -> None:
-    handles = [handle for each in (axes, *others) for handle in each.get_legend_handles_labels()[0]]
+def _legend(*layers: Any) -> bool:
+    """Name the curves of all layers on the top one; returns whether there is any curve."""
+    handles = [handle for layer in layers for handle in layer.get_legend_handles_labels()[0]]
     if handles:
-        axes.legend(handles=handles, ncols=2 if len(handles) > 4 else 1, handlelength=1.5, columnspacing=1)
+        layers[-1].legend(
+            handles=handles, ncols=2 if len(handles) > 4 else 1, handlelength=1.5, columnspacing=1
+        )
+    return bool(handles)
 
 
 def _names(rows: Rows, prefix: str) -> list[str]:
@@ -233,7 +236,7 @@ def _names(rows: Rows, prefix: str) -> list[str]:
     return [name for name in seen if "/" not in name.removeprefix(prefix)]
 
 
-def _terms(axes: Any, rows: Rows) -> None:
+def _terms(axes: Any, rows: Rows) -> bool:
     axes.set_title("terms, unweighted (G solid, D dashed)")
     skip = {"grad_norm", "total", "logit_real", "logit_fake", "logit_gap", "accuracy"}
     drawn = []
@@ -249,26 +252,28 @@ def _terms(axes: Any, rows: Rows) -> None:
             axes.set_yscale("log")
         elif max(positive) > 100 * float(np.median(positive)):
             axes.set_yscale("symlog", linthresh=1.0)
-    _legend(axes)
+    return _legend(axes)
 
 
-def _logits(axes: Any, rows: Rows) -> None:
+def _logits(axes: Any, rows: Rows) -> bool:
     axes.set_title("D's mean logits (high: real)")
     axes.axhline(0, color=GREY, linewidth=0.6)
     for name, label, colour in (("real", "x", BLUE), ("fake", "x̂", RED), ("gap", "gap", GREY)):
         _plot(axes, rows, f"train/d/logit_{name}", label=label, color=colour)
-    _legend(axes)
+    return _legend(axes)
 
 
-def _gradients(axes: Any, rows: Rows) -> None:
+def _gradients(axes: Any, rows: Rows) -> bool:
     axes.set_title("norms of the parameters' gradients")
-    axes.set_yscale("log", nonpositive="mask")
-    for player, colour in (("g", BLUE), ("d", RED)):
-        _plot(axes, rows, f"train/{player}/grad_norm", label=player.upper(), color=colour)
-    _legend(axes)
+    names = {"train/g/grad_norm": BLUE, "train/d/grad_norm": RED}
+    if any(value > 0 for name in names for value in _series(rows, name)[1]):
+        axes.set_yscale("log", nonpositive="mask")
+    for name, colour in names.items():
+        _plot(axes, rows, name, label=name.split("/")[1].upper(), color=colour)
+    return _legend(axes)
 
 
-def _pair(axes: Any, rows: Rows, first: Sequence[tuple[str, str, float]], second: tuple[str, str]) -> None:
+def _pair(axes: Any, rows: Rows, first: Sequence[tuple[str, str, float]], second: tuple[str, str]) -> bool:
     """One quantity on the left axis, another on a right axis of its own colour."""
     right = axes.twinx()
     right.grid(False)
@@ -278,32 +283,28 @@ def _pair(axes: Any, rows: Rows, first: Sequence[tuple[str, str, float]], second
         _plot(axes, rows, name, label=label, color=BLUE, alpha=strength)
     if not _plot(right, rows, second[0], label=second[1], color=ORANGE):
         right.set_yticks([])
-    _legend(axes, right)
+    return _legend(axes, right)
 
 
-def _rate_distortion(axes: Any, rows: Rows) -> None:
+def _rate_distortion(axes: Any, rows: Rows) -> bool:
     axes.set_title("PSNR in dB (left), bits per pixel (right)")
-    _pair(
-        axes,
-        rows,
-        (("val/psnr", "PSNR, val", 1.0), ("train/psnr", "PSNR, train", 0.35)),
-        ("val/bpp", "bpp, val"),
-    )
+    psnr = (("val/psnr", "PSNR, val", 1.0), ("train/psnr", "PSNR, train", 0.35))
+    return _pair(axes, rows, psnr, ("val/bpp", "bpp, val"))
 
 
-def _realism(axes: Any, rows: Rows) -> None:
+def _realism(axes: Any, rows: Rows) -> bool:
     axes.set_title("sliced Wasserstein (left), jitter (right)")
-    _pair(axes, rows, (("val/swd", "SWD", 1.0),), ("val/jitter", "jitter, grey levels"))
+    return _pair(axes, rows, (("val/swd", "SWD", 1.0),), ("val/jitter", "jitter, grey levels"))
 
 
-def _cosines(axes: Any, rows: Rows) -> None:
+def _cosines(axes: Any, rows: Rows) -> bool:
     axes.set_title("cosines of G's gradients at x̂")
     axes.set_ylim(-1.05, 1.05)
     axes.axhline(0, color=GREY, linewidth=0.6)
     names = _names(rows, "train/g/cosine/")
     for name, colour in zip(names, CYCLE * len(names), strict=False):
         _plot(axes, rows, name, label=name.rsplit("/", 1)[1], color=colour)
-    _legend(axes)
+    return _legend(axes)
 
 
 PLOTS = (_terms, _logits, _gradients, _rate_distortion, _realism, _cosines)

@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -15,18 +14,6 @@ finite = st.integers(-(10**6), 10**6).map(lambda value: value / 1000)
 
 def series(values):
     return Curve(10.0 * np.arange(len(values)), np.array(values, dtype=float))
-
-
-def test_logit_gap_and_paired_accuracy_of_known_logits():
-    real, fake = torch.tensor([1.0, 2.0, 3.0, 0.0]), torch.tensor([0.0, 2.0, 1.0, 1.0])
-    assert indicators.logit_gap(real, fake).item() == 0.5
-    assert indicators.paired_accuracy(real, fake).item() == (2 + 0.5) / 4
-
-
-def test_jitter_is_an_rms_in_grey_levels_of_what_can_be_seen():
-    x_hat = torch.full((1, 3, 4, 4), 0.5)
-    assert indicators.update_jitter(x_hat + 2 / 255, x_hat).item() == pytest.approx(2, rel=1e-4)
-    assert indicators.update_jitter(x_hat + 7.0, x_hat + 9.0).item() == 0
 
 
 def test_a_curve_holds_what_was_measured():

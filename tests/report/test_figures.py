@@ -1,0 +1,134 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gcn.metrics.stability import Verdict
+from gcn.report.figures import PanelRow, curves, panel, to_pixels
+
+
+def image(height, width, seed=0):
+    return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def page(path):
+    return np.array(Image.open(path).convert("RGB"))
+
+
+def find(tile, where):
+    """All places (row, column) at which a tile stands in a page, pixel for pixel."""
+    height, width = tile.shape[:2]
+    corners = np.argwhere((where[: -height + 1, : -width + 1] == tile[0, 0]).all(-1))
+    return [(y, x) for y, x in corners if np.array_equal(where[y : y + height, x : x + width], tile)]
+
+
+@pytest.mark.parametrize("d_map", [None, torch.zeros(3, 4)])
+def test_tiles_are_the_pixels_of_the_images(tmp_path, d_map):
+    rows = [
+        PanelRow(
+            f"image {seed}", image(200, 256, seed), image(200, 256, seed + 10) * 1.6 - 0.3, d_map, 25.0, 0.27
+        )
+        for seed in range(2)
+    ]
+    drawn = page(panel(tmp_path / "deep" / "panel.png", rows, "step 7"))
+    for row in rows:
+        assert len(find(to_pixels(row.x), drawn)) == 1
+        assert len(find(to_pixels(row.x_hat), drawn)) == 1
+
+
+def test_pixels_are_clamped_and_rounded():
+    x = torch.tensor([-1.0, 0.5, 2.0]).view(3, 1, 1)
+    assert to_pixels(x).tolist() == [[[0, 128, 255]]]
+
+
+def test_small_images_are_magnified_by_a_whole_number(tmp_path):
+    x = image(64, 48)
+    drawn = page(panel(tmp_path / "panel.png", [PanelRow("a", x, x)]))
+    assert len(find(to_pixels(x).repeat(3, 0).repeat(3, 1), drawn)) == 2
+
+
+def test_images_of_different_sizes_share_a_panel(tmp_path):
+    rows = [
+        PanelRow("a", image(256, 192), image(256, 192, 1)),
+        PanelRow("b", image(100, 256, 2), image(100, 256, 3)),
+    ]
+    drawn = page(panel(tmp_path / "panel.png", rows))
+    assert all(len(find(to_pixels(part), drawn)) == 1 for row in rows for part in (row.x, row.x_hat))
+
+
+def test_the_error_has_a_fixed_scale(tmp_path):
+    """An error of 8 grey levels looks the same beside an error of 64 as alone."""
+    x = torch.full((3, 192, 192), 100 / 255)
+    small, large = PanelRow("small", x, x + 8 / 255), PanelRow("large", x, x + 64 / 255)
+    alone, beside = page(panel(tmp_path / "a.png", [small])), page(panel(tmp_path / "b.png", [small, large]))
+    right = slice(12 + 2 * 202 + 10, 12 + 2 * 202 + 180)
+    assert np.array_equal(alone[60:200, right], beside[60:200, right])
+    assert len(np.unique(alone[60:200, right].reshape(-1, 3), axis=0)) == 1
+
+
+def test_logits_have_a_fixed_symmetric_scale(tmp_path):
+    x = torch.zeros(3, 192, 192)
+    logits = torch.tensor([[0.0, 4.0], [-4.0, 40.0]])
+    drawn = page(panel(tmp_path / "a.png", [PanelRow("a", x, x, logits)]))
+    tile = drawn[34 : 34 + 192, 12 + 3 * 202 : 12 + 3 * 202 + 192].astype(int)
+    zero, real, fake, beyond = (tile[y, x] for y, x in ((48, 48), (48, 144), (144, 48), (144, 144)))
+    assert zero.min() > 240  # white
+    assert real[2] > real[0]  # blue
+    assert fake[0] > fake[2]  # red
+    assert np.array_equal(beyond, real)
+
+
+def test_a_panel_of_nothing_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least one row"):
+        panel(tmp_path / "panel.png", [])
+
+
+def record(steps):
+    rng = np.random.default_rng(0)
+    names = [
+        "train/g/mse", "train/g/adv", "train/d/adv", "train/g/total", "train/d/logit_real",
+        "train/d/logit_fake",
+        "train/d/logit_gap", "train/g/grad_norm", "train/d/grad_norm", "train/psnr", "train/g/cosine/mse-adv",
+        "val/psnr", "val/bpp", "val/swd", "val/jitter",
+    ]  # fmt: skip
+    return [{"step": 10 * k} | {name: float(rng.normal()) for name in names} for k in range(steps)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        record(1),
+        record(300),
+        [{"step": 1, "train/g/mse": math.nan, "val/psnr": None}, {"step": 2, "val/psnr": math.inf}],
+        [{"step": 1, "train/g/grad_norm": 0.0}, {"step": 2, "train/g/grad_norm": 0.0}],
+        [{"step": k, "train/g/mse": 10.0 ** (10 * k)} for k in range(20)],
+    ],
+    ids=["nothing", "one row", "long", "nan", "zeros", "enormous"],
+)
+@pytest.mark.filterwarnings("error")
+def test_curves_of_any_record(tmp_path, rows):
+    verdict = Verdict(
+        "diverged", 10, "train/g/total ran away, " + "which takes many words to explain " * 6, {}
+    )
+    path = curves(tmp_path / "run" / "curves.png", rows, verdict)
+    assert page(path).std() > 0
+
+
+def test_drawing_leaves_matplotlib_as_it_was(tmp_path):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    curves(tmp_path / "curves.png", record(5))
+    panel(tmp_path / "panel.png", [PanelRow("a", image(32, 32), image(32, 32))])
+    assert dict(mpl.rcParams) == before
+
+
+def test_matplotlib_is_imported_late():
+    code = "import sys, gcn.report.figures, gcn.report.summary, gcn.report.wandb_log; "
+    code += "assert not {'matplotlib', 'rich', 'wandb', 'lightning', 'hydra'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
