@@ -189,7 +189,7 @@ def curves(path: str | os.PathLike[str], rows: Rows, verdict: Any = None) -> Pat
         plots = figure.subplots(2, 3, sharex=True)
         for axes, draw in zip(plots.flat, PLOTS, strict=True):
             if not draw(axes, rows):
-                axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color="#aaaaaa")
+                axes.text(0.5, 0.6, "not measured", transform=axes.transAxes, ha="center", color="#aaaaaa")
                 axes.set_yticks([])
             if verdict is not None and verdict.name != "stable":
                 axes.axvline(verdict.step, color=VERDICT_COLOURS[verdict.name], linewidth=0.8, linestyle=":")
@@ -220,13 +220,11 @@ def _plot(axes: Any, rows: Rows, name: str, **options: Any) -> bool:
     return bool(steps)
 
 
-def _legend(*layers: Any) -> bool:
-    """Name the curves of all layers on the top one; returns whether there is any curve."""
-    handles = [handle for layer in layers for handle in layer.get_legend_handles_labels()[0]]
+def _legend(axes: Any) -> bool:
+    """Name the curves; returns whether there is any."""
+    handles, _ = axes.get_legend_handles_labels()
     if handles:
-        layers[-1].legend(
-            handles=handles, ncols=2 if len(handles) > 4 else 1, handlelength=1.5, columnspacing=1
-        )
+        axes.legend(handles=handles, ncols=2 if len(handles) > 4 else 1, handlelength=1.5, columnspacing=1)
     return bool(handles)
 
 
@@ -273,28 +271,29 @@ def _gradients(axes: Any, rows: Rows) -> bool:
     return _legend(axes)
 
 
-def _pair(axes: Any, rows: Rows, first: Sequence[tuple[str, str, float]], second: tuple[str, str]) -> bool:
-    """One quantity on the left axis, another on a right axis of its own colour."""
-    right = axes.twinx()
-    right.grid(False)
-    right.tick_params(colors=ORANGE)
-    axes.tick_params(axis="y", colors=BLUE)
-    for name, label, strength in first:
-        _plot(axes, rows, name, label=label, color=BLUE, alpha=strength)
-    if not _plot(right, rows, second[0], label=second[1], color=ORANGE):
-        right.set_yticks([])
-    return _legend(axes, right)
+def _pair(axes: Any, rows: Rows, left: str, first: Mapping[str, float], right: str, second: str) -> bool:
+    """Quantities (with opacities) on the left axis, one on the right; the labels' colours are the legend."""
+    other = axes.twinx()
+    other.grid(False)
+    drawn = [_plot(axes, rows, name, color=BLUE, alpha=opacity) for name, opacity in first.items()]
+    drawn.append(_plot(other, rows, second, color=ORANGE))
+    for layer, label, colour in ((axes, left, BLUE), (other, right, ORANGE)):
+        layer.set_ylabel(label, color=colour)
+        layer.tick_params(axis="y", colors=colour)
+    if not drawn[-1]:
+        other.set_yticks([])
+    return any(drawn)
 
 
 def _rate_distortion(axes: Any, rows: Rows) -> bool:
-    axes.set_title("PSNR in dB (left), bits per pixel (right)")
-    psnr = (("val/psnr", "PSNR, val", 1.0), ("train/psnr", "PSNR, train", 0.35))
-    return _pair(axes, rows, psnr, ("val/bpp", "bpp, val"))
+    axes.set_title("distortion and rate")
+    psnr = {"train/psnr": 0.35, "val/psnr": 1.0}
+    return _pair(axes, rows, "PSNR, dB (pale: train)", psnr, "bits per pixel", "val/bpp")
 
 
 def _realism(axes: Any, rows: Rows) -> bool:
-    axes.set_title("sliced Wasserstein (left), jitter (right)")
-    return _pair(axes, rows, (("val/swd", "SWD", 1.0),), ("val/jitter", "jitter, grey levels"))
+    axes.set_title("realism and unrest")
+    return _pair(axes, rows, "sliced Wasserstein", {"val/swd": 1.0}, "jitter, grey levels", "val/jitter")
 
 
 def _cosines(axes: Any, rows: Rows) -> bool:
