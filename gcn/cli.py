@@ -63,8 +63,8 @@ def _main(words: Sequence[str], train: Train) -> int:
     place = [f"hydra.run.dir={quoted(str(folder))}"]
     if cfg.resume is None:
         _refuse_used(folder)
-    else:
-        place.append("hydra.output_subdir=null")  # the folder keeps Hydra's record of how the run began
+    if cfg.resume is not None or _is_helper_process():
+        place.append("hydra.output_subdir=null")  # Hydra's record is that of the first process, of the first start
     try:
         return _hydra([*flags, *overrides, *place], train, extra)
     except KeyboardInterrupt:

@@ -136,6 +136,8 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
     word, name = str(override.input_line), override.key_or_group
     if is_hydras(word):
         return
+    if not name:
+        raise InputError(f"{word}: no key; write key=value")
     if override.is_delete():
         raise InputError(f"{word}: nothing can be deleted; a weight is switched off by null")
     if override.is_sweep_override():

@@ -40,7 +40,8 @@ from gcn.schema import MISSING, Field, at, declarations, paths, put, show, sugge
 OVERLAY = "experiment"  # the one group that changes values of others instead of having its own
 TRUSTED = ("gcn.", "torch.")
 RESUMABLE = (
-    "steps", "devices", "trainer", "logger", "log_every", "val_every", "panel_every", "checkpoint_every", "resume",
+    "steps", "devices", "trainer", "logger", "log_every", "val_every", "panel_every", "checkpoint_every",
+    "resume",
 )  # fmt: skip
 
 
@@ -131,7 +132,10 @@ class Reference:
                 name = f"{above}{key}"
                 if key.startswith("_"):
                     raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
-                raise InputError(f"{name}: unknown; {suggestion(name, paths(self.values))}")
+                inside = next(paths(values[key], name), name) if isinstance(values[key], dict) else name
+                raise InputError(
+                    f"{inside}: unknown; {suggestion(inside, [*paths(self.values), *self.values])}"
+                )
         scalars_first = sorted(defaults.items(), key=lambda item: isinstance(item[1], dict))
         return {key: self._value(f"{above}{key}", values[key], default) for key, default in scalars_first}
 

@@ -78,7 +78,7 @@ class Knob:
 
     def check(self, value: Any) -> Any:
         """The value in its type; ``InputError`` if the knob cannot take it."""
-        if any(value is none or (value == none and type(value) is not bool) for none in self.absences):
+        if any(value == none and isinstance(value, bool) == isinstance(none, bool) for none in self.absences):
             return value
         return self.field.check(self.name, value)
 
@@ -98,7 +98,7 @@ def read(path: Path) -> Knob:
     known = {f.name for f in fields(Knob)} - {"name", "declared"}
     if not isinstance(content, dict) or (strange := set(content) - known):
         raise InputError(
-            f"{path}: {', '.join(sorted(strange))}: a knob has the keys {', '.join(sorted(known))}"
+            f"{path}: {', '.join(map(str, strange))}: a knob has the keys {', '.join(sorted(known))}"
         )
     for key, allowed in {"who": PAYERS, "kind": ("weight", "setting")}.items():
         if content.get(key) not in allowed:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from gcn.compose import CONF, ROOT, groups, knobs
 from gcn.config import parse
 from gcn.knobs import PAYERS, Knob
-from gcn.schema import at, declarations, show
+from gcn.schema import Field, at, declarations, show
 
 USAGE = """\
 Train a generative compression network, and switch every ingredient of its objective.
@@ -41,16 +41,21 @@ def help_text() -> str:
     rows = []
     for name, field in declarations(CONF / f"{ROOT}.yaml").items():
         default = at(start, name)
-        rows.append((f"{name}={show(default)}", f"{field.help} ({field.beside(default)})"))
+        rows.append((f"{name}={show(default)}", f"{field.help} ({_rule(field.beside(default))})"))
     sections.append(f"Settings\n{_columns(rows)}")
     return "\n".join([*sections, EXAMPLES])
 
 
 def _knob(knob: Knob) -> str:
-    values = "" if knob.kind == "weight" else f" ({knob.field})"
+    values = "" if knob.kind == "weight" else f" ({_rule(knob.field)})"
     options = f" [{', '.join(knob.options)}]" if knob.options else ""
     return f"{knob.help}{values}{options}"
 
 
 def _columns(rows: Iterable[tuple[str, str]]) -> str:
     return "".join(f"  {left:<24}{right}\n" for left, right in rows)
+
+
+def _rule(field: Field) -> str:
+    """Null is seen from the default that stands beside it."""
+    return str(field).removesuffix(" or null")

@@ -1,0 +1,58 @@
+"""From configurations to objects: only what is asked for, only what is trusted."""
+
+import sys
+
+import pytest
+
+from gcn.build import build, present_terms
+from gcn.compose import CONF, groups, knobs
+from gcn.config import parse
+from gcn.errors import InputError
+
+
+def test_weights_and_settings_that_are_there():
+    cfg = parse(
+        ["mse=1", "r1=0", "terms.r1.every=4", "instance_noise=0.1", "relativistic=pair", "spectral_norm=true"]
+    )
+    present = {name: (weight, term) for name, weight, term in present_terms(cfg)}
+    assert {name: weight for name, (weight, _) in present.items()} == {
+        **{"instance_noise": None, "relativistic": None, "spectral_norm": None},
+        **{"mse": 1.0, "r1": 0.0, "rate": 1.0},
+    }
+    assert present["r1"][1].every == 4
+    assert present["instance_noise"][1].sigma == 0.1
+    assert present["relativistic"][1].pairing == "pair"
+
+
+def test_what_is_absent_is_not_even_imported(monkeypatch):
+    monkeypatch.delitem(sys.modules, "gcn.losses.perceptual", raising=False)
+    present_terms(parse(["mse=1"]))
+    assert "gcn.losses.perceptual" not in sys.modules
+
+
+@pytest.mark.parametrize("name", [name for name, knob in knobs().items() if knob.target and name != "lpips"])
+def test_every_knob_builds(name):
+    value = {"relativistic": "pair", "spectral_norm": "true"}.get(name, "0.5")
+    assert name in [present.name for present in present_terms(parse([f"{name}={value}"]))]
+
+
+@pytest.mark.parametrize(("group", "choice"), [(g, c) for g in ("loss", "dynamics") for c in groups()[g]])
+def test_every_loss_and_rule_builds(group, choice):
+    assert (build(parse([f"{group}={choice}"])[group]) is None) == (choice == "none")
+
+
+def test_only_trusted_classes():
+    with pytest.raises(InputError, match="only classes of"):
+        build({"_target_": "os.getcwd"})
+
+
+def test_a_constructors_refusal_is_the_users():
+    with pytest.raises(InputError, match="relativistic=both"):
+        build({"_target_": "gcn.losses.relativistic.Relativistic", "pairing": "both"})
+
+
+def test_targets_exist_where_they_are_named():
+    for name, knob in knobs().items():
+        if knob.target:
+            module = knob.target.rpartition(".")[0]
+            assert (CONF.parent / (module.replace(".", "/") + ".py")).exists(), name

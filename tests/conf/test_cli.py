@@ -1,0 +1,197 @@
+"""The command line in process, with a trainer that does nothing, and three times as users start it."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gcn import cli
+from gcn.compose import CONF, groups, knobs, stamp
+from gcn.config import load
+from gcn.errors import InputError
+
+SUMMARY = json.dumps({"verdict": "stable", "psnr": 23.4, "bpp": 0.25})
+SCRIPT = CONF.parent / "scripts" / "train.py"
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """The configurations that were trained, one after the other, in an empty folder of one process's life."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    stamp.cache_clear()
+    seen = []
+
+    def train(cfg):
+        if cfg.seed == 13:
+            raise InputError("seed=13: unlucky")
+        if cfg.seed == 14:
+            raise KeyboardInterrupt
+        seen.append(cfg)
+        Path(cfg.run_dir, "summary.json").write_text(
+            json.dumps({"verdict": "stable", "psnr": 23.4, "bpp": 0.25})
+        )
+
+    train.seen = seen
+    handlers = list(logging.getLogger().handlers)
+    yield train
+    logging.getLogger().handlers[:] = handlers  # Hydra's write to streams that pytest closes
+
+
+def run(train, capfd, *words):
+    status = cli.main(words, train)
+    out, err = capfd.readouterr()
+    assert "Traceback" not in err
+    return status, out, err
+
+
+def test_a_run_has_its_folder_and_configuration(trained, capfd):
+    assert run(trained, capfd, "loss=hinge", "+mse=1")[0] == 0
+    (cfg,) = trained.seen
+    assert (cfg.choices.loss, cfg.mse) == ("hinge", 1.0)
+    assert Path(cfg.run_dir) == Path("outputs", stamp()).resolve()
+    assert load(Path(cfg.run_dir)).mse == 1.0
+
+
+def test_a_chosen_folder_and_a_used_one(trained, capfd):
+    assert run(trained, capfd, "hydra.run.dir=a folder/here")[0] == 0
+    assert Path(trained.seen[0].run_dir) == Path("a folder/here").resolve()
+    status, _, err = run(trained, capfd, "hydra.run.dir=a folder/here")
+    assert (status, len(trained.seen)) == (2, 1)
+    assert err.startswith("error: a folder/here: holds a run")
+
+
+def test_resume(trained, capfd):
+    run(trained, capfd, "hydra.run.dir=here", "mse=3", "steps=10")
+    record = Path("here/.hydra/overrides.yaml").read_text()
+    assert run(trained, capfd, "resume=here", "steps=20")[0] == 0
+    cfg = trained.seen[1]
+    assert (cfg.mse, cfg.steps, cfg.resume, cfg.run_dir) == (3.0, 20, "here", str(Path("here").resolve()))
+    assert Path("here/.hydra/overrides.yaml").read_text() == record
+    assert (load(Path("here")).steps, load(Path("here")).resume) == (20, None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["msee=1"], ["loss=nss"], ["steps"], ["--bad"], ["--info=nothing"], ["--config-dir=nowhere"],
+        ["--config-name=other"], ["--config-path=other"], ["hydra.mode=MULTIRUN"], ["mse=0,1"], ["seed=13"],
+        ["-m", "mse=0,-1"], ["-m", "loss=ns,nss"], ["-m", "trainer=ddp"], ["-m", "resume=here"],
+        ["--cfg", "job", "msee=1"], ["--cfg", "everything"], ["--info", "config", "msee=1"],
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_2(trained, capfd, words):
+    status, _, err = run(trained, capfd, *words)
+    assert status == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert trained.seen == []
+    assert not [
+        path for path in Path().rglob("config.yaml") if path.parent.name != ".hydra" and "13" not in words[0]
+    ]
+
+
+def test_a_sweep_has_a_folder_for_each_job_and_one_summary(trained, capfd):
+    status, out, _ = run(trained, capfd, "-m", "loss=ns,hinge", "mse=0,1", "steps=7")
+    assert status == 0
+    assert [(cfg.choices.loss, cfg.mse, cfg.steps) for cfg in trained.seen] == [
+        ("ns", 0, 7), ("ns", 1, 7), ("hinge", 0, 7), ("hinge", 1, 7),
+    ]  # fmt: skip
+    assert len({cfg.run_dir for cfg in trained.seen}) == 4
+    assert out.count("stable") == 4
+    assert "loss=hinge mse=1" in out
+
+
+def test_a_sweep_goes_on_after_a_bad_job(trained, capfd):
+    status, out, err = run(trained, capfd, "seed=13,1", "-m")
+    assert (status, [cfg.seed for cfg in trained.seen]) == (2, [1])
+    assert "error: seed=13: unlucky" in err
+    assert "no summary" in out
+
+
+def test_a_sweep_stays_off_used_folders(trained, capfd):
+    assert run(trained, capfd, "-m", "hydra.sweep.dir=there", "mse=0,1")[0] == 0
+    status, _, err = run(trained, capfd, "-m", "hydra.sweep.dir=there", "mse=0,1")
+    assert (status, len(trained.seen)) == (2, 2)
+    assert "there/0: holds a run" in err
+
+
+def test_several_processes_are_not_swept(trained, capfd):
+    assert "one by one" in run(trained, capfd, "-m", "trainer=ddp", "mse=0,1")[2]
+
+
+def test_interruption(trained, capfd):
+    status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=here")
+    assert (status, err) == (130, "interrupted before the first checkpoint of here\n")
+    Path("there/checkpoints").mkdir(parents=True)
+    Path("there/checkpoints/last.ckpt").touch()
+    status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=there")
+    assert err == "interrupted; continue with: python scripts/train.py resume=there\n"
+
+
+def test_processes_that_others_start_need_a_common_folder(trained, capfd, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "hydra.run.dir" in run(trained, capfd)[2]
+    monkeypatch.setenv("RANK", "0")
+    assert run(trained, capfd, "hydra.run.dir=here", "trainer=ddp")[0] == 0
+    monkeypatch.setenv("RANK", "1")
+    assert run(trained, capfd, "hydra.run.dir=here", "trainer=ddp")[0] == 0, "the folder holds rank 0's run"
+
+
+def test_hydras_own_views(trained, capfd):
+    status, out, _ = run(trained, capfd, "--cfg", "job", "loss=hinge", "mse=2")
+    assert (status, "mse: 2" in out, "Hinge" in out) == (0, True, True)
+    status, out, _ = run(trained, capfd, "--info", "defaults", "loss=hinge")
+    assert (status, "loss/hinge" in out) == (0, True)
+    assert trained.seen == []
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"), [("loss=", "loss=hinge"), ("optim.g.", "optim.g.lr="), ("ms", "mse=")]
+)
+def test_completion(trained, capfd, monkeypatch, line, offered):
+    monkeypatch.setenv("COMP_LINE", f"python train.py {line}")
+    assert offered in run(trained, capfd, "-sc", "query=bash")[1].split()
+
+
+def test_help_shows_every_knob_group_and_setting(trained, capfd):
+    status, out, _ = run(trained, capfd, "--help")
+    assert status == 0
+    for name in [*knobs(), *groups(), "steps", "warmup.steps", "seed"]:
+        assert f"\n  {name}=" in out, name
+    for heading in ("G pays", "D pays", "D sees", "on D", "on both", "Examples"):
+        assert f"\n{heading}\n" in out, heading
+    assert max(map(len, out.splitlines())) <= 110
+
+
+def script(tmp_path, *words, code=""):
+    start = time.perf_counter()
+    command = [sys.executable, *(["-c", code] if code else [str(SCRIPT)]), *words]
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    return done.returncode, done.stdout, done.stderr, time.perf_counter() - start
+
+
+def test_errors_and_help_come_at_once(tmp_path):
+    status, out, err, _ = script(tmp_path, "msee=1")
+    assert (status, out, err) == (2, "", "error: msee: unknown; nearest: mse, seed\n")
+    status, out, err, seconds = script(tmp_path, "--help")
+    assert (status, err) == (0, "")
+    assert seconds < 5, "1 s on an idle machine"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_and_errors_do_without_torch(tmp_path):
+    code = """
+import sys
+from gcn.cli import main
+statuses = [main(words, None) for words in (["--help"], ["mse=-1"], ["--cfg", "job"])]
+print(statuses, [name for name in ("torch", "lightning", "numpy") if name in sys.modules], file=sys.stderr)
+"""
+    assert "[0, 2, 0] []" in script(tmp_path, code=code)[2]
