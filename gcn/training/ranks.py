@@ -61,7 +61,7 @@ class Launcher(_SubprocessScriptLauncher):
 
         Raises:
             InputError: bad input that another process found.
-            RuntimeError: another process failed.
+            SystemExit: another process failed, and its last words have been printed.
         """
         try:
             self.cluster_environment.validate_settings(self.num_processes, self.num_nodes)
@@ -79,8 +79,11 @@ class Launcher(_SubprocessScriptLauncher):
         except Exception:
             failure = self._failure(PATIENCE)  # a lost connection is not the reason
             self._kill()
-            if failure is not None:
+            if isinstance(failure, InputError):
                 raise failure from None
+            if failure is not None:
+                print(f"error: {failure}", file=sys.stderr)
+                raise SystemExit(1) from None
             raise
         finally:
             over.set()
