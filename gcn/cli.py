@@ -64,7 +64,7 @@ def _main(words: Sequence[str], train: Train) -> int:
     if cfg.resume is None:
         _refuse_used(folder)
     if cfg.resume is not None or _is_helper_process():
-        place.append("hydra.output_subdir=null")  # Hydra's record is that of the first process, of the first start
+        place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
         return _hydra([*flags, *overrides, *place], train, extra)
     except KeyboardInterrupt:
