@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from gcn.metrics.watchdog import Event, Watchdog
-from gcn.report.figures import panel
+from gcn.report.figures import PanelRow, panel
 from gcn.report.table import MetricsTable
 from gcn.report.wandb_log import WandbRun
-from gcn.training.evaluate import Evaluation, centre, coding_copy, evaluate, opinion
+from gcn.training.evaluate import Decoded, Evaluation, centre, coding_copy, evaluate, opinion
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
 from gcn.training.stop import StopRequest
@@ -165,10 +165,12 @@ class Record(L.Callback):
         return {f"val/{name}": value for name, value in result.values.items()}
 
     def _draw(self, module: GameModule, codec: torch.nn.Module, result: Evaluation, step: int) -> None:
-        rows = []
-        for image in result.images[:PANEL_IMAGES]:
-            rows.append((image, opinion(module.game, codec, image, module.device)))
-        path = draw_panel(self.folder / "panels" / f"{step:07d}.png", rows)
+        rows = [
+            _panel_row(image, opinion(module.game, codec, image, module.device))
+            for image in result.images[:PANEL_IMAGES]
+        ]
+        path = self.folder / "panels" / f"{step:07d}.png"
+        panel(path, rows, f"update {step}: the middle of each validation image")
         if self.wandb is not None:
             self.wandb.image(step, "panel", path)
 
@@ -184,10 +186,21 @@ class Record(L.Callback):
         self._since = (now, step)
 
 
+def _panel_row(image: Decoded, logits: Tensor | None) -> PanelRow:
+    """The middle of an image, with the same part of D's map; the numbers are those of the whole image."""
+    rows, columns = centre(image, PANEL_SIDE)
+    part = None
+    if logits is not None:
+        scale = [n / m for n, m in zip(logits.shape, image.x.shape[-2:], strict=True)]
+        (top, bottom), (left, right) = (
+            (round(s.start * f), round(min(s.stop, n) * f))
+            for s, f, n in zip((rows, columns), scale, image.x.shape[-2:], strict=True)
+        )
+        part = logits[top:bottom, left:right]
+    x, x_hat = image.x[:, rows, columns], image.x_hat[:, rows, columns]
+    quality = -10 * float((image.x - image.x_hat).square().mean().log10())
+    return PanelRow(image.name, x, x_hat, part, quality, image.bits / image.pixels)
+
+
 def _rms(difference: Tensor) -> float:
     return float(difference.square().mean().sqrt())
-
-
-def draw_panel(path: Path, rows: Sequence[tuple[Any, Tensor | None]]) -> Path:
-    """Central crops of decoded images: original, reconstruction, error, D's map."""
-    raise NotImplementedError

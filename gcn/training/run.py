@@ -162,7 +162,8 @@ def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
         ("cpu" if machine.accelerator == "auto" else machine.accelerator),
         devices=devices, num_nodes=machine.nodes, strategy=strategy, precision=PRECISIONS[str(machine.precision)],  # type: ignore[arg-type]
         max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
-        logger=False, enable_checkpointing=False, enable_model_summary=False, callbacks=[progress],
+        logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False, callbacks=[progress],
         default_root_dir=plan.folder, limit_val_batches=0, num_sanity_val_steps=0,
     )  # fmt: skip
 
