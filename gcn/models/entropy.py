@@ -8,6 +8,7 @@ its tables and the names of all parameters are CompressAI's.
 """
 
 import torch
+import torch.nn.functional as F
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor
 
@@ -21,16 +22,31 @@ class FactorizedDensity(EntropyBottleneck):
     6.1).
 
     ``quantiles`` only serve the coder's tables. They are set by ``bisect``, never by a gradient.
+
+    Args:
+        channels: C.
+        init_scale: width of the densities at first.
+        speed: the other parameters are kept divided by it, so that Adam moves the densities ``speed`` times
+            as fast as the transforms. They begin far from the data, and else lag behind in a short run.
     """
 
-    def __init__(self, channels: int, init_scale: float = 10.0) -> None:
+    def __init__(self, channels: int, init_scale: float, speed: float) -> None:
         super().__init__(channels, init_scale=init_scale, likelihood_bound=0)
+        self.speed = speed
         self.quantiles.requires_grad_(False)
+        with torch.no_grad():
+            for parameter in (*self.matrices, *self.biases, *self.factors):
+                parameter.div_(speed)
 
     def _logits_cumulative(self, inputs: Tensor, stop_gradient: bool) -> Tensor:
         # Its products would be rounded to bf16 wherever autocast is on, those for the tables included.
         with torch.autocast(inputs.device.type, enabled=False):
-            return super()._logits_cumulative(inputs, stop_gradient)
+            logits = inputs
+            for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+                logits = F.softplus(self.speed * matrix) @ logits + self.speed * bias
+                if i < len(self.factors):
+                    logits = logits + torch.tanh(self.speed * self.factors[i]) * torch.tanh(logits)
+        return logits
 
     def _likelihood(self, inputs: Tensor, stop_gradient: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         both = torch.cat((inputs - 0.5, inputs + 0.5), dim=-1)

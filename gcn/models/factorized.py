@@ -27,6 +27,7 @@ class Factorized(Codec):
         upsampling: ``transposed`` convolutions or pixel ``shuffle``.
         quantisation: ``noise``, ``ste`` or ``mixed``, see ``Codec``.
         init_scale: width of the densities at first.
+        speed: how much faster than the transforms the densities are learned, see ``FactorizedDensity``.
         gain: standard deviation of y at first, about.
     """
 
@@ -40,6 +41,7 @@ class Factorized(Codec):
         upsampling: str,
         quantisation: str,
         init_scale: float,
+        speed: float,
         gain: float,
     ) -> None:
         super().__init__(quantisation)
@@ -47,7 +49,7 @@ class Factorized(Codec):
         self.latent_channels = M
         self.g_a = analysis(N, M, kernel, activation, residual, gain)
         self.g_s = synthesis(N, M, kernel, activation, residual, gain, upsampling)
-        self.entropy_bottleneck = FactorizedDensity(M, init_scale)
+        self.entropy_bottleneck = FactorizedDensity(M, init_scale, speed)
 
     def proxy(self, y: Tensor, noise: Stream) -> Latents:
         """y + U(-½, ½), or y rounded to integers; (B, M, h, w)."""

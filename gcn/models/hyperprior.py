@@ -30,7 +30,7 @@ class Hyperprior(Codec):
     The hyper-latents have a quarter of the latents' resolution, rounded up; h_s's output is cropped to y's
     size, so that images need no more padding than y does.
 
-    Args: those of ``Factorized``, with ``init_scale`` for the densities of z. z has N channels.
+    Args: those of ``Factorized``, with ``init_scale`` and ``speed`` for the densities of z. z has N channels.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Hyperprior(Codec):
         upsampling: str,
         quantisation: str,
         init_scale: float,
+        speed: float,
         gain: float,
     ) -> None:
         super().__init__(quantisation)
@@ -64,7 +65,7 @@ class Hyperprior(Codec):
             nn.LeakyReLU(0.2),
             scaled(nn.Conv2d(M * 3 // 2, 2 * M, 3, padding=1), gain=0.1),
         )
-        self.entropy_bottleneck = FactorizedDensity(N, init_scale)
+        self.entropy_bottleneck = FactorizedDensity(N, init_scale, speed)
         self.gaussian_conditional = Gaussian()
 
     def _predict(self, z_hat: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

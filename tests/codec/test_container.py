@@ -46,7 +46,18 @@ def test_round_trip(x):
 
 def test_a_real_codec():
     torch.manual_seed(0)
-    codec = Factorized(8, 6, 5, "gdn", 0, "transposed", "noise", 10.0, 8.0).for_coding()
+    codec = Factorized(
+        N=8,
+        M=6,
+        kernel=5,
+        activation="gdn",
+        residual=0,
+        upsampling="transposed",
+        quantisation="noise",
+        init_scale=2.0,
+        speed=10.0,
+        gain=8.0,
+    ).for_coding()
     x = torch.rand(1, 3, 33, 18)
     data = write(codec, x)
     assert torch.equal(read(codec, data), codec.reconstruct(x).x_hat.clamp(0, 1))

@@ -32,4 +32,4 @@ def generator():
 
 @pytest.fixture(scope="session")
 def spread_generator():
-    return lambda name, factor=8.0, **options: spread(build(name, **options), factor)
+    return lambda name, factor=4.0, **options: spread(build(name, **options), factor)

@@ -43,7 +43,7 @@ def test_a_decoded_image_is_the_reconstruction(spread_generator, name, quantisat
 @pytest.mark.parametrize(("name", "quantisation"), EVERY)
 def test_the_estimate_is_the_size_of_the_file(spread_generator, name, quantisation):
     # Untrained scales do not fit a wide y, and an escaped symbol costs less than its estimate.
-    factor = 1.5 if name == "hyperprior" else 8.0
+    factor = 0.7 if name == "hyperprior" else 4.0
     coder = spread_generator(name, factor, M=32, quantisation=quantisation).for_coding()
     x = image(200, 150)
     estimate = bits(coder.reconstruct(x).likelihoods) / 8
@@ -162,11 +162,11 @@ def test_states_from_before_and_after_an_update_load(spread_generator, name):
     x = image(40, 24)
     wanted = codec.reconstruct(x).x_hat
     for state in (plain, coded):
-        fresh = spread_generator(name, gain=2.0)
+        fresh = spread_generator(name, gain=3.0)
         assert not torch.equal(fresh.reconstruct(x).x_hat, wanted)
         fresh.load_state_dict(state)
         assert torch.equal(fresh.reconstruct(x).x_hat, wanted)
-    coder = spread_generator(name, gain=2.0).for_coding()
+    coder = spread_generator(name, gain=3.0).for_coding()
     coder.load_state_dict(plain)
     assert torch.equal(coder.for_coding().reconstruct(x).x_hat, wanted)
     holder = torch.nn.ModuleDict({"generator": spread_generator(name)})

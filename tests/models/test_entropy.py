@@ -5,15 +5,35 @@ from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from gcn.models.entropy import FLOOR, LARGEST_SCALE, SMALLEST_SCALE, FactorizedDensity, Gaussian
 
 
+def density(channels, init_scale=10.0, speed=1.0):
+    return FactorizedDensity(channels, init_scale, speed)
+
+
 def test_factorised_likelihoods_are_compressai_s():
     torch.manual_seed(0)
-    ours, theirs = FactorizedDensity(5), EntropyBottleneck(5)
+    ours, theirs = density(5), EntropyBottleneck(5)
     theirs.load_state_dict(ours.state_dict(), strict=False)
     y = torch.randn(2, 5, 3, 4) * 10
     noise = torch.rand_like(y) - 0.5
     values = (y + noise).transpose(0, 1).reshape(5, 1, -1)
     expected = theirs._likelihood(values)[0].reshape(5, 2, 3, 4).transpose(0, 1)
     assert torch.allclose(ours.likelihood(y + noise), expected + FLOOR, atol=2e-7)
+
+
+def test_speed_changes_the_steps_and_not_the_density():
+    y = torch.randn(2, 5, 3, 4) * 10
+    likelihoods, moved = [], []
+    for speed in (1.0, 10.0):
+        torch.manual_seed(0)
+        bottleneck = density(5, speed=speed)
+        optimizer = torch.optim.Adam(bottleneck.biases, 1e-3)
+        before = bottleneck.likelihood(y)
+        likelihoods.append(before.detach())
+        before.log().sum().neg().backward()
+        optimizer.step()
+        moved.append((bottleneck.likelihood(y) - before).detach())
+    assert torch.allclose(*likelihoods, atol=1e-6)
+    assert 8 < (moved[1].norm() / moved[0].norm()).item() < 12
 
 
 def test_gaussian_likelihoods_are_compressai_s():
@@ -26,7 +46,7 @@ def test_gaussian_likelihoods_are_compressai_s():
 def test_likelihoods_sum_to_one():
     torch.manual_seed(0)
     grid = torch.arange(-400.0, 401.0).reshape(1, 1, 1, -1).expand(1, 3, 1, -1)
-    assert torch.allclose(FactorizedDensity(3).likelihood(grid).sum(-1), torch.ones(1, 3, 1), atol=1e-4)
+    assert torch.allclose(density(3).likelihood(grid).sum(-1), torch.ones(1, 3, 1), atol=1e-4)
     scale = torch.tensor([0.11, 1.0, 30.0]).reshape(1, 3, 1, 1)
     assert torch.allclose(
         Gaussian().likelihood(grid, scale * 0.3, scale).sum(-1), torch.ones(1, 3, 1), atol=1e-4
@@ -35,15 +55,15 @@ def test_likelihoods_sum_to_one():
 
 def test_tails_keep_their_gradient():
     """No cancellation on the upper side, and never more than 30 bits."""
-    density = FactorizedDensity(1)
+    bottleneck = density(1)
     with torch.no_grad():
-        density.bisect(integer_medians=False)
-    low, _, high = density.quantiles[0, 0].tolist()
+        bottleneck.bisect(integer_medians=False)
+    low, _, high = bottleneck.quantiles[0, 0].tolist()
     y = torch.tensor([low, high]).reshape(1, 1, 1, 2).requires_grad_()
-    p = density.likelihood(y)
+    p = bottleneck.likelihood(y)
     p.log().sum().backward()
     assert y.grad[0, 0, 0, 0] > 0 > y.grad[0, 0, 0, 1]
-    far = density.likelihood(torch.tensor([-1e6, 1e6]).reshape(1, 1, 1, 2))
+    far = bottleneck.likelihood(torch.tensor([-1e6, 1e6]).reshape(1, 1, 1, 2))
     assert torch.allclose(far, torch.full_like(far, FLOOR))
 
 
@@ -66,33 +86,33 @@ def test_gaussian_curvature_where_rounding_leads():
 @pytest.mark.parametrize("integer", [False, True])
 def test_bisection_finds_the_quantiles(integer):
     torch.manual_seed(0)
-    density = FactorizedDensity(6)
+    bottleneck = density(6)
     with torch.no_grad():
-        for bias in density.biases:
+        for bias in bottleneck.biases:
             bias.add_(torch.randn_like(bias))
-    density.bisect(integer)
-    medians = density.quantiles[:, 0, 1]
-    logits = density._logits_cumulative(density.quantiles, stop_gradient=True)
+    bottleneck.bisect(integer)
+    medians = bottleneck.quantiles[:, 0, 1]
+    logits = bottleneck._logits_cumulative(bottleneck.quantiles, stop_gradient=True)
     if integer:
         assert torch.equal(medians, medians.round())
     else:
         assert logits[:, 0, 1].abs().max() < 1e-3
-    assert torch.allclose(logits[:, 0, 0], density.target[0].expand(6), rtol=1e-3)
-    assert torch.allclose(logits[:, 0, 2], density.target[2].expand(6), rtol=1e-3)
+    assert torch.allclose(logits[:, 0, 0], bottleneck.target[0].expand(6), rtol=1e-3)
+    assert torch.allclose(logits[:, 0, 2], bottleneck.target[2].expand(6), rtol=1e-3)
 
 
 def test_a_very_wide_density_has_a_bounded_table():
-    density = FactorizedDensity(2, init_scale=1e5)
-    density.bisect(integer_medians=False)
-    density.update(force=True)
-    assert density._quantized_cdf.shape[1] < 5000
+    bottleneck = density(2, init_scale=1e5)
+    bottleneck.bisect(integer_medians=False)
+    bottleneck.update(force=True)
+    assert bottleneck._quantized_cdf.shape[1] < 5000
 
 
 def test_bisection_ends_on_weights_that_are_not_numbers():
-    density = FactorizedDensity(2)
+    bottleneck = density(2)
     with torch.no_grad():
-        density.matrices[0].fill_(float("nan"))
-    density.bisect(integer_medians=False)
+        bottleneck.matrices[0].fill_(float("nan"))
+    bottleneck.bisect(integer_medians=False)
 
 
 def test_indexes_are_compressai_s():
