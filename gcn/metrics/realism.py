@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,15 +34,12 @@ def _generator(seed: int, *key: int | str) -> torch.Generator:
 
 
 def _blur(x: Tensor, gain: float) -> Tensor:
-    """Binomial filter [1 4 6 4 1] in both directions, reflected at the border."""
-    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=x.device, dtype=x.dtype) * gain / 16
-    channels = x.shape[1]
-    x = F.conv2d(
-        F.pad(x, (2, 2, 0, 0), "reflect"), taps.view(1, 1, 1, 5).repeat(channels, 1, 1, 1), groups=channels
-    )
-    return F.conv2d(
-        F.pad(x, (0, 0, 2, 2), "reflect"), taps.view(1, 1, 5, 1).repeat(channels, 1, 1, 1), groups=channels
-    )
+    """Binomial filter [1 4 6 4 1] · gain/16 in both directions, reflected at the border."""
+    for axis, padding in ((-1, (2, 2, 0, 0)), (-2, (0, 0, 2, 2))):
+        padded, size = F.pad(x, padding, "reflect"), x.shape[axis]
+        a, b, c, d, e = (padded.narrow(axis, shift, size) for shift in range(5))
+        x = c.mul(6).add_(b, alpha=4).add_(d, alpha=4).add_(a).add_(e).mul_(gain / 16)
+    return x
 
 
 def laplacian_pyramid(x: Tensor, levels: int) -> list[Tensor]:
@@ -66,25 +64,19 @@ def expand(low: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _descriptors(images: Sequence[Tensor], seed: int, options: Slicing) -> list[Tensor]:
-    """Patches of every level, each (images * patches, C * patch * patch), at places that depend on the seed
-    only.
-    """
-    levels: list[list[Tensor]] = []
+    """Patches of every level, (images · patches, C · p · p) each, at places that depend on the seed only."""
+    size = options.patch
+    levels: list[list[Tensor]] = [[] for _ in range(options.levels)]
     for index, image in enumerate(images):
-        for level, band in enumerate(
-            laplacian_pyramid(image.detach().float()[None].clamp(0, 1), options.levels)
-        ):
-            if level == len(levels):
-                levels.append([])
-            if min(band.shape[-2:]) < options.patch:
+        x = image.detach().float().clamp(0, 1)[None]
+        for level, band in enumerate(laplacian_pyramid(x, options.levels)):
+            rows, columns = band.shape[-2] - size + 1, band.shape[-1] - size + 1
+            if min(rows, columns) < 1:
                 continue
             generator = _generator(seed, "places", index, level)
-            rows, columns = band.shape[-2] - options.patch + 1, band.shape[-1] - options.patch + 1
             top = torch.randint(rows, (options.patches,), generator=generator)
             left = torch.randint(columns, (options.patches,), generator=generator)
-            windows = (
-                band[0].unfold(1, options.patch, 1).unfold(2, options.patch, 1)
-            )  # (C, rows, columns, p, p)
+            windows = band[0].unfold(1, size, 1).unfold(2, size, 1)  # (C, rows, columns, p, p)
             levels[level].append(windows[:, top, left].transpose(0, 1).flatten(1))
     return [torch.cat(level) for level in levels if level]
 
@@ -93,7 +85,14 @@ def _distance(a: Tensor, b: Tensor, generator: torch.Generator, directions: int)
     """Mean over random directions of the 1-Wasserstein distance of the projections of (N, d) and (N, d)."""
     axes = torch.randn(a.shape[1], directions, generator=generator).to(a)
     axes = axes / axes.norm(dim=0, keepdim=True)
-    return float(((a @ axes).sort(dim=0).values - (b @ axes).sort(dim=0).values).abs().mean())
+    return float((_sorted(axes.T @ a.T) - _sorted(axes.T @ b.T)).abs().mean())
+
+
+def _sorted(rows: Tensor) -> Tensor:
+    """Each row sorted; on the CPU by numpy, whose vectorised sort takes a tenth of torch's time."""
+    if rows.is_cpu:
+        return torch.from_numpy(np.sort(rows.numpy(), axis=1))
+    return rows.sort(dim=1).values
 
 
 def _normalised(a: Tensor, by: Tensor, channels: int) -> Tensor:
