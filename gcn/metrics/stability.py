@@ -42,7 +42,7 @@ NON_FINITE_ROWS = 3  # as many rows of NaN at the end are no gap in the record
 RUNAWAY = 1e3  # end level / median before it: no schedule and no healthy game moves a norm that far
 GROWTH = 10.0  # factor over the second half, if the logarithm is a straight line (r² > 0.8)
 STRAIGHT = 0.8
-LOST = 2.0  # x the running best: realism is lost (the issue of any blow-up is asked separately)
+LOST = 2.0  # x the running best: realism is lost
 LOST_EVALUATIONS = 3  # one bad evaluation is noise, two are a coincidence
 BLOW_UP = 10.0  # end level / median before it of the field or the jitter: the loss of quality is a divergence
 RATE_RUNAWAY = 10.0  # x the least rate so far; a codec's rate falls and settles
@@ -54,7 +54,7 @@ MIN_TURNS = 3
 DAMPED = 0.1  # log decrement: a swing that loses a tenth a turn is dying out
 GROWING = -0.05  # log decrement of a swing that widens
 WIDER = 1.3  # and the factor by which it has to have widened in all, so that three turns at 15 % suffice
-AUDIBLE = 0.02  # amplitude / largest value of the run: less is the residue of something that settled
+RESIDUE = 0.02  # amplitude / largest value of the run: less is the residue of something that settled
 SIZEABLE = 0.25  # amplitude / mean level: ripples on a large value are not a swing
 QUALITY_SWING = 0.24  # deviation / mean of a sine between best and twice its best: (1/2)/sqrt(2)/(3/2)
 MIN_ROWS = 16  # logged rows below which slow growth and swings cannot be seen
@@ -101,7 +101,7 @@ def verdict(rows: Rows, event: Event | None = None) -> Verdict:
 def measure(rows: Rows) -> dict[str, float | None]:
     """All indicators of a run by name; None where the rows do not hold what it takes."""
     swd, gap, field = curve(rows, SWD), curve(rows, GAP), curve(rows, G_NORM, D_NORM)
-    norms = curve(rows, G_NORM).end(), curve(rows, D_NORM).end()
+    g_norm, d_norm = curve(rows, G_NORM).end(), curve(rows, D_NORM).end()
     growth = indicators.growth_rate(field)
     regular = next(filter(None, map(indicators.period, _swinging(rows).values())), None)
     swings = indicators.turns(gap)
@@ -112,9 +112,7 @@ def measure(rows: Rows) -> dict[str, float | None]:
         "logit_gap": gap.end(),
         "logit_gap_second_half_std": indicators.second_half_std(gap),
         "paired_accuracy": curve(rows, ACCURACY).end(),
-        "gradient_norm_ratio": norms[1] / norms[0]
-        if norms[0] and norms[1] is not None
-        else None,  # ‖g_D‖ / ‖g_G‖
+        "gradient_norm_ratio": d_norm / g_norm if g_norm and d_norm is not None else None,
         "growth_rate": growth[0] if growth else None,  # per step
         "turns": len(swings.ranges),
         "turn_decrement": swings.decrement()[0] if len(swings.ranges) >= MIN_TURNS else None,  # per turn
@@ -268,13 +266,11 @@ def _dead(rows: Rows) -> _Finding | None:
 
 
 def _notable(metric: Curve) -> bool:
-    """Whether the second half swings by more than a residue of the run and more than a ripple on its own
-    level.
-    """
+    """Whether the second half swings by more than a residue of the run and a ripple on its own level."""
     half = metric.half().values
     amplitude = math.sqrt(2) * (indicators.second_half_std(metric) or 0.0)
     return bool(
-        amplitude > AUDIBLE * np.abs(metric.values).max() and amplitude > SIZEABLE * np.abs(half).mean()
+        amplitude > RESIDUE * np.abs(metric.values).max() and amplitude > SIZEABLE * np.abs(half).mean()
     )
 
 
