@@ -31,7 +31,9 @@ from gcn.training.schedule import Schedule
 def seeded(seed: int, name: str) -> Iterator[None]:
     """Initial weights that depend on the seed and the network alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little") >> 1)
+        torch.manual_seed(
+            int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little") >> 1
+        )
         yield
 
 
@@ -58,6 +60,7 @@ def game(cfg: Config) -> tuple[Game, list[OnPlayer]]:
         present = present_terms(cfg)
     for name, weight, part in present:
         if isinstance(part, Term):
+            part.check_images(cfg.data.crop)
             terms[name] = (float(weight or 0.0), part)
         elif isinstance(part, Sight):
             sights.append(part)
@@ -71,7 +74,9 @@ def game(cfg: Config) -> tuple[Game, list[OnPlayer]]:
                 constraint.prepare(discriminator)
     objective = Objective(loss, cfg.adv, terms, sights)
     if not any(weight for weight, _ in terms.values()) and (loss is None or cfg.adv == 0):
-        raise InputError("the generator has nothing to learn from: every weight is 0; set mse=1, or choose a loss")
+        raise InputError(
+            "the generator has nothing to learn from: every weight is 0; set mse=1, or choose a loss"
+        )
     return Game(generator, discriminator, objective, Streams(cfg.seed)), constraints
 
 

@@ -5,7 +5,7 @@ A rule is called once per generator update with the game, the update's batches a
 thousand pairs of scalars. The rules below are all there is to training; everything else is instruments.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -19,7 +19,10 @@ from gcn.game import Game, Turn
 class Player(Protocol):
     """One side of the game: parameters and the optimizer that moves them."""
 
-    parameters: Sequence[Tensor]
+    @property
+    def parameters(self) -> Sequence[Tensor]:
+        """What it moves."""
+        raise NotImplementedError
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move along the gradients; this is the update that counts."""
@@ -229,7 +232,7 @@ def _put(parameters: Iterable[Tensor], values: Iterable[Tensor]) -> None:
 
 
 @contextmanager
-def _unobserved(game: Game):
+def _unobserved(game: Game) -> Iterator[None]:
     observing, game.observing = game.observing, False
     try:
         yield

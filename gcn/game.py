@@ -62,7 +62,7 @@ class Game(nn.Module):
 
     def turn(
         self, player: str, x: Tensor, step: int, batch: int = 0, attached: bool = True, playing: bool = True
-    ):
+    ) -> "Turn":
         """Open a turn on a fresh batch: one forward pass of the generator.
 
         Args:
@@ -186,7 +186,7 @@ class Turn:
         seen = self._see(self.x_hat, "fake")
         return seen if seen.requires_grad else seen.detach().requires_grad_()
 
-    def judge(self, images: Tensor):
+    def judge(self, images: Tensor) -> Any:
         """D on arbitrary images of this batch: (logits, features), logits in fp32 or better."""
         assert self.game.discriminator is not None
         judged = self.game.discriminator(images, self.out.y_hat)
@@ -233,6 +233,7 @@ class Turn:
 
     def adversarial_d_gradient(self) -> list[Tensor]:
         """∇_ψ of D's adversarial loss alone, differentiable."""
+        assert self.game.objective.loss is not None
         loss = self.game.objective.loss.d_loss(self)
         return self.differentiate(loss, self.game.parameters_of("d"), not self.measuring, True)
 

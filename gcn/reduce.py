@@ -1,17 +1,18 @@
 """Means and norms: the one place that knows what a batch is.
 
 Losses and terms never call ``.mean()`` themselves. They ask a :class:`Reduction`, which knows two things that a formula
-should not care about: that the batch may be spread over several processes, and that in the lab thousands of games may be
-played at once, one per row of every tensor.
+should not care about: the batch may be spread over several processes, and in the lab thousands of games may be played
+at once, one per row of every tensor.
 
-Under several processes every mean is the mean over the joint batch *inside the autograd graph*, and gradients are averaged
-inside the graph as well. So a norm of a gradient is the norm of the global gradient (the mean of local norms is
+Under several processes every mean is the mean over the joint batch *inside the autograd graph*, and gradients are
+averaged inside the graph as well. So a norm of a gradient is the norm of the global gradient (the mean of local norms is
 something else), and relativistic averages, consensus terms and extragradient steps are those of one process with the
-joint batch. Each rank differentiates its own replica of the loss; the adjoint of a sum over ranks is a sum over ranks, so
-``average`` of the per-rank results is exactly the gradient of the joint loss.
+joint batch. Each rank differentiates its own replica of the loss; the adjoint of a sum over ranks is a sum over ranks,
+so ``average`` of the per-rank results is exactly the gradient of the joint loss.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -22,13 +23,13 @@ class _SumOverRanks(torch.autograd.Function):
     """All-reduce whose backward is an all-reduce: differentiable any number of times."""
 
     @staticmethod
-    def forward(ctx, local: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, local: Tensor) -> Tensor:  # type: ignore[override]
         total = local.detach().clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
         return _SumOverRanks.apply(gradient)
 
 

@@ -1,10 +1,15 @@
 """Distortions between x and x_hat that need no network. x_hat is not clamped."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from gcn.errors import InputError
 from gcn.losses.term import Term
+
+if TYPE_CHECKING:
+    from gcn.game import Turn
 
 
 class MSE(Term):
@@ -17,7 +22,7 @@ class MSE(Term):
         super().__init__()
         self.scale = (255.0 / unit) ** 2
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         return self.scale * turn.mean((turn.x_hat - turn.x).square())
 
 
@@ -28,7 +33,7 @@ class L1(Term):
         super().__init__()
         self.scale = 255.0 / unit
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         return self.scale * turn.mean((turn.x_hat - turn.x).abs())
 
 
@@ -39,7 +44,7 @@ class Charbonnier(Term):
         super().__init__()
         self.epsilon2, self.scale = epsilon**2, 255.0 / unit
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         return self.scale * turn.mean(((turn.x_hat - turn.x).square() + self.epsilon2).sqrt())
 
 
@@ -59,19 +64,22 @@ class MSSSIM(Term):
         if not 1 <= levels <= len(self.WEIGHTS):
             raise InputError(f"terms.ms_ssim.levels={levels}: MS-SSIM has 1 to {len(self.WEIGHTS)} levels")
         self.levels = levels
-        weights = torch.tensor(self.WEIGHTS[:levels])
-        self.register_buffer("exponents", weights / weights.sum(), persistent=False)
+        total = sum(self.WEIGHTS[:levels])
+        self.exponents = [weight / total for weight in self.WEIGHTS[:levels]]
 
-    def forward(self, turn) -> Tensor:
+    def check_images(self, side: int) -> None:
+        smallest = (self.WINDOW - 1) * 2 ** (self.levels - 1) + 1
+        if side < smallest:
+            raise InputError(
+                f"terms.ms_ssim.levels={self.levels}: crops of {side} pixels are too small; use fewer levels or "
+                f"data.crop={smallest} or more"
+            )
+
+    def forward(self, turn: "Turn") -> Tensor:
         from pytorch_msssim.ssim import _fspecial_gauss_1d, _ssim
 
         with torch.autocast(turn.x.device.type, enabled=False):
             x, x_hat = turn.x, turn.x_hat  # fp32 or better
-            if min(x.shape[-2:]) <= (self.WINDOW - 1) * 2 ** (self.levels - 1):
-                raise InputError(
-                    f"terms.ms_ssim.levels={self.levels}: crops of {x.shape[-1]} pixels are too small; use fewer "
-                    f"levels or data.crop > {(self.WINDOW - 1) * 2 ** (self.levels - 1)}"
-                )
             window = _fspecial_gauss_1d(self.WINDOW, 1.5).repeat(3, 1, 1, 1).to(x)
             factors = []
             for level in range(self.levels):

@@ -44,7 +44,7 @@ class Objective(nn.Module):
         terms = terms or {}
         self.loss, self.adv = loss, adv
         self.weights = {name: weight for name, (weight, _) in terms.items()}
-        self.terms = nn.ModuleDict({name: term for name, (_, term) in terms.items()})
+        self.terms: Mapping[str, Term] = nn.ModuleDict({n: t for n, (_, t) in terms.items()})  # type: ignore[assignment]
         self.sights = nn.ModuleList(sights)
 
     def d_reaches_generator(self) -> bool:

@@ -4,11 +4,16 @@ The score of an image is the mean of its patch logits, hence a weight means the 
 those of D on what D sees (after instance noise), summed over channels and pixels, in fp32 whatever the precision.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from gcn.errors import InputError
 from gcn.losses.term import Term
+
+if TYPE_CHECKING:
+    from gcn.game import Game, Turn
 
 
 class GradientPenalty(Term):
@@ -23,7 +28,8 @@ class GradientPenalty(Term):
             raise InputError(f"a penalty's every={every} must be 1 or more updates")
         self.every = every
 
-    def check(self, game) -> None:
+    def check(self, game: "Game") -> None:
+        assert game.discriminator is not None
         if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in game.discriminator.modules()):
             raise InputError(
                 "a gradient penalty with discriminator.norm=batch: batch statistics tie the images together, so the "
@@ -34,18 +40,18 @@ class GradientPenalty(Term):
 class R1(GradientPenalty):
     """½ E‖∇D(x)‖² on real images; the weight is γ (Mescheder et al. 2018)."""
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         return 0.5 * turn.mean(turn.reduce.per_sample_sum(turn.input_gradient("real").square()))
 
 
 class R2(GradientPenalty):
     """½ E‖∇D(x_hat)‖² on reconstructions; the weight is γ (Mescheder et al. 2018)."""
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         return 0.5 * turn.mean(turn.reduce.per_sample_sum(turn.input_gradient("fake").square()))
 
 
-def one_centred(turn, gradient: Tensor, target: float) -> Tensor:
+def one_centred(turn: "Turn", gradient: Tensor, target: float) -> Tensor:
     """E(‖∇D‖ - target)², with a root whose gradient is finite where ∇D = 0."""
     norm = (turn.reduce.per_sample_sum(gradient.square()) + 1e-12).sqrt()
     return turn.mean((norm - target).square())
@@ -58,7 +64,7 @@ class GP(GradientPenalty):
         super().__init__(every)
         self.target = target
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         real, fake = turn.seen_real.detach(), turn.seen_fake.detach()
         share = turn.stream("gp").uniform(turn.reduce.per_sample_mean(real))
         share = turn.reduce.per_sample(share, real)
@@ -73,7 +79,7 @@ class DRAGAN(GradientPenalty):
         super().__init__(every)
         self.target, self.scale = target, scale
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         real = turn.seen_real.detach()
         mean = turn.reduce.keep_mean(real)
         std = turn.reduce.keep_mean((real - mean).square()).sqrt()

@@ -4,9 +4,14 @@ Under several processes the gradients are those of the joint batch. The losses t
 everything that a player pays except the terms of this file.
 """
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
-from gcn.losses.term import Term
+from gcn.losses.term import PlayerName, Term
+
+if TYPE_CHECKING:
+    from gcn.game import Turn
 
 
 class GradNorm(Term):
@@ -15,7 +20,7 @@ class GradNorm(Term):
     needs_discriminator = True
     differentiates_losses = True
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         return turn.reduce.square_norm(turn.adversarial_d_gradient())
 
 
@@ -27,7 +32,7 @@ class Consensus(Term):
     differentiates_losses = True
     reaches_generator = True
 
-    def forward(self, turn) -> Tensor:
+    def forward(self, turn: "Turn") -> Tensor:
         return 0.5 * turn.reduce.square_norm([*turn.gradient("g"), *turn.gradient("d")])
 
 
@@ -39,6 +44,6 @@ class JARE(Term):
     differentiates_losses = True
     reaches_generator = True
 
-    def forward(self, turn) -> Tensor:
-        other = "d" if turn.payer == "g" else "g"
+    def forward(self, turn: "Turn") -> Tensor:
+        other: PlayerName = "d" if turn.payer == "g" else "g"
         return 0.5 * turn.reduce.square_norm(turn.gradient(other))

@@ -52,6 +52,9 @@ class Term(nn.Module):
     def check(self, game: "Game") -> None:
         """Raise :class:`gcn.errors.InputError` if the term cannot work in this game."""
 
+    def check_images(self, side: int) -> None:
+        """Raise :class:`gcn.errors.InputError` if the term cannot work on images of ``side`` pixels."""
+
 
 class Sight(nn.Module):
     """A transformation of what D sees, of reals and reconstructions alike."""

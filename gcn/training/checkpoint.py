@@ -16,7 +16,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     A process killed at any moment leaves a complete ``last.ckpt``, or a complete ``last.ckpt.previous``.
     """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
         """Write ``checkpoint`` to ``path``."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +58,9 @@ def find_checkpoint(path: str | Path) -> Path:
     for name in ("last.ckpt", "last.ckpt.previous"):
         if (path / "checkpoints" / name).is_file():
             return path / "checkpoints" / name
-    raise InputError(f"{path}: no checkpoint here; give a run folder that holds checkpoints/last.ckpt, or a .ckpt file")
+    raise InputError(
+        f"{path}: no checkpoint here; give a run folder that holds checkpoints/last.ckpt, or a .ckpt file"
+    )
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -69,7 +73,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as problem:
-        raise InputError(f"{file}: not a readable checkpoint ({type(problem).__name__}); give another file") from problem
+        raise InputError(
+            f"{file}: not a readable checkpoint ({type(problem).__name__}); give another file"
+        ) from problem
     if not isinstance(checkpoint, dict) or "gcn" not in checkpoint:
         raise InputError(f"{file}: not a checkpoint of this project; give a file written by scripts/train.py")
     return checkpoint

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from gcn.codec.container import read, write
+from gcn.data.loader import Whole
 from gcn.game import Game
 from gcn.metrics.classical import jpeg_curve, psnr_at
 from gcn.metrics.distortion import ms_ssim, psnr
 from gcn.metrics.realism import real_floor, sliced_wasserstein
+from gcn.models.codec import Codec
 from gcn.reduce import world_size
 
 SEED = 0  # of patches and directions, the same for every run
@@ -43,7 +46,7 @@ class Evaluation:
     values: dict[str, float] = field(default_factory=dict)
 
 
-def coding_copy(generator: nn.Module, average: Mapping[str, Tensor] | None) -> nn.Module:
+def coding_copy(generator: Codec, average: Mapping[str, Tensor] | None) -> Codec:
     """A copy of the codec that can code, with the averaged weights where there are any."""
     if average:
         generator = copy.deepcopy(generator)
@@ -55,7 +58,7 @@ def coding_copy(generator: nn.Module, average: Mapping[str, Tensor] | None) -> n
 
 
 @torch.no_grad()
-def evaluate(codec: nn.Module, images: Iterable, device: torch.device, files: bool = False) -> Evaluation:
+def evaluate(codec: Codec, images: Dataset[Whole], device: torch.device, files: bool = False) -> Evaluation:
     """Run whole images through a coding copy.
 
     Args:
@@ -70,7 +73,8 @@ def evaluate(codec: nn.Module, images: Iterable, device: torch.device, files: bo
         over all images.
     """
     mine = []
-    for name, x in images:
+    for index in range(len(images)):  # type: ignore[arg-type]
+        name, x = images[index]
         x = x.to(device)
         out = codec.reconstruct(x)
         size = None
@@ -123,7 +127,7 @@ def against_jpeg(evaluation: Evaluation) -> dict[str, float]:
 
 
 @torch.no_grad()
-def opinion(game: Game, codec: nn.Module, image: Decoded, device: torch.device) -> Tensor | None:
+def opinion(game: Game, codec: Codec, image: Decoded, device: torch.device) -> Tensor | None:
     """D's logits (h, w) on a reconstruction, or None where there is no D; leaves D as it was."""
     discriminator = game.discriminator
     if discriminator is None or game.objective.loss is None:

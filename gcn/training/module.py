@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from gcn.dynamics import Descend, Players, Rule
 from gcn.game import Game
 from gcn.losses.term import OnPlayer
+from gcn.models.codec import Codec
 from gcn.training.player import OptimizerPlayer
 from gcn.training.schedule import Schedule
 
@@ -76,9 +77,10 @@ class GameModule(L.LightningModule):
         self.automatic_optimization = False
         self.game, self.rule, self.training_plan, self.constraints = game, rule, training, tuple(constraints)
         self.warm_rule = Descend()
+        self.codec = cast(Codec, game.generator)
         self.has_game = game.objective.loss is not None
         self.average: dict[str, Tensor] | None = None
-        self.players: Players | None = None
+        self.seats: tuple[OptimizerPlayer, OptimizerPlayer]
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """G's optimizer, then D's."""
@@ -96,27 +98,29 @@ class GameModule(L.LightningModule):
         clock = wrapped[0] if isinstance(wrapped, list) else wrapped
         g = OptimizerPlayer(optimizers[0], plan.g.clip, commit=clock.step)
         d = OptimizerPlayer(optimizers[1], plan.d.clip, after=self._constrain) if self.has_game else g
-        self.players = Players(g, d)
+        self.seats = (g, d)
         if plan.ema is not None and self.average is None:
             named = self.game.generator.named_parameters()
             self.average = {n: p.detach().clone() for n, p in named if p.requires_grad}
 
     def _constrain(self) -> None:
+        assert self.game.discriminator is not None
         for constraint in self.constraints:
             constraint.after_step(self.game.discriminator)
 
     def training_step(self, batch: Tensor, batch_index: int) -> None:
         """One generator update; batch: (d_steps·B, 3, P, P) in [0, 1]."""
-        plan, players, step = self.training_plan, self.players, self.trainer.global_step
-        assert players is not None
+        plan, step = self.training_plan, self.trainer.global_step
         factor = plan.schedule.factor(step, plan.steps)
-        for player, optim in ((players.d, plan.d), (players.g, plan.g)):  # without a game both are G
+        for player, optim in zip(
+            self.seats[::-1], (plan.d, plan.g), strict=True
+        ):  # without a game both are G
             player.set_lr(optim.arguments["lr"] * factor)
         self.game.values = {}
-        self.game.observing = (step + 1) % plan.log_every == 0 or step == 0
+        self.game.observing = (step + 1) % plan.log_every == 0 or step + 1 in (1, plan.steps)
         playing = self.has_game and step >= plan.warmup
         rule = self.rule if playing else self.warm_rule
-        rule(self.game, batch.chunk(plan.d_steps), step, players)
+        rule(self.game, batch.chunk(plan.d_steps), step, Players(*self.seats))
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:

@@ -46,7 +46,9 @@ class Progress(L.Callback):
         if self.bar is not None:
             self.bar.close()
 
-    on_exception = on_train_end
+    def on_exception(self, *_: Any) -> None:
+        """Likewise."""
+        self.on_train_end()
 
     def show(self, row: dict[str, float]) -> None:
         """Put new numbers beside the bar."""

@@ -4,16 +4,17 @@ It reads; the weights of a run are bit for bit those of the same run without it.
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from gcn.data.loader import Whole
 from gcn.metrics.watchdog import Event, Watchdog
+from gcn.models.codec import Codec
 from gcn.report.figures import PanelRow, panel
 from gcn.report.table import MetricsTable
 from gcn.report.wandb_log import WandbRun
@@ -56,9 +57,20 @@ class Record(L.Callback):
     """
 
     def __init__(
-        self, folder: Path, images: Sequence, often: Often, progress: Progress, wandb: WandbRun | None = None
+        self,
+        folder: Path,
+        images: Dataset[Whole],
+        often: Often,
+        progress: Progress,
+        wandb: WandbRun | None = None,
     ) -> None:
-        self.folder, self.images, self.often, self.progress, self.wandb = folder, images, often, progress, wandb
+        self.folder, self.images, self.often, self.progress, self.wandb = (
+            folder,
+            images,
+            often,
+            progress,
+            wandb,
+        )
         self.table = MetricsTable(folder / "metrics.csv")
         self.watchdog = Watchdog()
         self.event: Event | None = None
@@ -136,8 +148,7 @@ class Record(L.Callback):
 
     def _watch(self, module: GameModule, step: int, now: bool) -> None:
         """Look at every update's gradient norms; in batches where looking is expensive."""
-        assert module.players is not None
-        g, d = module.players.g, module.players.d
+        g, d = module.seats
         self._unseen.append((step, g.norms[-1], d.norms[-1] if d is not g and d.norms else None))
         g.norms.clear()
         d.norms.clear()
@@ -153,7 +164,7 @@ class Record(L.Callback):
         self._unseen.clear()
 
     def _validate(self, module: GameModule, step: int, draw: bool, main: bool) -> dict[str, float]:
-        codec = coding_copy(module.game.generator, module.average)
+        codec = coding_copy(module.codec, module.average)
         result = evaluate(codec, self.images, module.device)
         crops = [image.x_hat[:, *centre(image, JITTER_SIDE)] for image in result.images[:JITTER_IMAGES]]
         if self.before:
@@ -164,7 +175,7 @@ class Record(L.Callback):
             self._draw(module, codec, result, step)
         return {f"val/{name}": value for name, value in result.values.items()}
 
-    def _draw(self, module: GameModule, codec: torch.nn.Module, result: Evaluation, step: int) -> None:
+    def _draw(self, module: GameModule, codec: Codec, result: Evaluation, step: int) -> None:
         rows = [
             _panel_row(image, opinion(module.game, codec, image, module.device))
             for image in result.images[:PANEL_IMAGES]

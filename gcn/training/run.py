@@ -91,7 +91,9 @@ def train(plan: Plan) -> dict[str, Any]:
         checkpoint = find_checkpoint(plan.folder)
         start = load_checkpoint(checkpoint)["global_step"]
         if start >= steps:
-            raise InputError(f"{plan.folder}: the run has its {start} updates; to go on give steps=N with N > {start}")
+            raise InputError(
+                f"{plan.folder}: the run has its {start} updates; to go on give steps=N with N > {start}"
+            )
     progress = Progress()
     trainer = _trainer(plan, steps, progress)
     rank, world, main = trainer.global_rank, trainer.world_size, trainer.is_global_zero
@@ -102,19 +104,28 @@ def train(plan: Plan) -> dict[str, Any]:
     module.game.streams = Streams(plan.seed, rank, world)
     module.game.instruments = list(INSTRUMENTS)
     loader = plan.data.train_loader(
-        seed=plan.seed, steps=steps, start_step=start, d_steps=module.training_plan.d_steps, rank=rank, world=world
+        seed=plan.seed,
+        steps=steps,
+        start_step=start,
+        d_steps=module.training_plan.d_steps,
+        rank=rank,
+        world=world,
     )
     images = plan.data.val_images(rank, world)
-    wandb = WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
+    wandb = (
+        WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
+    )
     record = Record(plan.folder, images, plan.often, progress, wandb)
-    trainer.callbacks.append(record)
+    trainer.callbacks.append(record)  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
     before = time.perf_counter()
     trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
     if record.stop.signal is not None:
         where = f"stopped after {trainer.global_step} of {steps} updates"
-        raise Interrupted(f"{where}; go on with: python scripts/train.py resume={plan.folder}", 128 + record.stop.signal)
+        raise Interrupted(
+            f"{where}; go on with: python scripts/train.py resume={plan.folder}", 128 + record.stop.signal
+        )
     if not main:
         return {}
     summary = _finish(plan, record, trainer, time.perf_counter() - before)
@@ -150,7 +161,9 @@ def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
     if machine.ddp:
         strategy = ReplicatedStrategy()
         if machine.devices is None:
-            devices = torch.cuda.device_count() if machine.accelerator != "cpu" and torch.cuda.is_available() else 1
+            devices = (
+                torch.cuda.device_count() if machine.accelerator != "cpu" and torch.cuda.is_available() else 1
+            )
     elif devices > 1:
         raise InputError(f"devices={devices}: several processes need trainer=ddp")
     if machine.accelerator == "gpu" and not torch.cuda.is_available():
@@ -179,7 +192,7 @@ def _finish(plan: Plan, record: Record, trainer: L.Trainer, seconds: float) -> d
     }
     numbers: dict[str, Any] = dict.fromkeys(("psnr", "ms_ssim", "swd", "bpp", "bpp_actual"))
     try:
-        codec = coding_copy(module.game.generator, module.average)
+        codec = coding_copy(module.codec, module.average)
         result = evaluate(codec, plan.data.val_images(), module.device, files=True)
         numbers |= result.values | against_jpeg(result)
     except FloatingPointError:

@@ -1,0 +1,33 @@
+# `make` lists the targets.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+ARGS ?= loss=ns +mse=1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test quick lint clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(BIN)/.installed ## a virtual environment in $(VENV) with the tested versions
+
+$(BIN)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+run: install ## install and train: make run ARGS="loss=hinge +mse=1 +r1=10"
+	$(BIN)/python scripts/train.py $(ARGS)
+
+test: install ## install and run all tests, the slow ones included
+	$(BIN)/python -m pytest
+
+quick: install ## the tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: install ## ruff, mypy and import-linter
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+clean: ## remove the virtual environment and caches, keep outputs
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
