@@ -1,0 +1,68 @@
+"""``null`` and ``0`` train the same weights, bit for bit, while everything is being observed."""
+
+from functools import cache
+
+import pytest
+import torch
+from small import Small, differing
+
+from gcn.compose import knobs
+from gcn.dynamics import Descend
+
+pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
+
+WEIGHTS = [name for name, knob in knobs().items() if knob.kind == "weight"]
+BASE = {"mse": "mse=null rate=1", "rate": "mse=1 rate=null"}  # what there is beside the weight in question
+UPDATES = 20
+
+
+@cache
+def trained(said: str, updates: int = UPDATES) -> dict[str, torch.Tensor]:
+    return Small(said).play(updates).weights()
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_weight_of_zero_trains_as_none_at_all(name):
+    base = BASE.get(name, "mse=1")
+    measured = Small(f"{base} {name}=0").play(UPDATES)
+    payers = {"G pays": "g", "D pays": "d", "on both": "gd"}[knobs()[name].who]
+    assert all(f"{player}/{name}" in measured.game.values for player in payers)
+    assert differing(trained(base), measured.weights()) == []
+
+
+EVERYTHING = " ".join(f"{name}=0" for name in WEIGHTS if name not in {"mse", "rate"})
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "mse=1 spectral_norm=true",
+        "mse=1 spectral_norm=true d_steps=2 instance_noise=0.1 relativistic=pair_shuffled",
+        "mse=1 dynamics=extragradient spectral_norm=true",
+        "mse=1 dynamics=simultaneous discriminator.norm=instance",
+    ],
+)
+def test_all_weights_of_zero_leave_no_trace_on_the_discriminators_buffers_either(base):
+    assert differing(trained(base, 5), trained(f"{base} {EVERYTHING}", 5)) == []
+
+
+def test_batch_statistics_are_restored_after_a_measurement():
+    base, measured = "mse=1 discriminator.norm=batch", "feature_matching=0 consensus=0 jare=0 grad_norm=0"
+    assert differing(trained(base, 5), trained(f"{base} {measured}", 5)) == []
+
+
+def test_observing_does_not_steer():
+    for said in ("mse=1 r1=10 spectral_norm=true", "mse=1 consensus=0.1 grad_norm=1 instance_noise=0.1"):
+        unseen = Small(said)
+        unseen.game.instruments = []
+        unseen.play(5, observe_every=100)
+        assert differing(unseen.weights(), trained(said, 5)) == []
+
+
+def test_without_adversarial_weight_the_generator_trains_on_rate_and_distortion():
+    game = Small("loss=ns adv=0 mse=1").play(UPDATES)
+    assert "g/adv" in game.game.values
+    alone = Small("loss=none mse=1")
+    alone.rule = Descend()
+    generator = {name: t for name, t in game.weights().items() if name.startswith("generator.")}
+    assert differing(generator, alone.play(UPDATES).weights()) == []

@@ -1,0 +1,58 @@
+"""Every pair of knobs composes, or is refused with a reason that names both."""
+
+import copy
+import itertools
+
+import pytest
+from small import ON, Small, words
+
+from gcn.compose import compose, knobs
+from gcn.config import check
+from gcn.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
+
+
+@pytest.fixture(scope="module")
+def composition():
+    return compose(words("loss=ns"))
+
+
+def configured(composition, values):
+    """The checked configuration with some knobs set, without asking Hydra again."""
+    everything = copy.deepcopy(composition.values) | values
+    everything["terms"]["rate"]["target_bpp"] = everything["target_bpp"]
+    return check(composition._replace(values=everything))
+
+
+@pytest.mark.parametrize("name", ON)
+def test_every_pair_composes_or_is_refused_with_a_reason(composition, name):
+    refused = []
+    for other in list(ON)[list(ON).index(name) + 1 :]:
+        try:
+            cfg = configured(composition, {name: ON[name], other: ON[other]})
+        except InputError as refusal:
+            refused.append((other, str(refusal)))
+        else:
+            Small(cfg).play(2)
+    for other, reason in refused:
+        assert {name, other} == {"spectral_norm", "weight_clip"}
+        assert name in reason
+        assert other in reason
+        assert "\n" not in reason
+
+
+def test_there_are_as_many_pairs_as_there_should_be():
+    assert len(list(itertools.combinations(ON, 2))) == len(knobs()) * (len(knobs()) - 1) // 2
+
+
+def test_a_penalty_with_batch_normalisation_is_refused(composition):
+    for name in ("r1", "r2", "gp", "dragan"):
+        values = copy.deepcopy(composition.values) | {name: 1.0}
+        values["discriminator"]["norm"] = "batch"
+        with pytest.raises(InputError, match=rf"{name}.*batch"):
+            check(composition._replace(values=values))
+
+
+def test_all_knobs_at_once(composition):
+    Small(configured(composition, {k: v for k, v in ON.items() if k != "weight_clip"})).play(2)

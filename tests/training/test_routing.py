@@ -1,0 +1,205 @@
+"""Gradients go where, and only where, they belong: for every loss, pairing, knob and rule."""
+
+import itertools
+
+import pytest
+import torch
+from small import ON, Small, differing
+
+from gcn.compose import knobs
+from gcn.dynamics import Players
+from gcn.training.player import OptimizerPlayer
+
+pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
+
+LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "ml")
+PAIRINGS = ("pair", "pair_shuffled", "average")
+RULES = {
+    "alternating": "",
+    "simultaneous": "dynamics=simultaneous",
+    **{
+        f"extragradient {m}": f"dynamics=extragradient dynamics.moments={m}"
+        for m in ("both", "update", "lookahead")
+    },
+    "optimistic": "dynamics=optimistic",
+    "sga": "dynamics=sga dynamics.strength=0.1",
+    "sga aligned": "dynamics=sga dynamics.strength=0.1 dynamics.align=true",
+}
+ON_GRADIENTS = "consensus=0.1 jare=0.1 grad_norm=1 r1=1"
+
+
+class Watched(OptimizerPlayer):
+    """A player that looks at everybody's weights and gradients before and after it moves."""
+
+    everybody: dict[str, "Watched"] = {}
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.moves = 0
+        self.seen = self.copy()
+
+    def copy(self):
+        return [p.detach().clone() for p in self.parameters]
+
+    def unchanged(self) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(self.parameters, self.seen, strict=True))
+
+    def watch(self, move, gradients) -> None:
+        everybody = self.everybody.values()
+        assert all(p.grad is None for player in everybody for p in player.parameters)
+        assert all(player.unchanged() for player in everybody if player is not self)
+        assert len(gradients) == len(self.parameters)
+        assert all(g.isfinite().all() for g in gradients)
+        before = self.copy()
+        move(gradients)
+        assert all(p.grad is None for player in everybody for p in player.parameters)
+        assert all(player.unchanged() for player in everybody if player is not self)
+        moved = [not torch.equal(p, b) for p, b in zip(self.parameters, before, strict=True)]
+        felt = [bool(g.any()) for g in gradients]
+        assert moved == felt or (all(m >= f for m, f in zip(moved, felt, strict=True)) and self.moves > 0)
+        assert any(moved)
+        self.seen = self.copy()
+
+    def step(self, gradients) -> None:
+        self.watch(super().step, gradients)
+        self.moves += 1
+
+    def peek(self, gradients) -> None:
+        self.watch(super().peek, gradients)
+
+    def shift(self, moves) -> None:
+        super().shift(moves)
+        self.seen = self.copy()
+
+
+def put_back(small: Small) -> None:
+    """Extragradient returns to the old point behind its players' backs."""
+    for player in small.players:
+        player.seen = player.copy()
+
+
+def routed(said: str, updates: int = 20) -> Small:
+    small = Small(said, Watched)
+    Watched.everybody = dict(small.players._asdict())
+    if said.find("extragradient") >= 0:
+        _looks_back(small)
+    small.play(updates, observe_every=5)
+    assert small.players.g.moves == updates
+    assert small.players.d.moves == updates * small.cfg.d_steps
+    parameters = [p for player in small.players for p in player.parameters]
+    assert len({id(p) for p in parameters}) == len(parameters)
+    return small
+
+
+def _looks_back(small: Small) -> None:
+    for player in small.players:
+        step = player.step
+
+        def stepping(gradients, step=step):
+            put_back(small)
+            step(gradients)
+
+        player.step = stepping
+
+
+CASES = {
+    **{f"loss {loss}": f"loss={loss}" for loss in LOSSES},
+    "loss lsgan 01": "loss=lsgan loss.labels=01",
+    **{
+        f"loss {loss} {pairing}": f"loss={loss} relativistic={pairing}"
+        for loss, pairing in itertools.product(LOSSES[:-1], PAIRINGS)
+    },
+    **{f"knob {name}": f"{name}={str(value).lower()}" for name, value in ON.items()},
+    "every": "r1=10 r2=10 gp=10 terms.r1.every=2 terms.r2.every=3 terms.gp.every=4",
+    "annealed": "instance_noise=0.5 terms.instance_noise.anneal=10",
+    **{f"rule {name}": words for name, words in RULES.items()},
+    **{f"{norm} norm": f"discriminator.norm={norm} mse=1" for norm in ("instance", "batch")},
+    "unconditional": "discriminator.condition=false",
+    "gradient through the condition": "discriminator.condition_gradient=true consensus=0.1",
+}
+
+
+def test_every_knob_and_rule_is_among_the_cases():
+    from gcn.compose import groups
+
+    assert set(ON) == set(knobs())
+    assert {words.removeprefix("dynamics=").split()[0] for words in RULES.values() if words} | {
+        "alternating"
+    } == set(groups()["dynamics"])
+    assert {*LOSSES, "none"} == set(groups()["loss"])
+
+
+@pytest.mark.parametrize("said", CASES.values(), ids=list(CASES))
+def test_twenty_updates(said):
+    routed(said)
+
+
+@pytest.mark.parametrize("name", [name for name in ON if name != "d_steps"])
+def test_two_turns_of_the_discriminator(name):
+    routed(f"{name}={str(ON[name]).lower()} d_steps=2", updates=3)
+
+
+@pytest.mark.parametrize("words", RULES.values(), ids=list(RULES))
+def test_every_rule_with_terms_on_gradients(words):
+    routed(f"{words} {ON_GRADIENTS}", updates=2)
+
+
+def test_rate_distortion_training_has_one_player():
+    small = Small("loss=none mse=1", Watched)
+    Watched.everybody = {"g": small.players.g}
+    before = small.weights()
+    from gcn.dynamics import Descend
+
+    small.rule = Descend()
+    small.play(20)
+    changed = differing(before, small.weights())
+    assert changed
+    assert all(name.startswith("generator.") for name in changed)
+    assert small.game.discriminator is None
+
+
+def moved_once(said: str) -> tuple[dict, dict]:
+    weights = Small(f"dynamics=simultaneous {said}").play(1).weights()
+    return tuple(
+        {k: v for k, v in weights.items() if k.startswith(p)} for p in ("generator.", "discriminator.")
+    )
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return moved_once("")
+
+
+@pytest.mark.parametrize("name", [name for name, knob in knobs().items() if knob.kind == "weight"])
+def test_a_term_moves_its_payer_and_nobody_else(name, plain):
+    """From the same point the player who does not pay makes bit for bit the move that it makes without the term."""
+    who = knobs()[name].who
+    g, d = (bool(differing(a, b)) for a, b in zip(plain, moved_once(f"{name}={ON[name]}"), strict=True))
+    assert (g, d) == {"G pays": (True, False), "D pays": (False, True), "on both": (True, True)}[who]
+
+
+def test_the_sum_of_all_parts_is_all_parameters():
+    small = Small("mse=1")
+    aux = {id(p) for p in small.game.generator.parts()["aux"]}
+    players = [id(p) for name in ("g", "d") for p in small.game.parameters_of(name)]
+    assert len(players) == len(set(players))
+    assert set(players) | aux == {id(p) for p in small.game.parameters()}
+    assert not set(players) & aux
+
+
+def test_weight_clip_holds_after_every_update_of_every_rule():
+    for words in RULES.values():
+        small = Small(f"weight_clip=0.02 {words}").play(4)
+        assert max(p.abs().max() for p in small.game.parameters_of("d")) <= 0.02
+
+
+def test_warm_up_moves_the_generator_alone():
+    from gcn.dynamics import Descend
+
+    small = Small("mse=1 feature_matching=1 consensus=1 grad_norm=1 r1=1")
+    small.rule = Descend()
+    alone = Small("loss=none mse=1")
+    alone.rule = Descend()
+    a, b = small.play(5).weights(), alone.play(5).weights()
+    assert not differing({k: a[k] for k in b}, b)
+    assert isinstance(small.players, Players)
