@@ -242,8 +242,8 @@ class Turn:
     ) -> list[Tensor]:
         """∇ of a loss of the joint batch for parameters, averaged over processes; zeros where there is no path.
 
-        Without autocast: backward passes keep the types of the forward pass, but the double backward of a
-        convolution calls convolutions, which autocast would round.
+        Without autocast: backward passes keep the types of the forward pass, but the double backward of a layer
+        calls layers, which autocast would round.
         """
         if not loss.requires_grad:
             return [torch.zeros_like(p) for p in parameters]
