@@ -28,7 +28,8 @@ class Hyperprior(Codec):
                                       └─► likelihoods {z}
 
     The hyper-latents have a quarter of the latents' resolution, rounded up; h_s's output is cropped to y's
-    size, so that images need no more padding than y does.
+    size, so that images need no more padding than y does. A hyper-latent covers 64 pixels: trained on crops of
+    little more, h_s sees mostly their zero borders, and whole images cost a multiple of the crops' rate.
 
     Args: those of ``Factorized``, with ``init_scale`` and ``speed`` for the densities of z. z has N channels.
     """
