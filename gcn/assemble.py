@@ -73,11 +73,22 @@ def game(cfg: Config) -> tuple[Game, list[OnPlayer]]:
             for constraint in constraints:
                 constraint.prepare(discriminator)
     objective = Objective(loss, cfg.adv, terms, sights)
-    if not any(weight for weight, _ in terms.values()) and (loss is None or cfg.adv == 0):
+    _refuse_idle_generator(cfg, objective)
+    return Game(generator, discriminator, objective, Streams(cfg.seed)), constraints
+
+
+def _refuse_idle_generator(cfg: Config, objective: Objective) -> None:
+    paid = [objective.terms[name] for name, weight in objective.weights.items() if weight]
+    paid = [term for term in paid if "g" in term.players]
+    if not paid and (objective.loss is None or cfg.adv == 0):
         raise InputError(
             "the generator has nothing to learn from: every weight is 0; set mse=1, or choose a loss"
         )
-    return Game(generator, discriminator, objective, Streams(cfg.seed)), constraints
+    if cfg.warmup.steps > 0 and all(term.needs_discriminator for term in paid):
+        raise InputError(
+            f"warmup.steps={cfg.warmup.steps}: before the game there is neither a distortion nor a rate to learn "
+            "from; set mse=1, or warmup.steps=0"
+        )
 
 
 def load_codec(generator: torch.nn.Module, path: str) -> None:

@@ -84,13 +84,15 @@ class LPIPS(Term):
         self._hidden[0]._apply(fn)  # follow the others to their device
         return super()._apply(fn, recurse)
 
+    def check_images(self, side: int) -> None:
+        if side < self.smallest:
+            raise InputError(
+                f"lpips: crops of {side} pixels are too small for the network; use data.crop={self.smallest} or more, "
+                "or terms.lpips.net=vgg (16 pixels)"
+            )
+
     def distance(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """LPIPS of each pair of images (B, 3, H, W) in [0, 1]: (B,)."""
-        if min(x.shape[-2:]) < self.smallest:
-            raise InputError(
-                f"lpips: crops of {x.shape[-1]}x{x.shape[-2]} pixels are too small for the network; use "
-                f"data.crop >= {self.smallest}, or terms.lpips.net=vgg (16 pixels)"
-            )
         (network,) = self._hidden
         features, of_x_hat = (network.net(network.scaling_layer(2 * t - 1)) for t in (x, x_hat))
         layers = zip(features, of_x_hat, network.lins, strict=True)

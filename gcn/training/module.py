@@ -99,7 +99,9 @@ class GameModule(L.LightningModule):
         g = OptimizerPlayer(optimizers[0], plan.g.clip, commit=clock.step)
         d = OptimizerPlayer(optimizers[1], plan.d.clip, after=self._constrain) if self.has_game else g
         self.seats = (g, d)
-        if plan.ema is not None and self.average is None:
+        if self.average is not None:  # a checkpoint is read on the CPU
+            self.average = {name: average.to(self.device) for name, average in self.average.items()}
+        elif plan.ema is not None:
             named = self.game.generator.named_parameters()
             self.average = {n: p.detach().clone() for n, p in named if p.requires_grad}
 

@@ -8,6 +8,7 @@ from small import ON, Small, differing
 
 from gcn.compose import knobs
 from gcn.dynamics import Players
+from gcn.errors import InputError
 from gcn.training.player import OptimizerPlayer
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
@@ -176,6 +177,24 @@ def test_a_term_moves_its_payer_and_nobody_else(name, plain):
     who = knobs()[name].who
     g, d = (bool(differing(a, b)) for a, b in zip(plain, moved_once(f"{name}={ON[name]}"), strict=True))
     assert (g, d) == {"G pays": (True, False), "D pays": (False, True), "on both": (True, True)}[who]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("adv=0 rate=null r1=1", "nothing to learn from"),
+        ("loss=none rate=null mse=0", "nothing to learn from"),
+        ("rate=null warmup.steps=5", "warmup.steps=5"),
+        ("rate=null grad_norm=1 warmup.steps=5", "warmup.steps=5"),
+    ],
+)
+def test_a_generator_with_nothing_to_learn_from_is_refused(said, reason):
+    with pytest.raises(InputError, match=reason):
+        Small(said)
+
+
+def test_the_generator_may_live_on_norms_of_gradients_alone():
+    Small("adv=0 rate=null consensus=1 jare=1 grad_norm=1").play(2)
 
 
 def test_the_sum_of_all_parts_is_all_parameters():
