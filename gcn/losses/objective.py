@@ -71,11 +71,9 @@ class Objective(nn.Module):
         for name, term in self.terms.items():
             if player not in term.players or (term.needs_discriminator and not turn.playing):
                 continue
-            weight = self.weights[name]
-            if active and weight != 0 and turn.step % term.every == 0:
-                yield name, weight * term.every
-            elif not active and weight == 0:
-                yield name, 0.0
+            paid = self.weights[name] != 0 and turn.step % term.every == 0
+            if paid == active:
+                yield name, self.weights[name] * term.every
 
     def charges(self, turn: "Turn", player: PlayerName) -> list[Charge]:
         """Everything that a player pays in this turn."""
@@ -99,7 +97,10 @@ class Objective(nn.Module):
         return total
 
     def measure(self, turn: "Turn", player: PlayerName) -> dict[str, Tensor]:
-        """Values of the terms with weight 0, without the slightest influence on the training."""
+        """Values of the terms that are not paid in this turn, without the slightest influence on the training.
+
+        These are the terms of weight 0, and lazy ones between two of their updates.
+        """
         names = [name for name, _ in self._names(turn, player, active=False)]
         if not names:
             return {}

@@ -52,7 +52,10 @@ def test_batch_statistics_are_restored_after_a_measurement():
 
 
 def test_observing_does_not_steer():
-    for said in ("mse=1 r1=10 spectral_norm=true", "mse=1 consensus=0.1 grad_norm=1 instance_noise=0.1"):
+    for said in (
+        "r1=10 terms.r1.every=3 spectral_norm=true",
+        "mse=1 consensus=0.1 grad_norm=1 instance_noise=0.1",
+    ):
         unseen = Small(said)
         unseen.game.instruments = []
         unseen.play(5, observe_every=100)

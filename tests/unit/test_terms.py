@@ -163,6 +163,10 @@ def test_a_lazy_penalty_is_paid_at_every_kth_update_with_k_times_the_weight():
         turn = open_turn(X, X_HAT, Linear(W), loss=Wasserstein(), terms=terms, step=step, player="d")
         charges = {charge.name: charge.weight for charge in turn.game.objective.charges(turn, "d")}
         assert charges == ({"adv": 1.0, "r1": 30.0} if step % 3 == 0 else {"adv": 1.0})
+        measured = turn.game.objective.measure(turn, "d")  # what is not paid is still to be seen in the log
+        assert {name: v.item() for name, v in measured.items()} == (
+            {} if step % 3 == 0 else {"r1": pytest.approx(W.square().sum().item() / 2)}
+        )
     with pytest.raises(InputError, match="every=0"):
         R1(every=0)
 
