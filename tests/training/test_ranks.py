@@ -1,0 +1,179 @@
+"""Several processes play the game of one process with the joint batch: for every loss, pairing, knob and rule.
+
+Two gloo processes are started once; they play all cases and leave what they got in files. Each test then plays its
+case in this process, with the joint batch, and compares. Everything is in float64, so that what is left is rounding.
+"""
+
+import datetime
+import itertools
+import traceback
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+
+from gcn.assemble import game as assemble
+from gcn.build import build
+from gcn.config import parse
+from gcn.data.loader import Crops, Source
+from gcn.dynamics import Players
+from gcn.rng import Streams
+from gcn.training.instruments import INSTRUMENTS
+from gcn.training.player import OptimizerPlayer
+
+pytestmark = pytest.mark.slow
+
+WORLD, UPDATES, CROP, BATCH = 2, 2, 32, 4
+SMALL = ["generator.N=8", "generator.M=8", f"data.crop={CROP}", f"data.batch={BATCH}",
+         "discriminator.width=4", "discriminator.depth=2"]  # fmt: skip
+SGD, ADAM = (torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9}), (torch.optim.Adam, {"lr": 1e-3})
+
+LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "ml")
+PAIRINGS = ("pair", "pair_shuffled", "average")
+KNOBS = {
+    "mse": "mse=1",
+    "l1": "l1=1",
+    "charbonnier": "charbonnier=1",
+    "ms_ssim": "ms_ssim=1 terms.ms_ssim.levels=2",
+    "lpips": "lpips=1 terms.lpips.backbone=random",
+    "feature_matching": "feature_matching=1",
+    "rate": "rate=2",
+    "target_bpp": "target_bpp=0.3",
+    "grad_norm": "grad_norm=1",
+    "r1": "r1=10",
+    "r1 every 2": "r1=10 terms.r1.every=2",
+    "r2": "r2=10",
+    "gp": "gp=10",
+    "dragan": "dragan=10",
+    "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4",
+    "spectral_norm": "spectral_norm=true",
+    "weight_clip": "weight_clip=0.05",
+    "consensus": "consensus=1",
+    "jare": "jare=1",
+    "measured": "mse=0 l1=0 r1=0 r2=0 gp=0 dragan=0 grad_norm=0 consensus=0 jare=0 feature_matching=0",
+    "all at once": "mse=.1 r1=.1 gp=.1 grad_norm=.1 consensus=1e-3 jare=1e-3 instance_noise=0.1 relativistic=average "
+    "spectral_norm=true d_steps=2",
+}
+RULES = {
+    "alternating, 2 turns of D": "d_steps=2",
+    "alternating, 3 turns of D": "d_steps=3 r1=1",
+    "simultaneous": "dynamics=simultaneous",
+    "extragradient, both": "dynamics=extragradient dynamics.moments=both",
+    "extragradient, update": "dynamics=extragradient dynamics.moments=update",
+    "extragradient, lookahead": "dynamics=extragradient dynamics.moments=lookahead",
+    "optimistic": "dynamics=optimistic",
+    "sga": "dynamics=sga",
+    "sga aligned": "dynamics=sga dynamics.align=true",
+}
+NETWORKS = {
+    "rate-distortion": "loss=none mse=1",
+    "lsgan 01": "loss=lsgan loss.labels=01",
+    "straight through": "generator.quantisation=ste",
+    "mixed quantisation": "generator.quantisation=mixed",
+    "hyperprior": "generator=hyperprior",
+    "instance normalisation": "discriminator.norm=instance",
+    "unconditional": "discriminator.condition=false",
+    "gradient through the condition": "discriminator.condition_gradient=true",
+}
+MATTERS = ("grad_norm=1", "consensus=1 instance_noise=0.1", "relativistic=average r1=1")  # to each rule
+
+CASES: dict[str, tuple[str, Any]] = {f"loss {name}": (f"loss={name}", SGD) for name in LOSSES}
+CASES |= {
+    f"{loss} {pairing}": (f"loss={loss} relativistic={pairing}", SGD)
+    for loss, pairing in itertools.product(LOSSES[:-1], PAIRINGS)
+}
+CASES |= {f"knob {name}": (words, SGD) for name, words in KNOBS.items()}
+CASES |= {f"rule {name}": (f"{words} mse=1", ADAM) for name, words in RULES.items()}
+CASES |= {
+    f"rule {name} {knob}": (f"{words} {knob}", SGD)
+    for (name, words), knob in itertools.product(RULES.items(), MATTERS)
+    if not ("r1" in words and "r1" in knob)
+}
+CASES |= {f"network {name}": (words, SGD) for name, words in NETWORKS.items()}
+
+
+def batches(cfg, rank: int, world: int) -> Crops:
+    """Crops of noise: what there is to see differs from image to image."""
+    images = np.random.default_rng(0).integers(0, 256, (7, 40, 48, 3), dtype=np.uint8)
+    return Crops(
+        [Source(list(images))], crop=CROP, seed=cfg.seed, batch=BATCH, d_steps=cfg.d_steps, rank=rank, world=world
+    )  # fmt: skip
+
+
+def play(words: str, optimizer, rank: int = 0, world: int = 1) -> dict[str, dict[str, torch.Tensor]]:
+    """Some updates of a game: parameters before and after, and everything that was observed on the way."""
+    cfg = parse([*SMALL, *words.split()])
+    game, constraints = assemble(cfg)
+    game.double().streams = Streams(cfg.seed, rank, world)
+    game.instruments, game.observing = list(INSTRUMENTS), True
+
+    def constrain() -> None:
+        for constraint in constraints:
+            constraint.after_step(game.discriminator)
+
+    kind, options = optimizer
+    g = OptimizerPlayer(kind(game.parameters_of("g"), **options))
+    d = OptimizerPlayer(kind(game.parameters_of("d"), **options), after=constrain) if game.discriminator else g
+    rule, data, values = build(cfg.dynamics), batches(cfg, rank, world), {}
+    before = {name: tensor.detach().clone() for name, tensor in game.state_dict().items()}
+    for step in range(UPDATES):
+        game.values = {}
+        if game.discriminator is None:
+            turn = game.turn("g", data[step].double(), step, playing=False)
+            g.step(game.gradient("g", turn))
+        else:
+            rule(game, data[step].double().chunk(cfg.d_steps), step, Players(g, d))
+        values |= {f"{step} {name}": value.detach().clone() for name, value in game.values.items()}
+        values |= {f"{step} norm": g.norms[-1], f"{step} norm of d": d.norms[-1]}
+    return {"before": before, "after": game.state_dict(), "values": values}
+
+
+def process(rank: int, folder: str) -> None:
+    """One of the two processes: plays every case, and goes on where one fails."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", f"file://{folder}/meeting", rank=rank, world_size=WORLD, timeout=datetime.timedelta(seconds=60)
+    )
+    results: dict[str, Any] = {}
+    for name, (words, optimizer) in CASES.items():
+        try:
+            results[name] = play(words, optimizer, rank, WORLD)
+        except Exception:  # reported by the test of this case
+            results[name] = traceback.format_exc()
+    torch.save(results, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory) -> list[dict[str, Any]]:
+    """What each process got, by case."""
+    folder = tmp_path_factory.mktemp("ranks")
+    torch.multiprocessing.spawn(process, (str(folder),), nprocs=WORLD)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_play_the_joint_game(name, played):
+    first, second = (results[name] for results in played)
+    assert not isinstance(first, str), first
+    assert not isinstance(second, str), second
+    alone = play(*CASES[name])
+    for key, tensor in first["after"].items():
+        torch.testing.assert_close(second["after"][key], tensor, rtol=0, atol=0, msg=f"{key}: replicas differ")
+    moved, size, error = False, 0.0, 0.0
+    for key, start in alone["before"].items():
+        torch.testing.assert_close(first["before"][key], start, rtol=0, atol=0)
+        if start.is_floating_point() and start.numel():
+            size = max(size, float((alone["after"][key] - start).abs().max()))
+            error = max(error, float((alone["after"][key] - first["after"][key]).abs().max()))
+    assert size > 0, "nothing has moved"
+    assert error <= 1e-10 * size, f"{error:.2g} of {size:.2g}"
+    assert first["values"].keys() == second["values"].keys() == alone["values"].keys()
+    for key, value in alone["values"].items():
+        assert value.isfinite().all(), key
+        for other in (first, second):
+            torch.testing.assert_close(
+                other["values"][key], value, rtol=1e-9, atol=1e-12, check_dtype=False, msg=lambda m, k=key: f"{k}: {m}"
+            )
