@@ -177,7 +177,7 @@ class Whole(NamedTuple):
     x: Tensor  # (1, 3, H, W), float32 in [0, 1]
 
 
-class WholeImages(Dataset[Whole]):
+class WholeImages(Sequence[Whole]):
     """The validation images of one rank: every ``world``-th; none padded, cropped or repeated."""
 
     def __init__(self, images: Sequence[Pixels], names: Sequence[str], rank: int = 0, world: int = 1) -> None:
@@ -187,7 +187,7 @@ class WholeImages(Dataset[Whole]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Whole:
+    def __getitem__(self, index: int) -> Whole:  # type: ignore[override]
         at = self.indices[index]
         chw = np.ascontiguousarray(self.images[at].transpose(2, 0, 1))
         return Whole(self.names[at], torch.from_numpy(chw)[None].to(torch.float32) / 255)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from gcn.codec.container import read, write
 from gcn.data.loader import Whole
@@ -58,7 +57,7 @@ def coding_copy(generator: Codec, average: Mapping[str, Tensor] | None) -> Codec
 
 
 @torch.no_grad()
-def evaluate(codec: Codec, images: Dataset[Whole], device: torch.device, files: bool = False) -> Evaluation:
+def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files: bool = False) -> Evaluation:
     """Run whole images through a coding copy.
 
     Args:
@@ -73,8 +72,7 @@ def evaluate(codec: Codec, images: Dataset[Whole], device: torch.device, files: 
         over all images.
     """
     mine = []
-    for index in range(len(images)):  # type: ignore[arg-type]
-        name, x = images[index]
+    for name, x in images:
         x = x.to(device)
         out = codec.reconstruct(x)
         size = None

@@ -4,13 +4,13 @@ It reads; the weights of a run are bit for bit those of the same run without it.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from gcn.data.loader import Whole
 from gcn.metrics.watchdog import Event, Watchdog
@@ -59,7 +59,7 @@ class Record(L.Callback):
     def __init__(
         self,
         folder: Path,
-        images: Dataset[Whole],
+        images: Sequence[Whole],
         often: Often,
         progress: Progress,
         wandb: WandbRun | None = None,
