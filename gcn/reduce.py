@@ -5,18 +5,20 @@ should not care about: the batch may be spread over several processes, and in th
 at once, one per row of every tensor.
 
 Under several processes every mean is the mean over the joint batch *inside the autograd graph*, and gradients are
-averaged inside the graph as well. So a norm of a gradient is the norm of the global gradient (the mean of local norms is
-something else), and relativistic averages, consensus terms and extragradient steps are those of one process with the
+averaged inside the graph as well. So a norm of a gradient is the norm of the global gradient (the mean of local norms
+is something else), and relativistic averages, consensus terms and extragradient steps are those of one process with the
 joint batch. Each rank differentiates its own replica of the loss; the adjoint of a sum over ranks is a sum over ranks,
 so ``average`` of the per-rank results is exactly the gradient of the joint loss.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+Result = TypeVar("Result")
 
 
 class _SumOverRanks(torch.autograd.Function):
@@ -42,6 +44,15 @@ def mean_over_ranks(local: Tensor) -> Tensor:
     """Mean over processes of equally weighted values; differentiable, and the identity for one process."""
     world = world_size()
     return local if world == 1 else _SumOverRanks.apply(local) / world
+
+
+def of_first_rank(make: Callable[[], Result]) -> Result:
+    """What the first process makes for all of them: decisions that rest on it are the same everywhere."""
+    if world_size() == 1:
+        return make()
+    shared = [make() if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(shared)
+    return cast(Result, shared[0])
 
 
 class Reduction:

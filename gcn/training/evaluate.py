@@ -15,7 +15,7 @@ from gcn.metrics.classical import jpeg_curve, psnr_at
 from gcn.metrics.distortion import ms_ssim, psnr
 from gcn.metrics.realism import real_floor, sliced_wasserstein
 from gcn.models.codec import Codec
-from gcn.reduce import world_size
+from gcn.reduce import of_first_rank, world_size
 
 SEED = 0  # of patches and directions, the same for every run
 
@@ -72,8 +72,8 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
         over all images.
     """
     mine = []
-    for name, x in images:
-        x = x.to(device)
+    for name, image in images:
+        x = image.to(device)
         out = codec.reconstruct(x)
         size = None
         if files:
@@ -84,7 +84,8 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
         bits = sum(-p.double().log2().sum().item() for p in out.likelihoods.values())
         spread = out.y_hat.amax((0, 2, 3)) - out.y_hat.amin((0, 2, 3))
         mine.append(Decoded(name, x[0].cpu(), out.x_hat[0].clamp(0, 1).cpu(), bits, size, spread.cpu()))
-    return measure(gather(mine))
+    everything = gather(mine)
+    return Evaluation(everything, of_first_rank(lambda: measure(everything).values))
 
 
 def gather(mine: list[Decoded]) -> list[Decoded]:

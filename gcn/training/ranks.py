@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import torch
 import torch.distributed as dist
-from lightning.fabric.plugins.environments import ClusterEnvironment
+from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment
 from lightning.fabric.strategies.launchers.subprocess_script import _basic_subprocess_cmd
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
@@ -143,6 +143,17 @@ def _failure(name: str, status: int, output: IO[bytes]) -> Exception:
         return InputError(complaints[-1])
     how = f"ended with status {status}" if status > 0 else f"was killed by signal {-status}"
     return RuntimeError("\n".join([f"{name} {how}; its last words:", *lines[-TAIL:]]))
+
+
+def placement() -> tuple[int | None, int]:
+    """Processes on each machine, and machines, as torchrun or srun have started them; (None, 1) if nobody has."""
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        each = int(os.environ["LOCAL_WORLD_SIZE"])
+        return each, int(os.environ["WORLD_SIZE"]) // each
+    if SLURMEnvironment.detect():
+        machines = int(os.environ.get("SLURM_NNODES", "1"))
+        return int(os.environ["SLURM_NTASKS"]) // machines, machines
+    return None, 1
 
 
 def threads_each(processes: int) -> int | None:

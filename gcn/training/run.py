@@ -1,6 +1,9 @@
 """One run from its first update to its summary."""
 
+import json
 import logging
+import shlex
+import sys
 import time
 import warnings
 from collections.abc import Mapping
@@ -18,12 +21,12 @@ from gcn.report.figures import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
 from gcn.rng import Streams
-from gcn.training.checkpoint import AtomicCheckpointIO, find_checkpoint, load_checkpoint
+from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 from gcn.training.evaluate import against_jpeg, coding_copy, evaluate
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
-from gcn.training.ranks import ReplicatedStrategy, check_ranks, threads_each
+from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
 from gcn.training.record import Often, Record
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
@@ -39,7 +42,6 @@ class Machine:
         precision: ``32``, or ``bf16`` for the networks (entropy model, losses and penalties stay in fp32).
         ddp: several processes.
         threads: CPU threads a process, None for torch's choice.
-        nodes: machines of a cluster.
     """
 
     accelerator: str = "auto"
@@ -47,7 +49,6 @@ class Machine:
     precision: str = "32"
     ddp: bool = False
     threads: int | None = None
-    nodes: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,7 @@ def train(plan: Plan) -> dict[str, Any]:
     """
     _quiet()
     module, steps = plan.module, plan.module.training_plan.steps
-    start, checkpoint = 0, None
-    if plan.resume:
-        checkpoint = find_checkpoint(plan.folder)
-        start = load_checkpoint(checkpoint)["global_step"]
-        if start >= steps:
-            raise InputError(
-                f"{plan.folder}: the run has its {start} updates; to go on give steps=N with N > {start}"
-            )
+    checkpoint, start = _whence(plan.folder, steps) if plan.resume else (None, 0)
     progress = Progress()
     trainer = _trainer(plan, steps, progress)
     rank, world, main = trainer.global_rank, trainer.world_size, trainer.is_global_zero
@@ -115,7 +109,7 @@ def train(plan: Plan) -> dict[str, Any]:
     wandb = (
         WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
     )
-    record = Record(plan.folder, images, plan.often, progress, wandb)
+    record = Record(plan.folder, images, plan.often, progress, wandb, resumed=plan.resume)
     trainer.callbacks.append(record)  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
@@ -123,8 +117,9 @@ def train(plan: Plan) -> dict[str, Any]:
     trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
     if record.stop.signal is not None:
         where = f"stopped after {trainer.global_step} of {steps} updates"
+        folder = shlex.quote(str(plan.folder))
         raise Interrupted(
-            f"{where}; go on with: python scripts/train.py resume={plan.folder}", 128 + record.stop.signal
+            f"{where}; go on with: python scripts/train.py resume={folder}", 128 + record.stop.signal
         )
     if not main:
         return {}
@@ -132,6 +127,20 @@ def train(plan: Plan) -> dict[str, Any]:
     if wandb is not None:
         wandb.finish(summary)
     return summary
+
+
+def _whence(folder: Path, steps: int) -> tuple[Path | None, int]:
+    """The checkpoint and the update at which a resumed run goes on, which may be its end: it was killed after that."""
+    if not has_checkpoint(folder):
+        print(f"{folder}: stopped before its first checkpoint; begins again", file=sys.stderr)
+        return None, 0
+    checkpoint, content = open_checkpoint(folder)
+    start = content["global_step"]
+    summary = folder / "summary.json"
+    ended = summary.exists() and json.loads(summary.read_text(encoding="utf-8"))["steps"] >= start
+    if start > steps or (start == steps and ended):
+        raise InputError(f"{folder}: the run has its {start} updates; to go on give steps=N with N > {start}")
+    return checkpoint, start
 
 
 class _Remaining:
@@ -157,23 +166,21 @@ class _Remaining:
 def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
     machine = plan.machine
     strategy: Any = "auto"
-    devices: Any = machine.devices or 1
+    devices, nodes = machine.devices or 1, 1
+    gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
     if machine.ddp:
         strategy = ReplicatedStrategy()
-        if machine.devices is None:
-            devices = (
-                torch.cuda.device_count() if machine.accelerator != "cpu" and torch.cuda.is_available() else 1
-            )
+        started, nodes = placement()
+        devices = machine.devices or started or (torch.cuda.device_count() if gpu else 1)
     elif devices > 1:
         raise InputError(f"devices={devices}: several processes need trainer=ddp")
     if machine.accelerator == "gpu" and not torch.cuda.is_available():
         raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
-    if torch.cuda.is_available() and machine.accelerator != "cpu" and devices > torch.cuda.device_count():
+    if gpu and devices > torch.cuda.device_count():
         raise InputError(f"devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
     return L.Trainer(
-        accelerator="gpu" if machine.accelerator == "auto" and torch.cuda.is_available() else
-        ("cpu" if machine.accelerator == "auto" else machine.accelerator),
-        devices=devices, num_nodes=machine.nodes, strategy=strategy, precision=PRECISIONS[str(machine.precision)],  # type: ignore[arg-type]
+        accelerator="gpu" if gpu else "cpu", devices=devices, num_nodes=nodes, strategy=strategy,
+        precision=PRECISIONS[str(machine.precision)],  # type: ignore[arg-type]
         max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
         logger=False, enable_checkpointing=False, enable_model_summary=False,
         enable_progress_bar=False, callbacks=[progress],

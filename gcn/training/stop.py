@@ -19,7 +19,8 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal: int | None = None  # what the processes have agreed on
+        self._received: int | None = None
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
@@ -31,7 +32,7 @@ class StopRequest:
             self._before[number] = signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
+        self._received = number
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def restore(self) -> None:
@@ -42,9 +43,9 @@ class StopRequest:
 
     def agreed(self, device: torch.device) -> int | None:
         """The signal, as soon as any process has received one; the same answer on all of them."""
-        if world_size() == 1:
-            return self.signal
-        flag = torch.tensor(self.signal or 0, device=device)
-        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-        self.signal = int(flag) or None
+        self.signal = self._received
+        if world_size() > 1:
+            flag = torch.tensor(self._received or 0, device=device)
+            dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+            self.signal = int(flag) or None
         return self.signal

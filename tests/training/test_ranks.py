@@ -115,7 +115,11 @@ def play(words: str, optimizer, rank: int = 0, world: int = 1) -> dict[str, dict
 
     kind, options = optimizer
     g = OptimizerPlayer(kind(game.parameters_of("g"), **options))
-    d = OptimizerPlayer(kind(game.parameters_of("d"), **options), after=constrain) if game.discriminator else g
+    d = (
+        OptimizerPlayer(kind(game.parameters_of("d"), **options), after=constrain)
+        if game.discriminator
+        else g
+    )
     rule, data, values = build(cfg.dynamics), batches(cfg, rank, world), {}
     before = {name: tensor.detach().clone() for name, tensor in game.state_dict().items()}
     for step in range(UPDATES):
@@ -134,7 +138,11 @@ def process(rank: int, folder: str) -> None:
     """One of the two processes: plays every case, and goes on where one fails."""
     torch.set_num_threads(1)
     dist.init_process_group(
-        "gloo", f"file://{folder}/meeting", rank=rank, world_size=WORLD, timeout=datetime.timedelta(seconds=60)
+        "gloo",
+        f"file://{folder}/meeting",
+        rank=rank,
+        world_size=WORLD,
+        timeout=datetime.timedelta(seconds=60),
     )
     results: dict[str, Any] = {}
     for name, (words, optimizer) in CASES.items():
@@ -161,8 +169,10 @@ def test_two_processes_play_the_joint_game(name, played):
     assert not isinstance(second, str), second
     alone = play(*CASES[name])
     for key, tensor in first["after"].items():
-        torch.testing.assert_close(second["after"][key], tensor, rtol=0, atol=0, msg=f"{key}: replicas differ")
-    moved, size, error = False, 0.0, 0.0
+        torch.testing.assert_close(
+            second["after"][key], tensor, rtol=0, atol=0, msg=f"{key}: replicas differ"
+        )
+    size, error = 0.0, 0.0
     for key, start in alone["before"].items():
         torch.testing.assert_close(first["before"][key], start, rtol=0, atol=0)
         if start.is_floating_point() and start.numel():
@@ -175,5 +185,10 @@ def test_two_processes_play_the_joint_game(name, played):
         assert value.isfinite().all(), key
         for other in (first, second):
             torch.testing.assert_close(
-                other["values"][key], value, rtol=1e-9, atol=1e-12, check_dtype=False, msg=lambda m, k=key: f"{k}: {m}"
+                other["values"][key],
+                value,
+                rtol=1e-9,
+                atol=1e-12,
+                check_dtype=False,
+                msg=lambda m, k=key: f"{k}: {m}",
             )
