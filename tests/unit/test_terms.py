@@ -194,7 +194,7 @@ class Mixed(nn.Module):
 
     def forward(self, images, cond):
         score = (images * self.w).sum((1, 2, 3)) + self.b * images.square().sum((1, 2, 3))
-        return Judged(score.tanh().reshape(-1, 1, 1, 1), ())
+        return Judged((score / 10).tanh().reshape(-1, 1, 1, 1), ())
 
 
 def mixed_turn(**terms):
@@ -205,7 +205,7 @@ def by_hand(x_hat, w, b):
     """Losses of mixed_turn as functions of all parameters: (L_G, L_D's adversarial part)."""
 
     def judge(t):
-        return ((t * w).sum((1, 2, 3)) + b * t.square().sum((1, 2, 3))).tanh()
+        return (((t * w).sum((1, 2, 3)) + b * t.square().sum((1, 2, 3))) / 10).tanh()
 
     sp = nn.functional.softplus
     loss_g = sp(-judge(x_hat)).mean() + 0.5 * 2.55**2 * (x_hat - X).square().mean()
@@ -217,7 +217,9 @@ def gradients_by_hand():
     loss_g, loss_d = by_hand(*leaves)
     (g,) = torch.autograd.grad(loss_g, leaves[:1], create_graph=True)
     d = torch.autograd.grad(loss_d, leaves[1:], create_graph=True)
-    return leaves, g.square().sum(), sum(t.square().sum() for t in d), (loss_g, loss_d)
+    norms = g.square().sum(), sum(t.square().sum() for t in d)
+    assert min(norms) > 1e-4  # there is something to compare
+    return leaves, *norms, (loss_g, loss_d)
 
 
 def same(found, expected):
