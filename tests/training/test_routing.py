@@ -140,6 +140,17 @@ def test_two_turns_of_the_discriminator(name):
     routed(f"{name}={str(ON[name]).lower()} d_steps=2", updates=3)
 
 
+@pytest.mark.parametrize("said", ["consensus=1", "jare=1", "r1=10 gp=10 instance_noise=0.1"])
+def test_every_turn_of_the_discriminator_pays_alike(said):
+    """A turn that G does not follow may do without the generator's graph, but not where D's gradient needs it."""
+    small = Small(said)
+    (x,) = small.batches(0)
+    followed, alone = (
+        small.game.gradient("d", small.game.turn("d", x, 0, attached=attached)) for attached in (True, False)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(followed, alone, strict=True))
+
+
 @pytest.mark.parametrize("words", RULES.values(), ids=list(RULES))
 def test_every_rule_with_terms_on_gradients(words):
     routed(f"{words} {ON_GRADIENTS}", updates=2)
