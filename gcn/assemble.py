@@ -129,8 +129,8 @@ def plan(cfg: Config) -> Plan:
         seed=cfg.seed,
         often=Often(cfg.val_every, cfg.panel_every, cfg.checkpoint_every),
         machine=Machine(
-            machine.accelerator, machine.devices, str(machine.precision), machine.get("strategy") == "ddp",
-            machine.threads,
+            machine.accelerator, machine.devices, str(machine.precision), machine.channels_last,
+            machine.get("strategy") == "ddp", machine.threads,
         ),
         wandb=wandb,
         config=cfg.plain(),

@@ -1,4 +1,4 @@
-"""A run's codec on whole images, beside JPEG at the same bits: ``python scripts/evaluate.py run=outputs/… data.root=DIR``."""
+"""A run's codec on whole images, beside JPEG at the same bits: ``scripts/evaluate.py run=outputs/… data.root=DIR``."""
 
 import sys
 from pathlib import Path

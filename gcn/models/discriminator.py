@@ -97,7 +97,14 @@ class Patch(nn.Module):
 def _convolution(inputs: int, outputs: int, halve: bool) -> nn.Conv2d:
     if halve:
         return nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-    return nn.Conv2d(inputs, outputs, 4, padding="same")
+    return _Same(inputs, outputs, 4)
+
+
+class _Same(nn.Conv2d):
+    """``padding="same"`` for 4×4 kernels, without torch's warning about even ones."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.pad(input, (1, 2, 1, 2)))
 
 
 def _norm(name: str, channels: int, layer: int) -> nn.Module:

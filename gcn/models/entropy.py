@@ -7,10 +7,15 @@ for: a symbol never costs more than 30 bits, and the sum is as differentiable as
 its tables and the names of all parameters are CompressAI's.
 """
 
+import warnings
+
 import torch
 import torch.nn.functional as F
-from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor
+
+with warnings.catch_warnings():  # of the libraries that CompressAI imports, about their own future
+    warnings.simplefilter("ignore", FutureWarning)
+    from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 
 FLOOR = 1e-9
 SMALLEST_SCALE, LARGEST_SCALE, SCALES = 0.11, 256.0, 64  # of the coder's tables, Ballé et al. 2018

@@ -1,6 +1,8 @@
 """Checkpoints that are either the old one or the new one, never half of one."""
 
 import os
+import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +24,26 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write ``checkpoint`` to ``path``."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        partial = target.with_name(f".{target.name}.partial")
         try:
             with partial.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
             if target.exists():
-                previous = target.with_name(target.name + ".previous")
-                previous.unlink(missing_ok=True)
-                os.link(target, previous)
+                _keep(target, target.with_name(target.name + ".previous"))
             os.replace(partial, target)
             _fsync_folder(target.parent)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _keep(target: Path, previous: Path) -> None:
+    previous.unlink(missing_ok=True)
+    try:
+        os.link(target, previous)
+    except OSError:  # a file system without hard links
+        os.replace(target, previous)
 
 
 def _fsync_folder(folder: Path) -> None:
@@ -46,30 +54,44 @@ def _fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def find_checkpoint(path: str | Path) -> Path:
-    """A checkpoint file: the path itself, or the last one of a run folder.
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run folder holds a checkpoint yet."""
+    return any(path.is_file() for path in _last(folder))
+
+
+def _last(folder: Path) -> list[Path]:
+    return [folder / "checkpoints" / name for name in ("last.ckpt", "last.ckpt.previous")]
+
+
+def open_checkpoint(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The last readable checkpoint of a run folder, or a checkpoint file: where it lies and what it holds.
+
+    Tensors and plain values only: code in the file is never run. Where ``last.ckpt`` is damaged, one line says so and
+    the one before it serves.
 
     Raises:
-        InputError: where there is none.
+        InputError: no file, or none that is a checkpoint of this project.
     """
     path = Path(path)
-    if path.is_file():
-        return path
-    for name in ("last.ckpt", "last.ckpt.previous"):
-        if (path / "checkpoints" / name).is_file():
-            return path / "checkpoints" / name
-    raise InputError(
-        f"{path}: no checkpoint here; give a run folder that holds checkpoints/last.ckpt, or a .ckpt file"
-    )
+    files = [file for file in [path, *_last(path)] if file.is_file()]
+    if not files:
+        raise InputError(
+            f"{path}: no checkpoint here; give a run folder that holds checkpoints/last.ckpt, or a .ckpt file"
+        )
+    for file, other in pairwise(files):
+        try:
+            return file, _read(file)
+        except InputError as problem:
+            print(f"{problem}; using {other.name}", file=sys.stderr)
+    return files[-1], _read(files[-1])
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Tensors and plain values of a checkpoint; never runs code from the file.
+    """What the checkpoint that :func:`open_checkpoint` finds holds."""
+    return open_checkpoint(path)[1]
 
-    Raises:
-        InputError: for a file that is no checkpoint of this project.
-    """
-    file = find_checkpoint(path)
+
+def _read(file: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as problem:

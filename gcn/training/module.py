@@ -77,10 +77,14 @@ class GameModule(L.LightningModule):
         self.automatic_optimization = False
         self.game, self.rule, self.training_plan, self.constraints = game, rule, training, tuple(constraints)
         self.warm_rule = Descend()
-        self.codec = cast(Codec, game.generator)
         self.has_game = game.objective.loss is not None
         self.average: dict[str, Tensor] | None = None
         self.seats: tuple[OptimizerPlayer, OptimizerPlayer]
+
+    @property
+    def codec(self) -> Codec:
+        """The generator."""
+        return cast(Codec, self.game.generator)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """G's optimizer, then D's."""
@@ -122,11 +126,17 @@ class GameModule(L.LightningModule):
         self.game.observing = (step + 1) % plan.log_every == 0 or step + 1 in (1, plan.steps)
         playing = self.has_game and step >= plan.warmup
         rule = self.rule if playing else self.warm_rule
-        rule(self.game, batch.chunk(plan.d_steps), step, Players(*self.seats))
+        rule(self.game, self._laid_out(batch).chunk(plan.d_steps), step, Players(*self.seats))
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:
                     self.average[name].lerp_(parameter.detach(), 1 - plan.ema)
+
+    def _laid_out(self, batch: Tensor) -> Tensor:
+        """The batch in the memory layout of the weights."""
+        weights = next(p for p in self.game.generator.parameters() if p.dim() == 4)
+        last = weights.is_contiguous(memory_format=torch.channels_last) and not weights.is_contiguous()
+        return batch.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is not a parameter: the rule's memory and the average of G."""

@@ -3,6 +3,7 @@
 It reads; the weights of a run are bit for bit those of the same run without it.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Record(L.Callback):
         often: how often.
         progress: the bar that shows the latest numbers.
         wandb: where rows and panels go besides, or None.
+        resumed: the folder holds the rows of a run that this one continues.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Record(L.Callback):
         often: Often,
         progress: Progress,
         wandb: WandbRun | None = None,
+        resumed: bool = False,
     ) -> None:
         self.folder, self.images, self.often, self.progress, self.wandb = (
             folder,
@@ -75,10 +78,10 @@ class Record(L.Callback):
         self.watchdog = Watchdog()
         self.event: Event | None = None
         self.stop = StopRequest()
-        self.best: float | None = None
+        self.best = -math.inf
         self.before: list[Tensor] = []  # the last validation's reconstructions of a few crops
         self.latest: dict[str, float] = {}
-        self.resumed = False
+        self.resumed = resumed
         self._unseen: list[tuple[int, Tensor, Tensor | None]] = []
         self._since = (time.perf_counter(), 0)
 
@@ -100,19 +103,25 @@ class Record(L.Callback):
         """After each generator update."""
         assert isinstance(module, GameModule)
         step, last = trainer.global_step, trainer.global_step >= module.training_plan.steps
+        stopping = self.stop.agreed(module.device) is not None  # asked once: a signal may come at any moment
         row = self._row(module) if module.game.observing else {}
         due = {name: last or step % getattr(self.often, name) == 0 for name in ("val", "panel", "checkpoint")}
-        self._watch(module, step, now=bool(row) or any(due.values()))
-        if self.event is not None:
-            trainer.should_stop = True
-        finite = self.event is None
+        self._watch(module, step, now=bool(row) or stopping or any(due.values()))
+        if self.event is None and (stopping or any(due.values())):
+            self._check_weights(module, step)
+        finite, better = self.event is None, False
         if finite and (due["val"] or due["panel"]):
             row |= self._validate(module, step, due["panel"], trainer.is_global_zero)
+            value = row[f"val/{self.often.best}"]
+            better = value > self.best
+            self.best = value if better else self.best
         if row:
             self._write(row, step, trainer.is_global_zero)
-        if finite and (self.stop.agreed(module.device) or due["checkpoint"]):
-            self.save(trainer, row)
-        if self.stop.signal is not None:
+        if better:  # first: a run that is killed between the two comes here again
+            self.save(trainer, "best.ckpt")
+        if finite and (stopping or due["checkpoint"]):
+            self.save(trainer, "last.ckpt")
+        if stopping or not finite:
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -129,19 +138,12 @@ class Record(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.before = state_dict["best"], state_dict["before"]
         self.watchdog.load_state_dict(state_dict["watchdog"])
-        self.resumed = True
 
     # --- what they do ---
 
-    def save(self, trainer: L.Trainer, row: dict[str, float]) -> None:
-        """Write ``last.ckpt``, and ``best.ckpt`` where the validation was the best so far."""
-        value = row.get(f"val/{self.often.best}")
-        better = value is not None and (self.best is None or value > self.best)
-        if better:
-            self.best = value
-        trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
-        if better:
-            trainer.save_checkpoint(self.folder / "checkpoints" / "best.ckpt")
+    def save(self, trainer: L.Trainer, name: str) -> None:
+        """Write a checkpoint: ``last.ckpt``, or ``best.ckpt`` after the best validation so far."""
+        trainer.save_checkpoint(self.folder / "checkpoints" / name)
 
     def _row(self, module: GameModule) -> dict[str, float]:
         return {f"train/{name}": float(value) for name, value in module.game.values.items()}
@@ -163,10 +165,19 @@ class Record(L.Callback):
                 self.event = self.watchdog.check(at, norms)
         self._unseen.clear()
 
+    def _check_weights(self, module: GameModule, step: int) -> None:
+        """A finite gradient can still move a weight out of the range of its type; no checkpoint may hold that."""
+        for name, parameter in module.game.named_parameters():
+            if not parameter.isfinite().all():
+                self.event = Event(step, f"{name} is not finite at step {step}")
+                return
+
     def _validate(self, module: GameModule, step: int, draw: bool, main: bool) -> dict[str, float]:
         codec = coding_copy(module.codec, module.average)
         result = evaluate(codec, self.images, module.device)
-        crops = [image.x_hat[:, *centre(image, JITTER_SIDE)] for image in result.images[:JITTER_IMAGES]]
+        crops = [  # copies: a checkpoint would hold the images that views are cut from
+            image.x_hat[:, *centre(image, JITTER_SIDE)].clone() for image in result.images[:JITTER_IMAGES]
+        ]
         if self.before:
             pairs = zip(crops, self.before, strict=True)
             result.values["jitter"] = 255 * sum(_rms(a - b) for a, b in pairs) / len(crops)

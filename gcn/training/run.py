@@ -25,12 +25,10 @@ from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_che
 from gcn.training.evaluate import against_jpeg, coding_copy, evaluate
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.module import GameModule
+from gcn.training.precision import LIGHTNING, resolve
 from gcn.training.progress import Progress
 from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
 from gcn.training.record import Often, Record
-
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -39,14 +37,16 @@ class Machine:
     Args:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         devices: processes, each with its part of the batch; None: one, or one a GPU with ``ddp``.
-        precision: ``32``, or ``bf16`` for the networks (entropy model, losses and penalties stay in fp32).
-        ddp: several processes.
+        precision: ``32``, ``bf16`` or ``auto``; see :mod:`gcn.training.precision`.
+        channels_last: memory layout of images and weights.
+        ddp: several processes, one for each GPU where ``devices`` does not say.
         threads: CPU threads a process, None for torch's choice.
     """
 
     accelerator: str = "auto"
     devices: int | None = None
     precision: str = "32"
+    channels_last: bool = True
     ddp: bool = False
     threads: int | None = None
 
@@ -95,6 +95,8 @@ def train(plan: Plan) -> dict[str, Any]:
     threads = plan.machine.threads or threads_each(trainer.num_devices)
     if threads is not None:
         torch.set_num_threads(threads)
+    if plan.machine.channels_last:
+        module.game.to(memory_format=torch.channels_last)
     module.game.streams = Streams(plan.seed, rank, world)
     module.game.instruments = list(INSTRUMENTS)
     loader = plan.data.train_loader(
@@ -168,19 +170,17 @@ def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
     strategy: Any = "auto"
     devices, nodes = machine.devices or 1, 1
     gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
-    if machine.ddp:
+    if machine.ddp or devices > 1:
         strategy = ReplicatedStrategy()
         started, nodes = placement()
         devices = machine.devices or started or (torch.cuda.device_count() if gpu else 1)
-    elif devices > 1:
-        raise InputError(f"devices={devices}: several processes need trainer=ddp")
     if machine.accelerator == "gpu" and not torch.cuda.is_available():
         raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
     if gpu and devices > torch.cuda.device_count():
         raise InputError(f"devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu", devices=devices, num_nodes=nodes, strategy=strategy,
-        precision=PRECISIONS[str(machine.precision)],  # type: ignore[arg-type]
+        precision=LIGHTNING[resolve(machine.precision, gpu)],  # type: ignore[arg-type]
         max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
         logger=False, enable_checkpointing=False, enable_model_summary=False,
         enable_progress_bar=False, callbacks=[progress],
@@ -197,6 +197,7 @@ def _finish(plan: Plan, record: Record, trainer: L.Trainer, seconds: float) -> d
         "verdict_step": judged.step,
         "verdict_reason": judged.reason,
     }
+    summary["precision"] = {name: key for key, name in LIGHTNING.items()}[trainer.precision]
     numbers: dict[str, Any] = dict.fromkeys(("psnr", "ms_ssim", "swd", "bpp", "bpp_actual"))
     try:
         codec = coding_copy(module.codec, module.average)

@@ -235,7 +235,6 @@ def test_every_other_mistake_is_one_line(words, says):
         ("freeze=encoder", "init_from"),
         ("experiment=frozen", "init_from"),
         ("weight_clip=0.01 spectral_norm=true", "no effect"),
-        ("trainer=cpu devices=2", "trainer=ddp"),
         *[
             (f"discriminator.norm=batch {knob}=1", "batch normalisation")
             for knob in ("r1", "r2", "gp", "dragan")
