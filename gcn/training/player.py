@@ -31,6 +31,10 @@ class OptimizerPlayer:
         self.parameters: list[Tensor] = optimizer.param_groups[0]["params"]
         self._commit, self._after = commit or optimizer.step, after
         self.norms: list[Tensor] = []  # of the gradients since the last look, before clipping
+        for parameter, state in optimizer.state.items():  # of a checkpoint
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    state[name] = laid_out(value, parameter)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         self._move(gradients, self._commit, counts=True)
@@ -49,7 +53,7 @@ class OptimizerPlayer:
 
     def _move(self, gradients: Sequence[Tensor], step: Callable[[], Any], counts: bool) -> None:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient.detach()
+            parameter.grad = laid_out(gradient.detach(), parameter)
         norm = torch.nn.utils.get_total_norm([g.detach() for g in gradients])
         if counts:
             self.norms.append(norm)
@@ -72,3 +76,8 @@ class OptimizerPlayer:
     def remember(self, memory: dict[Tensor, dict[str, Any]]) -> None:
         self.optimizer.state.clear()
         self.optimizer.state.update(memory)
+
+
+def laid_out(values: Tensor, like: Tensor) -> Tensor:
+    """The same values in the memory layout of ``like``: fused optimizers pair elements by their place in memory."""
+    return values if values.stride() == like.stride() else torch.empty_like(like).copy_(values)
