@@ -117,4 +117,4 @@ class Gaussian(GaussianConditional):
 
     def build_indexes(self, scales: Tensor) -> Tensor:
         """The table of each scale: the smallest one that is not below it."""
-        return torch.bucketize(scales, self.scale_table[:-1]).int()
+        return torch.bucketize(scales.contiguous(), self.scale_table[:-1]).int()

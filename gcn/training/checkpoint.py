@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of formats that are no checkpoint of ours
+            warnings.simplefilter("ignore")
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as problem:
         raise InputError(
             f"{file}: not a readable checkpoint ({type(problem).__name__}); give another file"
