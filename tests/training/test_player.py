@@ -1,5 +1,7 @@
 """Players move by the values of gradients, whatever the memory layout of those and of the parameters."""
 
+import copy
+
 import pytest
 import torch
 
@@ -36,7 +38,7 @@ def test_a_restored_state_follows_the_layout(before, after):
     second = torch.optim.Adam(
         [torch.nn.Parameter(first.parameters[0].detach().clone(memory_format=after))], fused=True
     )
-    second.load_state_dict(first.optimizer.state_dict())
+    second.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
     resumed = OptimizerPlayer(second)
     first.step([gradient])
     resumed.step([gradient])
