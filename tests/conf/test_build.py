@@ -17,7 +17,7 @@ def test_weights_and_settings_that_are_there():
     present = {name: (weight, term) for name, weight, term in present_terms(cfg)}
     assert {name: weight for name, (weight, _) in present.items()} == {
         **{"instance_noise": None, "relativistic": None, "spectral_norm": None},
-        **{"mse": 1.0, "r1": 0.0, "rate": 1.0},
+        **{"mse": 1.0, "r1": 0.0, "rate": 5.5},
     }
     assert present["r1"][1].every == 4
     assert present["instance_noise"][1].sigma == 0.1
