@@ -6,6 +6,7 @@ have seen, with no state to save. The random numbers are raw words of Philox, a 
 (words are a function of key and counter), which is also the cheapest way to a new sequence for each sample.
 """
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -165,9 +166,20 @@ def train_loader(crops: Crops, *, steps: int, start_step: int = 0, workers: int 
         batch_size=None,
         sampler=range(start_step, max(start_step, steps)),
         num_workers=workers,
+        worker_init_fn=_leave_signals if workers else None,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(0),  # the loader draws a seed for its workers, who need none
     )
+
+
+def _leave_signals(worker: int) -> None:
+    """A signal to the whole group of processes is for the main one, which needs its batches until it has stopped.
+
+    One SIGTERM is passed over, not two: at an untimely exit torch sends one and multiprocessing another.
+    """
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 class Whole(NamedTuple):

@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from runs import SCRIPT, Killed, assert_same_run, checkpoint, killed, killed_at, run, undrawn, words
 
 from gcn.errors import InputError, Interrupted
 from gcn.report.table import MetricsTable
 from gcn.training import run as runs_module
 from gcn.training.record import Record
+from gcn.training.stop import StopRequest
 
 OFTEN = "steps=8 val_every=3 panel_every=4 checkpoint_every=3"
 
@@ -131,6 +133,20 @@ def test_a_signal_ends_the_run_between_two_updates(number, reference, data, tmp_
     assert_same_run(tmp_path, reference)
 
 
+def test_a_second_interruption_kills():
+    child = os.fork()
+    if child == 0:
+        stop = StopRequest()
+        stop.listen()
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(
+            os.getpid(),
+            signal.SIGINT if stop.agreed(torch.device("cpu")) == signal.SIGINT else signal.SIGKILL,
+        )
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGINT
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_finished_run_goes_on_only_if_there_is_more_to_do(data, tmp_path):
     run(tmp_path, *words(data, "steps=2"))
@@ -161,15 +177,12 @@ KILLS = {
 }
 
 
-def start(*said: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+def start(*said: str, **options) -> subprocess.Popen[str]:
+    """The command in a group of processes of its own."""
     return subprocess.Popen(
-        [sys.executable, SCRIPT, *said],
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+        [sys.executable, SCRIPT, *said], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, **options,
+    )  # fmt: skip
 
 
 def until(process: subprocess.Popen[str], folder: Path, step: int) -> None:
@@ -207,14 +220,14 @@ def test_sigkill(step, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_sigterm_then_sigint_then_twice(data, tmp_path):
-    said = words(data, LONG)
+def test_signals_to_all_processes_of_a_run(data, tmp_path):
+    said = words(data, LONG, "data.workers=2")
     run(tmp_path / "reference", *said)
     folder = tmp_path / "stopped"
     process = start(*said, f"hydra.run.dir={folder}")
     for step, number in ((6, signal.SIGTERM), (19, signal.SIGINT)):
         until(process, folder, step)
-        process.send_signal(number)
+        os.killpg(process.pid, number)
         last = end(process, 128 + number).splitlines()[-1]
         assert last.startswith("stopped after ")
         assert last.endswith(f"go on with: python scripts/train.py resume={folder}")

@@ -2,10 +2,13 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
-from runs import checkpoint, differences, planned, run, words
+from runs import SCRIPT, checkpoint, differences, planned, run, words
 
 from gcn.codec.container import write
 from gcn.errors import InputError
@@ -198,3 +201,39 @@ def test_the_best_checkpoint_is_of_the_best_validation(data, tmp_path, monkeypat
     run(tmp_path, *words(data, "steps=4 val_every=1 checkpoint_every=4"))
     assert checkpoint(tmp_path, "best.ckpt")["global_step"] == 2
     assert checkpoint(tmp_path)["global_step"] == 4
+
+
+@pytest.mark.slow
+def test_what_the_terminal_shows(data, tmp_path):
+    """Two runs that start in the same moment, without a W&B key: each has its folder, and nobody says too much."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
+    said = [word for word in words(data, "steps=20") if not word.startswith("logger=")]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, SCRIPT, *said], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd=tmp_path, env=environment | {"HOME": str(tmp_path)},
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for process in processes:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        first, second, *table = out.splitlines()
+        assert first.startswith("training ")
+        assert second.startswith("validation ")
+        assert [line.split()[0] for line in table[:2]] == ["steps", "verdict"]
+        assert {line.split()[0] for line in table} >= set(REQUIRED)
+        lines = [
+            line for line in err.replace("\r", "\n").splitlines() if line and not line.startswith("training:")
+        ]
+        assert len(lines) == 1, lines
+        assert lines[0].startswith(
+            "W&B: offline (no key; `wandb login` stores one); to upload the run later: wandb sync"
+        )
+    folders = list((tmp_path / "outputs").glob("*/*"))
+    assert len(folders) == 2
+    for folder in folders:
+        assert {path.name for path in folder.iterdir()} == {
+            "summary.json", "metrics.csv", "config.yaml", "curves.png", "panels", "checkpoints", "wandb",
+            "wandb_id.txt", ".hydra",
+        }  # fmt: skip
