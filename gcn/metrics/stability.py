@@ -301,7 +301,9 @@ def _restless(rows: Rows) -> _Finding | None:
 
 
 def _evidence(rows: Rows) -> str:
-    played, judged = len(curve(rows, G_NORM, D_NORM).steps), len(curve(rows, SWD).steps)
+    alone = all(row.get(D_NORM) is None for row in rows)  # no game was played
+    played = len((curve(rows, G_NORM) if alone else curve(rows, G_NORM, D_NORM)).steps)
+    judged = len(curve(rows, SWD).steps)
     seen = f"{played} rows of gradient norms and {judged} evaluations of realism"
     if played < MIN_ROWS and judged < 2 * LOST_EVALUATIONS:
         return f"nothing went wrong in {seen}, too few to see slow growth or swings"

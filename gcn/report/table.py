@@ -14,6 +14,7 @@ from typing import Any
 from gcn.errors import InputError
 
 Number = float | int | None
+LONGEST_LINE = 1 << 16  # bytes
 
 
 def _cell(value: Any) -> str:
@@ -54,8 +55,11 @@ class MetricsTable:
             self._write([*rows, full])
             return
         with self.path.open("rb+") as file:
-            file.truncate(self.path.read_bytes().rfind(b"\n") + 1)  # half a line that a kill left behind
-            file.seek(0, os.SEEK_END)
+            start = max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE)
+            file.seek(start)
+            end = start + file.read().rfind(b"\n") + 1
+            file.truncate(end)  # half a line that a kill left behind
+            file.seek(end)
             file.write(self._line(full))
 
     def resume_at(self, step: int) -> int:
