@@ -30,6 +30,7 @@ from gcn.training.progress import Progress
 from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
 from gcn.training.record import Often, Record
 
+
 @dataclass(frozen=True)
 class Machine:
     """What a run runs on.
