@@ -17,9 +17,10 @@ import torch.distributed as dist
 from gcn.assemble import game as assemble
 from gcn.build import build
 from gcn.config import parse
-from gcn.data.loader import Crops, Source
+from gcn.data.loader import Crops, Source, WholeImages
 from gcn.dynamics import Players
 from gcn.rng import Streams
+from gcn.training.evaluate import coding_copy, evaluate
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer
 
@@ -77,6 +78,7 @@ NETWORKS = {
     "unconditional": "discriminator.condition=false",
     "gradient through the condition": "discriminator.condition_gradient=true",
 }
+IMAGES = (1, 3, 4)  # over two processes: none for one of them, unequal shares, equal shares
 MATTERS = ("grad_norm=1", "consensus=1 instance_noise=0.1", "relativistic=average r1=1")  # to each rule
 
 CASES: dict[str, tuple[str, Any]] = {f"loss {name}": (f"loss={name}", SGD) for name in LOSSES}
@@ -134,6 +136,17 @@ def play(words: str, optimizer, rank: int = 0, world: int = 1) -> dict[str, dict
     return {"before": before, "after": game.state_dict(), "values": values}
 
 
+def validated(number: int, rank: int = 0, world: int = 1) -> dict[str, Any]:
+    """What is measured on whole images, and their names in order."""
+    random = np.random.default_rng(1)
+    sizes = [(176, 192 + 16 * i) for i in range(number)]
+    images = [random.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    whole = WholeImages(images, [f"{i}.png" for i in range(number)], rank, world)
+    codec = coding_copy(assemble(parse(SMALL))[0].generator, None)
+    evaluation = evaluate(codec, whole, torch.device("cpu"), files=True)
+    return evaluation.values | {"names": [image.name for image in evaluation.images]}
+
+
 def process(rank: int, folder: str) -> None:
     """One of the two processes: plays every case, and goes on where one fails."""
     torch.set_num_threads(1)
@@ -150,6 +163,8 @@ def process(rank: int, folder: str) -> None:
             results[name] = play(words, optimizer, rank, WORLD)
         except Exception:  # reported by the test of this case
             results[name] = traceback.format_exc()
+    for number in IMAGES:
+        results[f"{number} images"] = validated(number, rank, WORLD)
     torch.save(results, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -192,3 +207,10 @@ def test_two_processes_play_the_joint_game(name, played):
                 check_dtype=False,
                 msg=lambda m, k=key: f"{k}: {m}",
             )
+
+
+@pytest.mark.parametrize("number", IMAGES)
+def test_validation_counts_every_image_once(number, played):
+    alone = validated(number)
+    for results in played:
+        assert results[f"{number} images"] == alone

@@ -1,0 +1,185 @@
+"""Runs of several processes, as users start them: one run folder, one set of numbers, one end."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from runs import SCRIPT, images, words
+
+pytestmark = pytest.mark.slow
+
+SHORT = """trainer.precision=32 steps=6 val_every=3 checkpoint_every=3 panel_every=6
+    warmup.steps=1 ema=0.5 d_steps=2 r1=1 consensus=0.01 instance_noise=0.1"""
+TOGETHER = "trainer=ddp trainer.accelerator=cpu"
+
+# Runs scripts/train.py, but process 1 comes to harm in its fourth update.
+SABOTAGE = """
+import os, runpy, signal, sys
+from gcn.errors import InputError
+from gcn.training.module import GameModule
+
+def harm():
+    if os.environ["HARM"] == "bad input": raise InputError("photo 7: cannot be read")
+    if os.environ["HARM"] == "bug": raise KeyError("a bug")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def training_step(self, batch, index, update=GameModule.training_step):
+    if index == 3 and os.environ.get("LOCAL_RANK") == "1": harm()
+    update(self, batch, index)
+
+GameModule.training_step = training_step
+script = runpy.run_path({script!r})
+sys.exit(script["main"](sys.argv[1:], script["train"]))
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return images(tmp_path_factory.mktemp("images") / "data")
+
+
+@pytest.fixture(scope="module")
+def said(data) -> list[str]:
+    return [word for word in words(data, SHORT) if word != "trainer=cpu"]
+
+
+@pytest.fixture(scope="module")
+def alone(said, tmp_path_factory) -> Path:
+    """The run of one process."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    end(start([*said, "trainer=cpu", f"hydra.run.dir={folder}"]), 0)
+    return folder
+
+
+def start(said: list[str], command: tuple[str, ...] = (sys.executable, str(SCRIPT)), **variables: str):
+    return subprocess.Popen(
+        [*command, *said], env=os.environ | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )  # fmt: skip
+
+
+def end(process: subprocess.Popen, status: int) -> tuple[str, str]:
+    """Wait for the end; returns what was said on stdout and stderr."""
+    try:
+        out, err = process.communicate(timeout=900)
+    finally:
+        process.kill()
+    assert process.returncode == status, err
+    return out, err
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_numbers(folder: Path, reference: Path) -> None:
+    """Everything in metrics.csv and summary.json, within the rounding of fp32."""
+    ours, theirs = rows(folder), rows(reference)
+    assert [row["step"] for row in ours] == [row["step"] for row in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for key, text in other.items():
+            assert bool(one[key]) == bool(text), key
+            if text:
+                assert float(one[key]) == pytest.approx(float(text), rel=1e-3, abs=1e-5), key
+    first, second = (json.loads((f / "summary.json").read_text()) for f in (folder, reference))
+    for key in ("steps", "verdict", "psnr", "bpp", "bpp_actual"):
+        assert first[key] == (pytest.approx(second[key], rel=1e-3) if key[0] in "pb" else second[key]), key
+
+
+def contents(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+TORCHRUN = (
+    shutil.which("torchrun", path=Path(sys.executable).parent) or "torchrun",
+    "--standalone",
+    "--nproc_per_node=2",
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [((sys.executable,), ["devices=2"]), (TORCHRUN, [])],
+    ids=["by itself", "by torchrun"],
+)
+def test_two_processes_make_one_run(command, more, said, alone, tmp_path):
+    folder = tmp_path / "run"
+    process = start([*said, *TOGETHER.split(), *more, f"hydra.run.dir={folder}"], (*command, str(SCRIPT)))
+    out, _ = end(process, 0)
+    assert contents(folder) == contents(alone)
+    assert_same_numbers(folder, alone)
+    assert sum(line.startswith("verdict ") for line in out.splitlines()) == 1
+
+
+def test_processes_of_slurm(said, alone, tmp_path):
+    folder = tmp_path / "run"
+    slurm = {
+        "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "MASTER_PORT": "29517",
+    }  # fmt: skip
+    both = [
+        start(
+            [*said, *TOGETHER.split(), f"hydra.run.dir={folder}"],
+            SLURM_PROCID=rank,
+            SLURM_LOCALID=rank,
+            **slurm,
+        )
+        for rank in "01"
+    ]
+    for process in both:
+        end(process, 0)
+    assert contents(folder) == contents(alone)
+    assert_same_numbers(folder, alone)
+
+
+def test_stopped_and_resumed(said, alone, tmp_path):
+    folder = tmp_path / "run"
+    process = start([*said, *TOGETHER.split(), "devices=2", "steps=4000", f"hydra.run.dir={folder}"])
+    while not ((folder / "metrics.csv").exists() and len(rows(folder)) > 3):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = end(process, 128 + signal.SIGTERM)
+    stopped = len(rows(folder))
+    assert f"stopped after {stopped} of 4000 updates" in err
+    assert "Traceback" not in err
+    end(start([f"resume={folder}", f"steps={stopped + 2}"]), 0)
+    assert [int(row["step"]) for row in rows(folder)] == list(range(1, stopped + 3))
+
+
+@pytest.mark.parametrize(
+    ("harm", "status", "words_of_the_end"),
+    [
+        ("bad input", 2, "error: photo 7: cannot be read"),
+        ("bug", 1, "KeyError: 'a bug'"),
+        ("kill", 1, "error: process 1 of 2 was killed by signal 9"),
+    ],
+)
+def test_a_failed_process_ends_the_run(harm, status, words_of_the_end, said, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(SABOTAGE.format(script=str(SCRIPT)))
+    words = [*said, *TOGETHER.split(), "devices=2", f"hydra.run.dir={tmp_path / 'run'}"]
+    _, err = end(start(words, (sys.executable, str(script)), HARM=harm), status)
+    assert err.count(words_of_the_end) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("devices=2 discriminator.norm=batch r1=null", "error: discriminator.norm=batch with 2 processes: "),
+        ("devices=3", "error: data.batch=2 does not split over 3 processes: use a multiple of 3\n"),
+    ],
+)
+def test_refused(words, reason, said, tmp_path):
+    place = f"hydra.run.dir={tmp_path / 'run'}"
+    _, err = end(start([*said, *TOGETHER.split(), *words.split(), place]), 2)
+    assert reason in err
+    assert "Traceback" not in err
