@@ -177,12 +177,23 @@ KILLS = {
 }
 
 
-def start(*said: str, **options) -> subprocess.Popen[str]:
-    """The command in a group of processes of its own."""
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, *said], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True, **options,
-    )  # fmt: skip
+@pytest.fixture
+def start():
+    """Starts the command, each in a group of processes of its own; none outlives the test."""
+    started = []
+
+    def starting(*said: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, SCRIPT, *said], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield starting
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def until(process: subprocess.Popen[str], folder: Path, step: int) -> None:
@@ -198,7 +209,7 @@ def until(process: subprocess.Popen[str], folder: Path, step: int) -> None:
 
 def end(process: subprocess.Popen[str], status: int) -> str:
     """Wait for the end; returns what was said on stderr."""
-    _, said = process.communicate(timeout=300)
+    _, said = process.communicate(timeout=1200)
     assert process.returncode == status, said
     assert "Traceback" not in said
     return said
@@ -206,7 +217,7 @@ def end(process: subprocess.Popen[str], status: int) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", KILLS)
-def test_sigkill(step, data, tmp_path):
+def test_sigkill(step, start, data, tmp_path):
     said = words(data, LONG, KILLS[step])
     run(tmp_path / "reference", *said)
     folder = tmp_path / "killed"
@@ -220,7 +231,7 @@ def test_sigkill(step, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_signals_to_all_processes_of_a_run(data, tmp_path):
+def test_signals_to_all_processes_of_a_run(start, data, tmp_path):
     said = words(data, LONG, "data.workers=2")
     run(tmp_path / "reference", *said)
     folder = tmp_path / "stopped"

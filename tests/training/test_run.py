@@ -216,7 +216,7 @@ def test_what_the_terminal_shows(data, tmp_path):
         for _ in range(2)
     ]  # fmt: skip
     for process in processes:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=1200)
         assert process.returncode == 0, err
         first, second, *table = out.splitlines()
         assert first.startswith("training ")
