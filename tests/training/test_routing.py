@@ -29,6 +29,11 @@ RULES = {
 ON_GRADIENTS = "consensus=0.1 jare=0.1 grad_norm=1 r1=1"
 
 
+ROUNDING = (
+    1e-7  # D's last bias under relativistic losses has no gradient but this, and it may round to no move
+)
+
+
 class Watched(OptimizerPlayer):
     """A player that looks at everybody's weights and gradients before and after it moves."""
 
@@ -56,8 +61,12 @@ class Watched(OptimizerPlayer):
         assert all(p.grad is None for player in everybody for p in player.parameters)
         assert all(player.unchanged() for player in everybody if player is not self)
         moved = [not torch.equal(p, b) for p, b in zip(self.parameters, before, strict=True)]
-        felt = [bool(g.any()) for g in gradients]
-        assert moved == felt or (all(m >= f for m, f in zip(moved, felt, strict=True)) and self.moves > 0)
+        felt = [float(g.abs().max()) > ROUNDING for g in gradients]
+        assert all(m >= f for m, f in zip(moved, felt, strict=True))
+        touched = [
+            bool(g.any()) for g in gradients
+        ]  # from the second move on Adam's memory moves the rest too
+        assert self.moves > 0 or all(m <= t for m, t in zip(moved, touched, strict=True))
         assert any(moved)
         self.seen = self.copy()
 
