@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from hydra.utils import get_class
 
-from gcn.build import build, present_terms
+from gcn.build import build, objective, present_terms
 from gcn.config import Config
 from gcn.errors import InputError
 from gcn.game import Game
 from gcn.losses.objective import Objective
-from gcn.losses.term import OnLoss, OnPlayer, Sight, Term
+from gcn.losses.term import OnPlayer
 from gcn.rng import Streams
 from gcn.training.checkpoint import load_checkpoint
 from gcn.training.module import GameModule, PlayerOptim, Training
@@ -52,35 +52,21 @@ def game(cfg: Config) -> tuple[Game, list[OnPlayer]]:
         with seeded(cfg.seed, "discriminator"):
             discriminator = build(cfg.discriminator)
             discriminator.check_input(cfg.data.crop, cfg.data.crop)
-    loss = build(cfg.loss)
-    terms: dict[str, tuple[float, Term]] = {}
-    sights: list[Sight] = []
-    constraints: list[OnPlayer] = []
     with seeded(cfg.seed, "terms"):
         present = present_terms(cfg)
-    for name, weight, part in present:
-        if isinstance(part, Term):
-            part.check_images(cfg.data.crop)
-            terms[name] = (float(weight or 0.0), part)
-        elif isinstance(part, Sight):
-            sights.append(part)
-        elif isinstance(part, OnLoss):
-            loss = part.wrap(loss)
-        elif isinstance(part, OnPlayer):
-            constraints.append(part)
+    paid, constraints = objective(cfg, present, cfg.data.crop)
     if discriminator is not None:
         with seeded(cfg.seed, "constraints"):
             for constraint in constraints:
                 constraint.prepare(discriminator)
-    objective = Objective(loss, cfg.adv, terms, sights)
-    _refuse_idle_generator(cfg, objective)
-    return Game(generator, discriminator, objective, Streams(cfg.seed)), constraints
+    _refuse_idle_generator(cfg, paid)
+    return Game(generator, discriminator, paid, Streams(cfg.seed)), constraints
 
 
-def _refuse_idle_generator(cfg: Config, objective: Objective) -> None:
-    paid = [objective.terms[name] for name, weight in objective.weights.items() if weight]
+def _refuse_idle_generator(cfg: Config, pays: Objective) -> None:
+    paid = [pays.terms[name] for name, weight in pays.weights.items() if weight]
     paid = [term for term in paid if "g" in term.players]
-    if not paid and (objective.loss is None or cfg.adv == 0):
+    if not paid and (pays.loss is None or cfg.adv == 0):
         raise InputError(
             "the generator has nothing to learn from: every weight is 0; set mse=1, or choose a loss"
         )

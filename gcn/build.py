@@ -4,7 +4,7 @@ Classes are named by ``_target_`` and built by Hydra; nothing that the configura
 imported.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hydra.errors import InstantiationException
@@ -13,6 +13,9 @@ from hydra.utils import instantiate
 from gcn.compose import knobs
 from gcn.config import TRUSTED, Config
 from gcn.errors import InputError
+from gcn.losses.adversarial import Adversarial
+from gcn.losses.objective import Objective
+from gcn.losses.term import OnLoss, OnPlayer, Sight, Term
 
 
 class Present(NamedTuple):
@@ -59,3 +62,32 @@ def present_terms(cfg: Config) -> list[Present]:
         weight = value if knob.kind == "weight" else None
         present.append(Present(name, weight, build(node, **given)))
     return present
+
+
+def objective(
+    cfg: Config, present: Sequence[Present], side: int | None = None
+) -> tuple[Objective, list[OnPlayer]]:
+    """What the players pay, and the constraints on D.
+
+    Args:
+        cfg: the configuration, for the loss and ``adv``.
+        present: of :func:`present_terms`.
+        side: of the images, in pixels, which the terms check; None where there are no images.
+    """
+    loss: Adversarial | None = build(cfg.loss)
+    terms: dict[str, tuple[float, Term]] = {}
+    sights: list[Sight] = []
+    constraints: list[OnPlayer] = []
+    for name, weight, part in present:
+        if isinstance(part, Term):
+            if side is not None:
+                part.check_images(side)
+            terms[name] = (float(weight or 0.0), part)
+        elif isinstance(part, Sight):
+            sights.append(part)
+        elif isinstance(part, OnLoss):
+            assert loss is not None
+            loss = part.wrap(loss)
+        elif isinstance(part, OnPlayer):
+            constraints.append(part)
+    return Objective(loss, cfg.adv, terms, sights), constraints

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 
-from gcn.compose import CONF, ROOT, declare, jobs, normal, quoted
+from gcn.compose import CONF, TRAIN, Root, declare, jobs, key_of, normal, quoted, search_path
 from gcn.config import Config, parse, plan, save
 from gcn.errors import InputError
 from gcn.usage import help_text
@@ -26,49 +27,56 @@ Train = Callable[[Config], Any]
 
 REFUSED = {
     "config_path": "the configuration lives in conf/; --config-dir=DIR adds a folder of your own",
-    "config_name": "there is one root, conf/train.yaml; put your settings in conf/experiment",
+    "config_name": "each script has its own root in conf/; --config-dir=DIR adds a folder of your own",
     "experimental_rerun": "use resume=RUN_FOLDER",
 }
 
 
-def main(words: Sequence[str], train: Train) -> int:
-    """Run the command line; returns the exit status: 0, 2 for bad input, 130 after an interruption."""
+def main(words: Sequence[str], train: Train, root: Root = TRAIN) -> int:
+    """Run the command line; returns the exit status: 0, 2 for bad input, 130 after an interruption.
+
+    Args:
+        words: of the command line.
+        train: what is done with the checked configuration of each job.
+        root: whose configuration.
+    """
     try:
-        return _main(words, train)
+        return _main(words, train, root)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def _main(words: Sequence[str], train: Train) -> int:
+def _main(words: Sequence[str], train: Train, root: Root) -> int:
     arguments = _arguments(words)
     if arguments.help:
-        sys.stdout.write(help_text())
+        sys.stdout.write(help_text(root))
         return 0
     extra = arguments.config_dir
     if extra is not None and not Path(extra).is_dir():
         raise InputError(f"--config-dir={extra}: no such folder")
     if arguments.shell_completion or arguments.hydra_help:
-        return _hydra(words, train, extra)
+        return _hydra(words, train, extra, root)
     overrides = normal(arguments.overrides)
     flags = [word for word in words if word not in arguments.overrides]
     if any(word.startswith("hydra.mode=") for word in overrides):
         raise InputError("hydra.mode: use -m for a sweep")
     if arguments.multirun:
-        return _sweep(flags, overrides, train, extra)
-    cfg, folder, *_ = plan(overrides, extra)
+        return _sweep(flags, overrides, train, extra, root)
+    cfg, folder, *_ = plan(overrides, extra, root=root)
     if arguments.cfg or arguments.info:
-        return _hydra([*flags, *overrides], train, extra)
+        return _hydra([*flags, *overrides], train, extra, root)
     _refuse_lonely_folder(overrides)
     place = [f"hydra.run.dir={quoted(str(folder))}"]
-    if cfg.resume is None:
-        _refuse_used(folder)
-    if cfg.resume is not None or _is_helper_process():
+    resumed = cfg.get("resume") is not None
+    if not resumed:
+        _refuse_used(folder, root)
+    if resumed or _is_helper_process():
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
-        return _hydra([*flags, *overrides, *place], train, extra)
+        return _hydra([*flags, *overrides, *place], train, extra, root)
     except KeyboardInterrupt:
-        print(_how_to_go_on(folder), file=sys.stderr)
+        print(_how_to_go_on(folder, root), file=sys.stderr)
         return 130
 
 
@@ -89,7 +97,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _hydra(words: Sequence[str], train: Train, extra: str | None) -> int:
+def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
     """Hand over to Hydra, which calls ``train`` for each job; returns the exit status."""
     failed = False
 
@@ -97,57 +105,69 @@ def _hydra(words: Sequence[str], train: Train, extra: str | None) -> int:
         nonlocal failed
         state = HydraConfig.get()
         try:
-            cfg = parse(list(state.overrides.task), extra)
+            cfg = parse(list(state.overrides.task), extra, root)
             cfg["run_dir"] = state.runtime.output_dir
             if not _is_helper_process():
                 save(cfg, Path(cfg.run_dir))
             return train(cfg)
         except InputError as error:  # of this job: a sweep goes on
             print(f"error: {error}", file=sys.stderr)
+            if not any(key_of(word) == "resume" for word in normal(state.overrides.task)):
+                _withdraw(Path(state.runtime.output_dir))
             failed = True
             return None
 
     declare()
-    sys.argv = [sys.argv[0], *words]
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=ROOT)(job)()
+    sys.argv = [sys.argv[0], *words, *search_path(root)]
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
     return 2 if failed else 0
 
 
-def _sweep(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None) -> int:
-    folders, root = [], Path()
+def _sweep(
+    flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root
+) -> int:
+    folders, whole = [], Path()
     listed = jobs(overrides)
     for number, words in enumerate(listed):
         try:
-            cfg, _, root, folder = plan(words, extra, number)
+            cfg, _, whole, folder = plan(words, extra, number, root)
             _refuse_processes(cfg)
-            _refuse_used(folder)
+            _refuse_used(folder, root)
             folders.append(folder)
         except InputError as error:
             raise InputError(f"{error} (job {number}: {' '.join(words)})") from None
-    place = f"hydra.sweep.dir={quoted(str(root))}"
+    place = f"hydra.sweep.dir={quoted(str(whole))}"
     try:
-        return _hydra([*flags, *overrides, place], train, extra)
+        return _hydra([*flags, *overrides, place], train, extra, root)
     except KeyboardInterrupt:
         begun = [folder for folder in folders if (folder / "config.yaml").exists()]
-        print(_how_to_go_on(begun[-1] if begun else root), file=sys.stderr)
+        print(_how_to_go_on(begun[-1] if begun else whole, root), file=sys.stderr)
         return 130
     finally:
-        _print_summary(root, listed, folders)
+        _print_summary(whole, listed, folders, root)
 
 
 def _refuse_processes(cfg: Config) -> None:
-    if cfg.resume is not None:
+    if cfg.get("resume") is not None:
         raise InputError("resume with -m: a run is continued on its own; drop -m")
-    if cfg.trainer.get("strategy") == "ddp" or (cfg.trainer.devices or 1) > 1:
+    trainer = cfg.get("trainer", {})
+    if trainer.get("strategy") == "ddp" or (trainer.get("devices") or 1) > 1:
         raise InputError(
             "several processes with -m: each of them would begin the sweep again; start the runs one by one, "
             "for instance in a shell loop, or drop trainer=ddp and devices"
         )
 
 
-def _refuse_used(folder: Path) -> None:
+def _refuse_used(folder: Path, root: Root) -> None:
     if (folder / "config.yaml").exists() and not _is_helper_process():
-        raise InputError(f"{folder}: holds a run; continue it with resume={folder}, or choose another folder")
+        remedy = f"continue it with resume={folder}, or choose another folder"
+        raise InputError(f"{folder}: holds a run; {remedy if root is TRAIN else 'choose another folder'}")
+
+
+def _withdraw(folder: Path) -> None:
+    """Take back what a job has written before it was refused, if that is all there is: it may be tried again."""
+    if {path.name for path in folder.iterdir()} <= {"config.yaml", ".hydra"} and not _is_helper_process():
+        shutil.rmtree(folder)
 
 
 def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
@@ -166,23 +186,27 @@ def _is_helper_process() -> bool:
     )
 
 
-def _how_to_go_on(folder: Path) -> str:
+def _how_to_go_on(folder: Path, root: Root) -> str:
+    if root is not TRAIN:
+        return f"interrupted; begin again in another folder than {folder}"
     if (folder / "checkpoints" / "last.ckpt").exists():
         return f"interrupted; continue with: python scripts/train.py resume={shlex.quote(str(folder))}"
     return f"interrupted before the first checkpoint of {folder}"
 
 
-def _print_summary(root: Path, jobs: Sequence[Sequence[str]], folders: Sequence[Path]) -> None:
+def _print_summary(whole: Path, jobs: Sequence[Sequence[str]], folders: Sequence[Path], root: Root) -> None:
     """One line for each job of a sweep, from the summaries that the runs wrote."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("job", "swept", "verdict", "psnr", "bpp", title=f"{root}/JOB")
+    table = Table("job", "swept", *root.columns, title=f"{whole}/JOB")
     fixed = set.intersection(*(set(words) for words in jobs))
     for number, (words, folder) in enumerate(zip(jobs, folders, strict=True)):
-        path = folder / "summary.json"
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"verdict": "no summary"}
-        cells = [found.get(key) for key in ("verdict", "psnr", "bpp")]
+        path = folder / root.record
+        found = (
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {root.columns[0]: "no summary"}
+        )
+        cells = [found.get(key) for key in root.columns]
         text = [
             f"{cell:.4g}" if isinstance(cell, float) else str("-" if cell is None else cell) for cell in cells
         ]

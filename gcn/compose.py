@@ -25,8 +25,32 @@ from gcn.knobs import Knob, scan
 from gcn.schema import suggestion
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-ROOT = "train"
 TERMS = "term"  # the folder of the knobs, which is no group of choices
+
+
+class Root(NamedTuple):
+    """One command's configuration: a file of ``conf/`` and the folders that hold its groups.
+
+    Attributes:
+        name: of the file and of the script.
+        folders: where the groups are, later ones add choices to earlier ones.
+        record: the file that ends a run.
+        columns: what of it the summary of a sweep shows.
+    """
+
+    name: str
+    folders: tuple[Path, ...]
+    record: str
+    columns: tuple[str, ...]
+
+    @property
+    def file(self) -> Path:
+        """The root of the configuration."""
+        return CONF / f"{self.name}.yaml"
+
+
+TRAIN = Root("train", (CONF,), "summary.json", ("verdict", "psnr", "bpp"))
+LAB = Root("lab", (CONF, CONF / "lab"), "lab.json", ("outcome", "converged", "rotation_index"))
 
 
 @cache
@@ -42,10 +66,31 @@ def knobs() -> dict[str, Knob]:
 
 
 @cache
-def groups(conf: Path = CONF) -> dict[str, list[str]]:
-    """The groups of choices."""
-    folders = sorted(path for path in conf.iterdir() if path.is_dir() and path.name != TERMS)
-    return {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in folders}
+def groups(root: Root = TRAIN, extra: str | None = None) -> dict[str, list[str]]:
+    """The groups of choices: those that the root's defaults name, with the choices of all its folders."""
+    folders = [*root.folders, *([] if extra is None else [Path(extra)])]
+    names = sorted(name for entry in _defaults(root) for name in entry if _is_group(root, name))
+    return {
+        name: sorted({path.stem for folder in folders for path in (folder / name).glob("*.yaml")})
+        for name in names
+    }
+
+
+def _is_group(root: Root, name: str) -> bool:
+    return any((folder / name).is_dir() for folder in root.folders)
+
+
+@cache
+def _defaults(root: Root) -> list[dict[str, str | None]]:
+    """The groups of a root's defaults list with their first choices."""
+    defaults = yaml.safe_load(root.file.read_text(encoding="utf-8"))["defaults"]
+    return [entry for entry in defaults if isinstance(entry, dict)]
+
+
+def search_path(root: Root, extra: str | None = None) -> list[str]:
+    """Hydra's word for the folders beside ``conf/``, where there are any."""
+    folders = [*root.folders[1:], *([] if extra is None else [Path(extra).resolve()])]
+    return [f"hydra.searchpath=[{','.join(quoted(str(folder)) for folder in folders)}]"] if folders else []
 
 
 @cache
@@ -91,25 +136,27 @@ def normal(words: Sequence[str]) -> list[str]:
     return [word if is_hydras(word) else word.lstrip("+") for word in words]
 
 
-def compose(words: Sequence[str], extra: str | None = None, number: int = 0) -> Composition:
+def compose(
+    words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN
+) -> Composition:
     """Let Hydra compose one job. Unknown keys pass, and are refused later with the nearest known names.
 
     Args:
         words: as :func:`normal` leaves them.
         extra: a further folder of configurations (Hydra's ``--config-dir``).
         number: of the job in a sweep.
+        root: whose configuration.
     """
     declare()
-    offered = groups() | ({} if extra is None else groups(Path(extra)))
-    sources = [] if extra is None else [f"hydra.searchpath=[{quoted(str(Path(extra).resolve()))}]"]
+    offered = groups(root, extra)
     with one_line_errors():
         overrides = OverridesParser.create().parse_overrides(list(words))
     for override in overrides:
-        _refuse_what_no_job_may_say(override, offered)
+        _refuse_what_no_job_may_say(override, offered, root)
     # ++ lets unknown keys pass, but must not stand before a choice
     forced = [word if is_hydras(word) or key_of(word) in offered else f"++{word}" for word in words]
     with one_line_errors(), _composing():
-        cfg = hydra_compose(ROOT, [*forced, *sources], return_hydra_config=True)
+        cfg = hydra_compose(root.name, [*forced, *search_path(root, extra)], return_hydra_config=True)
         cfg.hydra.job.num = number
         choices = {key: v for key, v in cfg.hydra.runtime.choices.items() if not key.startswith("hydra/")}
         folders = str(cfg.hydra.run.dir), str(cfg.hydra.sweep.dir), str(cfg.hydra.sweep.subdir)
@@ -126,13 +173,13 @@ def _composing() -> Iterator[None]:
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONF), job_name=ROOT, version_base="1.3"):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
             yield
     finally:
         GlobalHydra.instance().hydra = running
 
 
-def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]]) -> None:
+def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]], root: Root) -> None:
     word, name = str(override.input_line), override.key_or_group
     if is_hydras(word):
         return
@@ -144,17 +191,13 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
         raise InputError(f"{word}: several values need -m; a list is written [a,b]")
     if override.package is not None or "/" in name:
         raise InputError(f"{word}: no such group; {suggestion(name, offered)}")
+    if name not in offered and _is_group(root, name):
+        raise InputError(f"{word}: no group of scripts/{root.name}.py, which has {', '.join(offered)}")
     if name in offered:
         choice = override.value()
-        if not isinstance(choice, str) and not (choice is None and None in _optional(name)):
+        if not isinstance(choice, str) and not (choice is None and {name: None} in _defaults(root)):
             said = word.partition("=")[2]
             raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered[name])}")
-
-
-def _optional(group: str) -> set[str | None]:
-    """The group's default, if that is null, as a set."""
-    defaults = yaml.safe_load((CONF / f"{ROOT}.yaml").read_text(encoding="utf-8"))["defaults"]
-    return {entry[group] for entry in defaults if isinstance(entry, dict) and group in entry} & {None}
 
 
 @contextmanager

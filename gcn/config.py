@@ -22,9 +22,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from gcn.compose import (
-    CONF,
-    ROOT,
+    TRAIN,
     Composition,
+    Root,
     compose,
     groups,
     is_hydras,
@@ -75,25 +75,26 @@ class Planned(NamedTuple):
     job: Path  # … and of this job in it
 
 
-def parse(words: Sequence[str], extra: str | None = None) -> Config:
+def parse(words: Sequence[str], extra: str | None = None, root: Root = TRAIN) -> Config:
     """The checked configuration of one run.
 
     Args:
         words: the words of the command line, ``loss=ns``, ``+mse=1``, …
         extra: a further folder of configurations (Hydra's ``--config-dir``).
+        root: whose configuration, that of training or that of the lab.
 
     Raises:
         InputError: one line that says what is wrong and what to do.
     """
-    return plan(words, extra).config
+    return plan(words, extra, root=root).config
 
 
-def plan(words: Sequence[str], extra: str | None = None, number: int = 0) -> Planned:
+def plan(words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN) -> Planned:
     """:func:`parse`, with the folders that Hydra will use; ``number`` is that of the job in a sweep."""
     words = normal(words)
-    composition = compose(words, extra, number)
-    cfg, folder = check(composition, extra), Path(composition.run)
-    if cfg.resume is not None:
+    composition = compose(words, extra, number, root)
+    cfg, folder = check(composition, extra, root), Path(composition.run)
+    if cfg.get("resume") is not None:
         folder = Path(cfg.resume)
         if Path(composition.run) != folder and any(key_of(word) == "hydra.run.dir" for word in words):
             raise InputError("hydra.run.dir: a resumed run stays in its folder; drop it, or drop resume")
@@ -101,11 +102,11 @@ def plan(words: Sequence[str], extra: str | None = None, number: int = 0) -> Pla
     return Planned(cfg, folder, Path(composition.sweep), Path(composition.sweep, composition.job))
 
 
-def check(composition: Composition, extra: str | None = None) -> Config:
+def check(composition: Composition, extra: str | None = None, root: Root = TRAIN) -> Config:
     """Hold a composition against its reference."""
     choices = composition.choices
     chosen = tuple((group, str(choice)) for group, choice in sorted(choices.items()) if group != OVERLAY)
-    settings = _reference(chosen, extra).check(composition.values)
+    settings = _reference(chosen, extra, root).check(composition.values)
     configured = Configured(settings, choices, knobs())
     for conflict in conflicts(configured):
         conflict.refuse(configured)
@@ -162,24 +163,25 @@ class Reference:
 
 
 @cache
-def _reference(chosen: tuple[tuple[str, str], ...], extra: str | None) -> Reference:
-    fields = declarations(CONF / f"{ROOT}.yaml")
+def _reference(chosen: tuple[tuple[str, str], ...], extra: str | None, root: Root) -> Reference:
+    fields = declarations(root.file)
     for group, choice in chosen:
-        for path in _lineage(group, choice, extra):
+        for path in _lineage(group, choice, extra, root):
             fields |= {f"{group}.{name}": field for name, field in declarations(path).items()}
     for knob in knobs().values():
         fields |= {f"terms.{knob.name}.{option}": field for option, field in knob.declared.items()}
-    return Reference(compose([f"{group}={choice}" for group, choice in chosen], extra).values, fields)
+    words = [f"{group}={choice}" for group, choice in chosen]
+    return Reference(compose(words, extra, root=root).values, fields)
 
 
-def _lineage(group: str, choice: str, extra: str | None) -> list[Path]:
+def _lineage(group: str, choice: str, extra: str | None, root: Root) -> list[Path]:
     """The file of a choice, after those that it builds on (the plain entries of its defaults list)."""
-    for root in [CONF] if extra is None else [CONF, Path(extra)]:
-        path = root / group / f"{choice}.yaml"
+    for folder in [*root.folders, *([] if extra is None else [Path(extra)])]:
+        path = folder / group / f"{choice}.yaml"
         if path.exists():
             defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
             bases = [base for base in defaults if isinstance(base, str) and base != "_self_"]
-            return [*(found for base in bases for found in _lineage(group, base, extra)), path]
+            return [*(found for base in bases for found in _lineage(group, base, extra, root)), path]
     return []
 
 

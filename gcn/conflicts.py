@@ -68,17 +68,17 @@ class Conflict:
 
 def conflicts(configured: Configured) -> Iterator[Conflict]:
     """All entries that count in a configuration."""
-    lacking: list[tuple[str, str, str]] = []
+    lacking: list[tuple[str | None, str, str]] = []
     for owner in (None, *configured.choices):
         node = configured.settings if owner is None else configured.settings.get(owner)
         if isinstance(node, Mapping):
             for entry in node.get("_conflicts_", []):
                 yield Conflict(owner, entry["with"], entry["because"])
-            lacking += [(str(owner), what, because) for what, because in node.get("_lacks_", {}).items()]
+            lacking += [(owner, what, because) for what, because in node.get("_lacks_", {}).items()]
     for name, knob in configured.knobs.items():
         if configured.present(name):
+            for owner, what, because in lacking:
+                if what in knob.needed:
+                    yield Conflict(name, {} if owner is None else {owner: configured.value(owner)}, because)
             for entry in knob.conflicts:
                 yield Conflict(name, entry["with"], entry["because"])
-            for owner, what, because in lacking:
-                if knob.needs == what:
-                    yield Conflict(name, {owner: configured.value(owner)}, because)

@@ -36,6 +36,8 @@ class Game(nn.Module):
         objective: the named charges.
         streams: the run's random numbers.
         reduce: what a mean over the batch is; see :mod:`gcn.reduce`.
+        reals: what D is shown as real, given the batch; by default the batch itself. Distortions always compare with
+            the batch.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class Game(nn.Module):
         objective: Objective,
         streams: Streams,
         reduce: Reduction | None = None,
+        reals: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.generator, self.discriminator, self.objective = generator, discriminator, objective
         self.streams, self.reduce = streams, reduce or Reduction()
+        self.reals = reals
         self.instruments: list[Instrument] = []
         self.observing = False
         self.values: dict[str, Tensor] = {}  # what was measured in the current update, "g/mse", "d/r1", …
@@ -177,8 +181,9 @@ class Turn:
 
     @cached_property
     def seen_real(self) -> Tensor:
-        """x as D sees it, a leaf that can be differentiated for."""
-        return self._see(self.x, "real").detach().requires_grad_()
+        """x (or what the game's ``reals`` makes of it) as D sees it, a leaf that can be differentiated for."""
+        shown = self.x if self.game.reals is None else self.game.reals(self.x)
+        return self._see(shown, "real").detach().requires_grad_()
 
     @cached_property
     def seen_fake(self) -> Tensor:

@@ -6,7 +6,7 @@
     target: gcn.losses.penalties.R1     # the class; none for a setting that something else reads
     options:                            # arguments of the class, terms.r1.every=16 on the command line
       every: 1                          #: int >= 1 ; apply at every n-th update, n times as strong
-    needs: discriminator                # refused where a chosen option says that it lacks one
+    needs: discriminator                # or a list; refused where a chosen option says that it lacks one
     conflicts:                          # refused if all of `with` holds
       - with: {discriminator.norm: batch}
         because: ...
@@ -50,7 +50,7 @@ class Knob:
     target: str | None = None
     argument: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    needs: str | None = None
+    needs: str | list[str] | None = None
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     declared: dict[str, Field] = field(default_factory=dict)  # of the options
 
@@ -58,6 +58,11 @@ class Knob:
     def absences(self) -> list[Any]:
         """The values that mean *not there*; the first is the canonical one."""
         return self.absent if isinstance(self.absent, list) else [self.absent]
+
+    @property
+    def needed(self) -> list[str]:
+        """What a chosen option must not lack."""
+        return [self.needs] if isinstance(self.needs, str) else self.needs or []
 
     @property
     def start(self) -> Any:

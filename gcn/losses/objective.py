@@ -17,14 +17,15 @@ class Charge(NamedTuple):
     """One named item of what a player pays: ``weight * value``."""
 
     name: str
-    weight: float
+    weight: float | Tensor
     value: Tensor
 
 
 class Objective(nn.Module):
     """What G pays, what D pays and what D sees.
 
-    A weight of 0 is the control arm: the term is measured when the turn is observed and never enters a loss.
+    A weight of 0 is the control arm: the term is measured when the turn is observed and never enters a loss. Where many
+    games are played at once a weight may be a tensor (E,), one value a game; such a term is always paid.
 
     Args:
         loss: the adversarial loss; ``None`` for plain rate-distortion training.
@@ -36,8 +37,8 @@ class Objective(nn.Module):
     def __init__(
         self,
         loss: Adversarial | None,
-        adv: float = 1.0,
-        terms: Mapping[str, tuple[float, Term]] | None = None,
+        adv: float | Tensor = 1.0,
+        terms: Mapping[str, tuple[float | Tensor, Term]] | None = None,
         sights: Iterable[Sight] = (),
     ) -> None:
         super().__init__()
@@ -62,16 +63,16 @@ class Objective(nn.Module):
                 turn.evaluated[key] = self.terms[name](turn)
         return turn.evaluated[key]
 
-    def _names(self, turn: "Turn", player: PlayerName, active: bool) -> Iterator[tuple[str, float]]:
+    def _names(self, turn: "Turn", player: PlayerName, active: bool) -> Iterator[tuple[str, float | Tensor]]:
         """Names and weights of what a player pays in this turn; with ``active`` false, of what is only measured."""
         if self.loss is not None and turn.playing:
             weight = self.adv if player == "g" else 1.0
-            if (weight != 0) == active:
+            if is_paid(weight) == active:
                 yield "adv", weight
         for name, term in self.terms.items():
             if player not in term.players or (term.needs_discriminator and not turn.playing):
                 continue
-            paid = self.weights[name] != 0 and turn.step % term.every == 0
+            paid = is_paid(self.weights[name]) and turn.step % term.every == 0
             if paid == active:
                 yield name, self.weights[name] * term.every
 
@@ -107,6 +108,11 @@ class Objective(nn.Module):
         aside = turn.aside()
         with torch.enable_grad(), aside.discriminator_untouched():
             return {name: self._evaluate(aside, player, name).detach() for name in names}
+
+
+def is_paid(weight: float | Tensor) -> bool:
+    """Whether a weight is one of a loss: 0 only measures."""
+    return isinstance(weight, Tensor) or weight != 0
 
 
 def total_of(charges: Iterable[Charge]) -> Tensor:

@@ -1,0 +1,264 @@
+"""What can be said of a small game: its equilibrium, its spectrum in continuous and discrete time, its trajectories."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+from scipy.optimize import root
+from torch import Tensor
+
+from gcn.dynamics import Optimistic, Players, Rule
+from gcn.errors import InputError
+from gcn.lab.arena import Arena, coordinates
+from gcn.lab.players import Linear, Linearised
+
+AT_REST = 1e-9  # |v| below which a point is an equilibrium
+KINK = 1e-4  # side of the neighbourhood in which the field must be smooth
+CONVERGED = 0.01  # share of the starting distance that counts as arrived
+
+
+def point(values: Sequence[float]) -> Tensor:
+    """One point (1, N) in float64."""
+    return torch.tensor([list(values)], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """A point where both players rest.
+
+    Attributes:
+        point: (N,), or None where none was found.
+        smooth: the field is differentiable there; else it has no spectrum.
+        note: what is wrong, if anything is.
+    """
+
+    point: Tensor | None
+    smooth: bool = True
+    note: str = ""
+
+
+def equilibrium(arena: Arena, after: Tensor | None = None) -> Equilibrium:
+    """The equilibrium nearest to the nominal one of the game; ``after`` (N,) is a further point to search from.
+
+    Newton's method on the production field, with its Jacobian. A smooth one is preferred to one on a kink of the field
+    (that of a one-centred penalty).
+    """
+    nominal = point(arena.small.rest(arena.strengths))[0]
+    kinked = None
+    for guess in [nominal] if after is None else [nominal, after]:
+        for search in (
+            lambda w: w,
+            partial(_newton, arena),
+        ):  # the search only where the guess is not at rest
+            candidate = search(guess)
+            if candidate is not None and _speed(arena, candidate) < AT_REST:
+                if is_smooth(arena, candidate):
+                    return Equilibrium(candidate)
+                kinked = candidate if kinked is None else kinked
+    if kinked is not None:
+        return Equilibrium(kinked, False, "the field has a kink at the equilibrium")
+    return Equilibrium(None, False, "no equilibrium found near the nominal one")
+
+
+def _speed(arena: Arena, at: Tensor) -> float:
+    return float(arena.velocity(at[None]).norm())
+
+
+def _newton(arena: Arena, guess: Tensor) -> Tensor | None:
+    def field(w: NDArray[np.float64]) -> NDArray[np.float64]:
+        return arena.velocity(point(w.tolist()))[0].numpy()
+
+    def jacobian(w: NDArray[np.float64]) -> NDArray[np.float64]:
+        return arena.jacobian(point(w.tolist()))[0].numpy()
+
+    solution = root(field, guess.numpy(), jac=jacobian, tol=1e-14)
+    found = torch.from_numpy(solution.x)
+    near = bool(found.isfinite().all()) and float((found - guess).norm()) < 1 + float(guess.norm())
+    return found if near and _speed(arena, found) < AT_REST else None
+
+
+def is_smooth(arena: Arena, at: Tensor) -> bool:
+    """Whether the Jacobian at a point (N,) predicts the field on both sides of it, along every axis."""
+    n = len(at)
+    offsets = KINK * torch.cat([torch.eye(n, dtype=at.dtype), -torch.eye(n, dtype=at.dtype)])
+    jacobian = arena.jacobian(at[None])[0]
+    moved = arena.velocity(at + offsets) - arena.velocity(at[None])
+    expected = offsets @ jacobian.T
+    scale = KINK * (1 + moved.abs().max() / KINK)
+    return bool(((moved - expected).abs() < 0.02 * scale).all())
+
+
+def spectrum(jacobian: Tensor) -> list[complex]:
+    """Eigenvalues of (N, N), by falling real part and then imaginary part."""
+    return in_order(torch.linalg.eigvals(jacobian).tolist())
+
+
+def in_order(values: Sequence[complex]) -> list[complex]:
+    """Eigenvalues in the order in which they are reported; rounding does not decide."""
+    return sorted((complex(v) for v in values), key=lambda v: (-round(v.real, 9), -round(v.imag, 9)))
+
+
+def rotation_index(jacobian: Tensor) -> float:
+    """‖A‖²/(‖A‖² + ‖S‖²), A and S the skew and the symmetric part of (N, N): 1 for a pure rotation."""
+    skew, symmetric = (jacobian - jacobian.T) / 2, (jacobian + jacobian.T) / 2
+    whole = float(skew.square().sum() + symmetric.square().sum())
+    return float(skew.square().sum()) / whole if whole else 0.0
+
+
+# discrete time
+
+
+def update_map(arena: Arena, at: Tensor, lr: tuple[float, float], linear: tuple[Linear, Linear]) -> Tensor:
+    """The derivative of one period of updates at an equilibrium (N,), on points and the players' memory: (K, K).
+
+    Central differences of the production rule itself, all 2K perturbed games in one batch. The players move as
+    their optimizers do with the preconditioner frozen; their momentum and the rule's memory belong to the state.
+    """
+    n, split = len(at), arena.split
+    slots = _slots(arena.rule(), linear, split, n)
+    width = n + sum(size for _, size in slots)
+    centre = torch.cat([at, at.new_zeros(width - n)])
+    step = 1e-5
+    states = centre + step * torch.cat([torch.eye(width), -torch.eye(width)]).to(at)
+    game = arena.game(states[:, :n])
+    frozen = [l._replace(precondition=[p.to(at)[:1] for p in l.precondition]) for l in linear]
+    players = Players(
+        Linearised(game.parameters_of("g"), lr[0], frozen[0]),
+        Linearised(game.parameters_of("d"), lr[1], frozen[1]),
+    )
+    rule = arena.rule()
+    _put(rule, players, slots, states[:, n:], split)
+    batches = [arena.batch(2 * width)] * arena.d_steps
+    for i in range(arena.period):
+        rule(game, batches, i, players)
+    after = torch.cat([coordinates(game), *_memory(rule, players, slots)], dim=1)
+    return ((after[:width] - after[width:]) / (2 * step)).T
+
+
+def _slots(rule: Rule, linear: tuple[Linear, Linear], split: int, n: int) -> list[tuple[str, int]]:
+    """What is remembered from update to update: names and sizes."""
+    slots = [
+        (name, size) for name, size, l in (("g", split, linear[0]), ("d", n - split, linear[1])) if l.beta
+    ]
+    return [*slots, ("previous", n)] if isinstance(rule, Optimistic) else slots
+
+
+def _put(rule: Rule, players: Players, slots: Sequence[tuple[str, int]], memory: Tensor, split: int) -> None:
+    for (name, _), part in zip(slots, memory.split([size for _, size in slots], dim=1), strict=True):
+        if name == "previous":
+            assert isinstance(rule, Optimistic)
+            rule.previous = [[part[:, :split].clone()], [part[:, split:].clone()]]
+        else:
+            getattr(players, name).state["m"][0].copy_(part)
+
+
+def _memory(rule: Rule, players: Players, slots: Sequence[tuple[str, int]]) -> list[Tensor]:
+    kept = []
+    for name, _ in slots:
+        if name == "previous":
+            assert isinstance(rule, Optimistic)
+            assert rule.previous is not None
+            kept.append(torch.cat([rule.previous[0][0], rule.previous[1][0]], dim=1))
+        else:
+            kept.append(getattr(players, name).state["m"][0])
+    return kept
+
+
+# continuous time
+
+
+def step_sizes(arena: Arena, lr: tuple[float, float]) -> Tensor:
+    """The step size of each coordinate (N,), from those of G and of D."""
+    n = len(arena.small.names)
+    return torch.tensor([lr[0]] * arena.split + [lr[1]] * (n - arena.split), dtype=torch.float64)
+
+
+def flow(arena: Arena, start: Tensor, lr: tuple[float, float], steps: int) -> Tensor:
+    """The solution of w' = lr·v(w) from ``start`` (N,) at times 0, 1, …, ``steps``: (steps + 1, N).
+
+    Time is that of updates with these step sizes of G and D. SciPy's LSODA, which switches to a stiff method where the
+    game is overdamped; relative tolerance 1e-9. Where the flow leaves every bound the remaining rows are NaN.
+    """
+    rates = step_sizes(arena, lr)
+
+    def velocity(_: float, w: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (rates * arena.velocity(point(w.tolist()))[0]).numpy()
+
+    def escaped(_: float, w: NDArray[np.float64]) -> float:
+        return float(1e6 - max(np.abs(w).max(), np.abs(velocity(_, w)).max()))
+
+    path = np.full((steps + 1, len(start)), np.nan)
+    path[0] = start.numpy()
+    if escaped(0.0, path[0]) <= 0:  # an event is a change of sign
+        return torch.from_numpy(path)
+    escaped.terminal = True  # type: ignore[attr-defined]
+    solution = solve_ivp(
+        velocity, (0.0, float(steps)), start.numpy(), method="LSODA", t_eval=np.arange(steps + 1.0), rtol=1e-9,
+        atol=1e-12, events=escaped,
+    )  # fmt: skip
+    if not solution.success:
+        raise InputError(f"dynamics=flow: the integration failed ({solution.message}); try another start")
+    path[: solution.y.shape[1]] = solution.y.T
+    return torch.from_numpy(path)
+
+
+# trajectories
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one trajectory.
+
+    Attributes:
+        name: ``converged`` (within 1 % of the starting distance of where it rests), ``approaching``, ``circling``,
+            ``receding`` or ``diverged``.
+        distance: from the equilibrium (or from the trajectory's own late mean) at the end, over that at the start.
+        rate: growth an update: log of the largest distance in the last quarter over that in the one before.
+    """
+
+    name: str
+    distance: float
+    rate: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether it has arrived."""
+        return self.name == "converged"
+
+
+def outcome(path: Tensor, centre: Tensor | None) -> Outcome:
+    """Judge a trajectory (T, N) against the equilibrium (N,), or against its own late mean where there is none."""
+    if not bool(path.isfinite().all()) or float(path[-1].norm()) > 1e6:
+        return Outcome("diverged", math.inf, math.inf)
+    late = len(path) - max(1, len(path) // 10)
+    if centre is None:
+        centre = path[late:].mean(0)
+    radius = (path - centre).norm(dim=1)
+    start = float(radius[0])
+    if start == 0:
+        return Outcome("converged", 0.0, -math.inf)
+    middle = len(path) // 2
+    early, end = (float(part.max()) for part in radius[middle:].tensor_split(2))
+    rate = math.log(max(end, 1e-300) / max(early, 1e-300)) / max((len(path) - middle) / 2, 1)
+    distance = float(radius[late:].max()) / start
+    if distance < CONVERGED:
+        name = "converged"
+    elif end < 0.9 * early:
+        name = "approaching"
+    elif end > 1.1 * early:
+        name = "receding"
+    else:
+        name = "circling"
+    return Outcome(name, distance, rate)
+
+
+def angles(path: Tensor, velocities: Tensor, centre: Tensor) -> Tensor:
+    """Angle in degrees between the field and the way to ``centre`` (N,), for each point of (T, N): 90° is a circle."""
+    way = centre - path
+    cosine = (way * velocities).sum(1) / (way.norm(dim=1) * velocities.norm(dim=1)).clamp(min=1e-300)
+    return torch.rad2deg(torch.arccos(cosine.clamp(-1, 1)))

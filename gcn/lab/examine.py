@@ -1,0 +1,138 @@
+"""One run of the lab: play, find the equilibrium, take the spectra, say what became of it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from gcn.lab.analysis import (
+    Equilibrium,
+    Outcome,
+    angles,
+    equilibrium,
+    flow,
+    in_order,
+    outcome,
+    point,
+    rotation_index,
+    spectrum,
+    step_sizes,
+    update_map,
+)
+from gcn.lab.arena import Arena, play_on
+from gcn.lab.players import Descent
+
+Spectrum = list[complex]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A run and all that is known of it.
+
+    Attributes:
+        arena: the game.
+        path: the trajectory (T, N), θ and then ψ, a row an update.
+        lr: step sizes of G and D.
+        continuous: the flow was followed, and a row stands for the time of one step.
+        rest: the equilibrium.
+        jacobian: of the field there (N, N), or None.
+        eigenvalues: of that, or None.
+        closed_form: the same by formula, or None.
+        discrete: eigenvalues of one period of updates, or None.
+        period: updates in it.
+        outcome: what became of the trajectory.
+    """
+
+    arena: Arena
+    path: Tensor
+    lr: tuple[float, float]
+    continuous: bool
+    rest: Equilibrium
+    jacobian: Tensor | None
+    eigenvalues: Spectrum | None
+    closed_form: Spectrum | None
+    discrete: Spectrum | None
+    period: int
+    outcome: Outcome
+
+    def velocities(self) -> Tensor:
+        """The field along the trajectory (T, N)."""
+        return self.arena.velocity(self.path)
+
+    def angles(self) -> Tensor | None:
+        """Between the field and the way to the equilibrium, in degrees (T,); None where there is no equilibrium."""
+        return None if self.rest.point is None else angles(self.path, self.velocities(), self.rest.point)
+
+    def record(self) -> dict[str, Any]:
+        """What ``lab.json`` holds; complex numbers are [re, im], and null says that something does not exist."""
+        names = list(self.arena.small.names)
+        radius = None if self.discrete is None else max(map(abs, self.discrete))
+        return {
+            "eigenvalues": _pairs(self.eigenvalues),
+            "closed_form": _pairs(self.closed_form),
+            "discrete_eigenvalues": _pairs(self.discrete),
+            "discrete_period": self.period,
+            "spectral_abscissa": None if self.eigenvalues is None else self.eigenvalues[0].real,
+            "spectral_radius": radius,
+            "rotation_index": None if self.jacobian is None else rotation_index(self.jacobian),
+            "converged": self.outcome.converged,
+            "outcome": self.outcome.name,
+            "rate": _finite(self.outcome.rate),
+            "distance": _finite(self.outcome.distance),
+            "final": [_finite(value) for value in self.path[-1].tolist()],
+            "parameters": names,
+            "start": self.path[0].tolist(),
+            "equilibrium": None if self.rest.point is None else self.rest.point.tolist(),
+            "equilibrium_note": self.rest.note,
+            "updates": len(self.path) - 1,
+            "step_sizes": list(self.lr),
+            "continuous_time": self.continuous,
+        }
+
+
+def examine(
+    arena: Arena, steps: int, start: Sequence[float] | None = None, continuous: bool = False
+) -> Examination:
+    """Play from ``start`` (by default the game's own) and look at everything.
+
+    Args:
+        arena: the game and how the players move.
+        steps: updates of G.
+        start: θ and then ψ.
+        continuous: follow the flow instead, for the time of that many steps of G.
+    """
+    at = point(arena.small.start if start is None else start)
+    points, players = play_on(arena, arena.game(at), 0 if continuous else steps)
+    g, d = cast(tuple[Descent, Descent], players)
+    lr, linear = (float(g.lr), float(d.lr)), None if continuous else (g.linear(), d.linear())
+    path = flow(arena, at[0], lr, steps) if continuous else points[:, 0]
+    still = bool(path[-1].isfinite().all())
+    rest = equilibrium(arena, path[-1] if still else None)
+    jacobian = discrete = None
+    cycle = 1 if continuous else arena.period
+    if rest.point is not None and rest.smooth:
+        jacobian = arena.jacobian(rest.point[None])[0]
+        if linear is None:
+            change = torch.linalg.matrix_exp(step_sizes(arena, lr)[:, None] * jacobian)
+        else:
+            change = update_map(arena, rest.point, lr, linear)
+        if bool(change.isfinite().all()):
+            discrete = sorted(
+                in_order(torch.linalg.eigvals(change).tolist()), key=lambda v: -round(abs(v), 9)
+            )
+    formula = None if jacobian is None else arena.small.closed_form(arena.strengths)
+    return Examination(
+        arena, path, lr, continuous, rest, jacobian, None if jacobian is None else spectrum(jacobian),
+        None if formula is None else in_order(formula), discrete, cycle, outcome(path, rest.point),
+    )  # fmt: skip
+
+
+def _pairs(values: Spectrum | None) -> list[list[float]] | None:
+    return None if values is None else [[v.real + 0.0, v.imag + 0.0] for v in map(complex, values)]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,125 @@
+"""How strong each ingredient of an objective is at an equilibrium: the letters of the closed forms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gcn.losses.adversarial import (
+    LSGAN,
+    Adversarial,
+    Hinge,
+    MaximumLikelihood,
+    NonSaturating,
+    Relativised,
+    Vanilla,
+    Wasserstein,
+)
+from gcn.losses.objective import Objective
+from gcn.losses.perturb import InstanceNoise
+
+
+class Force(NamedTuple):
+    """Derivatives of an adversarial loss where D is constant.
+
+    Attributes:
+        g, d: how fast G follows D's slope, how fast D follows G's position: bc of the closed forms is g·d.
+        curvature: second derivative of what D pays for a unit of variance of D's logits.
+        curvature_of_bias: the same for a constant added to all logits.
+        curvature_of_g: second derivative of what G pays for its own logit.
+        level: the logit at rest.
+    """
+
+    g: float
+    d: float
+    curvature: float
+    curvature_of_bias: float
+    curvature_of_g: float
+    level: float = 0.0
+
+
+FORCES: Mapping[type[Adversarial], Force] = {
+    NonSaturating: Force(0.5, 0.5, 0.5, 0.5, 0.25),
+    Vanilla: Force(0.5, 0.5, 0.5, 0.5, -0.25),
+    MaximumLikelihood: Force(1.0, 0.5, 0.5, 0.5, -1.0),
+    Hinge: Force(1.0, 1.0, 0.0, 0.0, 0.0),
+    Wasserstein: Force(1.0, 1.0, 0.0, 0.0, 0.0),
+    LSGAN: Force(1.0, 1.0, 2.0, 2.0, 1.0),
+}
+LABELS_01 = Force(0.5, 0.5, 2.0, 2.0, 1.0, level=0.5)
+
+
+def force(loss: Adversarial) -> Force:
+    """Of a loss, alone or relativistic. Pairs see noise twice (its variance is that of a difference)."""
+    if isinstance(loss, LSGAN) and loss.fake_label == 0:
+        return LABELS_01
+    if not isinstance(loss, Relativised):
+        return FORCES[type(loss)]
+    plain, weight = FORCES[type(loss.loss)], loss.loss.pairing_weight
+    noise = 1.0 if loss.pairing == "average" else 2.0
+    # ½[f1(a) + f2(-a)] has the plain force in D; G feels both halves, each of which is D's force with its sign
+    return Force(
+        g=2 * weight * plain.d, d=2 * weight * plain.d, curvature=weight * plain.curvature * noise,
+        curvature_of_bias=0.0, curvature_of_g=0.0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """The letters of the closed forms, from an objective.
+
+    Attributes:
+        g, d, curvature, curvature_of_bias, curvature_of_g, level: see :class:`Force`; ``g`` contains ``adv``.
+        relativistic: the loss is one of differences.
+        mse: μ, in squared units of the data.
+        r1, r2, grad_norm, consensus, jare: weights γ₁, γ₂, η, g.
+        sigma2: variance of the instance noise.
+        other: something else is paid, of which nothing is known here.
+    """
+
+    g: float
+    d: float
+    curvature: float
+    curvature_of_bias: float
+    curvature_of_g: float
+    level: float = 0.0
+    relativistic: bool = False
+    mse: float = 0.0
+    r1: float = 0.0
+    r2: float = 0.0
+    grad_norm: float = 0.0
+    consensus: float = 0.0
+    jare: float = 0.0
+    sigma2: float = 0.0
+    other: bool = False
+
+    TERMS = ("mse", "r1", "r2", "grad_norm", "consensus", "jare")
+
+    def only(self, *names: str) -> bool:
+        """Whether no damping is there but that of these names."""
+        others = [getattr(self, name) for name in (*self.TERMS, "sigma2") if name not in names]
+        return not any(others)
+
+    @classmethod
+    def of(cls, objective: Objective) -> "Strengths":
+        """Read an objective with plain numbers as weights."""
+        loss = objective.loss
+        known: dict[str, Any] = {}
+        other = False
+        for name, weight in objective.weights.items():
+            if not weight:
+                continue
+            if name in cls.TERMS:
+                scale = getattr(objective.terms[name], "scale", 1.0)
+                known[name] = float(weight) * scale
+            else:
+                other = True
+        for sight in objective.sights:
+            if isinstance(sight, InstanceNoise):
+                known["sigma2"] = known.get("sigma2", 0.0) + sight.sigma**2
+        if loss is None:
+            return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other, **known)
+        f, adv = force(loss), float(objective.adv)
+        return cls(
+            f.g * adv, f.d, f.curvature, f.curvature_of_bias, f.curvature_of_g * adv, f.level,
+            isinstance(loss, Relativised), other=other, **known,
+        )  # fmt: skip

@@ -1,0 +1,133 @@
+"""A weight as it grows: what becomes of thousands of games, and the path of the eigenvalues, as pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gcn.lab.analysis import equilibrium, in_order
+from gcn.lab.arena import Arena, play
+from gcn.lab.figure import STABLE, write
+from gcn.lab.players import SGD
+from gcn.report.figures import GREY
+
+SIDE, UPDATES, LARGEST_STEP = 120, 400, 4.0
+AWAY = 1e-4  # from rest, where the field is its linearisation
+
+
+def growth(arena: Arena, name: str, weights: Tensor, step_sizes: Tensor, updates: int = UPDATES) -> Tensor:
+    """How fast games near rest grow: mean of log(distance after / before) an update, (E,); negative converges.
+
+    All games are played at once by the production rule and plain gradient descent, each from near its own equilibrium.
+
+    Args:
+        arena: the game and the rule.
+        name: of the weight, ``adv`` or a term.
+        weights, step_sizes: one value a game (E,).
+        updates: how many; the first half is left for the slowest mode to come out.
+    """
+    games = len(weights)
+    rest = torch.stack([_rest(arena, name, float(w)) for w in weights.unique()])[
+        weights.unique(return_inverse=True)[1]
+    ]
+    generator = torch.Generator().manual_seed(0)
+    offset = torch.randn(1, rest.shape[1], generator=generator, dtype=rest.dtype)
+    many = arena.with_weights({name: weights})
+    many = many.moved_by(lambda parameters: SGD(parameters, step_sizes))
+    path = play(many, rest + AWAY * offset / offset.norm(), updates, every=updates // 8)
+    distance = (path - rest).norm(dim=2).clamp(min=1e-300)
+    late = distance[5:].amax(0) / distance[:4].amax(0)  # maxima: an oscillation may pass through rest
+    rate = late.log() / (updates / 2)
+    return torch.where(rate.isfinite(), rate, torch.full_like(rate, torch.inf)).reshape(games)
+
+
+def _rest(arena: Arena, name: str, weight: float) -> Tensor:
+    found = equilibrium(arena.with_weights({name: weight})).point
+    return torch.full((len(arena.small.names),), torch.nan, dtype=torch.float64) if found is None else found
+
+
+def phase(arena: Arena, name: str, upto: float, side: int = SIDE) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights (W,), step sizes (H,) and :func:`growth` on their product (H, W)."""
+    weights = torch.linspace(upto / side, upto, side, dtype=torch.float64)
+    steps = torch.linspace(LARGEST_STEP / side, LARGEST_STEP, side, dtype=torch.float64)
+    h, w = torch.meshgrid(steps, weights, indexing="ij")
+    return weights, steps, growth(arena, name, w.reshape(-1), h.reshape(-1)).reshape(side, side)
+
+
+def heat_map(axes: Any, weights: Tensor, steps: Tensor, rate: Tensor, limit: float = 0.3) -> Any:
+    """The growth of games over weight and step size: blue converges, red diverges."""
+    colours = axes.pcolormesh(
+        weights.numpy(), steps.numpy(), rate.clamp(-limit, limit).numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit,
+        shading="nearest", rasterized=True,
+    )  # fmt: skip
+    axes.grid(False)
+    axes.set_ylabel("step size $h$")
+    return colours
+
+
+def phase_diagram(path: Path, arena: Arena, name: str, upto: float) -> Path:
+    """Weight × step size → rate of convergence, or divergence: gradient descent with the arena's rule."""
+    weights, steps, rate = phase(arena, name, upto)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        colours = heat_map(axes, weights, steps, rate)
+        axes.set_xlabel(f"weight of {name}")
+        axes.set_title(f"{arena.rule().__class__.__name__.lower()} gradient descent near rest")
+        bar = figure.colorbar(colours, ax=axes, extend="both")
+        bar.set_label("log growth of the distance, an update")
+
+    return write(path, (5.4, 4.2), draw)
+
+
+def eigenvalue_paths(arena: Arena, name: str, weights: Tensor) -> list[NDArray[np.complex128]]:
+    """Eigenvalues of the field at rest for each weight; where there is no smooth rest, NaN. A row a weight."""
+    rows = []
+    for weight in weights.tolist():
+        at = arena.with_weights({name: weight})
+        rest = equilibrium(at)
+        n = len(arena.small.names)
+        if rest.point is None or not rest.smooth:
+            rows.append(np.full(n, complex(np.nan, np.nan)))
+        else:
+            rows.append(np.array(in_order(torch.linalg.eigvals(at.jacobian(rest.point[None])[0]).tolist())))
+    return rows
+
+
+def trace(axes: Any, weights: Tensor, rows: list[NDArray[np.complex128]]) -> Any:
+    """Eigenvalues in the plane, coloured by the weight; the stable half-plane is shaded."""
+    values = np.stack(rows)
+    colours = axes.scatter(
+        values.real, values.imag, c=np.repeat(weights.numpy()[:, None], values.shape[1], axis=1), s=9, cmap="viridis",
+        zorder=3, linewidths=0,
+    )  # fmt: skip
+    low = min(float(np.nanmin(values.real)), -0.1)
+    axes.axvspan(1.1 * low, 0, color=STABLE, zorder=0)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.set_xlim(1.1 * low, max(float(np.nanmax(values.real)), -0.08 * low))
+    axes.set_xlabel(r"Re $\lambda$")
+    axes.set_ylabel(r"Im $\lambda$")
+    return colours
+
+
+def locus(path: Path, arena: Arena, name: str, upto: float) -> Path:
+    """The eigenvalues of the field as a weight grows from 0 to ``upto``, and their real parts over it."""
+    weights = torch.linspace(0, upto, 201, dtype=torch.float64)
+    rows = eigenvalue_paths(arena, name, weights)
+
+    def draw(figure: Any) -> None:
+        plane, real = figure.subplots(1, 2)
+        colours = trace(plane, weights, rows)
+        plane.set_title("eigenvalues of the field")
+        figure.colorbar(colours, ax=plane, label=f"weight of {name}")
+        real.plot(weights.numpy(), np.stack(rows).real)
+        real.axhline(0, color=GREY, linewidth=0.8)
+        real.set_title("their real parts: the highest decides")
+        real.set_xlabel(f"weight of {name}")
+        real.set_ylabel(r"Re $\lambda$")
+
+    return write(path, (9.0, 3.8), draw)

@@ -1,0 +1,95 @@
+"""``scripts/lab.py`` from its words to its folder."""
+
+import csv
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from gcn.cli import main
+from gcn.compose import CONF, LAB, stamp
+
+play = runpy.run_path(str(CONF.parent / "scripts" / "lab.py"))["play"]
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch, capfd):
+    """Run the script in an empty folder; returns (status, record or None, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["lab.py"])
+    stamp.cache_clear()
+
+    def run(*words, folder="here"):
+        status = main([*words, f"hydra.run.dir={folder}"], play, LAB)
+        _, err = capfd.readouterr()
+        assert "Traceback" not in err
+        path = Path(folder, "lab.json")
+        return status, json.loads(path.read_text()) if path.exists() else None, err
+
+    return run
+
+
+def test_a_run_leaves_its_record_its_path_and_its_figure(lab):
+    status, record, _ = lab("loss=ns", "+mse=1")
+    assert status == 0
+    assert record["eigenvalues"] == [pytest.approx([-0.1340, 0], abs=1e-4), pytest.approx([-1.8660, 0], abs=1e-4)]
+    for found, formula in zip(record["eigenvalues"], record["closed_form"], strict=True):
+        assert found == pytest.approx(formula, abs=1e-9)
+    assert record["converged"] is True
+    assert len(record["discrete_eigenvalues"]) == 2
+    rows = list(csv.DictReader(Path("here/trajectory.csv").open(encoding="utf-8")))
+    assert len(rows) == 501
+    assert [float(rows[-1][name]) for name in record["parameters"]] == record["final"]
+    assert Path("here/lab.png").stat().st_size > 20_000
+    assert Path("here/lab.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert not list(Path("here").glob("*.part"))
+
+
+def test_without_a_distortion_it_circles(lab):
+    _, record, _ = lab("loss=vanilla", "dynamics=flow")
+    assert (record["outcome"], record["converged"]) == ("circling", False)
+    assert record["rotation_index"] == pytest.approx(1.0)
+    assert record["continuous_time"] is True
+
+
+def test_the_lossy_game_of_the_readme(lab):
+    _, record, _ = lab("game=lossy", "loss=vanilla", "+mse=0.6")
+    assert record["eigenvalues"][0][0] == pytest.approx(0.12)  # 2m²μ² - μ
+    assert record["equilibrium"] == pytest.approx([0.0, -2.4])
+
+
+def test_what_has_no_spectrum_says_so(lab):
+    _, record, _ = lab("loss=wgan", "+gp=1")
+    assert record["eigenvalues"] is record["closed_form"] is record["discrete_eigenvalues"] is None
+    assert "kink" in record["equilibrium_note"]
+
+
+def test_phase_locus_and_film(lab, monkeypatch):
+    monkeypatch.setattr("gcn.lab.sweep.SIDE", 12)
+    status, *_ = lab("steps=40", "mse=0.5", "phase=mse", "locus=mse", "animate=true")
+    assert status == 0
+    for name in ("phase.png", "phase.svg", "locus.png", "locus.svg", "lab.gif"):
+        assert Path("here", name).stat().st_size > 5_000, name
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [("start=[1,2,3]", "2 numbers, θ, ψ"), ("phase=mse", "set mse=1 too"), ("locus=foo", "which has adv")],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(lab, word, says):
+    status, record, err = lab(word)
+    assert (status, record) == (2, None)
+    assert says in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert not Path("here").exists()
+    assert lab("steps=3")[0] == 0  # the folder is free
+
+
+def test_the_figure_depends_on_the_words_alone(lab):
+    for folder in ("a", "b"):
+        lab("steps=20", "mse=0.5", folder=folder)
+    for name in ("lab.svg", "lab.json", "trajectory.csv"):
+        assert Path("a", name).read_bytes() == Path("b", name).read_bytes()
