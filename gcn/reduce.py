@@ -66,6 +66,11 @@ class Reduction:
         self.ensemble = ensemble
         self._sample_dims = 2 if ensemble else 1
 
+    @property
+    def sample_dim(self) -> int:
+        """The dimension that counts samples."""
+        return self._sample_dims - 1
+
     def mean(self, values: Tensor) -> Tensor:
         """Mean over samples, channels and pixels of the joint batch."""
         local = values.flatten(1).mean(1) if self.ensemble else values.mean()
@@ -73,7 +78,7 @@ class Reduction:
 
     def batch_mean(self, values: Tensor) -> Tensor:
         """Mean over the joint batch alone, position by position: ``(B, ...)`` to ``(1, ...)``."""
-        return mean_over_ranks(values.mean(self._sample_dims - 1, keepdim=True))
+        return mean_over_ranks(values.mean(self.sample_dim, keepdim=True))
 
     def keep_mean(self, values: Tensor) -> Tensor:
         """Like :meth:`mean`, in a shape that broadcasts against ``values``."""

@@ -39,6 +39,16 @@ def pair(a: float, b: complex, c: complex, d: float) -> Spectrum:
     return [-(a + d) / 2 + root, -(a + d) / 2 - root]
 
 
+def damped(s: Strengths, b: float, c: float, distortion: float, penalty: float, width: float) -> Spectrum:
+    """Two coordinates with forces b, c and everything that may damp them.
+
+    ``width`` is what the logits' spread adds to D's damping. It is part of D's gradient h = cθ + width·ψ, hence of what
+    Nagarajan and Kolter's ηh² makes G feel: 2ηc(cθ + width·ψ).
+    """
+    eta = s.grad_norm
+    return pair(distortion + 2 * eta * c**2, b - 2 * eta * c * width, c, penalty + width)
+
+
 class SmallGame:
     """A game with few parameters.
 
@@ -84,8 +94,9 @@ class SmallGame:
 class Dirac(SmallGame):
     """Data δ_0, generator δ_θ, D(x) = scale·ψx (+ bias) (Mescheder et al. 2018).
 
-    Spectrum: the roots of J = [[-a, b], [-c, -d]], a = 2μ + 2ηc² (distortion, Nagarajan-Kolter), b and c the forces,
-    d = γ₁s² + γ₂s² + κσ²s² (penalties, instance noise); with consensus or JARE of weight g alone -gbc ± i√(bc).
+    Spectrum: the roots of J = [[-a, b - 2ηcK], [-c, -d]], b and c the forces, a = 2μ + 2ηc² (distortion,
+    Nagarajan-Kolter), d = γ₁s² + γ₂s² + K (penalties), K = κσ²s² (instance noise, κ the loss's curvature). With
+    consensus or JARE of weight g alone -gbc ± i√(bc).
 
     Args:
         bias: give D a bias. With labels 0 and 1 the LSGAN needs it: without, D has no force at the equilibrium.
@@ -117,7 +128,7 @@ class Dirac(SmallGame):
             alone = s.only("consensus") or s.only("jare")
             damping = (s.consensus or s.jare) * b * c
             return [-damping + 1j * b, -damping - 1j * b] if alone and b == c and not self.bias else None
-        return pair(2 * s.mse + 2 * s.grad_norm * c**2, b, c, gammas + s.curvature * sigma2) + extra
+        return damped(s, b, c, 2 * s.mse, gammas, s.curvature * sigma2) + extra
 
     def _without_a_bias(self, s: Strengths) -> Spectrum | None:
         """LSGAN with labels 0 and 1: at D = 0 its force on D vanishes, and nothing pulls θ back."""
@@ -209,6 +220,8 @@ class Quantiser(SmallGame):
         if s.other or not s.only("mse") or s.curvature or s.curvature_of_g or s.level:
             return None
         theta, q = self.energy**-0.5, self.energy
+        if abs(self.rest(s)[1]) * float(self.x.square().max()) >= s.margin:  # also bounds a difference of two
+            return None  # the hinge bends where D has to work that hard
         return pair(2 * q * s.mse / theta, 2 * s.g * theta * q, 2 * s.d * theta * q, 0.0)
 
 
@@ -217,7 +230,7 @@ class Uniform(SmallGame):
 
     z is the sample itself, so that a paired distortion exists. With M₂ = E x² = ⅓ and forces b, c:
 
-        J = [[-2μM₂ - 8ηc²M₂², 2bM₂], [-2cM₂, -4γM₂ - κM₄]]
+        J = [[-2μM₂ - 2ηC², 2bM₂ - 2ηCK], [-C, -4γM₂ - K]],   C = 2cM₂, K = κM₄
 
     Args:
         samples: midpoints that stand for the interval, scaled to the exact variance.
@@ -248,9 +261,8 @@ class Uniform(SmallGame):
         if s.other or s.consensus or s.jare or s.sigma2 or s.level or (s.relativistic and s.curvature):
             return None
         second, fourth = 1 / 3, float(self.x.pow(4).mean())
-        a = 2 * s.mse * second + 8 * s.grad_norm * (s.d * second) ** 2
-        d = 4 * (s.r1 + s.r2) * second + s.curvature * fourth
-        return pair(a, 2 * s.g * second, 2 * s.d * second, d)
+        b, c = 2 * s.g * second, 2 * s.d * second
+        return damped(s, b, c, 2 * s.mse * second, 4 * (s.r1 + s.r2) * second, s.curvature * fourth)
 
 
 class Bilinear(Dirac):
@@ -265,7 +277,7 @@ class Concave(SmallGame):
     E f(ψx) + E f(-ψθz) is concave in ψ *and* in θ (Nagarajan and Kolter 2017): G minimises a concave function. What
     makes it stable is the width of the data, which damps D as instance noise does: with M₂ = m² + s²
 
-        J = [[-2μM₂ - 2ηc²m², bm], [-cm, -γ - κM₂]]
+        J = [[-2μM₂ - 2ηc²m², bm - 2ηcmK], [-cm, -γ - K]],   K = κM₂
 
     Args:
         mean: m.
@@ -294,8 +306,7 @@ class Concave(SmallGame):
             return None
         second = self.mean**2 + self.std**2
         b, c = s.g * self.mean, s.d * self.mean
-        a = 2 * s.mse * second + 2 * s.grad_norm * c**2
-        return pair(a, b, c, s.r1 + s.r2 + s.curvature * (second + s.sigma2))
+        return damped(s, b, c, 2 * s.mse * second, s.r1 + s.r2, s.curvature * (second + s.sigma2))
 
 
 class LinearND(SmallGame):
@@ -335,6 +346,6 @@ class LinearND(SmallGame):
             return None
         mu, gammas, found = s.mse / len(self.gains), s.r1 + s.r2, list[complex]()
         for gain in self.singular:
-            b, c, d = s.g * gain, s.d * gain, (gammas + s.curvature * s.sigma2) * gain**2
-            found += pair(2 * mu + 2 * s.grad_norm * c**2, b, c, d)
+            b, c, width = s.g * gain, s.d * gain, s.curvature * s.sigma2 * gain**2
+            found += damped(s, b, c, 2 * mu, gammas * gain**2, width)
         return found + [-(gammas + s.curvature * s.sigma2)] * self.extra

@@ -1,5 +1,6 @@
 """How strong each ingredient of an objective is at an equilibrium: the letters of the closed forms."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ class Force(NamedTuple):
         curvature_of_bias: the same for a constant added to all logits.
         curvature_of_g: second derivative of what G pays for its own logit.
         level: the logit at rest.
+        margin: logits below which the loss is linear, if it is at all.
     """
 
     g: float
@@ -35,13 +37,14 @@ class Force(NamedTuple):
     curvature_of_bias: float
     curvature_of_g: float
     level: float = 0.0
+    margin: float = math.inf
 
 
 FORCES: Mapping[type[Adversarial], Force] = {
     NonSaturating: Force(0.5, 0.5, 0.5, 0.5, 0.25),
     Vanilla: Force(0.5, 0.5, 0.5, 0.5, -0.25),
     MaximumLikelihood: Force(1.0, 0.5, 0.5, 0.5, -1.0),
-    Hinge: Force(1.0, 1.0, 0.0, 0.0, 0.0),
+    Hinge: Force(1.0, 1.0, 0.0, 0.0, 0.0, margin=1.0),
     Wasserstein: Force(1.0, 1.0, 0.0, 0.0, 0.0),
     LSGAN: Force(1.0, 1.0, 2.0, 2.0, 1.0),
 }
@@ -59,7 +62,7 @@ def force(loss: Adversarial) -> Force:
     # ½[f1(a) + f2(-a)] has the plain force in D; G feels both halves, each of which is D's force with its sign
     return Force(
         g=2 * weight * plain.d, d=2 * weight * plain.d, curvature=weight * plain.curvature * noise,
-        curvature_of_bias=0.0, curvature_of_g=0.0,
+        curvature_of_bias=0.0, curvature_of_g=0.0, margin=plain.margin,
     )  # fmt: skip
 
 
@@ -68,7 +71,7 @@ class Strengths:
     """The letters of the closed forms, from an objective.
 
     Attributes:
-        g, d, curvature, curvature_of_bias, curvature_of_g, level: see :class:`Force`; ``g`` contains ``adv``.
+        g, d, curvature, curvature_of_bias, curvature_of_g, level, margin: see :class:`Force`; ``g`` contains ``adv``.
         relativistic: the loss is one of differences.
         mse: μ, in squared units of the data.
         r1, r2, grad_norm, consensus, jare: weights γ₁, γ₂, η, g.
@@ -82,6 +85,7 @@ class Strengths:
     curvature_of_bias: float
     curvature_of_g: float
     level: float = 0.0
+    margin: float = math.inf
     relativistic: bool = False
     mse: float = 0.0
     r1: float = 0.0
@@ -121,5 +125,5 @@ class Strengths:
         f, adv = force(loss), float(objective.adv)
         return cls(
             f.g * adv, f.d, f.curvature, f.curvature_of_bias, f.curvature_of_g * adv, f.level,
-            isinstance(loss, Relativised), other=other, **known,
+            f.margin, isinstance(loss, Relativised), other=other, **known,
         )  # fmt: skip

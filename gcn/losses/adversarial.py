@@ -165,9 +165,9 @@ class Relativised(Adversarial):
         if self.pairing == "average":
             return real - turn.reduce.keep_mean(fake), fake - turn.reduce.keep_mean(real)
         if self.pairing == "pair_shuffled":
-            joint = turn.reduce.gather(fake)
-            order = turn.stream("pair_shuffled").permutation(joint.shape[0], joint.device)
-            fake = turn.reduce.local(joint[order])
+            joint, samples = turn.reduce.gather(fake), turn.reduce.sample_dim
+            order = turn.stream("pair_shuffled").permutation(joint.shape[samples], joint.device)
+            fake = turn.reduce.local(joint.index_select(samples, order))
         return real - fake, fake - real
 
     def d_loss(self, turn: "Turn") -> Tensor:

@@ -1,0 +1,98 @@
+"""What the tests of the theory share: small games with production objectives, and comparisons of spectra.
+
+The code's convention is high = real: D(x) = ψx, and G climbs D. The formulas in the literature have the other sign,
+ψ → -ψ, which no spectrum notices.
+"""
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from gcn.dynamics import Simultaneous
+from gcn.lab.arena import Arena, play
+from gcn.lab.games import Dirac
+from gcn.lab.players import SGD
+from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
+from gcn.losses.distortion import MSE
+from gcn.losses.objective import Objective
+
+# losses with a bias-free D, and the force p = √bc that each player feels at the equilibrium
+FORCES = {
+    "ns": (NonSaturating(), 1 / 2),
+    "vanilla": (Vanilla(), 1 / 2),
+    "wgan": (Wasserstein(), 1),
+    "hinge": (Hinge(), 1),
+    "lsgan": (LSGAN(), 1),
+    "ns pair": (Relativised(NonSaturating(), "pair"), 1 / 2),
+    "vanilla pair": (Relativised(Vanilla(), "pair"), 1 / 2),
+    "wgan pair": (Relativised(Wasserstein(), "pair"), 1),
+    "hinge pair": (Relativised(Hinge(), "pair"), 1),
+    "lsgan pair": (Relativised(LSGAN(), "pair"), 2),
+    "ns average": (Relativised(NonSaturating(), "average"), 1 / 2),
+    "vanilla average": (Relativised(Vanilla(), "average"), 1 / 2),
+    "wgan average": (Relativised(Wasserstein(), "average"), 1),
+    "hinge average": (Relativised(Hinge(), "average"), 1),
+    "lsgan average": (Relativised(LSGAN(), "average"), 2),
+}
+
+
+def arena(loss, terms=None, sights=(), adv=1.0, small=None, **how):
+    """A small game, by default the Dirac-GAN, with an objective of production terms; ``how`` the players move."""
+    return Arena(small or Dirac(), Objective(loss, adv, terms, sights), **how)
+
+
+def mse(mu, coordinates=1):
+    """μ·Σ(x_hat - x)² as a weight of the production term, which is a mean over coordinates in units of grey levels."""
+    return {"mse": (mu, MSE(unit=255 / math.sqrt(coordinates)))}
+
+
+def descent(h):
+    """Gradient descent with step h, one for all games or one each."""
+    return {"optimizer": partial(SGD, lr=h)}
+
+
+def points(*rows):
+    """Games that stand at these points, float64."""
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def distance(found, expected):
+    """Largest distance of two spectra under the best pairing of their eigenvalues."""
+    found, expected = np.asarray(found, dtype=complex), np.asarray(expected, dtype=complex)
+    assert found.shape == expected.shape
+    apart = np.abs(found[:, None] - expected[None])
+    return apart[linear_sum_assignment(apart)].max()
+
+
+def measured(game, at=None):
+    """Eigenvalues of the production field at its equilibrium; that ``at`` is one is asserted."""
+    at = points(at or [0.0] * len(game.small.names))
+    assert game.velocity(at).norm() < 1e-11
+    return torch.linalg.eigvals(game.jacobian(at)[0]).tolist()
+
+
+def assert_spectrum(game, expected, at=None):
+    """The production field has these eigenvalues at its equilibrium, and the game's closed form says so too."""
+    found, formula = measured(game, at), game.small.closed_form(game.strengths)
+    assert distance(found, expected) < 1e-6, f"{found} is not {expected}"
+    assert formula is not None
+    assert distance(formula, expected) < 1e-9, f"the closed form says {formula}, not {expected}"
+
+
+def root(square):
+    """√ of a real number, imaginary where that is negative."""
+    return complex(square) ** 0.5
+
+
+def radii(path):
+    """Distances from the origin, for each update and game."""
+    return path.norm(dim=2)
+
+
+def played(game, starts, steps, rule=Simultaneous, h=0.01, every=1):
+    """Trajectories of gradient descent, (T, E, N)."""
+    return play(replace(game, rule=rule, **descent(h)), points(*starts), steps, every)

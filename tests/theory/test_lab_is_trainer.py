@@ -1,0 +1,86 @@
+"""The lab's players and torch's optimizers, as the trainer drives them, draw the same trajectories under every rule."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from arenas import arena, mse, points
+
+from gcn.dynamics import SGA, Alternating, Extragradient, Optimistic, Players, Simultaneous
+from gcn.lab.arena import coordinates, play
+from gcn.lab.players import SGD, Adam, RMSProp
+from gcn.losses.adversarial import NonSaturating, Relativised
+from gcn.losses.penalties import R1
+from gcn.losses.regularizers import Consensus
+from gcn.training.player import OptimizerPlayer
+
+RULES = {
+    "simultaneous": Simultaneous,
+    "alternating": Alternating,
+    "optimistic": Optimistic,
+    "sga": SGA,
+    "sga, aligned": lambda: SGA(align=True),
+    "extragradient": Extragradient,
+    "extragradient, update": lambda: Extragradient("update"),
+    "extragradient, lookahead": lambda: Extragradient("lookahead"),
+}
+OPTIMIZERS = {
+    "sgd": (SGD, torch.optim.SGD, {"lr": 0.05}),
+    "momentum": (SGD, torch.optim.SGD, {"lr": 0.05, "momentum": 0.6}),
+    "rmsprop": (RMSProp, torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9}),
+    "adam": (Adam, torch.optim.Adam, {"lr": 0.05, "betas": (0.5, 0.9)}),
+    "adam, averaging more": (Adam, torch.optim.Adam, {"lr": 0.02, "betas": (0.9, 0.999)}),
+}
+STEPS = 30
+START = (0.7, -0.4)
+GAME = arena(
+    Relativised(NonSaturating(), "pair"),
+    {**mse(0.2), "r1": (0.3, R1(every=4)), "consensus": (0.1, Consensus())},
+)
+
+
+def trained(game, optimizer):
+    """The trajectory (steps + 1, 2) under torch's optimizer."""
+    played, rule = game.game(points(START)), game.rule()
+    players = Players(*(OptimizerPlayer(optimizer(played.parameters_of(p))) for p in ("g", "d")))
+    path = [coordinates(played)]
+    for step in range(STEPS):
+        rule(played, [game.batch(1)] * game.d_steps, step, players)
+        path.append(coordinates(played))
+    return torch.cat(path)
+
+
+def assert_same_trajectory(game, kind):
+    lab, torchs, options = OPTIMIZERS[kind]
+    by_lab = play(replace(game, optimizer=partial(lab, **options)), points(START), STEPS)[:, 0]
+    by_torch = trained(game, partial(torchs, **options))
+    assert torch.allclose(by_lab, by_torch, atol=1e-7, rtol=0)
+    assert (by_lab[0] - by_lab[-1]).norm() > 0.1  # they went somewhere
+
+
+@pytest.mark.parametrize("kind", ["momentum", "rmsprop", "adam"])
+@pytest.mark.parametrize("name", RULES)
+def test_the_lab_is_the_trainer(name, kind):
+    assert_same_trajectory(replace(GAME, rule=RULES[name]), kind)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_the_lab_is_the_trainer_where_the_discriminator_makes_several_steps(kind):
+    assert_same_trajectory(replace(GAME, d_steps=3), kind)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_step_size_for_each_game_is_that_game_played_alone(kind):
+    """Thousands of games at once are thousands of games: each row is the trajectory of its own."""
+    lab, _, options = OPTIMIZERS[kind]
+    rates = torch.tensor([0.01, 0.03, 0.1], dtype=torch.float64)
+    together = play(
+        replace(GAME, optimizer=partial(lab, **options | {"lr": rates})), points(*[START] * 3), STEPS
+    )
+    for i, lr in enumerate(rates.tolist()):
+        alone = play(replace(GAME, optimizer=partial(lab, **options | {"lr": lr})), points(START), STEPS)[
+            :, 0
+        ]
+        assert torch.allclose(together[:, i], alone, atol=1e-12)
+    assert (together[-1, 0] - together[-1, 2]).norm() > 0.1
