@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 ARGS ?= loss=ns +mse=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test quick lint clean
+.PHONY: help install run test quick figures lint clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: install ## install and run all tests, the slow ones included
 
 quick: install ## the tests without the slow ones
 	$(BIN)/python -m pytest -m "not slow"
+
+figures: install ## the gallery of docs/theory.md, into docs/figures/theory
+	$(BIN)/python scripts/figures.py
 
 lint: install ## ruff, mypy and import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -167,11 +167,17 @@ def _reference(chosen: tuple[tuple[str, str], ...], extra: str | None, root: Roo
     fields = declarations(root.file)
     for group, choice in chosen:
         for path in _lineage(group, choice, extra, root):
-            fields |= {f"{group}.{name}": field for name, field in declarations(path).items()}
+            inside = "" if _is_global(path) else f"{group}."
+            fields |= {f"{inside}{name}": field for name, field in declarations(path).items()}
     for knob in knobs().values():
         fields |= {f"terms.{knob.name}.{option}": field for option, field in knob.declared.items()}
     words = [f"{group}={choice}" for group, choice in chosen]
     return Reference(compose(words, extra, root=root).values, fields)
+
+
+def _is_global(path: Path) -> bool:
+    """Whether a choice speaks of the whole configuration, as Hydra has it."""
+    return path.read_text(encoding="utf-8").startswith("# @package _global_")
 
 
 def _lineage(group: str, choice: str, extra: str | None, root: Root) -> list[Path]:

@@ -191,10 +191,17 @@ class Turn:
         seen = self._see(self.x_hat, "fake")
         return seen if seen.requires_grad else seen.detach().requires_grad_()
 
+    @cached_property
+    def condition(self) -> Tensor | None:
+        """y_hat as D sees it: cut from the generator's graph unless D's ``condition_gradient`` lets it through."""
+        y_hat = self.out.y_hat
+        passes = getattr(self.game.discriminator, "condition_gradient", False)
+        return y_hat if y_hat is None or passes else y_hat.detach()
+
     def judge(self, images: Tensor) -> Any:
         """D on arbitrary images of this batch: (logits, features), logits in fp32 or better."""
         assert self.game.discriminator is not None
-        judged = self.game.discriminator(images, self.out.y_hat)
+        judged = self.game.discriminator(images, self.condition)
         return judged._replace(logits=_full_precision(judged.logits))
 
     @cached_property

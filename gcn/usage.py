@@ -1,6 +1,8 @@
 """What ``--help`` prints, read from the files in ``conf/``."""
 
+import textwrap
 from collections.abc import Iterable
+from functools import partial
 
 import yaml
 
@@ -9,6 +11,7 @@ from gcn.config import parse
 from gcn.knobs import PAYERS, Knob
 from gcn.schema import Field, at, declarations, show
 
+WIDTH = 110
 TRAINING = """\
 Train a generative compression network, and switch every ingredient of its objective.
 
@@ -32,9 +35,9 @@ Play a small game of the theory with the losses, terms and update rules that tra
 
 usage: python scripts/lab.py [-m] [GROUP=CHOICE] [KNOB=VALUE] [SETTING=VALUE] ...
 
-The run folder holds lab.json (eigenvalues, closed form, outcome, trajectory's end) and the figure lab.png, lab.svg.
-A knob that is a weight is null (absent) or a number; the unit of error is 1, mse=1 charges G with θ². Options of a
-game: game.OPTION=VALUE.
+The run folder holds lab.json (eigenvalues, closed form, outcome, trajectory's end) and the figure lab.png.
+A knob that is a weight is null (absent) or a number; the unit of error is 1, mse=1 charges G with θ².
+Options of a game: game.OPTION=VALUE.
 """
 LABORATORY_EXAMPLES = """\
 Examples
@@ -82,7 +85,8 @@ def _knob(knob: Knob) -> str:
 
 
 def _columns(rows: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"  {left:<24}{right}\n" for left, right in rows)
+    wrap = partial(textwrap.fill, width=WIDTH, subsequent_indent=26 * " ", break_long_words=False)
+    return "".join(f"{wrap(f'  {left:<24}{right}')}\n" for left, right in rows)
 
 
 def _rule(field: Field) -> str:

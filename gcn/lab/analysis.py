@@ -12,10 +12,8 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import root
 from torch import Tensor
 
-from gcn.dynamics import Optimistic, Players, Rule
 from gcn.errors import InputError
-from gcn.lab.arena import Arena, coordinates
-from gcn.lab.players import Linear, Linearised
+from gcn.lab.arena import Arena
 
 AT_REST = 1e-9  # |v| below which a point is an equilibrium
 KINK = 1e-4  # side of the neighbourhood in which the field must be smooth
@@ -108,65 +106,6 @@ def rotation_index(jacobian: Tensor) -> float:
     skew, symmetric = (jacobian - jacobian.T) / 2, (jacobian + jacobian.T) / 2
     whole = float(skew.square().sum() + symmetric.square().sum())
     return float(skew.square().sum()) / whole if whole else 0.0
-
-
-# discrete time
-
-
-def update_map(arena: Arena, at: Tensor, lr: tuple[float, float], linear: tuple[Linear, Linear]) -> Tensor:
-    """The derivative of one period of updates at an equilibrium (N,), on points and the players' memory: (K, K).
-
-    Central differences of the production rule itself, all 2K perturbed games in one batch. The players move as
-    their optimizers do with the preconditioner frozen; their momentum and the rule's memory belong to the state.
-    """
-    n, split = len(at), arena.split
-    slots = _slots(arena.rule(), linear, split, n)
-    width = n + sum(size for _, size in slots)
-    centre = torch.cat([at, at.new_zeros(width - n)])
-    step = 1e-5
-    states = centre + step * torch.cat([torch.eye(width), -torch.eye(width)]).to(at)
-    game = arena.game(states[:, :n])
-    frozen = [l._replace(precondition=[p.to(at)[:1] for p in l.precondition]) for l in linear]
-    players = Players(
-        Linearised(game.parameters_of("g"), lr[0], frozen[0]),
-        Linearised(game.parameters_of("d"), lr[1], frozen[1]),
-    )
-    rule = arena.rule()
-    _put(rule, players, slots, states[:, n:], split)
-    batches = [arena.batch(2 * width)] * arena.d_steps
-    for i in range(arena.period):
-        rule(game, batches, i, players)
-    after = torch.cat([coordinates(game), *_memory(rule, players, slots)], dim=1)
-    return ((after[:width] - after[width:]) / (2 * step)).T
-
-
-def _slots(rule: Rule, linear: tuple[Linear, Linear], split: int, n: int) -> list[tuple[str, int]]:
-    """What is remembered from update to update: names and sizes."""
-    slots = [
-        (name, size) for name, size, l in (("g", split, linear[0]), ("d", n - split, linear[1])) if l.beta
-    ]
-    return [*slots, ("previous", n)] if isinstance(rule, Optimistic) else slots
-
-
-def _put(rule: Rule, players: Players, slots: Sequence[tuple[str, int]], memory: Tensor, split: int) -> None:
-    for (name, _), part in zip(slots, memory.split([size for _, size in slots], dim=1), strict=True):
-        if name == "previous":
-            assert isinstance(rule, Optimistic)
-            rule.previous = [[part[:, :split].clone()], [part[:, split:].clone()]]
-        else:
-            getattr(players, name).state["m"][0].copy_(part)
-
-
-def _memory(rule: Rule, players: Players, slots: Sequence[tuple[str, int]]) -> list[Tensor]:
-    kept = []
-    for name, _ in slots:
-        if name == "previous":
-            assert isinstance(rule, Optimistic)
-            assert rule.previous is not None
-            kept.append(torch.cat([rule.previous[0][0], rule.previous[1][0]], dim=1))
-        else:
-            kept.append(getattr(players, name).state["m"][0])
-    return kept
 
 
 # continuous time

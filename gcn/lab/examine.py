@@ -20,9 +20,9 @@ from gcn.lab.analysis import (
     rotation_index,
     spectrum,
     step_sizes,
-    update_map,
 )
 from gcn.lab.arena import Arena, play_on
+from gcn.lab.discrete import update_map
 from gcn.lab.players import Descent
 
 Spectrum = list[complex]

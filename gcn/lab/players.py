@@ -147,20 +147,3 @@ class Adam(Descent):
 
     def linear(self) -> Linear:
         return Linear([1 / self._scale(v) for v in self.state["v"]], self.betas[0], 1 - self.betas[0])
-
-
-class Linearised(Descent):
-    """An optimizer whose preconditioner is frozen, for the spectrum of an update."""
-
-    def __init__(self, parameters: Iterable[Tensor], lr: float | Tensor, linear: Linear) -> None:
-        super().__init__(parameters, lr)
-        self.frozen = linear
-        self.state = {"m": self.zeros()} if linear.beta else {}
-
-    def move(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        precondition, beta, gain = self.frozen
-        if not beta:
-            return [gain * p * g for p, g in zip(precondition, gradients, strict=True)]
-        for m, g in zip(self.state["m"], gradients, strict=True):
-            m.mul_(beta).add_(g, alpha=gain)
-        return [p * m for p, m in zip(precondition, self.state["m"], strict=True)]

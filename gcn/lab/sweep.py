@@ -9,52 +9,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gcn.lab.analysis import equilibrium, in_order
-from gcn.lab.arena import Arena, play
+from gcn.lab.arena import Arena
+from gcn.lab.discrete import growth
 from gcn.lab.figure import STABLE, write
-from gcn.lab.players import SGD
 from gcn.report.figures import GREY
 
-SIDE, UPDATES, LARGEST_STEP = 120, 400, 4.0
-AWAY = 1e-4  # from rest, where the field is its linearisation
+SIDE, LARGEST_STEP = 120, 4.0
 
 
-def growth(arena: Arena, name: str, weights: Tensor, step_sizes: Tensor, updates: int = UPDATES) -> Tensor:
-    """How fast games near rest grow: mean of log(distance after / before) an update, (E,); negative converges.
+def phase(arena: Arena, name: str, upto: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights (W,), step sizes (H,) and the rate at which games near rest grow, on their product (H, W).
 
-    All games are played at once by the production rule and plain gradient descent, each from near its own equilibrium.
-
-    Args:
-        arena: the game and the rule.
-        name: of the weight, ``adv`` or a term.
-        weights, step_sizes: one value a game (E,).
-        updates: how many; the first half is left for the slowest mode to come out.
+    The rate is that of plain gradient descent with the arena's rule: log |λ| of the update's largest eigenvalue.
     """
-    games = len(weights)
-    rest = torch.stack([_rest(arena, name, float(w)) for w in weights.unique()])[
-        weights.unique(return_inverse=True)[1]
-    ]
-    generator = torch.Generator().manual_seed(0)
-    offset = torch.randn(1, rest.shape[1], generator=generator, dtype=rest.dtype)
-    many = arena.with_weights({name: weights})
-    many = many.moved_by(lambda parameters: SGD(parameters, step_sizes))
-    path = play(many, rest + AWAY * offset / offset.norm(), updates, every=updates // 8)
-    distance = (path - rest).norm(dim=2).clamp(min=1e-300)
-    late = distance[5:].amax(0) / distance[:4].amax(0)  # maxima: an oscillation may pass through rest
-    rate = late.log() / (updates / 2)
-    return torch.where(rate.isfinite(), rate, torch.full_like(rate, torch.inf)).reshape(games)
-
-
-def _rest(arena: Arena, name: str, weight: float) -> Tensor:
-    found = equilibrium(arena.with_weights({name: weight})).point
-    return torch.full((len(arena.small.names),), torch.nan, dtype=torch.float64) if found is None else found
-
-
-def phase(arena: Arena, name: str, upto: float, side: int = SIDE) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights (W,), step sizes (H,) and :func:`growth` on their product (H, W)."""
-    weights = torch.linspace(upto / side, upto, side, dtype=torch.float64)
-    steps = torch.linspace(LARGEST_STEP / side, LARGEST_STEP, side, dtype=torch.float64)
+    weights = torch.linspace(upto / SIDE, upto, SIDE, dtype=torch.float64)
+    steps = torch.linspace(LARGEST_STEP / SIDE, LARGEST_STEP, SIDE, dtype=torch.float64)
+    rest = torch.stack([_rest(arena.with_weights({name: weight})) for weight in weights.tolist()])
     h, w = torch.meshgrid(steps, weights, indexing="ij")
-    return weights, steps, growth(arena, name, w.reshape(-1), h.reshape(-1)).reshape(side, side)
+    rate = growth(arena, rest.repeat(SIDE, 1), h.reshape(-1), {name: w.reshape(-1)})
+    return weights, steps, rate.reshape(SIDE, SIDE)
+
+
+def _rest(arena: Arena) -> Tensor:
+    found = equilibrium(arena)
+    if found.point is None or not found.smooth:
+        return torch.full((len(arena.small.names),), torch.nan, dtype=torch.float64)
+    return found.point
 
 
 def heat_map(axes: Any, weights: Tensor, steps: Tensor, rate: Tensor, limit: float = 0.3) -> Any:
@@ -78,7 +58,7 @@ def phase_diagram(path: Path, arena: Arena, name: str, upto: float) -> Path:
         axes.set_xlabel(f"weight of {name}")
         axes.set_title(f"{arena.rule().__class__.__name__.lower()} gradient descent near rest")
         bar = figure.colorbar(colours, ax=axes, extend="both")
-        bar.set_label("log growth of the distance, an update")
+        bar.set_label(r"rate $\log|\lambda|$ an update: blue converges")
 
     return write(path, (5.4, 4.2), draw)
 

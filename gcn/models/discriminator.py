@@ -37,7 +37,8 @@ class Patch(nn.Module):
         width: channels of the first hidden layer.
         depth: number of hidden layers.
         condition: see y_hat. Without it ``cond`` is ignored.
-        condition_gradient: let G's gradient pass through the condition (HiFiC does not).
+        condition_gradient: let G's gradient pass through the condition (HiFiC does not). The turn reads it and
+            cuts the condition, see :attr:`gcn.game.Turn.condition`.
         latent_channels: channels of y_hat; unused without ``condition``.
         norm: ``none``, ``instance`` or ``batch``, after every hidden layer but the first.
     """
@@ -83,7 +84,6 @@ class Patch(nn.Module):
         if self.condition is not None:
             if cond is None:
                 raise ValueError("this discriminator is conditional: give it y_hat")
-            cond = cond if self.condition_gradient else cond.detach()
             maps = F.leaky_relu(self.condition(cond), 0.2)
             x = torch.cat((x, F.interpolate(maps, size=x.shape[-2:], mode="nearest").to(x.dtype)), dim=1)
         features = []

@@ -72,7 +72,7 @@ def test_help_shows_what_can_be_said_and_nothing_else():
         assert f"\n  {name}=" in text, name
     for name in ("rate", "lpips", "spectral_norm", "generator"):
         assert f"\n  {name}=" not in text, name
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(map(len, text.splitlines())) <= 110
 
 
 def test_no_group_of_the_lab_is_one_of_training():

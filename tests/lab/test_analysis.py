@@ -24,7 +24,10 @@ def arena(loss, small=None, mse=None, sights=(), rule=Alternating, lr=0.1, optim
     makers = {"r1": R1, "gp": GP}
     weighted |= {name: (weight, makers[name]()) for name, weight in terms.items()}
     return Arena(
-        small or Dirac(), Objective(loss, 1.0, weighted, sights), rule, lambda parameters: optimizer(parameters, lr)
+        small or Dirac(),
+        Objective(loss, 1.0, weighted, sights),
+        rule,
+        lambda parameters: optimizer(parameters, lr),
     )
 
 
@@ -80,7 +83,9 @@ def test_the_update_of_simultaneous_descent_is_one_plus_hj():
 def test_the_update_of_heavy_ball_has_its_companion_spectrum(momentum):
     """m ← βm + g, w ← w - hm on a field with eigenvalue λ: z² - (1 + β + hλ)z + β = 0."""
     h = 0.05
-    made = arena(Wasserstein(), mse=0.3, rule=Simultaneous, lr=h, optimizer=lambda p, lr: SGD(p, lr, momentum))
+    made = arena(
+        Wasserstein(), mse=0.3, rule=Simultaneous, lr=h, optimizer=lambda p, lr: SGD(p, lr, momentum)
+    )
     run = examine(made, 3)
     expected = []
     for eigenvalue in run.eigenvalues:
@@ -138,7 +143,10 @@ def test_a_lazy_penalty_has_the_spectrum_of_its_period():
     """R1 at every fourth update, four times as strong: the product of its four maps."""
     h, gamma = 0.1, 1.0
     made = Arena(
-        Dirac(), Objective(Wasserstein(), 1.0, {"r1": (gamma, R1(every=4))}), Simultaneous, lambda p: SGD(p, h)
+        Dirac(),
+        Objective(Wasserstein(), 1.0, {"r1": (gamma, R1(every=4))}),
+        Simultaneous,
+        lambda p: SGD(p, h),
     )
     run = examine(made, 4)
     plain = torch.tensor([[1.0, h], [-h, 1.0]], dtype=torch.float64)
@@ -158,7 +166,9 @@ def test_several_turns_of_d_are_in_the_map():
 
 
 def test_the_step_size_of_d_may_differ():
-    made = Arena(Dirac(), Objective(Wasserstein()), Simultaneous, lambda p: SGD(p, 0.1), lambda p: SGD(p, 0.4))
+    made = Arena(
+        Dirac(), Objective(Wasserstein()), Simultaneous, lambda p: SGD(p, 0.1), lambda p: SGD(p, 0.4)
+    )
     assert largest(examine(made, 3)) == pytest.approx(math.sqrt(1 + 0.1 * 0.4), rel=1e-8)
 
 
@@ -282,5 +292,7 @@ def test_the_jacobian_is_that_of_the_field(small):
 
 
 def test_spectra_are_in_a_stable_order():
-    values = spectrum(torch.tensor([[-1.0, 2.0, 0.0], [-2.0, -1.0, 0.0], [0.0, 0.0, -0.5]], dtype=torch.float64))
+    values = spectrum(
+        torch.tensor([[-1.0, 2.0, 0.0], [-2.0, -1.0, 0.0], [0.0, 0.0, -0.5]], dtype=torch.float64)
+    )
     assert [round(v.imag) for v in values] == [0, 2, -2]

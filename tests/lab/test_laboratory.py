@@ -10,6 +10,7 @@ import pytest
 
 from gcn.cli import main
 from gcn.compose import CONF, LAB, stamp
+from gcn.config import parse
 
 play = runpy.run_path(str(CONF.parent / "scripts" / "lab.py"))["play"]
 
@@ -31,15 +32,23 @@ def lab(tmp_path, monkeypatch, capfd):
     return run
 
 
+def table(path):
+    with Path(path).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def test_a_run_leaves_its_record_its_path_and_its_figure(lab):
     status, record, _ = lab("loss=ns", "+mse=1")
     assert status == 0
-    assert record["eigenvalues"] == [pytest.approx([-0.1340, 0], abs=1e-4), pytest.approx([-1.8660, 0], abs=1e-4)]
+    assert record["eigenvalues"] == [
+        pytest.approx([-0.1340, 0], abs=1e-4),
+        pytest.approx([-1.8660, 0], abs=1e-4),
+    ]
     for found, formula in zip(record["eigenvalues"], record["closed_form"], strict=True):
         assert found == pytest.approx(formula, abs=1e-9)
     assert record["converged"] is True
     assert len(record["discrete_eigenvalues"]) == 2
-    rows = list(csv.DictReader(Path("here/trajectory.csv").open(encoding="utf-8")))
+    rows = table("here/trajectory.csv")
     assert len(rows) == 501
     assert [float(rows[-1][name]) for name in record["parameters"]] == record["final"]
     assert Path("here/lab.png").stat().st_size > 20_000
@@ -93,3 +102,41 @@ def test_the_figure_depends_on_the_words_alone(lab):
         lab("steps=20", "mse=0.5", folder=folder)
     for name in ("lab.svg", "lab.json", "trajectory.csv"):
         assert Path("a", name).read_bytes() == Path("b", name).read_bytes()
+
+
+# games in the plane
+
+
+def test_a_game_in_the_plane_leaves_curves_and_means_over_its_seeds(lab):
+    words = ["game=ring", "loss=hinge", "+r1=1", "steps=20", "seeds=2", "game.width=8", "game.batch=16"]
+    status, record, _ = lab(*words)
+    assert status == 0
+    assert (record["seeds"], record["updates"], record["diverged"]) == ([0, 1], 20, [])
+    assert set(record["recovered"]) == {"mean", "half_interval", "late_mean"}
+    rows = table("here/curves.csv")
+    assert [row["seed"] for row in rows[:2]] == ["0", "1"]
+    last = [float(row["good"]) for row in rows[-2:]]
+    assert record["good"]["mean"] == pytest.approx(sum(last) / 2)
+    assert Path("here/lab.png").stat().st_size > 20_000
+
+
+def test_the_plane_begins_with_networks_and_more_updates(lab):
+    status, *_ = lab("game=ring", "--cfg", "job")
+    assert status == 0
+    cfg = parse(["game=ring"], root=LAB)
+    assert (cfg.steps, cfg.choices.optimizer, cfg.optimizer.lr) == (4000, "networks", 1e-3)
+    assert parse(["game=ring", "steps=7", "optimizer=sgd"], root=LAB).choices.optimizer == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("game=ring phase=adv", "phase"), ("game=ring animate=true", "animate"), ("seeds=2", "game=ring"),
+        ("game=ring mse=1", "autoencoder"), ("game=ring dynamics=flow", "continuous time"),
+    ],
+)  # fmt: skip
+def test_what_the_plane_and_numbers_do_not_share_is_refused(lab, words, says):
+    status, record, err = lab(*words.split())
+    assert (status, record) == (2, None)
+    assert says in err
+    assert err.count("\n") == 1

@@ -213,6 +213,16 @@ def test_a_generator_with_nothing_to_learn_from_is_refused(said, reason):
         Small(said)
 
 
+@pytest.mark.parametrize("passes", [False, True])
+def test_the_turn_cuts_the_condition_unless_told_otherwise(passes):
+    small = Small(f"discriminator.condition_gradient={str(passes).lower()}")
+    turn = small.game.turn("g", small.batches(0)[0], 0)
+    assert torch.equal(turn.condition, turn.out.y_hat)
+    score = turn.judge(turn.x).logits.sum()
+    (felt,) = torch.autograd.grad(score, turn.out.y_hat, allow_unused=True, retain_graph=True)
+    assert (felt is not None and bool(felt.any())) is passes
+
+
 def test_the_generator_may_live_on_norms_of_gradients_alone():
     Small("adv=0 rate=null consensus=1 jare=1 grad_norm=1").play(2)
 

@@ -1,0 +1,267 @@
+"""The table and the page of the experiment in :mod:`gcn.lab.modes`."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from math import log2
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
+
+from gcn.errors import InputError
+from gcn.lab.modes import ARMS, CODE, DATA, LOSSES, Budget, Row, choose, score
+
+METRICS = {"recovered": "modes", "held": "held", "good": "good"}
+TEXTS = ("data", "generator", "loss", "arm")
+SETTINGS = {"noise": "GAN", "auto0": "codec, mse = 0", "auto": "codec, mse > 0"}
+
+
+class Interval(NamedTuple):
+    """A mean over seeds and half the width of its 95 % confidence interval."""
+
+    mean: float
+    half: float
+
+    @property
+    def sign(self) -> int:
+        """On which side of 0 the interval is; 0 where it holds 0 or there is no spread to judge by."""
+        return int(np.sign(self.mean)) if abs(self.mean) > self.half else 0
+
+
+def interval(values: ArrayLike) -> Interval:
+    """Student's t interval of the mean, n - 1 degrees of freedom."""
+    x = np.asarray(values, dtype=float)
+    half = (
+        float(student.ppf(0.975, len(x) - 1)) * x.std(ddof=1) / len(x) ** 0.5 if len(x) > 1 else float("inf")
+    )
+    return Interval(float(x.mean()), float(half))
+
+
+# the table
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Rows as CSV, in full or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    part.replace(path)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of :func:`write_rows`; :class:`gcn.errors.InputError` where there is no such table."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such table; run the experiment first")
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: text if name in TEXTS else float(text) if text else None for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+class Table:
+    """The rows by setting: ``table[data, setting, loss, arm, metric]`` are values in the order of seeds."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows = sorted(rows, key=lambda row: row["seed"])
+        self.values: dict[tuple[str, ...], list[float]] = {}
+        for row in self.rows:
+            setting = "noise" if row["generator"] == "noise" else "auto" if row["mse"] else "auto0"
+            for metric in METRICS:
+                key = (row["data"], setting, row["loss"], row["arm"], metric)
+                self.values.setdefault(key, []).append(row[metric])
+
+    def __getitem__(self, key: tuple[str, ...]) -> NDArray[np.float64]:
+        return np.asarray(self.values[key])
+
+
+def contrasts(table: Table, data: str, loss: str, metric: str) -> dict[tuple[str, str], Interval]:
+    """Differences paired by seed, by (what is compared, arm).
+
+    ``noise``, ``auto0``, ``auto``: an arm minus ``none`` of the same setting. ``mse``: the codec with a distortion
+    minus the one without, in the same arm. ``interaction``: what an arm brings with a distortion minus what it brings
+    without.
+    """
+    found: dict[tuple[str, str], Interval] = {}
+    effects = {}
+    for setting in SETTINGS:
+        none = table[data, setting, loss, "none", metric]
+        for arm in ARMS[1:]:
+            effects[setting, arm] = table[data, setting, loss, arm, metric] - none
+            found[setting, arm] = interval(effects[setting, arm])
+    for arm in ARMS:
+        found["mse", arm] = interval(
+            table[data, "auto", loss, arm, metric] - table[data, "auto0", loss, arm, metric]
+        )
+    for arm in ARMS[1:]:
+        found["interaction", arm] = interval(effects["auto", arm] - effects["auto0", arm])
+    return found
+
+
+# the page
+
+
+def page(rows: Sequence[Row], scan: Sequence[Row], command: str) -> str:
+    """The Markdown page of the experiment: every number in it is computed from the two tables.
+
+    Args:
+        rows: of the experiment.
+        scan: of the preliminary scan.
+        command: that made them.
+    """
+    table = Table(rows)
+    seeds, updates = len({row["seed"] for row in rows}), int(rows[0]["updates"])
+    minutes = sum(row["cpu_seconds"] for row in [*rows, *scan]) / 60
+    diverged = sum(row["diverged"] >= 0 for row in rows)
+    parts = [
+        HEAD.format(
+            command=command, games=len(rows), scanned=len(scan), seeds=seeds, updates=updates, minutes=minutes,
+            diverged=diverged, scan_seeds=len({row["seed"] for row in scan}), budget=Budget(),
+            bits={data: 2 * log2(levels) for data, levels in CODE.items()},
+        ),
+        "## In short\n", _short(table), LEGEND,
+    ]  # fmt: skip
+    for data in DATA:
+        number = int(next(row["parts"] for row in rows if row["data"] == data))
+        parts += [f"## {data}: {number} modes\n", _values(table, data), "\nDifferences, paired by seed:\n"]
+        parts += [_differences(table, data), ""]
+    parts += [
+        "## The weights, from the preliminary scan\n",
+        SCANNED,
+        _weights(scan),
+        LIMITS.format(seeds=seeds),
+    ]
+    return "\n".join(parts)
+
+
+HEAD = """# Modes recovered by small GANs on ring and grid
+
+    {command}
+
+{games} games ({seeds} seeds a setting) and {scanned} of a preliminary scan ({scan_seeds} other seeds), {updates}
+updates each; {minutes:.0f} minutes of CPU time in all. {diverged} games diverged (numbers that are not finite). Every
+result on this page is computed from `modes.csv` and `modes_scan.csv` by that command.
+
+* **Data.** ring: 8 modes, radius 2, standard deviation .02 (Metz et al. 2017). grid: 25 modes at -4, -2, …, 4, standard
+  deviation .05 (Lin et al. 2018).
+* **Players.** Two hidden layers of {budget.width} units, leaky ReLU, Adam (step size {budget.lr:g} for both, betas .5
+  and .9), batch {budget.batch}, alternating, one turn of D for one of G. The generator is fed {budget.latent} normal
+  numbers (*GAN*), or is a *codec* of two bounded numbers with additive uniform noise: at most {bits[ring]:g} bits a
+  point on the ring and {bits[grid]:g} on the grid, fewer than the 3 and 4.64 that name a mode.
+* **Arms.** none; r1; gp; instance_noise; pair (relativistic); each with the codec without and with a distortion (mse).
+  Games of one seed see the same data, noise and initial weights in every arm.
+* **Measured** on 2500 samples (Srivastava et al. 2017). *modes*: nearest to at least one good sample, good being within
+  3 standard deviations. *held*: with good samples for a tenth of an equal share. *good*: share of good samples.
+* **±** is half of a 95 % confidence interval of the mean over seeds (Student's t).
+"""
+
+LEGEND = """
+An effect counts as up or down where the 95 % interval of the paired difference excludes 0 (Student's t over seeds, not
+corrected for the number of comparisons: one in twenty is expected by chance). With wgan, pair is the same game as none,
+and their difference is what becomes of rounding.
+
+![means](../figures/theory/modes_effects.png)
+![over the updates](../figures/theory/modes_curves.png)
+![ring](../figures/theory/modes_ring.png)
+![grid](../figures/theory/modes_grid.png)
+"""
+
+SCANNED = """Mean of (modes recovered / modes) · (share of good samples) over the scan's seeds, with as many updates as
+the experiment; the best is taken, for each data set and loss. r1, gp and instance_noise were scanned with the GAN and
+are used for the codec too; mse was scanned with the codec and no other stabiliser.
+"""
+
+LIMITS = """
+## Limits
+
+Tiny networks, two data sets of the plane, one step size, one number of updates: a stabiliser that learns slower but
+ends better is not seen to be better. {seeds} seeds: intervals are wide, and those of counts that stand at their bound
+(all modes) are too narrow. Weights come from three values each, ten-fold apart; a best value at the end of its range
+may be exceeded beyond it. The distortion's effect is that of a code with fewer bits than name a mode; with more bits
+the distortion alone puts every sample on its mode, and there is nothing left to stabilise.
+"""
+
+
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _digits(metric: str) -> int:
+    return 2 if metric == "good" else 1
+
+
+def _columns() -> list[tuple[str, str]]:
+    return [(loss, metric) for loss in LOSSES for metric in METRICS]
+
+
+def _values(table: Table, data: str) -> str:
+    rows = []
+    for setting, text in SETTINGS.items():
+        for arm in ARMS:
+            found = [(interval(table[data, setting, loss, arm, m]), _digits(m)) for loss, m in _columns()]
+            rows.append([text, arm, *(f"{i.mean:.{n}f} ± {i.half:.{n}f}" for i, n in found)])
+    alone = [(interval(table[data, "auto", "none", "none", m]), _digits(m)) for m in METRICS]
+    texts = [f"{i.mean:.{n}f} ± {i.half:.{n}f}" for i, n in alone]
+    rows.append(["codec, mse alone", "no D", *texts, *[""] * (len(_columns()) - len(texts))])
+    return _markdown(["generator", "arm", *(f"{loss} {METRICS[m]}" for loss, m in _columns())], rows)
+
+
+COMPARED = {
+    "noise": "GAN: arm - none",
+    "auto0": "codec, mse = 0: arm - none",
+    "auto": "codec, mse > 0: arm - none",
+    "mse": "codec: mse > 0 - mse = 0",
+    "interaction": "interaction: effect with mse - effect without",
+}
+
+
+def _differences(table: Table, data: str) -> str:
+    found = {(loss, m): contrasts(table, data, loss, m) for loss, m in _columns()}
+    keys = next(iter(found.values()))
+    rows = []
+    for kind, arm in keys:
+        cells = []
+        for column, of_column in found.items():
+            i, n = of_column[kind, arm], _digits(column[1])
+            text = f"{i.mean:+.{n}f} ± {i.half:.{n}f}"
+            cells.append(f"**{text}**" if i.sign else text)
+        rows.append([COMPARED[kind], arm, *cells])
+    return _markdown(["difference", "arm", *(f"{loss} {METRICS[m]}" for loss, m in _columns())], rows)
+
+
+def _short(table: Table) -> str:
+    """How many of the comparisons are up and down."""
+    rows = []
+    for kind, text in COMPARED.items():
+        row = [text]
+        for metric in METRICS:
+            signs = [
+                i.sign
+                for data in DATA
+                for loss in LOSSES
+                for (what, _), i in contrasts(table, data, loss, metric).items()
+                if what == kind
+            ]
+            row.append(f"{signs.count(1)} up, {signs.count(-1)} down, of {len(signs)}")
+        rows.append(row)
+    return _markdown(["difference", *METRICS.values()], rows)
+
+
+def _weights(scan: Sequence[Row]) -> str:
+    best = choose(scan)
+    rows = []
+    for (data, loss, arm), chosen in best.items():
+        scores: dict[float, list[float]] = {}
+        for row in scan:
+            if (row["data"], row["loss"], row["arm"]) == (data, loss, arm):
+                scores.setdefault(row["weight"], []).append(score(row))
+        texts = [f"{weight:g}: {np.mean(found):.2f}" for weight, found in scores.items()]
+        edge = " (end of the range)" if chosen in (min(scores), max(scores)) else ""
+        rows.append([data, loss, arm, ", ".join(texts), f"{chosen:g}{edge}"])
+    return _markdown(["data", "loss", "weight of", "score of each value", "taken"], rows)

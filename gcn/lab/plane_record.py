@@ -1,0 +1,44 @@
+"""What a run in the plane leaves behind, in numbers."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gcn.lab.modes_report import interval
+from gcn.lab.plane import PlaneRun
+
+LATE = 4  # the last quarter of the looks is the end of a run
+
+
+def record(run: PlaneRun) -> dict[str, Any]:
+    """Means over seeds at the end and over the last quarter of the looks, with half of its 95 % interval."""
+    found: dict[str, Any] = {
+        "seeds": list(run.seeds),
+        "updates": int(run.steps[-1]),
+        "diverged": [seed for seed, step in zip(run.seeds, run.diverged.tolist(), strict=True) if step >= 0],
+        "rate_bits": run.plane.bits,
+    }
+    for name, curve in run.curves.items():
+        last, late = _numpy(curve[-1]), _numpy(curve[-max(1, len(curve) // LATE) :]).mean(0)
+        found[name] = {"mean": last.mean(), "half_interval": interval(last).half, "late_mean": late.mean()}
+    return found
+
+
+def write_curves(path: Path, run: PlaneRun) -> None:
+    """One row for each look and seed."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["update", "seed", *run.curves])
+        for i, step in enumerate(run.steps.tolist()):
+            for game, seed in enumerate(run.seeds):
+                table.writerow(
+                    [int(step), seed, *(repr(float(curve[i, game])) for curve in run.curves.values())]
+                )
+
+
+def _numpy(values: Tensor) -> NDArray[np.float64]:
+    return values.double().numpy()

@@ -1,0 +1,94 @@
+"""Which stabilisers help a small GAN to recover the modes of ring and grid, with and without a distortion?
+
+``python scripts/modes.py`` scans a few weights of each stabiliser, plays every loss with every stabiliser over ten
+seeds, and writes a table, a page and figures. Stopped, it goes on where it was.
+"""
+
+import argparse
+import os
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process a core: the networks are too small for threads
+
+from gcn.errors import InputError
+from gcn.lab.modes import Budget, Cell, cells, choose, load, play_all, scan_cells
+from gcn.lab.modes_figure import figures
+from gcn.lab.modes_report import Table, page, write_rows
+
+
+def arguments(words: list[str] | None) -> argparse.Namespace:
+    usual = Budget()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread [%(default)s]")
+    parser.add_argument("--steps", type=int, default=usual.steps, help="updates of a game [%(default)s]")
+    parser.add_argument("--seeds", type=int, default=usual.seeds, help="games of a setting [%(default)s]")
+    parser.add_argument(
+        "--scan-seeds", type=int, default=usual.scan_seeds, help="of the preliminary scan [%(default)s]"
+    )
+    parser.add_argument(
+        "--cells", type=Path, default=Path("outputs/modes"), help="finished settings [%(default)s]"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/lab"), help="tables and the page [%(default)s]"
+    )
+    parser.add_argument(
+        "--figures", type=Path, default=Path("docs/figures/theory"), help="the figures [%(default)s]"
+    )
+    args = parser.parse_args(words)
+    for name, least in (("workers", 1), ("steps", 1), ("seeds", 2), ("scan_seeds", 1)):
+        if getattr(args, name) < least:
+            raise InputError(f"--{name.replace('_', '-')}={getattr(args, name)}: must be {least} or more")
+    return args
+
+
+class Progress:
+    """A line for each finished setting, with the time that is left at the speed so far."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage, self.began = stage, time.monotonic()
+
+    def __call__(self, cell: Cell, done: float, whole: float) -> None:
+        passed = time.monotonic() - self.began
+        left = passed * (whole - done) / done
+        what = f"{cell.data} {cell.generator} {cell.loss} {cell.arm}" + (
+            f" mse={cell.mse:g}" * bool(cell.mse)
+        )
+        print(f"{self.stage} {done / whole:4.0%}  {left / 60:5.1f} min left   {what}", flush=True)
+
+
+def main(words: list[str] | None = None) -> int:
+    try:
+        args = arguments(words)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    budget = Budget(steps=args.steps, seeds=args.seeds, scan_seeds=args.scan_seeds)
+
+    scanned = list(scan_cells(budget))
+    play_all(scanned, args.cells, args.workers, Progress("scan"))
+    scan = list(chain.from_iterable(load(cell, args.cells).rows for cell in scanned))
+    write_rows(args.out / "modes_scan.csv", scan)
+
+    played = list(cells(budget, choose(scan)))
+    play_all(played, args.cells, args.workers, Progress("play"))
+    results = {cell: load(cell, args.cells) for cell in played}
+    rows = list(chain.from_iterable(result.rows for result in results.values()))
+    write_rows(args.out / "modes.csv", rows)
+    command = " ".join(["python scripts/modes.py", *(words if words is not None else sys.argv[1:])])
+    (args.out / "modes.md").write_text(page(rows, scan, command), encoding="utf-8")
+    figures(args.figures, Table(rows), results)
+    print(f"{args.out / 'modes.md'}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with the settings that are not finished", file=sys.stderr)
+        sys.exit(130)

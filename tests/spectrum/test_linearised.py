@@ -1,0 +1,218 @@
+"""The Jacobian of a codec's game against central differences of the field that training follows."""
+
+import pytest
+import torch
+from compressai.layers import GDN
+from little import TINIEST, batch, game, small, vector, weights
+from torch import nn
+
+from gcn.game import Game
+from gcn.lab.games import Uniform
+from gcn.losses.adversarial import NonSaturating, Wasserstein
+from gcn.losses.distortion import MSE
+from gcn.losses.objective import Objective
+from gcn.losses.penalties import GP, R1
+from gcn.rng import Streams
+from gcn.spectrum import Linearised, still
+
+pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
+
+PASSES = "discriminator.condition_gradient=true"
+GAMES = [
+    ("loss=ns", ""),
+    ("loss=ns", PASSES),
+    ("loss=ns", "discriminator.condition=false"),
+    ("loss=ns relativistic=pair", ""),
+    pytest.param("loss=ns relativistic=pair", PASSES, marks=pytest.mark.slow),
+]
+
+
+def in_block(linear: Linearised, where: slice, seed: int = 0) -> torch.Tensor:
+    u = torch.zeros_like(linear.field)
+    u[where] = vector(where.stop - where.start, seed)
+    return u
+
+
+@pytest.mark.parametrize(("loss", "condition"), GAMES)
+def test_every_block_against_the_production_field(loss, condition):
+    one = game(loss, condition, "mse=1 rate=2 r1=10")
+    linear = Linearised(one, batch(one), step=3)
+    assert linear.inexact == []
+    scale = float(linear.jvp(vector(len(linear.field))).norm())
+    for i, block in enumerate(linear.blocks):
+        u = in_block(linear, block.where, i)
+        forward, expected = linear.jvp(u), linear.secant(u)
+        assert (forward - expected).norm() <= 1e-4 * expected.norm() + 1e-9 * scale, block.name
+        w = vector(len(u), i + 1)
+        left, right = torch.dot(w, forward), torch.dot(linear.vjp(w), u)
+        assert abs(left - right) <= 1e-10 * w.norm() * max(forward.norm(), 1e-6 * scale), block.name
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "loss=wgan mse=1 r2=10 instance_noise=0.1",
+        "loss=ns mse=1 consensus=0.1 grad_norm=1",
+        "loss=ns mse=1 spectral_norm=true",
+        "loss=lsgan relativistic=average feature_matching=0 generator.residual=1",
+        "loss=ns mse=1 generator.upsampling=shuffle generator.activation=simplified",
+        "loss=vanilla mse=1 discriminator.norm=batch",
+        "loss=ns dragan=10",
+        "loss=ns mse=1 discriminator.norm=instance",
+        "loss=ns lpips=1 terms.lpips.net=squeeze terms.lpips.backbone=random",
+    ],
+)
+def test_networks_and_terms(said):
+    one = game(said)
+    linear = Linearised(one, batch(one), step=3)
+    assert linear.inexact == []
+    for player in ("g", "d"):
+        places = [b.where for b in linear.blocks if b.player == player]
+        u = in_block(linear, slice(places[0].start, places[-1].stop))
+        assert torch.allclose(
+            linear.jvp(u), linear.secant(u), rtol=0, atol=1e-5 * float(linear.jvp(u).norm())
+        )
+
+
+def test_the_hyperprior():
+    one = game("generator=hyperprior generator.N=4 generator.M=4 data.crop=64 loss=ns mse=1")
+    linear = Linearised(one, batch(one, side=64))
+    u = vector(len(linear.field))
+    assert torch.allclose(linear.jvp(u), linear.secant(u), rtol=0, atol=1e-5 * float(linear.jvp(u).norm()))
+
+
+def test_the_cut_condition_is_what_a_naive_jacobian_misses():
+    """D's gradient depends on the encoder through the condition, though G's gradient does not flow there."""
+    one = game("loss=ns mse=1")
+    x = batch(one)
+    linear = Linearised(one, x)
+    turn = one.turn("both", x, 0)
+    field = -torch.cat([g.reshape(-1) for part in one.field(turn, create_graph=True) for g in part])
+    (place,) = [b.where for b in linear.blocks if b.name == "discriminator.condition.weight"]
+    u = in_block(linear, place)
+    (naive,) = torch.autograd.grad(field, [next(one.generator.g_a.parameters())], u)
+    assert torch.allclose(field, linear.field, rtol=0, atol=1e-15)
+    assert not torch.allclose(naive.reshape(-1), linear.vjp(u)[: naive.numel()], rtol=1e-2)
+
+
+def test_a_frozen_encoder_leaves_the_decoder_and_the_discriminator():
+    one = game("loss=ns mse=1 generator.quantisation=ste")
+    one.generator.freeze("encoder")
+    linear = Linearised(one, batch(one))
+    assert {b.name.split(".")[1] for b in linear.blocks if b.player == "g"} == {"g_s"}
+    assert linear.inexact == []
+    u = vector(len(linear.field))
+    assert torch.allclose(linear.jvp(u), linear.secant(u), rtol=0, atol=1e-5 * float(linear.jvp(u).norm()))
+
+
+@pytest.mark.parametrize(("said", "playing"), [("loss=none mse=1", True), ("loss=ns mse=1", False)])
+def test_without_an_adversary_the_jacobian_is_symmetric(said, playing):
+    one = game(said, size=TINIEST)
+    linear = Linearised(one, batch(one, side=16), playing=playing)
+    assert {b.player for b in linear.blocks} == {"g"}
+    dense = linear.dense()
+    assert torch.allclose(dense, dense.T, rtol=0, atol=1e-10 * float(dense.norm()))
+
+
+def test_dense_is_the_operator():
+    one = game("loss=ns mse=1", size=TINIEST)
+    linear = Linearised(one, batch(one, side=16))
+    dense, u = linear.dense(), vector(len(linear.field))
+    assert torch.allclose(dense @ u, linear.jvp(u), rtol=0, atol=1e-10 * float(dense.norm()))
+    assert torch.allclose(dense.T @ u, linear.vjp(u), rtol=0, atol=1e-10 * float(dense.norm()))
+
+
+def test_an_ensemble_of_one():
+    """Closed form at the equilibrium: [[-2μ, p], [-p, -γ]] with p = ½ and a high logit for real."""
+    one, x = small(NonSaturating(), (0.0, 0.0), {"mse": (0.3, MSE(unit=255.0)), "r1": (0.7, R1())})
+    expected = torch.tensor([[-0.6, 0.5], [-0.5, -0.7]], dtype=torch.float64)
+    assert torch.allclose(Linearised(one, x).dense(), expected, atol=1e-12)
+
+
+def test_nothing_is_changed():
+    one = game("loss=ns mse=1 spectral_norm=true discriminator.norm=batch")
+    one.generator.eval()
+    modes, before = [m.training for m in one.modules()], weights(one)
+    linear = Linearised(one, batch(one))
+    linear.secant(linear.jvp(linear.field))
+    assert [m.training for m in one.modules()] == modes
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(one), strict=True))
+    assert all(p.grad is None for p in one.parameters())
+
+
+def test_modes_come_back_after_an_error():
+    one = game("loss=ns")
+    one.observing = True
+    with still(one):
+        assert not any(m.training for m in one.modules())
+        assert not one.observing
+    with pytest.raises(KeyError), still(one):
+        raise KeyError
+    assert one.training
+    assert one.observing
+
+
+# what is not exact
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("loss=ns mse=1 r1=10 rate=1 charbonnier=1", []),
+        ("loss=hinge", ["adv"]),
+        ("loss=hinge relativistic=pair l1=0", ["adv"]),
+        (
+            "l1=1 ms_ssim=1 terms.ms_ssim.levels=1 feature_matching=1 gp=10",
+            ["feature_matching", "gp", "l1", "ms_ssim"],
+        ),
+        ("target_bpp=0.5", ["rate"]),
+        ("generator.quantisation=ste", ["generator"]),
+        ("generator.quantisation=mixed", ["generator"]),
+    ],
+)
+def test_what_is_not_exact_is_named(said, named):
+    one = game(said)
+    assert sorted(name for name, _ in Linearised(one, batch(one)).inexact) == named
+
+
+def test_points_between_real_and_fake_are_cut_from_the_generator():
+    """The reason why the penalty is named: with D = wx² the penalty's field depends on θ, and no graph says so."""
+    one, x = small(Wasserstein(), (0.5, 1.0), {"gp": (1.0, GP())}, Uniform())
+    linear = Linearised(one, x)
+    theta = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    (g, d), (g_expected, d_expected) = linear.jvp(theta).tolist(), linear.secant(theta).tolist()
+    assert g == pytest.approx(g_expected)
+    assert d != pytest.approx(d_expected, rel=0.1)
+
+
+def test_third_derivatives_of_a_norm_do_not_exist():
+    one = game("loss=ns r1=10 discriminator.norm=instance")
+    linear = Linearised(one, batch(one))
+    with pytest.raises(RuntimeError, match="3rd"):
+        linear.vjp(linear.field)
+
+
+class Old(nn.Module):
+    """A generator with CompressAI's own GDN, whose parameters are bounded from below."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = GDN(3)
+
+    def forward(self, x, noise):
+        out = self.norm(x)
+        return type("Out", (), {"x_hat": out, "y_hat": None, "likelihoods": {}})()
+
+
+def test_active_lower_bounds_are_named():
+    bounded = Game(Old(), None, Objective(None, terms={"mse": (1.0, MSE())}), Streams(0)).double()
+    x = batch(bounded, side=8)
+    gamma = bounded.generator.norm.gamma
+    with torch.no_grad():
+        gamma.fill_(0.1)
+    assert Linearised(bounded, x).inexact == []
+    with torch.no_grad():
+        gamma[0, 1] = -1.0
+    ((name, reason),) = Linearised(bounded, x).inexact
+    assert name == "generator.norm.gamma_reparam.lower_bound"
+    assert "generator.norm.gamma" in reason

@@ -1,0 +1,289 @@
+"""``scripts/spectrum.py`` on runs that ``scripts/train.py`` would make."""
+
+import json
+import re
+import shutil
+import sys
+
+import pytest
+import torch
+from runs import images, run, undrawn, words
+
+from gcn.compose import CONF
+from gcn.report.spectra import spectra
+from gcn.spectroscopy import switched
+from gcn.trained import crops, trained
+
+sys.path.append(str(CONF.parent / "scripts"))
+import spectrum
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the trainer
+QUICK = ["images=2", "k=2", "basis=8", "probes=2"]
+SMALL = "steps=6 val_every=6"
+FILES = {"spectrum.json", "spectrum.png", "spectrum.svg"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, data):
+    """Run folders by what was said, each trained once."""
+    folders = {}
+
+    def make(*said):
+        if said not in folders:
+            folders[said] = tmp_path_factory.mktemp("run") / "it"
+            with pytest.MonkeyPatch.context() as patch:
+                undrawn(patch)
+                run(folders[said], *words(data, SMALL, *said))
+        return folders[said]
+
+    return make
+
+
+@pytest.fixture
+def a_run(made):
+    return made("r1=10")
+
+
+def record_of(folder):
+    return json.loads((folder / "spectrum.json").read_text(encoding="utf-8"))
+
+
+def test_from_the_run_to_its_spectrum(a_run, tmp_path, capsys):
+    assert spectrum.main([f"checkpoint={a_run}", f"out={tmp_path}", *QUICK]) == 0
+    record, said = record_of(tmp_path), capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == FILES
+    assert set(record["without"]) == {"adv", "mse", "r1", "rate"}
+    for numbers in (record, *record["without"].values()):
+        assert [len(pair) for pair in numbers["eigenvalues"]] == [2] * len(numbers["eigenvalues"])
+        real = [re for re, _ in numbers["eigenvalues"]]
+        assert real == sorted(real, reverse=True)
+        moduli = [abs(complex(*pair)) for pair in numbers["discrete_eigenvalues"]]
+        assert moduli[0] == numbers["spectral_radius"] == max(moduli)
+        for kind in ("eigenvalues", "largest", "rotating", "discrete_eigenvalues"):
+            assert len(numbers["residuals"][kind]) == len(numbers[kind])
+            assert 0 <= numbers["converged"][kind][0] <= numbers["converged"][kind][1] == 2
+        assert 0 <= numbers["rotation_index"]["value"] <= 1
+        assert numbers["rotation_index"]["probes"] == 2
+        g, d, both = (numbers["field_norm"][part] for part in ("g", "d", "all"))
+        assert both == pytest.approx((g**2 + d**2) ** 0.5)
+    assert record["closed_form"] is None
+    assert record["inexact"] == []
+    assert max(record["finite_differences"].values()) < 1e-3
+    assert (record["step"], record["images"], record["rule"]) == (6, 2, "alternating")
+    assert record["words"] | {"out": ""} == {
+        "images": 2, "k": 2, "basis": 8, "probes": 2, "seed": 0, "factor": None, "out": ""
+    }  # fmt: skip
+    assert sum(record["parameters"].values()) > 1000
+    assert "proves nothing about convergence" in said
+    assert said.count(" s\n") == 1 + 3 * 5  # a line for each piece of work, with its seconds
+
+
+@pytest.mark.slow
+def test_the_same_words_give_the_same_numbers(made, tmp_path):
+    a_run, folders = made("loss=none"), [tmp_path / "a", tmp_path / "b"]
+    file = a_run / "checkpoints" / "last.ckpt"
+    for folder, checkpoint in zip(folders, (a_run, file), strict=True):
+        assert spectrum.main([f"checkpoint={checkpoint}", f"out={folder}", *QUICK]) == 0
+    one, other = (record_of(folder) for folder in folders)
+    assert {k: v for k, v in one.items() if k not in ("checkpoint", "words")} == {
+        k: v for k, v in other.items() if k not in ("checkpoint", "words")
+    }
+    assert (folders[0] / "spectrum.svg").read_bytes() == (folders[1] / "spectrum.svg").read_bytes()
+
+
+def test_by_default_the_results_lie_in_the_run_folder(made, tmp_path):
+    """A run without a game: the generator alone, and no rotation."""
+    folder = tmp_path / "run"
+    shutil.copytree(made("loss=none"), folder)
+    assert spectrum.main([f"checkpoint={folder}", *QUICK]) == 0
+    assert {path.name for path in folder.iterdir()} >= FILES
+    record = record_of(folder)
+    assert set(record["parameters"]) == {"g"}
+    assert set(record["without"]) == {"mse", "rate"}
+    assert record["rotation_index"]["value"] == pytest.approx(0, abs=1e-12)
+    assert record["skew_norm"] == pytest.approx(0, abs=1e-6)
+    assert record["rule"] == "descend"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "said",
+    [
+        "dynamics=optimistic optim=gan instance_noise=0.1",
+        "dynamics=extragradient relativistic=pair generator.quantisation=mixed",
+        "d_steps=2 r1=10 terms.r1.every=4 weight_clip=0.1",
+    ],
+)
+def test_other_games(made, tmp_path, said):
+    assert spectrum.main([f"checkpoint={made(said)}", f"out={tmp_path}", *QUICK]) == 0
+    expected = {"generator"} if "mixed" in said else {"WeightClip", "r1"} if "every" in said else set()
+    assert {name for name, _ in record_of(tmp_path)["inexact"]} == expected
+
+
+def test_a_frozen_encoder_leaves_the_decoder_and_the_discriminator(made, tmp_path):
+    first = made("loss=none")
+    second = made("freeze=encoder", f"init_from={first}")
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(second, moved)
+    assert spectrum.main([f"checkpoint={moved}", *QUICK]) == 0
+    record = record_of(moved)
+    assert set(record["finite_differences"]) == {"generator.g_s", "discriminator"}
+    assert record["inexact"] == []
+
+
+def test_before_the_game_begins_there_is_none(made, tmp_path):
+    assert spectrum.main([f"checkpoint={made('warmup.steps=100 r1=1')}", f"out={tmp_path}", *QUICK]) == 0
+    record = record_of(tmp_path)
+    assert set(record["parameters"]) == {"g"}
+    assert set(record["without"]) == {"mse", "rate"}
+
+
+def test_the_game_is_that_of_the_checkpoint(a_run):
+    of = trained(a_run)
+    content = torch.load(a_run / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, tensor in of.game.state_dict().items():
+        assert torch.equal(tensor, content["state_dict"][f"game.{name}"].to(tensor.dtype))
+    g, d = of.players(None)
+    state = content["optimizer_states"][1]["state"][0]
+    rate = content["optimizer_states"][1]["param_groups"][0]["lr"]
+    v = state["exp_avg_sq"].double() / (1 - 0.999**6)
+    assert torch.allclose(d.precondition[0], rate / (v.sqrt() + 1e-8), rtol=1e-12)
+    assert torch.allclose(d.moves[0], d.precondition[0] * state["exp_avg"].double(), rtol=1e-12)
+    assert (d.beta, d.gain, d.clip, g.clip) == (0.9, pytest.approx(0.1), None, 1.0)
+    (peak,) = {
+        float((a / b).max()) * 2e-4 / rate
+        for a, b in [(of.players(0.5)[1].precondition[0], d.precondition[0])]
+    }
+    assert peak == pytest.approx(0.5 * (2e-4 / rate) ** 2)
+
+
+def test_crops_depend_on_the_seed_alone(a_run):
+    cfg = trained(a_run).cfg
+    assert torch.equal(crops(cfg, 3, 1), crops(cfg, 3, 1))
+    assert not torch.equal(crops(cfg, 3, 1), crops(cfg, 3, 2))
+    assert crops(cfg, 3, 1).shape == (3, 3, 32, 32)
+
+
+def test_terms_are_switched_off_for_a_while(a_run):
+    of = trained(a_run)
+    objective = of.game.objective
+    objective.terms["r1"].every = 4
+    before = dict(objective.weights)
+    with switched(of.game, "mse"):
+        assert objective.weights == before | {"mse": 0.0}
+        assert objective.terms["r1"].every == 1
+    with switched(of.game, "adv"):
+        assert objective.adv == 0
+        assert objective.weights == before
+    assert (objective.adv, objective.weights, objective.terms["r1"].every) == (1.0, before, 4)
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (["chekpoint=x"], "chekpoint=x: usage: python scripts/spectrum.py"),
+        (["images=4"], "checkpoint=… is missing: usage"),
+        (["checkpoint=RUN", "verbose"], "verbose: usage"),
+        (["checkpoint=RUN", "images=0"], "images=0: give 1 or more"),
+        (["checkpoint=RUN", "k=two"], "k=two: not a number"),
+        (["checkpoint=RUN", "factor=inf"], "factor=inf"),
+        (["checkpoint=RUN", "basis=5"], "basis=5: too few products for k=6; use 8 or more"),
+        (["checkpoint=RUN", "out=RUN/config.yaml"], "cannot write there"),
+        (["checkpoint=nowhere"], "nowhere: no checkpoint here"),
+        (["checkpoint=RUN/config.yaml"], "not a readable checkpoint"),
+        (["checkpoint=ELSEWHERE/checkpoints/last.ckpt"], "no run folder"),
+        (["checkpoint=OTHER"], "not of the run"),
+        (["checkpoint=BROKEN"], "weights that are not finite"),
+        (["checkpoint=FRESH"], "the optimizer of D has not moved yet"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(a_run, said, reason, tmp_path, capsys):
+    places = {name: tmp_path / name for name in ("RUN", "ELSEWHERE", "OTHER", "BROKEN", "FRESH")}
+    for folder in places.values():
+        shutil.copytree(a_run, folder)
+    (places["ELSEWHERE"] / "config.yaml").unlink()
+    config = (places["OTHER"] / "config.yaml").read_text()
+    (places["OTHER"] / "config.yaml").write_text(re.sub(r"'?N'?: \d", "'N': 5", config))
+    for name in ("BROKEN", "FRESH"):
+        file = places[name] / "checkpoints" / "last.ckpt"
+        content = torch.load(file, weights_only=True)
+        if name == "BROKEN":
+            content["state_dict"]["game.generator.g_a.0.weight"].fill_(float("nan"))
+        else:
+            content["optimizer_states"][1]["state"] = {}
+        torch.save(content, file)
+    for name, folder in places.items():
+        said = [word.replace(name, str(folder)) for word in said]
+    before = sorted(tmp_path.rglob("*"))
+    assert spectrum.main(said) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert reason in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_derivatives_that_torch_does_not_have_are_refused(made, tmp_path, capsys):
+    folder = made("r1=10 discriminator.norm=instance")
+    assert spectrum.main([f"checkpoint={folder}", f"out={tmp_path / 'out'}", *QUICK]) == 2
+    assert "torch cannot differentiate" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_writes_nothing(a_run, tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gcn.spectroscopy.rotation_index", interrupted)
+    assert spectrum.main([f"checkpoint={a_run}", f"out={tmp_path / 'out'}", *QUICK]) == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("said", [[], ["--help"], ["checkpoint=x", "-h"]])
+def test_help(said, capsys):
+    assert spectrum.main(said) == 0
+    assert "usage: python scripts/spectrum.py checkpoint=" in capsys.readouterr().out
+
+
+# the figure
+
+
+def a_record(**changed):
+    numbers = {
+        "field_norm": {"all": 1.0}, "eigenvalues": [[0.5, 3.0], [0.5, -3.0]], "largest": [[-40.0, 0.0]],
+        "rotating": [[0.5, 3.0], [0.5, -3.0]], "discrete_eigenvalues": [[1.01, 0.0]], "skew_norm": 4.0,
+        "rotation_index": {"value": 0.2, "standard_error": 0.01, "probes": 4}, "spectral_radius": 1.01,
+        "residuals": {
+            "eigenvalues": [1e-5] * 2, "largest": [1e-9], "rotating": [1e-5] * 2, "discrete_eigenvalues": [0.1]
+        },
+    } | changed  # fmt: skip
+    tolerance = dict.fromkeys(numbers["residuals"], 1e-2)
+    rest = {"step": 6, "images": 2, "rule": "alternating", "tolerance": tolerance}
+    return numbers | rest | {"without": {"mse": numbers, "adv": numbers}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"discrete_eigenvalues": [[-6.5, 0.0]]},
+        {"discrete_eigenvalues": [[1.0, 0.0]], "eigenvalues": [[0.0, 0.0]] * 2, "rotating": [[0.0, 0.0]] * 2},
+        {"rotating": [[0.0, 2e4], [0.0, -2e4]]},
+        {"rotation_index": {"value": 0.0, "standard_error": None, "probes": 1}},
+    ],
+)
+def test_the_figure_is_drawn_and_reproducible(changed, tmp_path):
+    files = [spectra(tmp_path / name, a_record(**changed)) for name in ("one", "two")]
+    assert [file.name for file in files[0]] == ["one.png", "one.svg"]
+    for one, other in zip(*files, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert len(one.read_bytes()) > 5000
