@@ -125,7 +125,7 @@ def _arm(request: Request, of: Trained, x: Tensor, arm: str | None) -> dict[str,
         linear = Linearised(of.game, x, of.step, of.playing)
         record: dict[str, Any] = {"field_norm": _norms(linear)}
         if arm is None:
-            _refuse_missing_derivatives(linear)
+            _refuse_what_has_no_spectrum(linear)
             record |= {
                 "inexact": [list(r) for r in linear.inexact],
                 "finite_differences": _check(linear, request.seed),
@@ -154,7 +154,9 @@ def _arm(request: Request, of: Trained, x: Tensor, arm: str | None) -> dict[str,
     return record
 
 
-def _refuse_missing_derivatives(linear: Linearised) -> None:
+def _refuse_what_has_no_spectrum(linear: Linearised) -> None:
+    if not linear.field.isfinite().all():
+        raise InputError("the gradients at this checkpoint are not finite; there is no spectrum")
     try:
         linear.vjp(linear.field)
     except RuntimeError as problem:

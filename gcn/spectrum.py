@@ -22,7 +22,6 @@ from gcn.losses.term import PlayerName
 REMARKS = {
     "Hinge": "a kink where |D| = 1",
     "FeatureMatching": "D's features of x are a target without gradient, and the absolute value has a kink",
-    "GP": "the points between x and x_hat are cut from the generator",
     "L1": "a kink where x_hat = x",
     "MSSSIM": "a kink where contrast meets its floor",
 }

@@ -65,7 +65,7 @@ class GP(GradientPenalty):
         self.target = target
 
     def forward(self, turn: "Turn") -> Tensor:
-        real, fake = turn.seen_real.detach(), turn.seen_fake.detach()
+        real, fake = turn.seen_real.detach(), turn.seen_fake
         share = turn.stream("gp").uniform(turn.reduce.per_sample_mean(real))
         share = turn.reduce.per_sample(share, real)
         between = share * real + (1 - share) * fake
