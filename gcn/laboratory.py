@@ -17,7 +17,7 @@ from gcn.compose import knobs
 from gcn.config import Config
 from gcn.dynamics import Simultaneous
 from gcn.errors import InputError
-from gcn.lab import plane_figure, plane_record
+from gcn.lab import plane_figure, plane_record, plane_spectrum
 from gcn.lab.arena import Arena, Quadrature
 from gcn.lab.examine import Examination, examine
 from gcn.lab.figure import portrait
@@ -100,7 +100,10 @@ def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
         )  # fmt: skip
     plane_figure.portrait(folder / "lab", played, _title(cfg))
     plane_record.write_curves(folder / "curves.csv", played)
-    return plane_record.record(played)
+    record = plane_record.record(played)
+    if played.diverged[0] < 0:
+        record |= plane_spectrum.spectrum(played, partial(build, cfg.dynamics), cfg.d_steps)
+    return record
 
 
 def _check(cfg: Config, made: Arena) -> None:
@@ -139,7 +142,7 @@ def _write_trajectory(path: Path, names: tuple[str, ...], run: Examination) -> N
 
 def print_record(record: Mapping[str, Any]) -> None:
     """The record in the terminal, eigenvalues as a reader writes them."""
-    spectra = ("eigenvalues", "closed_form", "discrete_eigenvalues")
+    spectra = ("eigenvalues", "closed_form", "discrete_eigenvalues", "largest", "rotating")
     shown = {name: _complex(value) if name in spectra else value for name, value in record.items()}
     texts = {name: _text(value) for name, value in shown.items()}
     print_summary({name: text for name, text in texts.items() if text not in ("", None)})

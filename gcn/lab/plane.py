@@ -46,6 +46,8 @@ class PlaneRun:
         samples: the generators' last samples (E, N, 2), of that data where it is coded.
         mesh: coordinates of the points where D is drawn (M,), in both directions.
         logits: D's logits there (E, M, M), rows are y.
+        game: the games as they were left.
+        players: those who moved them, with what their optimizers remember.
     """
 
     plane: "Plane"
@@ -57,6 +59,8 @@ class PlaneRun:
     samples: Tensor
     mesh: Tensor
     logits: Tensor
+    game: Game
+    players: Players
 
 
 @dataclass(frozen=True)
@@ -163,15 +167,15 @@ class Plane:
                 constraint.prepare(game.discriminator)
             d.after = partial(_constrain, game.discriminator, constraints)
         move = rule() if objective.loss is not None else Descend()
-        looks = Looks(self, game)
+        looks, players = Looks(self, game), Players(g, d)
         for step in range(steps + 1):
             if step % log_every == 0 or step == steps:
                 looks.take(step)
                 if progress is not None:
                     progress(step, steps)
             if step < steps:
-                move(game, [self.data(game, "data", step, i) for i in range(d_steps)], step, Players(g, d))
-        return looks.run(tuple(seeds))
+                move(game, [self.data(game, "data", step, i) for i in range(d_steps)], step, players)
+        return looks.run(tuple(seeds), players)
 
     def _check(self, objective: Objective, rule: Rule, d_steps: int) -> None:
         if d_steps > 1 and not rule.several_d_steps:
@@ -222,12 +226,12 @@ class Looks:
         finite = samples.flatten(1).isfinite().all(1) & torch.stack([real, fake, g, d]).isfinite().all(0)
         self.diverged[~finite & (self.diverged < 0)] = step
 
-    def run(self, seeds: tuple[int, ...]) -> PlaneRun:
+    def run(self, seeds: tuple[int, ...], players: Players) -> PlaneRun:
         """All that was seen."""
         line = torch.linspace(-1, 1, MESH, dtype=self.real.dtype) * self.plane.distribution.extent
         return PlaneRun(
             self.plane, seeds, torch.tensor(self.steps), {n: torch.stack(rows) for n, rows in self.rows.items()},
-            self.diverged, self.real, self._samples(), line, self._judged(line),
+            self.diverged, self.real, self._samples(), line, self._judged(line), self.game, players,
         )  # fmt: skip
 
     @torch.no_grad()

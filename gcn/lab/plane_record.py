@@ -16,10 +16,14 @@ LATE = 4  # the last quarter of the looks is the end of a run
 
 def record(run: PlaneRun) -> dict[str, Any]:
     """Means over seeds at the end and over the last quarter of the looks, with half of its 95 % interval."""
+    lost = [seed for seed, step in zip(run.seeds, run.diverged.tolist(), strict=True) if step >= 0]
     found: dict[str, Any] = {
+        "outcome": "diverged" if lost else "finished",
+        "converged": False if lost else None,  # there is no equilibrium to measure a distance from
+        "final": None,  # thousands of weights
         "seeds": list(run.seeds),
         "updates": int(run.steps[-1]),
-        "diverged": [seed for seed, step in zip(run.seeds, run.diverged.tolist(), strict=True) if step >= 0],
+        "diverged": lost,
         "rate_bits": run.plane.bits,
     }
     for name, curve in run.curves.items():
