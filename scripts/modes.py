@@ -8,13 +8,24 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process a core: the networks are too small for threads
 
 from gcn.errors import InputError
-from gcn.lab.modes import Budget, Cell, cells, choose, load, play_all, scan_cells
+from gcn.lab.modes import (
+    Budget,
+    Cell,
+    Row,
+    cells,
+    choose,
+    load,
+    play_all,
+    scan_of_settings,
+    scan_with_distortion,
+)  # fmt: skip
 from gcn.lab.modes_figure import figures
 from gcn.lab.modes_report import Table, page, write_rows
 
@@ -69,15 +80,19 @@ def main(words: list[str] | None = None) -> int:
         return 2
     budget = Budget(steps=args.steps, seeds=args.seeds, scan_seeds=args.scan_seeds)
 
-    scanned = list(scan_cells(budget))
-    play_all(scanned, args.cells, args.workers, Progress("scan"))
-    scan = list(chain.from_iterable(load(cell, args.cells).rows for cell in scanned))
+    def rows_of(stage: str, stage_cells: Iterable[Cell]) -> list[Row]:
+        """Play what is not finished, and read everything."""
+        listed = list(stage_cells)
+        play_all(listed, args.cells, args.workers, Progress(stage))
+        return list(chain.from_iterable(load(cell, args.cells).rows for cell in listed))
+
+    scan = rows_of("scan 1/2", scan_of_settings(budget))
+    scan += rows_of("scan 2/2", scan_with_distortion(budget, choose(scan)))
     write_rows(args.out / "modes_scan.csv", scan)
 
     played = list(cells(budget, choose(scan)))
-    play_all(played, args.cells, args.workers, Progress("play"))
+    rows = rows_of("play", played)
     results = {cell: load(cell, args.cells) for cell in played}
-    rows = list(chain.from_iterable(result.rows for result in results.values()))
     write_rows(args.out / "modes.csv", rows)
     command = " ".join(["python scripts/modes.py", *(words if words is not None else sys.argv[1:])])
     (args.out / "modes.md").write_text(page(rows, scan, command), encoding="utf-8")

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,12 +36,9 @@ DATA: dict[str, Callable[[], Distribution]] = {"ring": Ring, "grid": Grid}
 LOSSES: dict[str, Callable[[], Adversarial]] = {"ns": NonSaturating, "wgan": Wasserstein, "hinge": Hinge}
 ARMS = ("none", "r1", "gp", "instance_noise", "pair")
 WEIGHTED: dict[str, Callable[[], Term]] = {"r1": R1, "gp": GP, "mse": partial(MSE, unit=255.0)}
-SCAN = {
-    "r1": (0.01, 0.1, 1.0),
-    "gp": (0.01, 0.1, 1.0),  # .1 is that of the WGAN-GP authors' toy experiments
-    "instance_noise": (0.03, 0.1, 0.3),
-    "mse": (0.1, 1.0, 10.0),
-}
+LADDER = (0.01, 0.1, 1.0)
+STEEP = (0.1, 1.0, 10.0)  # wgan's D has no scale but that of its penalty
+SIGMAS = (0.03, 0.1, 0.3)
 SCAN_SEED = 100  # the first of the scan's, which the experiment does not use
 CODE = {
     "ring": 2,
@@ -101,6 +98,11 @@ class Cell:
         """Name of the result; another setting, another name."""
         digest = hashlib.blake2b(json.dumps(asdict(self), sort_keys=True).encode(), digest_size=4).hexdigest()
         return f"{self.data}-{self.generator}-{self.loss}-{self.arm}-{digest}.npz"
+
+    @property
+    def setting(self) -> str:
+        """As :func:`setting` of its rows."""
+        return setting(asdict(self))
 
     @property
     def cost(self) -> float:
@@ -228,19 +230,40 @@ def play_all(
             raise
 
 
-def scan_cells(budget: Budget) -> Iterator[Cell]:
-    """The preliminary scan: a few weights of each stabiliser and of the distortion, on seeds of their own."""
-    seeds = tuple(range(SCAN_SEED, SCAN_SEED + budget.scan_seeds))
+Choice = Mapping[tuple[str, str, str, str], float]
+
+
+def scan_of_settings(budget: Budget) -> Iterator[Cell]:
+    """The scan's first part: the distortion's weight, and those of the stabilisers without a distortion."""
     for data in DATA:
         for loss in LOSSES:
-            for arm, weights in SCAN.items():
-                generator = "autoencoder" if arm == "mse" else "noise"
-                # σ is no factor of a term: its values cannot share an ensemble
-                for group in [(w,) for w in weights] if arm == "instance_noise" else [weights]:
-                    yield Cell(data, generator, loss, arm, group, 0.0, seeds, budget)
+            yield Cell(data, "autoencoder", loss, "mse", STEEP, 0.0, _scan_seeds(budget), budget)
+            for generator in ("noise", "autoencoder"):
+                yield from _scan(data, generator, loss, 0.0, budget)
 
 
-Choice = Mapping[tuple[str, str, str], float]
+def scan_with_distortion(budget: Budget, choice: Choice) -> Iterator[Cell]:
+    """The scan's second part: the stabilisers' weights beside the distortion whose weight is known by now."""
+    for data in DATA:
+        for loss in LOSSES:
+            yield from _scan(data, "autoencoder", loss, choice[data, "auto0", loss, "mse"], budget)
+
+
+def _scan(data: str, generator: str, loss: str, mse: float, budget: Budget) -> Iterator[Cell]:
+    penalties = STEEP if loss == "wgan" else LADDER
+    # σ is no factor of a term: its values cannot share an ensemble
+    groups = [("r1", penalties), ("gp", penalties), *(("instance_noise", (sigma,)) for sigma in SIGMAS)]
+    for arm, weights in groups:
+        yield Cell(data, generator, loss, arm, weights, mse, _scan_seeds(budget), budget)
+
+
+def _scan_seeds(budget: Budget) -> tuple[int, ...]:
+    return tuple(range(SCAN_SEED, SCAN_SEED + budget.scan_seeds))
+
+
+def setting(row: Row) -> str:
+    """``noise``, ``auto0`` (a codec without a distortion) or ``auto`` (with one)."""
+    return "noise" if row["generator"] == "noise" else "auto" if row["mse"] else "auto0"
 
 
 def score(row: Row) -> float:
@@ -248,25 +271,30 @@ def score(row: Row) -> float:
     return row["recovered"] / row["parts"] * row["good"]
 
 
-def choose(rows: Iterable[Row]) -> Choice:
-    """For each (data, loss, arm) the weight with the largest mean score over the scan's seeds."""
-    scores: dict[tuple[str, str, str], dict[float, list[float]]] = {}
+def scores(rows: Iterable[Row]) -> dict[tuple[str, str, str, str], dict[float, float]]:
+    """For each (data, setting, loss, arm) and weight the mean score over the scan's seeds."""
+    found: dict[tuple[str, str, str, str], dict[float, list[float]]] = {}
     for row in rows:
-        of_arm = scores.setdefault((row["data"], row["loss"], row["arm"]), {})
+        of_arm = found.setdefault((row["data"], setting(row), row["loss"], row["arm"]), {})
         of_arm.setdefault(row["weight"], []).append(score(row))
-    return {key: max(found, key=lambda w: sum(found[w]) / len(found[w])) for key, found in scores.items()}
+    return {key: {w: sum(x) / len(x) for w, x in of_arm.items()} for key, of_arm in found.items()}
+
+
+def choose(rows: Iterable[Row]) -> Choice:
+    """For each (data, setting, loss, arm) the weight with the largest mean score."""
+    return {key: max(of_arm, key=lambda w: of_arm[w]) for key, of_arm in scores(rows).items()}
 
 
 def cells(budget: Budget, choice: Choice) -> Iterator[Cell]:
-    """The experiment: every arm with a generator that is fed noise, and with a codec without and with a distortion."""
+    """The experiment: every arm with a GAN, and with a codec without and with a distortion."""
     seeds = tuple(range(budget.seeds))
     for data in DATA:
         for loss in LOSSES:
-            plain = [
-                Cell(data, "noise", loss, arm, (choice.get((data, loss, arm), 0.0),), 0.0, seeds, budget)
-                for arm in ARMS
-            ]
-            yield from plain
-            for mse in (0.0, choice[data, loss, "mse"]):
-                yield from (replace(cell, generator="autoencoder", mse=mse) for cell in plain)
+            distortion = choice[data, "auto0", loss, "mse"]
+            for name, generator, mse in (
+                ("noise", "noise", 0.0), ("auto0", "autoencoder", 0.0), ("auto", "autoencoder", distortion)
+            ):  # fmt: skip
+                for arm in ARMS:
+                    weight = choice.get((data, name, loss, arm), 0.0)
+                    yield Cell(data, generator, loss, arm, (weight,), mse, seeds, budget)
         yield Cell(data, "autoencoder", "none", "none", (0.0,), 1.0, seeds, budget)

@@ -25,11 +25,6 @@ TITLES = {"recovered": "modes recovered", "held": "modes held", "good": "share o
 Results = Mapping[Cell, Result]
 
 
-def setting(cell: Cell) -> str:
-    """Which of ``SETTINGS`` a cell belongs to."""
-    return "noise" if cell.generator == "noise" else "auto" if cell.mse else "auto0"
-
-
 def effects(path: Path, table: Table) -> Path:
     """Means and 95 % intervals over seeds: a row for each data set and measure, a column for each generator."""
     panels = [(data, metric) for data in DATA for metric in METRICS]
@@ -68,19 +63,26 @@ def _dots(axes: Any, table: Table, key: tuple[str, str, str, str], k: int) -> No
 
 
 def curves(path: Path, results: Results) -> Path:
-    """The share of good samples over the updates, mean over seeds; a row a data set, a column a loss."""
+    """The share of good samples over the updates, mean over seeds; a row a data set, a column a loss.
+
+    Without the start: an untrained generator is a small cloud on the grid's central mode.
+    """
 
     def draw(figure: Any) -> None:
         grid = figure.subplots(len(DATA), len(LOSSES), sharex=True, sharey="row", squeeze=False)
         for cell, result in results.items():
-            style = CURVES.get((setting(cell), cell.arm))
+            style = CURVES.get((cell.setting, cell.arm))
             if style is None or cell.loss not in LOSSES:
                 continue
             axes = grid[list(DATA).index(cell.data), list(LOSSES).index(cell.loss)]
-            label = NAMES[setting(cell)] + cell.arm.replace("_", " ")
+            label = NAMES[cell.setting] + cell.arm.replace("_", " ")
             colour, line = style
             axes.plot(
-                result.steps.numpy(), result.good.mean(1).numpy(), color=colour, linestyle=line, label=label
+                result.steps[1:].numpy(),
+                result.good[1:].mean(1).numpy(),
+                color=colour,
+                linestyle=line,
+                label=label,
             )
         for axes, loss in zip(grid[0], LOSSES, strict=True):
             axes.set_title(loss)
@@ -102,9 +104,9 @@ def pictures(path: Path, data: str, results: Results) -> Path:
         for cell, result in results.items():
             if (cell.data, cell.loss) == (data, loss):
                 row = result.rows[0]
-                title = NAMES[setting(cell)].removesuffix(", ") or cell.arm.replace("_", " ")
+                title = NAMES[cell.setting].removesuffix(", ") or cell.arm.replace("_", " ")
                 note = f"{row['recovered']:.0f} modes, {row['good']:.2f} good"
-                views[setting(cell), cell.arm] = result.first._replace(title="" if rows else title, note=note)
+                views[cell.setting, cell.arm] = result.first._replace(title="" if rows else title, note=note)
         rows.append([views.get(key) for key in SHOWN])
     return multiples(path, rows, list(LOSSES), side=1.6)
 

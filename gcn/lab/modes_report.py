@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
 from gcn.errors import InputError
-from gcn.lab.modes import ARMS, CODE, DATA, LOSSES, Budget, Row, choose, score
+from gcn.lab.modes import ARMS, CODE, DATA, LOSSES, Budget, Row, scores, setting
 
 METRICS = {"recovered": "modes", "held": "held", "good": "good"}
 TEXTS = ("data", "generator", "loss", "arm")
@@ -71,9 +71,8 @@ class Table:
         self.rows = sorted(rows, key=lambda row: row["seed"])
         self.values: dict[tuple[str, ...], list[float]] = {}
         for row in self.rows:
-            setting = "noise" if row["generator"] == "noise" else "auto" if row["mse"] else "auto0"
             for metric in METRICS:
-                key = (row["data"], setting, row["loss"], row["arm"], metric)
+                key = (row["data"], setting(row), row["loss"], row["arm"], metric)
                 self.values.setdefault(key, []).append(row[metric])
 
     def __getitem__(self, key: tuple[str, ...]) -> NDArray[np.float64]:
@@ -89,11 +88,11 @@ def contrasts(table: Table, data: str, loss: str, metric: str) -> dict[tuple[str
     """
     found: dict[tuple[str, str], Interval] = {}
     effects = {}
-    for setting in SETTINGS:
-        none = table[data, setting, loss, "none", metric]
+    for name in SETTINGS:
+        none = table[data, name, loss, "none", metric]
         for arm in ARMS[1:]:
-            effects[setting, arm] = table[data, setting, loss, arm, metric] - none
-            found[setting, arm] = interval(effects[setting, arm])
+            effects[name, arm] = table[data, name, loss, arm, metric] - none
+            found[name, arm] = interval(effects[name, arm])
     for arm in ARMS:
         found["mse", arm] = interval(
             table[data, "auto", loss, arm, metric] - table[data, "auto0", loss, arm, metric]
@@ -162,8 +161,8 @@ result on this page is computed from `modes.csv` and `modes_scan.csv` by that co
 
 LEGEND = """
 An effect counts as up or down where the 95 % interval of the paired difference excludes 0 (Student's t over seeds, not
-corrected for the number of comparisons: one in twenty is expected by chance). With wgan, pair is the same game as none,
-and their difference is what becomes of rounding.
+corrected for the number of comparisons: one in twenty is expected by chance). With wgan, pair is the same game as none:
+the difference of two logits is what wgan pays anyway, and the two arms agree to the last digit.
 
 ![means](../figures/theory/modes_effects.png)
 ![over the updates](../figures/theory/modes_curves.png)
@@ -172,8 +171,8 @@ and their difference is what becomes of rounding.
 """
 
 SCANNED = """Mean of (modes recovered / modes) · (share of good samples) over the scan's seeds, with as many updates as
-the experiment; the best is taken, for each data set and loss. r1, gp and instance_noise were scanned with the GAN and
-are used for the codec too; mse was scanned with the codec and no other stabiliser.
+the experiment; the best is taken, for each data set, loss and generator. The distortion's weight was scanned without a
+stabiliser, and the stabilisers' beside it were scanned with the weight that was taken.
 """
 
 LIMITS = """
@@ -202,9 +201,9 @@ def _columns() -> list[tuple[str, str]]:
 
 def _values(table: Table, data: str) -> str:
     rows = []
-    for setting, text in SETTINGS.items():
+    for name, text in SETTINGS.items():
         for arm in ARMS:
-            found = [(interval(table[data, setting, loss, arm, m]), _digits(m)) for loss, m in _columns()]
+            found = [(interval(table[data, name, loss, arm, m]), _digits(m)) for loss, m in _columns()]
             rows.append([text, arm, *(f"{i.mean:.{n}f} ± {i.half:.{n}f}" for i, n in found)])
     alone = [(interval(table[data, "auto", "none", "none", m]), _digits(m)) for m in METRICS]
     texts = [f"{i.mean:.{n}f} ± {i.half:.{n}f}" for i, n in alone]
@@ -254,14 +253,10 @@ def _short(table: Table) -> str:
 
 
 def _weights(scan: Sequence[Row]) -> str:
-    best = choose(scan)
     rows = []
-    for (data, loss, arm), chosen in best.items():
-        scores: dict[float, list[float]] = {}
-        for row in scan:
-            if (row["data"], row["loss"], row["arm"]) == (data, loss, arm):
-                scores.setdefault(row["weight"], []).append(score(row))
-        texts = [f"{weight:g}: {np.mean(found):.2f}" for weight, found in scores.items()]
-        edge = " (end of the range)" if chosen in (min(scores), max(scores)) else ""
-        rows.append([data, loss, arm, ", ".join(texts), f"{chosen:g}{edge}"])
-    return _markdown(["data", "loss", "weight of", "score of each value", "taken"], rows)
+    for (data, name, loss, arm), found in sorted(scores(scan).items()):
+        chosen = max(found, key=lambda w: found[w])
+        texts = [f"{weight:g}: {found[weight]:.2f}" for weight in sorted(found)]
+        edge = " (end of the range)" if chosen in (min(found), max(found)) else ""
+        rows.append([data, SETTINGS[name], loss, arm, ", ".join(texts), f"{chosen:g}{edge}"])
+    return _markdown(["data", "generator", "loss", "weight of", "score of each value", "taken"], rows)

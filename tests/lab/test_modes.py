@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 from gcn.errors import InputError
-from gcn.lab.modes import ARMS, DATA, LOSSES, Budget, Cell, cells, choose, load, play, play_all, scan_cells
+from gcn.lab.modes import (
+    ARMS,
+    DATA,
+    LOSSES,
+    Budget,
+    Cell,
+    cells,
+    choose,
+    load,
+    play,
+    play_all,
+    scan_of_settings,
+    scan_with_distortion,
+)
 from gcn.lab.modes_report import Table, contrasts, interval, page, read_rows, write_rows
 
 TINY = Budget(steps=3, seeds=2, scan_seeds=2, width=4, batch=4)
@@ -45,9 +58,9 @@ def test_finished_cells_are_not_played_again(tmp_path):
 
 
 def test_the_scan_has_seeds_of_its_own():
-    choice = {(data, loss, arm): 1.0 for data in DATA for loss in LOSSES for arm in ("mse", *ARMS)}
+    choice = {(data, "auto0", loss, "mse"): 1.0 for data in DATA for loss in LOSSES}
     used = {seed for one in cells(Budget(), choice) for seed in one.seeds}
-    assert not used & {seed for one in scan_cells(Budget()) for seed in one.seeds}
+    assert not used & {seed for one in scan_of_settings(Budget()) for seed in one.seeds}
 
 
 def rows_of(value, **fixed):
@@ -97,13 +110,27 @@ def test_differences_are_paired_by_seed():
 
 
 def test_the_best_weight_is_taken():
-    scores = {0.1: (0.2, 0.9), 1.0: (0.7, 0.6), 10.0: (0.9, 0.1)}
-    rows = [
-        {"data": "ring", "loss": "ns", "arm": "r1", "weight": w, "recovered": 4, "parts": 8, "good": good}
-        for w, both in scores.items()
-        for good in both
-    ]
-    assert choose(rows) == {("ring", "ns", "r1"): 1.0}
+    found = {0.1: (0.2, 0.9), 1.0: (0.7, 0.6), 10.0: (0.9, 0.1)}
+    same = {
+        "data": "ring",
+        "generator": "noise",
+        "mse": 0.0,
+        "loss": "ns",
+        "arm": "r1",
+        "recovered": 4,
+        "parts": 8,
+    }
+    rows = [same | {"weight": w, "good": good} for w, both in found.items() for good in both]
+    assert choose(rows) == {("ring", "noise", "ns", "r1"): 1.0}
+
+
+def test_the_scan_looks_beside_the_distortion_that_was_taken():
+    choice = {(data, "auto0", loss, "mse"): 3.0 for data in DATA for loss in LOSSES}
+    assert {(one.setting, one.mse) for one in scan_with_distortion(TINY, choice)} == {("auto", 3.0)}
+    assert {one.setting for one in scan_of_settings(TINY)} == {"noise", "auto0"}
+    assert [one.setting for one in cells(TINY, choice)].count("auto") == len(DATA) * (
+        len(LOSSES) * len(ARMS) + 1
+    )
 
 
 def test_the_page_is_made_of_the_table(tmp_path):

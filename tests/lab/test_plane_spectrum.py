@@ -20,7 +20,12 @@ def run():
     plane = Plane(Gaussians(), "autoencoder", width=3, depth=1, activation="tanh", batch=16)
     objective = Objective(NonSaturating(), 1.0, {"mse": (1.0, MSE(unit=255.0))})
     return plane.train(
-        objective, Simultaneous, lambda parameters: SGD(parameters, 0.05), steps=30, seeds=(3, 5), log_every=30
+        objective,
+        Simultaneous,
+        lambda parameters: SGD(parameters, 0.05),
+        steps=30,
+        seeds=(3, 5),
+        log_every=30,
     )
 
 
@@ -45,4 +50,7 @@ def test_one_of_the_games_is_taken_as_it_was_left(run):
     for row, seed in enumerate(run.seeds):
         game = _alone(run, row)
         for name, parameter in game.named_parameters():
-            assert torch.equal(parameter[0], dict(run.game.named_parameters())[name][row].double()), (name, seed)
+            assert torch.equal(parameter[0], dict(run.game.named_parameters())[name][row].double()), (
+                name,
+                seed,
+            )
