@@ -18,7 +18,8 @@ from gcn.config import Config
 from gcn.dynamics import Simultaneous
 from gcn.errors import InputError
 from gcn.lab import plane_figure, plane_record, plane_spectrum
-from gcn.lab.arena import Arena, Quadrature
+from gcn.lab.analysis import equilibrium
+from gcn.lab.arena import Arena, CommonStreams, Quadrature
 from gcn.lab.examine import Examination, examine
 from gcn.lab.figure import portrait
 from gcn.lab.film import film
@@ -27,7 +28,6 @@ from gcn.lab.plane import Plane
 from gcn.lab.players import Factory
 from gcn.lab.sweep import locus, phase_diagram
 from gcn.report.summary import print_summary, write_json_atomic
-from gcn.rng import Streams
 from gcn.schema import show, suggestion
 
 LOOKS = 40  # at a game in the plane
@@ -55,7 +55,7 @@ def arena(cfg: Config, game: SmallGame) -> Arena:
     return Arena(
         game, paid, rule=partial(build, cfg.dynamics) if cfg.dynamics["_target_"] else Simultaneous,
         optimizer=g, d_optimizer=d, d_steps=cfg.d_steps, constraints=tuple(constraints),
-        streams=Quadrature() if exact else Streams(cfg.seed), copies=None if exact else cfg.samples,
+        streams=Quadrature() if exact else CommonStreams(cfg.seed), copies=None if exact else cfg.samples,
     )  # fmt: skip
 
 
@@ -122,6 +122,8 @@ def _check(cfg: Config, made: Arena) -> None:
             raise InputError(
                 f"{axis}={name}: no weight of this game, which has {', '.join(weights)}; {remedy}"
             )
+        if name is not None and not equilibrium(made.with_weights({name: cfg.upto / 2})).smooth:
+            raise InputError(f"{axis}={name}: no smooth equilibrium with it, hence no spectrum to draw")
 
 
 def _title(cfg: Config) -> str:

@@ -1,5 +1,6 @@
 """What can be said of a small game: its equilibrium, its spectrum in continuous and discrete time, its trajectories."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from torch import Tensor
 from gcn.errors import InputError
 from gcn.lab.arena import Arena
 
+MOST_CALLS = 30_000  # of the field along a flow; a smooth one takes a few thousand
 AT_REST = 1e-9  # |v| below which a point is an equilibrium
 KINK = 1e-4  # side of the neighbourhood in which the field must be smooth
-CONVERGED = 0.01  # share of the starting distance that counts as arrived
+CONVERGED = 0.01  # distance that counts as arrived, and share of a smaller starting distance
 
 
 def point(values: Sequence[float]) -> Tensor:
@@ -123,9 +125,14 @@ def flow(arena: Arena, start: Tensor, lr: tuple[float, float], steps: int) -> Te
     Time is that of updates with these step sizes of G and D. SciPy's LSODA, which switches to a stiff method where the
     game is overdamped; relative tolerance 1e-9. Where the flow leaves every bound the remaining rows are NaN.
     """
-    rates = step_sizes(arena, lr)
+    rates, calls = step_sizes(arena, lr), itertools.count()
 
     def velocity(_: float, w: NDArray[np.float64]) -> NDArray[np.float64]:
+        if next(calls) > MOST_CALLS:
+            raise InputError(
+                "dynamics=flow: the field jumps, as hinge's does outside of its margin, and has no flow that can be "
+                "followed; choose dynamics=alternating, or another start"
+            )
         return (rates * arena.velocity(point(w.tolist()))[0]).numpy()
 
     def escaped(_: float, w: NDArray[np.float64]) -> float:
@@ -154,8 +161,8 @@ class Outcome:
     """What became of one trajectory.
 
     Attributes:
-        name: ``converged`` (within 1 % of the starting distance of where it rests), ``approaching``, ``circling``,
-            ``receding`` or ``diverged``.
+        name: ``converged`` (within .01 of where it rests, or within 1 % of a starting distance below 1),
+            ``approaching``, ``persisting`` (it comes no nearer, as on a circle), ``receding`` or ``diverged``.
         distance: from the equilibrium (or from the trajectory's own late mean) at the end, over that at the start.
         rate: growth an update: log of the largest distance in the last quarter over that in the one before.
     """
@@ -182,17 +189,18 @@ def outcome(path: Tensor, centre: Tensor | None) -> Outcome:
     if start == 0:
         return Outcome("converged", 0.0, -math.inf)
     middle = len(path) // 2
-    early, end = (float(part.max()) for part in radius[middle:].tensor_split(2))
+    halves = radius[middle:].tensor_split(2) if len(path) > 3 else (radius[-1:], radius[-1:])
+    early, end = (float(part.max()) for part in halves)
     rate = math.log(max(end, 1e-300) / max(early, 1e-300)) / max((len(path) - middle) / 2, 1)
     distance = float(radius[late:].max()) / start
-    if distance < CONVERGED:
+    if distance * start < CONVERGED * min(start, 1.0):
         name = "converged"
     elif end < 0.9 * early:
         name = "approaching"
     elif end > 1.1 * early:
         name = "receding"
     else:
-        name = "circling"
+        name = "persisting"
     return Outcome(name, distance, rate)
 
 

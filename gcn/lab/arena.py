@@ -86,6 +86,26 @@ class Discriminator(nn.Module):
         return Judgement(self.small.judge(self.psi, images))
 
 
+class Common(Stream):
+    """Random numbers that all games of an ensemble share, so that they differ in nothing but their points."""
+
+    def child(self, *key: int | str) -> "Common":
+        return Common((*self.key, *key))
+
+    def normal(self, like: Tensor) -> Tensor:
+        return super().normal(like[:1]).expand_as(like)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        return super().uniform(like[:1]).expand_as(like)
+
+
+class CommonStreams(Streams):
+    """The streams of games with chance."""
+
+    def at(self, *key: int | str) -> Stream:
+        return Common((self.seed, *key))
+
+
 @dataclass(frozen=True)
 class Arena:
     """A small game with its objective and the way the players move.
@@ -181,6 +201,9 @@ class Arena:
         rows = []
         for part in field:
             for column in range(part.shape[1]):
+                if not part.requires_grad:  # a player who pays nothing that depends on anything
+                    rows.append(points.new_zeros(points.shape))
+                    continue
                 gradients = torch.autograd.grad(
                     -part[:, column].sum(), parameters, retain_graph=True, materialize_grads=True
                 )

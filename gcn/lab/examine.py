@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -38,12 +38,13 @@ class Examination:
         lr: step sizes of G and D.
         continuous: the flow was followed, and a row stands for the time of one step.
         rest: the equilibrium.
-        jacobian: of the field there (N, N), or None.
+        jacobian: of the field there (N, N), or None; D's rows are multiplied by its step size over G's.
         eigenvalues: of that, or None.
         closed_form: the same by formula, or None.
         discrete: eigenvalues of one period of updates, or None.
         period: updates in it.
         outcome: what became of the trajectory.
+        frozen: the optimizer adapts; ``discrete`` holds for its preconditioner as the run left it.
     """
 
     arena: Arena
@@ -57,6 +58,7 @@ class Examination:
     discrete: Spectrum | None
     period: int
     outcome: Outcome
+    frozen: bool = False
 
     def velocities(self) -> Tensor:
         """The field along the trajectory (T, N)."""
@@ -75,6 +77,7 @@ class Examination:
             "closed_form": _pairs(self.closed_form),
             "discrete_eigenvalues": _pairs(self.discrete),
             "discrete_period": self.period,
+            "discrete_note": "the preconditioner is frozen as the run left it" if self.frozen else "",
             "spectral_abscissa": None if self.eigenvalues is None else self.eigenvalues[0].real,
             "spectral_radius": radius,
             "rotation_index": None if self.jacobian is None else rotation_index(self.jacobian),
@@ -114,19 +117,22 @@ def examine(
     jacobian = discrete = None
     cycle = 1 if continuous else arena.period
     if rest.point is not None and rest.smooth:
-        jacobian = arena.jacobian(rest.point[None])[0]
+        plain = arena.jacobian(rest.point[None])[0]
+        jacobian = step_sizes(arena, (1.0, lr[1] / lr[0]))[:, None] * plain
         if linear is None:
-            change = torch.linalg.matrix_exp(step_sizes(arena, lr)[:, None] * jacobian)
+            change = torch.linalg.matrix_exp(step_sizes(arena, lr)[:, None] * plain)
         else:
             change = update_map(arena, rest.point, lr, linear)
         if bool(change.isfinite().all()):
             discrete = sorted(
                 in_order(torch.linalg.eigvals(change).tolist()), key=lambda v: -round(abs(v), 9)
             )
-    formula = None if jacobian is None else arena.small.closed_form(arena.strengths)
+    strengths = replace(arena.strengths, ratio=lr[1] / lr[0])
+    formula = None if jacobian is None else arena.small.closed_form(strengths)
+    frozen = linear is not None and any(bool((p != 1).any()) for l in linear for p in l.precondition)
     return Examination(
         arena, path, lr, continuous, rest, jacobian, None if jacobian is None else spectrum(jacobian),
-        None if formula is None else in_order(formula), discrete, cycle, outcome(path, rest.point),
+        None if formula is None else in_order(formula), discrete, cycle, outcome(path, rest.point), frozen,
     )  # fmt: skip
 
 

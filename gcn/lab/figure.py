@@ -20,7 +20,7 @@ STABLE = "#eaf4ee"  # where eigenvalues are those of a stable game
 MESH = 25
 LATTER = {"θ": r"$\theta$", "ψ": r"$\psi$", "x": "$x$", "y": "$y$", "a": "$a$", "w": "$w$", "bias": "bias"}
 OUTCOME_COLOURS = {
-    "converged": GREEN, "approaching": BLUE, "circling": ORANGE, "receding": RED, "diverged": RED,
+    "converged": GREEN, "approaching": BLUE, "persisting": ORANGE, "receding": RED, "diverged": RED,
 }  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def field(
 def numbers(axes: Any, run: Examination) -> None:
     """Each coordinate over the updates; its equilibrium is dashed. ψ is D's slope."""
     names = run.arena.small.names
-    limit = 3 * float(run.path[: max(2, len(run.path) // 4)].nan_to_num().abs().max()) + 1
+    limit = 20 * (1 + float(run.path[0].abs().max()))  # a diverging run would flatten all that came before
     for i, name in enumerate(names):
         player_g = i < run.arena.split
         shade = 1 - 0.6 * (i if player_g else i - run.arena.split) / max(1, len(names) / 2)
@@ -154,7 +154,7 @@ def half_plane(
 ) -> None:
     """Eigenvalues in continuous time; the stable half-plane is shaded."""
     axes.set_title("eigenvalues of the field")
-    _plane(axes, [*(values or []), *(formula or [])], stretch=1.0)
+    _plane(axes, [*(values or []), *(formula or [])])
     low, _ = axes.get_xlim()
     axes.axvspan(low, 0, color=STABLE, zorder=0)
     axes.set_xlim(low, axes.get_xlim()[1])
@@ -177,11 +177,10 @@ def unit_circle(axes: Any, values: Sequence[complex] | None, run: Examination) -
     if run.continuous:
         axes.set_title("eigenvalues of the flow over one step")
     else:
-        axes.set_title(
-            "eigenvalues of the update" + (f" over {run.period} updates" if run.period > 1 else "")
-        )
-    reach = 1.12 * max([1.0, *map(abs, values or [])])
-    _plane(axes, [], stretch=1.0)
+        how = f" over {run.period} updates" if run.period > 1 else ""
+        axes.set_title(f"eigenvalues of the update{how}{', preconditioner as left' if run.frozen else ''}")
+    reach = 1.12 * min(4.0, max([1.0, *map(abs, values or [])]))  # what lies beyond is in the label
+    _plane(axes, [])
     axes.add_patch(Circle((0, 0), 1, facecolor=STABLE, edgecolor=GREY, linewidth=0.8, zorder=0))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     if values is None:
@@ -195,10 +194,10 @@ def _parts(values: Sequence[complex]) -> tuple[list[float], list[float]]:
     return [complex(v).real for v in values], [complex(v).imag for v in values]
 
 
-def _plane(axes: Any, values: Sequence[complex], stretch: float) -> None:
+def _plane(axes: Any, values: Sequence[complex]) -> None:
     real, imaginary = _parts([*values, 0])
     width = max(max(real) - min(real), *map(abs, imaginary), 0.05)
-    axes.set_xlim(min(real) - 0.25 * stretch * width, max(real) + 0.25 * stretch * width)
+    axes.set_xlim(min(real) - 0.25 * width, max(real) + 0.25 * width)
     height = 1.35 * max(*map(abs, imaginary), 0.2 * width)
     axes.set_ylim(-height, height)
     axes.axhline(0, color=GREY, linewidth=0.6)

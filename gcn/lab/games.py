@@ -46,7 +46,8 @@ def damped(s: Strengths, b: float, c: float, distortion: float, penalty: float, 
     Nagarajan and Kolter's ηh² makes G feel: 2ηc(cθ + width·ψ).
     """
     eta = s.grad_norm
-    return pair(distortion + 2 * eta * c**2, b - 2 * eta * c * width, c, penalty + width)
+    k = s.ratio
+    return pair(distortion + 2 * eta * c**2, b - 2 * eta * c * width, k * c, k * (penalty + width))
 
 
 class SmallGame:
@@ -122,17 +123,18 @@ class Dirac(SmallGame):
         if s.other or (s.level and not self.bias):
             return self._without_a_bias(s)
         b, c, sigma2 = s.g * self.scale, s.d * self.scale, s.sigma2 * self.scale**2
-        extra: Spectrum = [-s.curvature_of_bias] if self.bias else []
+        extra: Spectrum = [-s.ratio * s.curvature_of_bias] if self.bias else []
         gammas = (s.r1 + s.r2) * self.scale**2
         if s.consensus or s.jare:
             alone = s.only("consensus") or s.only("jare")
             damping = (s.consensus or s.jare) * b * c
-            return [-damping + 1j * b, -damping - 1j * b] if alone and b == c and not self.bias else None
+            known = alone and b == c and s.ratio == 1 and not self.bias
+            return [-damping + 1j * b, -damping - 1j * b] if known else None
         return damped(s, b, c, 2 * s.mse, gammas, s.curvature * sigma2) + extra
 
     def _without_a_bias(self, s: Strengths) -> Spectrum | None:
         """LSGAN with labels 0 and 1: at D = 0 its force on D vanishes, and nothing pulls θ back."""
-        return [0.0, 0.0] if not s.other and s.only() else None
+        return [0.0, -2 * s.mse] if not s.other and s.only("mse") else None
 
 
 class Lossy(Dirac):
@@ -167,7 +169,7 @@ class Lossy(Dirac):
         if s.other or not s.only("mse") or s.relativistic or s.level:
             return None
         psi = self.rest(s)[1]
-        return pair(2 * s.mse + s.curvature_of_g * psi**2, s.g, s.d, 0.0)
+        return pair(2 * s.mse + s.curvature_of_g * psi**2, s.g, s.ratio * s.d, 0.0)
 
 
 class Quantiser(SmallGame):
@@ -189,7 +191,8 @@ class Quantiser(SmallGame):
     def __init__(self, levels: int = 2, samples: int = 64) -> None:
         if levels < 2 or samples % levels:
             raise InputError(
-                f"game.levels={levels}: a quantiser has 2 levels or more, and game.samples={samples} must be a multiple"
+                f"game.levels={levels}: a quantiser has 2 levels or more, and game.samples={samples} must be a "
+                f"multiple of them; use game.samples={max(levels, 2) * 16}"
             )
         self.levels = levels
         uniform = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples
@@ -222,7 +225,7 @@ class Quantiser(SmallGame):
         theta, q = self.energy**-0.5, self.energy
         if abs(self.rest(s)[1]) * float(self.x.square().max()) >= s.margin:  # also bounds a difference of two
             return None  # the hinge bends where D has to work that hard
-        return pair(2 * q * s.mse / theta, 2 * s.g * theta * q, 2 * s.d * theta * q, 0.0)
+        return pair(2 * q * s.mse / theta, 2 * s.g * theta * q, 2 * s.ratio * s.d * theta * q, 0.0)
 
 
 class Uniform(SmallGame):
@@ -348,4 +351,4 @@ class LinearND(SmallGame):
         for gain in self.singular:
             b, c, width = s.g * gain, s.d * gain, s.curvature * s.sigma2 * gain**2
             found += damped(s, b, c, 2 * mu, gammas * gain**2, width)
-        return found + [-(gammas + s.curvature * s.sigma2)] * self.extra
+        return found + [-s.ratio * (gammas + s.curvature * s.sigma2)] * self.extra

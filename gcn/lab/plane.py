@@ -158,6 +158,9 @@ class Plane:
             InputError: ``mse`` and other distortions without an autoencoder, ``d_steps`` with a rule that moves
                 both players at once.
         """
+        for name, value in (("steps", steps), ("log_every", log_every), ("d_steps", d_steps)):
+            if value < 1:
+                raise InputError(f"{name}={value}: must be 1 or more")
         self._check(objective, rule(), d_steps)
         game = self.game(objective, seeds, dtype)
         g, d = g_optimizer(game.parameters_of("g")), (d_optimizer or g_optimizer)(game.parameters_of("d"))

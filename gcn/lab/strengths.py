@@ -51,13 +51,18 @@ FORCES: Mapping[type[Adversarial], Force] = {
 LABELS_01 = Force(0.5, 0.5, 2.0, 2.0, 1.0, level=0.5)
 
 
-def force(loss: Adversarial) -> Force:
-    """Of a loss, alone or relativistic. Pairs see noise twice (its variance is that of a difference)."""
+def force(loss: Adversarial) -> Force | None:
+    """Of a loss, alone or relativistic, None for one that is not known here.
+
+    Pairs see noise twice: its variance is that of a difference.
+    """
     if isinstance(loss, LSGAN) and loss.fake_label == 0:
         return LABELS_01
     if not isinstance(loss, Relativised):
-        return FORCES[type(loss)]
-    plain, weight = FORCES[type(loss.loss)], loss.loss.pairing_weight
+        return FORCES.get(type(loss))
+    plain, weight = FORCES.get(type(loss.loss)), loss.loss.pairing_weight
+    if plain is None:
+        return None
     noise = 1.0 if loss.pairing == "average" else 2.0
     # ½[f1(a) + f2(-a)] has the plain force in D; G feels both halves, each of which is D's force with its sign
     return Force(
@@ -76,6 +81,7 @@ class Strengths:
         mse: μ, in squared units of the data.
         r1, r2, grad_norm, consensus, jare: weights γ₁, γ₂, η, g.
         sigma2: variance of the instance noise.
+        ratio: k, D's step size over G's: D's part of the field is k times as strong.
         other: something else is paid, of which nothing is known here.
     """
 
@@ -94,6 +100,7 @@ class Strengths:
     consensus: float = 0.0
     jare: float = 0.0
     sigma2: float = 0.0
+    ratio: float = 1.0
     other: bool = False
 
     TERMS = ("mse", "r1", "r2", "grad_norm", "consensus", "jare")
@@ -120,9 +127,9 @@ class Strengths:
         for sight in objective.sights:
             if isinstance(sight, InstanceNoise):
                 known["sigma2"] = known.get("sigma2", 0.0) + sight.sigma**2
-        if loss is None:
-            return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other, **known)
-        f, adv = force(loss), float(objective.adv)
+        f, adv = None if loss is None else force(loss), float(objective.adv)
+        if f is None:
+            return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other or loss is not None, **known)
         return cls(
             f.g * adv, f.d, f.curvature, f.curvature_of_bias, f.curvature_of_g * adv, f.level,
             f.margin, isinstance(loss, Relativised), other=other, **known,

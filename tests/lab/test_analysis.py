@@ -213,7 +213,8 @@ def spiral(rate, turns=20, steps=400):
 
 
 @pytest.mark.parametrize(
-    ("rate", "name"), [(-0.05, "converged"), (-0.005, "approaching"), (0.0, "circling"), (0.005, "receding")]
+    ("rate", "name"),
+    [(-0.05, "converged"), (-0.005, "approaching"), (0.0, "persisting"), (0.005, "receding")],
 )
 def test_outcomes(rate, name):
     judged = outcome(spiral(rate), torch.zeros(2, dtype=torch.float64))
@@ -231,7 +232,7 @@ def test_numbers_that_are_none_have_diverged():
 
 def test_without_an_equilibrium_a_trajectory_is_measured_against_itself():
     assert outcome(spiral(-0.05) + 3.0, None).name == "converged"
-    assert outcome(spiral(0.0) + 3.0, None).name == "circling"
+    assert outcome(spiral(0.0) + 3.0, None).name == "persisting"
 
 
 def test_rotation_index_of_a_rotation_a_contraction_and_a_spiral():
@@ -296,3 +297,12 @@ def test_spectra_are_in_a_stable_order():
         torch.tensor([[-1.0, 2.0, 0.0], [-2.0, -1.0, 0.0], [0.0, 0.0, -0.5]], dtype=torch.float64)
     )
     assert [round(v.imag) for v in values] == [0, 2, -2]
+
+
+def test_a_loss_that_no_table_knows_can_be_played():
+    class Mine(NonSaturating):
+        """Somebody's own."""
+
+    run = examine(arena(Mine(), mse=0.2), 20)
+    assert run.closed_form is None
+    assert run.eigenvalues[0] == pytest.approx(complex(-0.2, 0.21**0.5))

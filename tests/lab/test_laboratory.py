@@ -58,7 +58,7 @@ def test_a_run_leaves_its_record_its_path_and_its_figure(lab):
 
 def test_without_a_distortion_it_circles(lab):
     _, record, _ = lab("loss=vanilla", "dynamics=flow")
-    assert (record["outcome"], record["converged"]) == ("circling", False)
+    assert (record["outcome"], record["converged"]) == ("persisting", False)
     assert record["rotation_index"] == pytest.approx(1.0)
     assert record["continuous_time"] is True
 
@@ -140,3 +140,73 @@ def test_what_the_plane_and_numbers_do_not_share_is_refused(lab, words, says):
     assert (status, record) == (2, None)
     assert says in err
     assert err.count("\n") == 1
+
+
+# what a fresh pair of eyes tried
+
+
+@pytest.mark.parametrize("words", ["adv=0", "adv=0 r1=1", "mse=1 adv=0 dynamics=flow"])
+def test_an_adversary_of_weight_0_still_has_a_spectrum(lab, words):
+    status, record, _ = lab(*words.split(), "steps=20")
+    assert status == 0
+    for found, formula in zip(record["eigenvalues"], record["closed_form"], strict=True):
+        assert found == pytest.approx(formula, abs=1e-9)
+
+
+def test_a_locus_may_begin_where_nothing_is_paid(lab, monkeypatch):
+    monkeypatch.setattr("gcn.lab.sweep.SIDE", 6)
+    assert lab("locus=adv", "phase=adv", "steps=20")[0] == 0
+    assert Path("here/locus.png").exists()
+
+
+def test_one_update_is_a_run(lab):
+    status, record, _ = lab("steps=1")
+    assert (status, record["updates"]) == (0, 1)
+
+
+def test_a_field_that_jumps_has_no_flow(lab, monkeypatch):
+    monkeypatch.setattr("gcn.lab.analysis.MOST_CALLS", 3000)
+    status, record, err = lab("loss=hinge", "dynamics=flow", "start=[2,2]", "steps=100")
+    assert (status, record) == (2, None)
+    assert "the field jumps" in err
+    assert not Path("here").exists()
+
+
+def test_a_penalty_with_a_kink_has_no_locus(lab):
+    status, _, err = lab("gp=1", "locus=gp")
+    assert status == 2
+    assert "no smooth equilibrium" in err
+
+
+def test_the_step_size_of_d_is_in_every_spectrum(lab):
+    """-μ ± √(μ² - kp²): with k = 4 the game rotates at a μ above p."""
+    _, record, _ = lab("mse=0.6", "optimizer.ratio=4", "steps=20")
+    expected = [[-0.6, 0.8], [-0.6, -0.8]]
+    for name in ("eigenvalues", "closed_form"):
+        for found, value in zip(record[name], expected, strict=True):
+            assert found == pytest.approx(value, abs=1e-9)
+
+
+def test_random_noise_is_the_same_for_all_points_of_an_analysis(lab):
+    _, record, _ = lab("instance_noise=0.5", "mse=0.2", "sampling=random", "samples=4096", "steps=50")
+    assert record["equilibrium_note"] == ""
+    exact = lab("instance_noise=0.5", "mse=0.2", "steps=50", folder="exact")[1]
+    for found, value in zip(record["eigenvalues"], exact["eigenvalues"], strict=True):
+        assert found == pytest.approx(value, abs=0.03)
+
+
+def test_a_far_start_has_not_converged_because_it_came_nearer(lab):
+    _, record, _ = lab("start=[1e4,-1e4]")
+    assert abs(record["final"][1]) > 1
+    assert record["converged"] is False
+
+
+def test_shuffled_pairs_are_refused(lab):
+    status, _, err = lab("relativistic=pair_shuffled")
+    assert status == 2
+    assert "choose pair or average" in err
+
+
+def test_an_adaptive_optimizer_says_that_its_spectrum_is_of_a_moment(lab):
+    _, record, _ = lab("optimizer=adam", "mse=0.5", "steps=50")
+    assert "frozen" in record["discrete_note"]

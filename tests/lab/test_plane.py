@@ -19,6 +19,7 @@ from gcn.losses.distortion import MSE
 from gcn.losses.objective import Objective
 from gcn.losses.penalties import GP, R1
 from gcn.losses.perturb import InstanceNoise
+from gcn.losses.structure import WeightClip
 from gcn.rng import Streams
 
 SMALL = {"width": 6, "batch": 8, "latent": 3, "activation": "relu"}
@@ -246,6 +247,20 @@ def test_impossible_games():
         run(plane, Objective(Hinge()), [0], rule=Simultaneous, d_steps=2)
     with pytest.raises(InputError, match="seeds"):
         run(plane, Objective(Hinge()), [])
+    with pytest.raises(InputError, match="log_every=0"):
+        plane.train(Objective(Hinge()), steps=2, seeds=[0], log_every=0)
+    with pytest.raises(InputError, match="pair_shuffled"):
+        run(plane, Objective(Relativised(Hinge(), "pair_shuffled")), [0, 1])
+
+
+def test_a_constraint_holds_after_each_update_of_d():
+    plane = Plane(Ring(), **SMALL)
+    found = run(plane, Objective(Wasserstein()), [0, 1], d_steps=2, constraints=[WeightClip(0.05)])
+    largest = {
+        player: max(p.detach().abs().max() for p in found.game.parameters_of(player)) for player in "gd"
+    }
+    assert largest["d"].item() == pytest.approx(0.05)
+    assert largest["g"].item() > 0.1
 
 
 def test_figures_are_written_and_depend_on_the_run_alone(tmp_path):
