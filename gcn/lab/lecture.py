@@ -71,7 +71,7 @@ def piles(path: Path) -> Path:
         _earth(earth, places, plan)
         _plan(matrix, plan)
         _recursion(recursion, divergences.wasserstein_line(EARTH_P, EARTH_Q).deltas)
-    return _named(path, "png")
+    return path
 
 
 def _earth(axes: Any, places: Array, plan: Array) -> None:
@@ -160,7 +160,7 @@ def segments(path: Path) -> Path:
             r"all are 0 at $\theta=0$", (0, 0), (-0.4, 0.1), ha="right", va="center", arrowprops=line
         )
         _divergence_axes(plot)
-    return _named(path, "png")
+    return path
 
 
 def _divergence_axes(axes: Any) -> None:
@@ -259,7 +259,7 @@ def costs(path: Path) -> Path:
         _limit(slope_logit, 1, r"$\to 1$ as $D\to 0$", (EARLY + 0.03, 1.02), ORANGE)
         _limit(slope_logit, 0, r"$\to 0$ as $D\to 0$", (EARLY + 0.12, 0.04), INK)
         figure.legend(*value.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
-    return _named(path, "png")
+    return path
 
 
 def _limit(axes: Any, height: float, text: str, place: tuple[float, float], colour: str) -> None:
@@ -302,7 +302,7 @@ def one_gaussian(path: Path) -> Path:
         widths.set(xlim=(0, 8), ylim=(0.5, 4.2), title="Width of $q$ as the modes move apart")
         widths.set(xlabel=r"distance of the modes (in $\sigma$)", ylabel=r"deviation of $q$ (in $\sigma$)")
         widths.legend(loc="upper left", fontsize=9)
-    return _named(path, "png")
+    return path
 
 
 def _fit(axes: Any, label: str, divergence: Divergence, colour: str) -> None:
@@ -368,7 +368,7 @@ def optimal_discriminator(path: Path) -> Path:
             xlabel="$x$ (units of the data)",
             xlim=(x[0], x[-1]),
         )
-    return _named(path, "png")
+    return path
 
 
 FIGURES = (piles, segments, costs, one_gaussian, optimal_discriminator)
