@@ -68,6 +68,11 @@ class Budget:
     latent: int = 8
     lr: float = 2e-3
 
+    @property
+    def of_the_scan(self) -> tuple[int, ...]:
+        """Its seeds."""
+        return tuple(range(SCAN_SEED, SCAN_SEED + self.scan_seeds))
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -214,9 +219,7 @@ def play_all(
     folder.mkdir(parents=True, exist_ok=True)
     todo = [cell for cell in cells if not (folder / cell.file).exists()]
     whole, done = sum(cell.cost for cell in todo), 0.0
-    if not todo:
-        return
-    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running: dict[Future[None], Cell] = {pool.submit(play, cell, folder): cell for cell in todo}
         try:
             while running:
@@ -237,7 +240,7 @@ def scan_of_settings(budget: Budget) -> Iterator[Cell]:
     """The scan's first part: the distortion's weight, and those of the stabilisers without a distortion."""
     for data in DATA:
         for loss in LOSSES:
-            yield Cell(data, "autoencoder", loss, "mse", STEEP, 0.0, _scan_seeds(budget), budget)
+            yield Cell(data, "autoencoder", loss, "mse", STEEP, 0.0, budget.of_the_scan, budget)
             for generator in ("noise", "autoencoder"):
                 yield from _scan(data, generator, loss, 0.0, budget)
 
@@ -254,11 +257,7 @@ def _scan(data: str, generator: str, loss: str, mse: float, budget: Budget) -> I
     # σ is no factor of a term: its values cannot share an ensemble
     groups = [("r1", penalties), ("gp", penalties), *(("instance_noise", (sigma,)) for sigma in SIGMAS)]
     for arm, weights in groups:
-        yield Cell(data, generator, loss, arm, weights, mse, _scan_seeds(budget), budget)
-
-
-def _scan_seeds(budget: Budget) -> tuple[int, ...]:
-    return tuple(range(SCAN_SEED, SCAN_SEED + budget.scan_seeds))
+        yield Cell(data, generator, loss, arm, weights, mse, budget.of_the_scan, budget)
 
 
 def setting(row: Row) -> str:

@@ -142,7 +142,8 @@ def test_the_page_is_made_of_the_table(tmp_path):
     text = page(again, scan, "python scripts/modes.py")
     assert "0.51 ± 0.02" in text
     assert "**-0.25 ± 0.00**" in text
-    assert "0 up, 6 down, of 24" in text
+    assert "| +0 -2 of 8 |" in text
+    assert "| +0 -6 of 24 |" in text
     assert f"{len(rows)} games (3 seeds a setting)" in text
     assert f"{0.5 * (len(rows) + len(scan)):.0f} minutes" in text
 
