@@ -110,19 +110,19 @@ class UpdateMap:
 
     def _complete_memory(self) -> None:
         """A rule that has not moved yet does not say what it will remember: that is 0 so far."""
-        known = len(list(_tensors(self._memory)))
+        known = len(list(tensors_in(self._memory)))
         self._advance()
-        if len(list(_tensors(self.rule.state_dict()))) != known:
-            self._memory = _rebuilt(self.rule.state_dict(), iter([]))
+        if len(list(tensors_in(self.rule.state_dict()))) != known:
+            self._memory = rebuilt(self.rule.state_dict(), iter([]))
             self.state = torch.cat(
-                [self.state, *(torch.zeros(t.numel()).to(t) for t in _tensors(self._memory))]
+                [self.state, *(torch.zeros(t.numel()).to(t) for t in tensors_in(self._memory))]
             )
         self._put(self.state)
 
     def _parts(self) -> list[Tensor]:
         parameters = [p.detach() for player in self.players for p in player.parameters]
         moves = [move for player in self._moving for move in player.moves]
-        return [*parameters, *moves, *_tensors(self.rule.state_dict())]
+        return [*parameters, *moves, *tensors_in(self.rule.state_dict())]
 
     def _present(self) -> Tensor:
         return torch.cat([part.reshape(-1).to(torch.float64) for part in self._parts()])
@@ -131,7 +131,7 @@ class UpdateMap:
     def _put(self, state: Tensor) -> None:
         parameters = [p for player in self.players for p in player.parameters]
         moves = [move for player in self._moving for move in player.moves]
-        like = [*parameters, *moves, *_tensors(self._memory)]
+        like = [*parameters, *moves, *tensors_in(self._memory)]
         parts = iter(
             [p.view_as(l) for p, l in zip(state.split([l.numel() for l in like]), like, strict=True)]
         )
@@ -139,7 +139,7 @@ class UpdateMap:
             parameter.copy_(next(parts))
         for player in self._moving:
             player.moves = [next(parts).clone() for _ in player.moves]
-        self.rule.load_state_dict(_rebuilt(self._memory, parts))
+        self.rule.load_state_dict(rebuilt(self._memory, parts))
 
     def _advance(self) -> None:
         with still(self.game):
@@ -167,19 +167,19 @@ class UpdateMap:
         )
 
 
-def _tensors(memory: Any) -> Iterator[Tensor]:
+def tensors_in(memory: Any) -> Iterator[Tensor]:
     """The tensors in a nest of lists and dictionaries, in order."""
     if isinstance(memory, Tensor):
         yield memory
     elif isinstance(memory, dict | list | tuple):
         for part in memory.values() if isinstance(memory, dict) else memory:
-            yield from _tensors(part)
+            yield from tensors_in(part)
 
 
-def _rebuilt(memory: Any, tensors: Iterator[Tensor]) -> Any:
+def rebuilt(memory: Any, tensors: Iterator[Tensor]) -> Any:
     """The same nest with other tensors."""
     if isinstance(memory, Tensor):
         return next(tensors, memory)
     if isinstance(memory, dict):
-        return {name: _rebuilt(part, tensors) for name, part in memory.items()}
-    return [_rebuilt(part, tensors) for part in memory] if isinstance(memory, list | tuple) else memory
+        return {name: rebuilt(part, tensors) for name, part in memory.items()}
+    return [rebuilt(part, tensors) for part in memory] if isinstance(memory, list | tuple) else memory

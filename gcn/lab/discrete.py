@@ -1,17 +1,18 @@
 """Discrete time: the derivative of the update that a rule makes, for one game or for thousands at once."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gcn.dynamics import Optimistic, Players, Rule
+from gcn.dynamics import Players
+from gcn.game import Game
 from gcn.lab.arena import Arena, coordinates
-from gcn.lab.players import Linear
-from gcn.update import LinearPlayer
+from gcn.lab.players import PLAIN, Linear
+from gcn.update import LinearPlayer, rebuilt, tensors_in
 
 OFFSET = 1e-5  # of the central differences: the rounding of float64 and the field's curvature weigh the same
-Slots = list[tuple[str, int]]  # what is remembered from update to update: names and sizes
 
 
 def update_map(arena: Arena, at: Tensor, lr: tuple[float, float], linear: tuple[Linear, Linear]) -> Tensor:
@@ -43,31 +44,52 @@ def update_maps(
         weights: of terms that differ from game to game, (C,) each.
     """
     games, n = at.shape
-    split = arena.split
-    slots = _slots(arena.rule(), linear, split, n)
-    width = n + sum(size for _, size in slots)
+    weights = weights or {}
+    layout = _memory_of(arena.with_weights(weights), at, lr, linear)
+    momenta = [
+        size for size, optimizer in zip((arena.split, n - arena.split), linear, strict=True) if optimizer.beta
+    ]
+    sizes = [n, *momenta, *(t.shape[1] for t in tensors_in(layout))]
+    width = sum(sizes)
     offsets = OFFSET * torch.cat([torch.eye(width), -torch.eye(width)]).to(at)
     centres = torch.cat([at, at.new_zeros(games, width - n)], dim=1)
     states = (centres + offsets[:, None]).reshape(-1, width)  # (2K·C, K), games within displacements
     copies = len(offsets)
-    many = arena.with_weights({name: w.repeat(copies) for name, w in (weights or {}).items()})
-    game = many.game(states[:, :n])
-    frozen = [
-        ([rate.expand(games).repeat(copies)[:, None] * _rows(p, copies) for p in precondition], beta, gain)
-        for rate, (precondition, beta, gain) in zip(lr, linear, strict=True)
-    ]
-    players = Players(
-        LinearPlayer(game.parameters_of("g"), *frozen[0]), LinearPlayer(game.parameters_of("d"), *frozen[1])
-    )
-    rule = many.rule()
-    _put(rule, players, slots, states[:, n:], split)
+    many = arena.with_weights({name: w.repeat(copies) for name, w in weights.items()})
+    points, *memory = (part.clone() for part in states.split(sizes, dim=1))
+    game, rule, parts = many.game(points), many.rule(), iter(memory)
+    players = _players(game, lr, linear, copies)
+    moving = [player for player in players if player.beta]
+    for player in moving:
+        player.moves = [next(parts)]
+    rule.load_state_dict(rebuilt(layout, parts))
     batches = [many.batch(len(states))] * arena.d_steps
     for step in range(arena.period):
-        rule(game, batches, step, players)
-    after = torch.cat([coordinates(game), *_memory(rule, players, slots)], dim=1).reshape(
-        copies, games, width
-    )
+        rule(game, batches, step, Players(*players))
+    remembered = [*(player.moves[0] for player in moving), *tensors_in(rule.state_dict())]
+    after = torch.cat([coordinates(game), *remembered], dim=1).reshape(copies, games, width)
     return ((after[:width] - after[width:]) / (2 * OFFSET)).permute(1, 2, 0)
+
+
+def _players(
+    game: Game, lr: tuple[Tensor, Tensor], linear: tuple[Linear, Linear], copies: int = 1
+) -> tuple[LinearPlayer, LinearPlayer]:
+    """G's and D's player of ``copies`` of C games, the copies outermost."""
+
+    def player(parameters: Sequence[Tensor], rate: Tensor, optimizer: Linear) -> LinearPlayer:
+        scaled = [rate[:, None] * p for p in optimizer.precondition]
+        each = [s if len(s) == 1 else s.repeat(copies, 1) for s in scaled]
+        return LinearPlayer(parameters, each, optimizer.beta, optimizer.gain)
+
+    g, d = (game.parameters_of("g"), lr[0], linear[0]), (game.parameters_of("d"), lr[1], linear[1])
+    return player(*g), player(*d)
+
+
+def _memory_of(arena: Arena, at: Tensor, lr: tuple[Tensor, Tensor], linear: tuple[Linear, Linear]) -> Any:
+    """What the rule remembers after an update, for its shapes alone: a rule that has not moved does not say."""
+    game, rule = arena.game(at), arena.rule()
+    rule(game, [arena.batch(len(at))] * arena.d_steps, 0, Players(*_players(game, lr, linear)))
+    return rule.state_dict()
 
 
 def growth(arena: Arena, at: Tensor, step_sizes: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
@@ -79,42 +101,10 @@ def growth(arena: Arena, at: Tensor, step_sizes: Tensor, weights: Mapping[str, T
         step_sizes: of both players (C,).
         weights: of the terms that differ, (C,) each.
     """
-    plain = Linear([at.new_ones(1, 1)], beta=0.0, gain=1.0)
-    maps = update_maps(arena, at, (step_sizes, step_sizes), (plain, plain), weights)
+    maps = update_maps(arena, at, (step_sizes, step_sizes), (PLAIN, PLAIN), weights)
     finite = maps.flatten(1).isfinite().all(1)
     radius = (
         torch.linalg.eigvals(torch.where(finite[:, None, None], maps, torch.zeros_like(maps))).abs().amax(1)
     )
     rate = radius.clamp(min=1e-300).log() / arena.period
     return torch.where(finite, rate, torch.full_like(rate, torch.nan))
-
-
-def _rows(precondition: Tensor, copies: int) -> Tensor:
-    return precondition if len(precondition) == 1 else precondition.repeat(copies, 1)
-
-
-def _slots(rule: Rule, linear: tuple[Linear, Linear], split: int, n: int) -> Slots:
-    sizes = (("g", split, linear[0].beta), ("d", n - split, linear[1].beta))
-    slots = [(name, size) for name, size, beta in sizes if beta]
-    return [*slots, ("previous", n)] if isinstance(rule, Optimistic) else slots
-
-
-def _put(rule: Rule, players: Players, slots: Slots, memory: Tensor, split: int) -> None:
-    for (name, _), part in zip(slots, memory.split([size for _, size in slots], dim=1), strict=True):
-        if name == "previous":
-            assert isinstance(rule, Optimistic)
-            rule.previous = [[part[:, :split].clone()], [part[:, split:].clone()]]
-        else:
-            getattr(players, name).moves = [part.clone()]
-
-
-def _memory(rule: Rule, players: Players, slots: Slots) -> Sequence[Tensor]:
-    kept = []
-    for name, _ in slots:
-        if name == "previous":
-            assert isinstance(rule, Optimistic)
-            assert rule.previous is not None
-            kept.append(torch.cat([rule.previous[0][0], rule.previous[1][0]], dim=1))
-        else:
-            kept.append(getattr(players, name).moves[0])
-    return kept

@@ -111,6 +111,41 @@ def test_the_update_of_the_optimistic_rule_remembers_its_last_move():
         assert min(abs(found - value) for found in run.discrete) < 1e-7
 
 
+class Rolling(Simultaneous):
+    """Somebody's own rule, with a memory of its own: m ← βm + g."""
+
+    beta = 0.7
+
+    def __init__(self):
+        self.kept = None
+
+    def __call__(self, game, batches, step, players):
+        turn = game.turn("both", batches[-1], step)
+        field = game.field(turn)
+        before = self.kept or [[torch.zeros_like(v) for v in part] for part in field]
+        pairs = zip(before, field, strict=True)
+        self.kept = [[self.beta * m + v for m, v in zip(ms, vs, strict=True)] for ms, vs in pairs]
+        for player, moves in zip(players, self.kept, strict=True):
+            player.step(moves)
+        return turn
+
+    def state_dict(self):
+        return {"kept": self.kept}
+
+    def load_state_dict(self, state):
+        self.kept = state["kept"]
+
+
+def test_a_rule_that_nobody_has_told_the_lab_about_has_its_spectrum():
+    h = 0.05
+    own = examine(arena(Wasserstein(), mse=0.3, rule=Rolling, lr=h), 3)
+    ball = lambda parameters, lr: SGD(parameters, lr, Rolling.beta)  # noqa: E731
+    known = examine(arena(Wasserstein(), mse=0.3, rule=Simultaneous, lr=h, optimizer=ball), 3)
+    assert len(own.discrete) == len(known.discrete) == 4
+    for value in known.discrete:
+        assert min(abs(found - value) for found in own.discrete) < 1e-7
+
+
 def test_the_update_of_extragradient_and_of_sga():
     run = examine(arena(Wasserstein(), rule=Extragradient, lr=0.5), 3)
     assert largest(run) == pytest.approx(math.sqrt(1 - 0.25 + 0.0625), rel=1e-8)
