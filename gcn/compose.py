@@ -67,11 +67,14 @@ def knobs() -> dict[str, Knob]:
 
 @cache
 def groups(root: Root = TRAIN, extra: str | None = None) -> dict[str, list[str]]:
-    """The groups of choices: those that the root's defaults name, with the choices of all its folders."""
+    """The groups of choices: those that the root's defaults name, with the choices of all its folders.
+
+    A file whose name begins with an underscore is what several choices build on, and no choice itself.
+    """
     folders = [*root.folders, *([] if extra is None else [Path(extra)])]
     names = sorted(name for entry in _defaults(root) for name in entry if _is_group(root, name))
     return {
-        name: sorted({path.stem for folder in folders for path in (folder / name).glob("*.yaml")})
+        name: sorted({path.stem for folder in folders for path in (folder / name).glob("[!_]*.yaml")})
         for name in names
     }
 
@@ -198,6 +201,8 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
         if not isinstance(choice, str) and not (choice is None and {name: None} in _defaults(root)):
             said = word.partition("=")[2]
             raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered[name])}")
+        if str(choice).startswith("_"):
+            raise InputError(f"{word}: no such choice; {name} is one of {', '.join(offered[name])}")
 
 
 @contextmanager
@@ -209,8 +214,9 @@ def one_line_errors() -> Iterator[None]:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         if not group or not error.options:
             raise InputError(_line(error)) from None
-        options = ", ".join(sorted(error.options))
-        near = suggestion(choice, error.options, otherwise="no name is near")
+        choices = [option for option in error.options if not option.startswith("_")]
+        options = ", ".join(sorted(choices))
+        near = suggestion(choice, choices, otherwise="no name is near")
         raise InputError(f"{group}={choice}: no such choice; {near} (of {options})") from None
     except OverrideParseException as error:
         reason = str(error).split("\n", 1)[0]

@@ -62,6 +62,20 @@ def test_impossible_combinations_say_why(words):
         parse(words.split(), root=LAB)
 
 
+def test_what_choices_build_on_is_no_choice():
+    assert "_plane" not in groups(LAB)["game"]
+    with pytest.raises(InputError, match="no such choice"):
+        parse(["game=_plane"], root=LAB)
+    with pytest.raises(InputError, match="integer >= 1"):  # declared in the file that it builds on
+        parse(["game=gaussians", "game.code=0"], root=LAB)
+
+
+@pytest.mark.parametrize("game", ["ring", "grid", "line", "circle", "gaussians"])
+def test_the_plane_always_draws(game):
+    with pytest.raises(InputError, match="fresh data"):
+        parse([f"game={game}", "sampling=random"], root=LAB)
+
+
 def test_a_game_may_bring_its_loss():
     assert parse(["game=bilinear"], root=LAB).choices["loss"] == "wgan"
 
