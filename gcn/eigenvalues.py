@@ -6,8 +6,8 @@ residual: on a network the largest real parts sit in a cluster a hundred times s
 where ARPACK's restarts spend many more products and may end with nothing.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from gcn.spectrum import Linearised
 Apply = Callable[[Tensor], Tensor]
 Found = list[tuple[complex, float]]  # eigenvalues with their residuals
 TINY = 1e-300
+# Relative residuals up to which eigenvalues count as converged; those of an update are all near 1.
+TOLERANCE = {"eigenvalues": 1e-2, "largest": 1e-2, "rotating": 1e-2, "discrete_eigenvalues": 1e-3}
 
 ORDERS: dict[str, Callable[[complex], float]] = {
     "LM": abs,
@@ -147,6 +149,20 @@ class Krylov:
         kept = _leading([pair for pair in self.found if which != "LI" or pair[0].imag], k, which)
         converged = sum(residual <= tolerance for _, residual in kept)
         return Leading([z for z, _ in kept], [r for _, r in kept], min(converged, k), k)
+
+
+def read(flow: Krylov, update: Krylov, k: int) -> dict[str, Leading]:
+    """The eigenvalues that are reported of a field and of an update, by the names that they have in a record."""
+    kinds = {"eigenvalues": (flow, "LR"), "largest": (flow, "LM"), "rotating": (flow, "LI"),
+             "discrete_eigenvalues": (update, "LM")}  # fmt: skip
+    return {name: space.leading(k, which, TOLERANCE[name]) for name, (space, which) in kinds.items()}
+
+
+def as_record(found: Mapping[str, Leading]) -> dict[str, Any]:
+    """What :func:`read` has found, in JSON's types: [re, im], residuals, and the update's spectral radius."""
+    record: dict[str, Any] = {name: [[z.real, z.imag] for z in kind.values] for name, kind in found.items()}
+    record["residuals"] = {name: kind.residuals for name, kind in found.items()}
+    return record | {"spectral_radius": abs(found["discrete_eigenvalues"].values[0])}
 
 
 class Rotation(NamedTuple):

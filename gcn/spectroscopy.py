@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcn.eigenvalues import Krylov, rotation_index, skew_norm
+from gcn.eigenvalues import TOLERANCE, Krylov, as_record, read, rotation_index, skew_norm
 from gcn.errors import InputError
 from gcn.game import Game
 from gcn.report.spectra import spectra
@@ -25,9 +25,6 @@ from gcn.report.summary import write_json_atomic
 from gcn.spectrum import Linearised
 from gcn.trained import Trained, crops, run_of, trained
 from gcn.update import UpdateMap
-
-# Relative residuals up to which eigenvalues count as converged; those of an update are all near 1.
-TOLERANCE = {"eigenvalues": 1e-2, "largest": 1e-2, "rotating": 1e-2, "discrete_eigenvalues": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -141,17 +138,9 @@ def _arm(request: Request, of: Trained, x: Tensor, arm: str | None) -> dict[str,
         update = UpdateMap(of.game, of.rule(), batches, of.players(request.factor), of.step)
         moved = Krylov(update.derivative, update.state, request.basis, request.seed)
         clock(f"update, {request.basis} products")
-    found = {
-        "eigenvalues": flow.leading(request.k, "LR", TOLERANCE["eigenvalues"]),
-        "largest": flow.leading(request.k, "LM", TOLERANCE["largest"]),
-        "rotating": flow.leading(request.k, "LI", TOLERANCE["rotating"]),
-        "discrete_eigenvalues": moved.leading(request.k, "LM", TOLERANCE["discrete_eigenvalues"]),
-    }
-    record |= {name: [[z.real, z.imag] for z in leading.values] for name, leading in found.items()}
+    found = read(flow, moved, request.k)
     record["converged"] = {name: [leading.converged, leading.asked] for name, leading in found.items()}
-    record["residuals"] = {name: leading.residuals for name, leading in found.items()}
-    record["spectral_radius"] = abs(found["discrete_eigenvalues"].values[0])
-    return record
+    return record | as_record(found)
 
 
 def _refuse_what_has_no_spectrum(linear: Linearised) -> None:

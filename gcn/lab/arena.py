@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from gcn.dynamics import Alternating, Players, Rule
 from gcn.game import Game
 from gcn.lab.games import Judgement, Output, SmallGame
-from gcn.lab.players import SGD, Factory
+from gcn.lab.players import SGD, Factory, hold
 from gcn.lab.strengths import Strengths
 from gcn.losses.objective import Objective, is_paid
 from gcn.losses.term import OnPlayer, Sight
@@ -171,14 +170,9 @@ class Arena:
         """Those who move a game; D's constraints hold after each of its steps."""
         g = self.optimizer(game.parameters_of("g"))
         d = (self.d_optimizer or self.optimizer)(game.parameters_of("d"))
-        if self.constraints:
-            d.after = partial(self._constrain, game)
-        return Players(g, d)
-
-    def _constrain(self, game: Game) -> None:
         assert game.discriminator is not None
-        for constraint in self.constraints:
-            constraint.after_step(game.discriminator)
+        hold(d, self.constraints, game.discriminator)
+        return Players(g, d)
 
     def velocity(self, points: Tensor) -> Tensor:
         """The field (-∇_θ L_G, -∇_ψ L_D) at points (E, n + m), the same shape; its mean over a period of lazy terms."""

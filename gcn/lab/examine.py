@@ -124,9 +124,7 @@ def examine(
         else:
             change = update_map(arena, rest.point, lr, linear)
         if bool(change.isfinite().all()):
-            discrete = sorted(
-                in_order(torch.linalg.eigvals(change).tolist()), key=lambda v: -round(abs(v), 9)
-            )
+            discrete = sorted(spectrum(change), key=lambda v: -round(abs(v), 9))
     strengths = replace(arena.strengths, ratio=lr[1] / lr[0])
     formula = None if jacobian is None else arena.small.closed_form(strengths)
     frozen = linear is not None and any(bool((p != 1).any()) for l in linear for p in l.precondition)

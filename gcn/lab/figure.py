@@ -14,7 +14,8 @@ from torch import Tensor
 
 from gcn.lab.arena import Arena
 from gcn.lab.examine import Examination
-from gcn.report.figures import BLUE, GREEN, GREY, ORANGE, RED, STYLE
+from gcn.report.figures import BLUE, GREEN, GREY, ORANGE, RED
+from gcn.report.paper import paper_figure
 
 STABLE = "#eaf4ee"  # where eigenvalues are those of a stable game
 MESH = 25
@@ -36,17 +37,8 @@ def write(path: Path, size: tuple[float, float], draw: Callable[[Any], None]) ->
 
     The files depend on the data alone: no date, no random names.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with rc_context({**STYLE, "svg.hashsalt": "gcn", "axes.labelsize": 10}):
-        figure = Figure(size, dpi=150, layout="constrained")
-        FigureCanvasAgg(figure)
+    with paper_figure(path, size, style={"axes.labelsize": 10}) as figure:
         draw(figure)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path.with_name(path.name + ".png"))
-        figure.savefig(path.with_name(path.name + ".svg"), metadata={"Date": None})
     return path
 
 

@@ -2,13 +2,11 @@
 
 The divergences are those of :mod:`gcn.lab.divergences`; the generator's costs and their slopes are those of the
 losses that train a codec, so that picture and training cannot disagree. Each function writes ``path.png`` and
-``path.svg`` (``path`` has no suffix, directories are made) and returns the path of the PNG. The SVG holds no date
+``path.svg`` (``path`` has no suffix, directories are made) and returns ``path``. The SVG holds no date
 and no random name: it changes only when the figure does. matplotlib is imported when the first figure is drawn, and
 its global state is left alone.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +16,8 @@ import torch
 from gcn.lab import divergences
 from gcn.lab.divergences import Array, Divergence, Gaussian, kl, reverse_kl
 from gcn.losses.adversarial import Adversarial, MaximumLikelihood, NonSaturating, Vanilla
-from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, RED, STYLE
+from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, RED
+from gcn.report.paper import paper_figure
 
 DPI = 200
 INK = "#222222"  # of text inside the axes
@@ -27,33 +26,12 @@ PAPER: Any = {
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,
     "text.color": INK,
-    "svg.hashsalt": "gcn.lab.lecture",
 }
 P_COLOUR, Q_COLOUR = BLUE, ORANGE
 KL_COLOUR, REVERSE_COLOUR, JS_COLOUR, TV_COLOUR, W_COLOUR = RED, GREEN, PURPLE, BROWN, BLUE
 
 EARTH_P, EARTH_Q = (3, 2, 1, 4), (1, 2, 4, 3)
 CEILING = 1.25  # where the segments' plot draws infinity
-
-
-@contextmanager
-def _figure(path: Path, width: float, height: float) -> Iterator[Any]:
-    """A figure of a size in inches, written as PNG and SVG at the end."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE | PAPER):
-        figure = Figure((width, height), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(_named(path, "png"))
-        figure.savefig(_named(path, "svg"), metadata={"Date": None})
-
-
-def _named(path: Path, suffix: str) -> Path:
-    return path.with_name(f"{path.name}.{suffix}")  # with_suffix would eat the end of "theta_0.5"
 
 
 # Wasserstein-1: four piles of earth
@@ -66,7 +44,7 @@ def piles(path: Path) -> Path:
     """
     places = np.arange(1.0, len(EARTH_P) + 1)
     plan = divergences.transport(EARTH_P, EARTH_Q, np.abs(places[:, None] - places)).plan
-    with _figure(path, 10, 3.5) as figure:
+    with paper_figure(path, (10, 3.5), DPI, PAPER) as figure:
         earth, matrix, recursion = figure.subplots(1, 3, width_ratios=(1.1, 0.95, 1.25))
         _earth(earth, places, plan)
         _plan(matrix, plan)
@@ -142,7 +120,7 @@ def segments(path: Path) -> Path:
     """P on (0, u), Q on (θ, u): KL, JS and total variation only see whether θ is 0, W is |θ|."""
     thetas = np.linspace(-1, 1, 41)
     pairs = [divergences.parallel_segments(theta) for theta in thetas]
-    with _figure(path, 8.6, 3.5) as figure:
+    with paper_figure(path, (8.6, 3.5), DPI, PAPER) as figure:
         plane, plot = figure.subplots(1, 2, width_ratios=(1, 1.9))
         _plane(plane, theta=0.7)
         for label, divergence, colour in (
@@ -232,7 +210,7 @@ def played_cost(loss: Adversarial, d: Array) -> PlayedCost:
 def costs(path: Path) -> Path:
     """The three costs over D(G(z)), and how steeply they fall in D and in D's logit: at D → 0 only one pulls."""
     d = np.concatenate((np.geomspace(1e-4, 0.1, 100), np.linspace(0.1, 0.995, 300)[1:]))
-    with _figure(path, 10, 3.7) as figure:
+    with paper_figure(path, (10, 3.7), DPI, PAPER) as figure:
         value, slope_d, slope_logit = figure.subplots(1, 3)
         for loss, label, colour in COSTS.values():
             played = played_cost(loss(), d)
@@ -287,7 +265,7 @@ def two_modes(x: Array, separation: float) -> Array:
 
 def one_gaussian(path: Path) -> Path:
     """The Gaussian q nearest to two modes p by KL, reverse KL and JS, and its width as the modes move apart."""
-    with _figure(path, 8.6, 4.0) as figure:
+    with paper_figure(path, (8.6, 4.0), DPI, PAPER) as figure:
         grid = figure.add_gridspec(3, 2, width_ratios=(1.15, 1))
         fits, widths = [figure.add_subplot(grid[row, 0]) for row in range(3)], figure.add_subplot(grid[:, 1])
         for axes, (label, (divergence, colour)) in zip(fits, FITS.items(), strict=True):
@@ -337,7 +315,7 @@ def optimal_discriminator(path: Path) -> Path:
     p, q = Gaussian(-0.8, 0.8).density(x), Gaussian(0.8, 1.3).density(x)
     best = divergences.optimal_discriminator(p, q)
     crossings = x[1:][np.diff(np.sign(best.logit)) != 0]
-    with _figure(path, 6.2, 5.6) as figure:
+    with paper_figure(path, (6.2, 5.6), DPI, PAPER) as figure:
         densities, probability, logit = figure.subplots(3, 1, sharex=True)
         for density, label, colour in ((p, "$p$, data", P_COLOUR), (q, "$q$, generator", Q_COLOUR)):
             densities.plot(x, density, color=colour, label=label)

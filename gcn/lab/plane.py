@@ -7,10 +7,9 @@ Adam and ``nn.Linear``): seeds decide data, noise and initial weights, and games
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gcn.dynamics import Alternating, Descend, Players, Rule
 from gcn.errors import InputError
@@ -18,7 +17,7 @@ from gcn.game import Game
 from gcn.lab.distributions import SAMPLES, Distribution
 from gcn.lab.networks import ACTIVATIONS, Autoencoder, Critic, Layers, Noise
 from gcn.lab.paired import PairedStreams
-from gcn.lab.players import Adam, Factory
+from gcn.lab.players import Adam, Factory, hold
 from gcn.losses.distortion import L1, MSE, Charbonnier
 from gcn.losses.objective import Objective, is_paid
 from gcn.losses.term import OnPlayer
@@ -164,11 +163,8 @@ class Plane:
         self._check(objective, rule(), d_steps)
         game = self.game(objective, seeds, dtype)
         g, d = g_optimizer(game.parameters_of("g")), (d_optimizer or g_optimizer)(game.parameters_of("d"))
-        if constraints:
-            assert game.discriminator is not None
-            for constraint in constraints:
-                constraint.prepare(game.discriminator)
-            d.after = partial(_constrain, game.discriminator, constraints)
+        assert game.discriminator is not None
+        hold(d, constraints, game.discriminator)
         move = rule() if objective.loss is not None else Descend()
         looks, players = Looks(self, game), Players(g, d)
         for step in range(steps + 1):
@@ -191,11 +187,6 @@ class Plane:
                     raise InputError(
                         f"{name}: a generator that is fed noise has no x to be compared with; use generator=autoencoder"
                     )
-
-
-def _constrain(discriminator: nn.Module, constraints: Sequence[OnPlayer]) -> None:
-    for constraint in constraints:
-        constraint.after_step(discriminator)
 
 
 class Looks:

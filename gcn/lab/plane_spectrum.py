@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gcn.dynamics import Rule
-from gcn.eigenvalues import Krylov, rotation_index, skew_norm
+from gcn.eigenvalues import Krylov, as_record, read, rotation_index, skew_norm
 from gcn.game import Game
 from gcn.lab.plane import PlaneRun
 from gcn.lab.players import Descent
@@ -38,17 +38,8 @@ def spectrum(run: PlaneRun, rule: Callable[[], Rule], d_steps: int = 1, row: int
     players = (_linear(run.players.g, game, "g", row), _linear(run.players.d, game, "d", row))
     update = UpdateMap(game, rule(), [x] * d_steps, players, step)
     moved = Krylov(update.derivative, update.state, PRODUCTS, seed)
-    found = {
-        "eigenvalues": flow.leading(SHOWN, "LR"),
-        "largest": flow.leading(SHOWN, "LM"),
-        "rotating": flow.leading(SHOWN, "LI"),
-        "discrete_eigenvalues": moved.leading(SHOWN, "LM", 1e-3),
-    }
-    values = {name: [[z.real, z.imag] for z in leading.values] for name, leading in found.items()}
-    return values | {
+    return as_record(read(flow, moved, SHOWN)) | {
         "closed_form": None,
-        "residuals": {name: leading.residuals for name, leading in found.items()},
-        "spectral_radius": max(map(abs, found["discrete_eigenvalues"].values)),
         "rotation_index": rotation.value,
         "largest_rotation": bound,
         "field_norm": norm,

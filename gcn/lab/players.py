@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from gcn.losses.term import OnPlayer
 
 Factory = Callable[[Sequence[Tensor]], "Descent"]
 
@@ -19,6 +21,9 @@ class Linear(NamedTuple):
     precondition: list[Tensor]
     beta: float
     gain: float
+
+
+PLAIN = Linear([torch.ones(1, 1)], beta=0.0, gain=1.0)  # gradient descent
 
 
 class Descent:
@@ -76,6 +81,18 @@ class Descent:
 
     def remember(self, memory: dict[str, Any]) -> None:
         self.state = memory
+
+
+def hold(player: Descent, constraints: Sequence[OnPlayer], discriminator: nn.Module) -> None:
+    """Prepare D for the constraints on its weights, and hold them after each move of its player."""
+    for constraint in constraints:
+        constraint.prepare(discriminator)
+
+    def after() -> None:
+        for constraint in constraints:
+            constraint.after_step(discriminator)
+
+    player.after = after if constraints else None
 
 
 class SGD(Descent):

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from gcn.losses.adversarial import (
     LSGAN,
@@ -19,7 +19,8 @@ from gcn.losses.objective import Objective
 from gcn.losses.perturb import InstanceNoise
 
 
-class Force(NamedTuple):
+@dataclass(frozen=True)
+class Force:
     """Derivatives of an adversarial loss where D is constant.
 
     Attributes:
@@ -72,11 +73,10 @@ def force(loss: Adversarial) -> Force | None:
 
 
 @dataclass(frozen=True)
-class Strengths:
-    """The letters of the closed forms, from an objective.
+class Strengths(Force):
+    """The letters of the closed forms, from an objective; the loss's ``g`` and ``curvature_of_g`` contain ``adv``.
 
     Attributes:
-        g, d, curvature, curvature_of_bias, curvature_of_g, level, margin: see :class:`Force`; ``g`` contains ``adv``.
         relativistic: the loss is one of differences.
         mse: μ, in squared units of the data.
         r1, r2, grad_norm, consensus, jare: weights γ₁, γ₂, η, g.
@@ -85,13 +85,6 @@ class Strengths:
         other: something else is paid, of which nothing is known here.
     """
 
-    g: float
-    d: float
-    curvature: float
-    curvature_of_bias: float
-    curvature_of_g: float
-    level: float = 0.0
-    margin: float = math.inf
     relativistic: bool = False
     mse: float = 0.0
     r1: float = 0.0
@@ -130,7 +123,5 @@ class Strengths:
         f, adv = None if loss is None else force(loss), float(objective.adv)
         if f is None:
             return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other or loss is not None, **known)
-        return cls(
-            f.g * adv, f.d, f.curvature, f.curvature_of_bias, f.curvature_of_g * adv, f.level,
-            f.margin, isinstance(loss, Relativised), other=other, **known,
-        )  # fmt: skip
+        f = replace(f, g=f.g * adv, curvature_of_g=f.curvature_of_g * adv)
+        return cls(**vars(f), relativistic=isinstance(loss, Relativised), other=other, **known)

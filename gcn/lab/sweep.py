@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gcn.lab.analysis import equilibrium, in_order
+from gcn.lab.analysis import equilibrium, spectrum
 from gcn.lab.arena import Arena
 from gcn.lab.discrete import growth
 from gcn.lab.figure import STABLE, write
 from gcn.report.figures import GREY
 
 SIDE, LARGEST_STEP = 120, 4.0
+NOWHERE = complex(np.nan, np.nan)
 
 
 def phase(arena: Arena, name: str, upto: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,12 +69,9 @@ def eigenvalue_paths(arena: Arena, name: str, weights: Tensor) -> list[NDArray[n
     rows = []
     for weight in weights.tolist():
         at = arena.with_weights({name: weight})
-        rest = equilibrium(at)
-        n = len(arena.small.names)
-        if rest.point is None or not rest.smooth:
-            rows.append(np.full(n, complex(np.nan, np.nan)))
-        else:
-            rows.append(np.array(in_order(torch.linalg.eigvals(at.jacobian(rest.point[None])[0]).tolist())))
+        rest = _rest(at)
+        known = bool(rest.isfinite().all())
+        rows.append(np.array(spectrum(at.jacobian(rest[None])[0]) if known else [NOWHERE] * len(rest)))
     return rows
 
 

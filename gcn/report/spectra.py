@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED, STYLE
+from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
+from gcn.report.paper import named, paper_figure
 
 Record = Mapping[str, Any]
 INK, STABLE = "#222222", "#eaf4ee"
@@ -24,25 +25,17 @@ COLUMNS = (0.032, 0.34, 0.45, 0.65, 0.84)  # of the table
 
 def spectra(path: Path, record: Record) -> list[Path]:
     """Draw ``path.png`` and ``path.svg`` (``path`` has no suffix); the same record gives the same bytes."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     arms = _arms(record)
     point = f"update {record['step']}, {record['images']} crops"
-    files = [path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg")]
-    with rc_context({**STYLE, "svg.hashsalt": "gcn", "text.color": INK, "axes.axisbelow": True}):
-        figure = Figure((9.6, 4.3 + 0.24 * len(arms)), dpi=200, layout="constrained")
-        FigureCanvasAgg(figure)
+    size = (9.6, 4.3 + 0.24 * len(arms))
+    with paper_figure(path, size, 200, {"text.color": INK, "axes.axisbelow": True}) as figure:
         parts: Any = figure.subfigures(2, 1, height_ratios=(4.0, 0.4 + 0.24 * len(arms)))
         above, below = parts
         flow, update = above.subplots(1, 2, width_ratios=(1.25, 1))
         _flow(flow, arms)
         _update(update, arms, record["rule"])
         _table(below, arms, point)
-        figure.savefig(files[0])
-        figure.savefig(files[1], metadata={"Date": None})
-    return files
+    return [named(path, "png"), named(path, "svg")]
 
 
 class _Arm:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gcn.dynamics import Alternating, Rule
+from gcn.lab import strengths
 from gcn.lab.arena import Arena
 from gcn.lab.discrete import update_map
 from gcn.lab.games import Dirac, SmallGame
-from gcn.lab.players import SGD, Linear
+from gcn.lab.players import PLAIN, SGD
 from gcn.losses.adversarial import LSGAN, Adversarial, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
 from gcn.losses.distortion import MSE
 from gcn.losses.objective import Objective
@@ -33,7 +34,7 @@ Weight = float | Tensor
 LOSSES: Mapping[str, Callable[[], Adversarial]] = {
     "ns": NonSaturating, "vanilla": Vanilla, "wgan": Wasserstein, "hinge": Hinge, "lsgan": LSGAN,
 }  # fmt: skip
-FORCES = {"ns": 0.5, "vanilla": 0.5, "wgan": 1.0, "hinge": 1.0, "lsgan": 1.0}  # p = |f'(0)|
+FORCES = {name: strengths.FORCES[type(make())].d for name, make in LOSSES.items()}  # p = |f'(0)|
 TERMS: Mapping[str, Callable[[], Term]] = {
     "mse": partial(MSE, unit=255.0), "r1": R1, "gp": GP, "grad_norm": GradNorm, "consensus": Consensus, "jare": JARE,
 }  # fmt: skip
@@ -104,8 +105,7 @@ def eigenvalues(game: Arena, games: int = 1) -> Complex:
 def rule_eigenvalues(game: Arena, h: float) -> Complex:
     """Those of the field along which a rule that is linear in its step size moves: (update - 1)/h, (N,)."""
     rest = at_rest(game)[0]
-    plain = Linear([torch.ones(1, 1)], 0.0, 1.0)
-    change = update_map(game, rest, (h, h), (plain, plain))
+    change = update_map(game, rest, (h, h), (PLAIN, PLAIN))
     return ordered((torch.linalg.eigvals(change).numpy() - 1) / h)
 
 

@@ -1,0 +1,38 @@
+"""Figures for papers: each as PNG and SVG, which depend on what is drawn and on nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gcn.report.figures import STYLE
+
+
+def named(path: Path, suffix: str) -> Path:
+    """``path.suffix``; :meth:`Path.with_suffix` would eat the end of "theta_0.5"."""
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+@contextmanager
+def paper_figure(path: Path, size: tuple[float, float], dpi: int = 150, style: Any = None) -> Iterator[Any]:
+    """A figure of ``size`` inches, written as ``path.png`` and ``path.svg`` (``path`` has no suffix) at the end.
+
+    No date and no random name is in the files. matplotlib's global state is left alone.
+
+    Args:
+        path: of the files; folders are made.
+        size: width and height.
+        dpi: pixels an inch of the PNG.
+        style: settings of matplotlib beside those of all figures.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context({**STYLE, "svg.hashsalt": "gcn", **(style or {})}):
+        figure = Figure(size, dpi=dpi, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(named(path, "png"))
+        figure.savefig(named(path, "svg"), metadata={"Date": None})
