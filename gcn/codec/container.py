@@ -1,114 +1,117 @@
 """One compressed image as a file.
 
-    ┌─────┬─────────┬──────────┬────────┬───────┬───────┬─────────────┬─────────┬───────┐
-    │ GCN │ version │ model id │ height │ width │ count │ lengths     │ streams │ CRC32 │
-    │ 3   │ 1       │ 8        │ 2      │ 2     │ 1     │ 4 for each  │         │ 4     │  bytes
-    └─────┴─────────┴──────────┴────────┴───────┴───────┴─────────────┴─────────┴───────┘
+    ┌─────┬─────────┬───────┬─────────┬─────────┬────────┬───────┬─────────┬────────┬───────┐
+    │ GCN │ version │ flags │ latents │ picture │ height │ width │ symbols │ stream │ CRC32 │
+    │ 3   │ 1       │ 1     │ 4       │ 4       │ 2      │ 2     │ 4       │        │ 4     │  bytes
+    └─────┴─────────┴───────┴─────────┴─────────┴────────┴───────┴─────────┴────────┴───────┘
 
-Numbers are little-endian. 25 bytes and the stream for a factorised prior, 29 and the streams for a
-hyperprior. The shape of the latents follows from the size of the image and is not stored, so it cannot be
-forged. The entropy coder has no defence of its own and reads past a damaged stream: nothing reaches it before
-the checksum and the model have been compared.
-
-A codec is anything with ``compress``, ``decompress`` and ``state_dict`` (see ``gcn.models.codec.Codec``), and
-always the copy made by ``for_coding``.
+25 bytes and the stream, little-endian. ``latents`` names what decodes the latents (tables and hyper-synthesis) and
+must be at hand; ``picture`` names the synthesis that the maker chose, and another one of the same latents may draw
+the image instead. ``symbols`` is the CRC32 of the decoded symbols, the last one that of all bytes before it. The
+shape of the latents follows from the size of the image and is not stored. Flags: 1, the image is grey.
 """
 
-import hashlib
 import struct
 import zlib
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-import torch
 from torch import Tensor
 
 from gcn.errors import InputError
 
 MAGIC = b"GCN"
-VERSION = 1
-HEADER = struct.Struct("<3sB8sHHB")
-LENGTH = struct.Struct("<I")
+VERSION = 2
+HEADER = struct.Struct("<3sBB4s4sHHI")
 CHECKSUM = struct.Struct("<I")
-MOST_PIXELS = 2**27
+OVERHEAD = HEADER.size + CHECKSUM.size
+GREY = 1
+MOST_PIXELS = 100_000_000
 
-
-Bitstream = tuple[tuple[bytes, ...], int, int]  # strings, height, width
+Coded = tuple[bytes, int, int, int]  # stream, height, width, checksum of the symbols
 
 
 class Coder(Protocol):
-    """What the container needs of a codec."""
+    """What a container needs of a codec; see `gcn.models.codec.Codec`."""
 
-    def compress(self, x: Tensor) -> Bitstream:
-        """(1, 3, H, W) -> strings, height, width."""
+    @property
+    def latents_id(self) -> bytes:
+        """Names what decodes the latents."""
 
-    def decompress(self, stream: Bitstream) -> Tensor:
-        """Strings, height, width -> (1, 3, H, W)."""
+    @property
+    def picture_id(self) -> bytes:
+        """Names what makes an image of them."""
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """All weights and tables."""
+    def compress(self, x: Tensor) -> Coded:
+        """(1, 3, H, W) -> stream, height, width, checksum of the symbols."""
 
-
-def model_id(codec: Coder) -> bytes:
-    """Eight bytes that name the weights and the tables: only the codec that wrote a file can read it."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name, value in sorted(codec.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.digest()
+    def decompress(self, coded: Coded) -> Tensor:
+        """Stream, height, width, checksum -> (1, 3, H, W)."""
 
 
-def write(codec: Coder, x: Tensor) -> bytes:
-    """Compress one image x (1, 3, H, W) in [0, 1] into the bytes of a file.
+class File(NamedTuple):
+    """What a file holds."""
+
+    latents_id: bytes
+    picture_id: bytes
+    grey: bool
+    coded: Coded
+
+
+def write(codec: Coder, x: Tensor, grey: bool = False) -> bytes:
+    """Compress one image x (1, 3, H, W), float in [0, 1] or uint8, into the bytes of a file.
+
+    Args:
+        codec: made by ``for_coding``, or loaded from a model file.
+        x: the image.
+        grey: it has one channel, three times.
 
     Raises:
         InputError: the image is too large for the format.
     """
-    height, width = x.shape[-2:]
+    _check_size(*x.shape[-2:])
+    stream, height, width, symbols = codec.compress(x)
+    flags = GREY if grey else 0
+    header = HEADER.pack(MAGIC, VERSION, flags, codec.latents_id, codec.picture_id, height, width, symbols)
+    return header + stream + CHECKSUM.pack(zlib.crc32(stream, zlib.crc32(header)))
+
+
+def parse(data: bytes) -> File:
+    """What the bytes of a file say, the stream not yet decoded.
+
+    Raises:
+        InputError: they are no such file, or damaged.
+    """
+    if data[: len(MAGIC)] != MAGIC:
+        raise InputError("not a compressed image of this project: the file does not begin with 'GCN'")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
+        raise InputError(
+            f"the file has format version {data[len(MAGIC)]}, this program reads {VERSION}; use one that matches"
+        )
+    if len(data) < OVERHEAD:
+        raise InputError(f"the file is cut off after {len(data)} bytes; get a complete copy")
+    body, (checksum,) = data[: -CHECKSUM.size], CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
+    if zlib.crc32(body) != checksum:
+        raise InputError("the file is damaged or cut off: its checksum does not match; get another copy")
+    _, _, flags, latents, picture, height, width, symbols = HEADER.unpack_from(data)
+    if flags & ~GREY:
+        raise InputError(f"the file uses features that this program does not know (flags {flags})")
     _check_size(height, width)
-    strings, _, _ = codec.compress(x)
-    header = HEADER.pack(MAGIC, VERSION, model_id(codec), height, width, len(strings))
-    body = b"".join((header, *(LENGTH.pack(len(s)) for s in strings), *strings))
-    return body + CHECKSUM.pack(zlib.crc32(body))
+    return File(latents, picture, bool(flags & GREY), (body[HEADER.size :], height, width, symbols))
 
 
 def read(codec: Coder, data: bytes) -> Tensor:
-    """The image (1, 3, H, W) in [0, 1] of a file written by ``write`` with the same codec.
+    """The image (1, 3, H, W) in [0, 1] of a file written by ``write``; any picture network of its latents will do.
 
     Raises:
         InputError: the bytes are no such file, are damaged, or were written by another model.
     """
-    if data[: len(MAGIC)] != MAGIC:
-        raise InputError("not a compressed image of this project: the file does not begin with 'GCN'")
-    if len(data) < HEADER.size + CHECKSUM.size:
-        raise InputError(f"the file is cut off after {len(data)} bytes; get a complete copy")
-    _, version, model, height, width, count = HEADER.unpack_from(data)
-    if version != VERSION:
+    file = parse(data)
+    if file.latents_id != codec.latents_id:
         raise InputError(
-            f"the file has format version {version}, this program reads {VERSION}; use one that matches"
+            f"the file was written by model {file.latents_id.hex()}, not by {codec.latents_id.hex()};"
+            " use the model that wrote it"
         )
-    body, (checksum,) = data[: -CHECKSUM.size], CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
-    if zlib.crc32(body) != checksum:
-        raise InputError("the file is damaged or cut off: its checksum does not match; get another copy")
-    if model != (own := model_id(codec)):
-        raise InputError(
-            f"the file was written by model {model.hex()}, not by {own.hex()}; use its checkpoint"
-        )
-    _check_size(height, width)
-    return codec.decompress((_split(body, count), height, width))
-
-
-def _split(body: bytes, count: int) -> tuple[bytes, ...]:
-    start = HEADER.size + count * LENGTH.size
-    if start > len(body):
-        raise InputError("the file is damaged: its streams are longer than the file")
-    lengths = [LENGTH.unpack_from(body, HEADER.size + i * LENGTH.size)[0] for i in range(count)]
-    if start + sum(lengths) != len(body):
-        raise InputError("the file is damaged: its streams do not fill it")
-    strings = []
-    for length in lengths:
-        strings.append(body[start : start + length])
-        start += length
-    return tuple(strings)
+    return codec.decompress(file.coded)
 
 
 def _check_size(height: int, width: int) -> None:

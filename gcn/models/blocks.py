@@ -68,9 +68,8 @@ def check_shape(N: int, M: int, kernel: int, upsampling: str) -> None:
     """Refuse what no transform can be built from, in one line."""
     if N < 1:
         raise InputError(f"generator: N={N} channels; use at least 1")
-    if M < 2:
-        # CompressAI's coder corrupts memory on a message of one symbol, and a 16x16 image has M of them.
-        raise InputError(f"generator: M={M} latent channels; use at least 2")
+    if M < 1:
+        raise InputError(f"generator: M={M} latent channels; use at least 1")
     if kernel < 3 or kernel % 2 == 0:
         raise InputError(f"generator: kernel={kernel}; use an odd number from 3")
     if upsampling not in UPSAMPLINGS:
@@ -128,6 +127,16 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         return x + self.outer(F.leaky_relu(self.inner(x), 0.2))
+
+
+def reach(kernel: int, residual: int) -> int:
+    """Latents on each side of a piece that ``analysis`` and ``synthesis`` see, rounded up, and one to spare.
+
+    In pixels, layers of stride 1, 2, 4 and 8 see kernel // 2 times that much, and residual blocks two 3×3
+    convolutions at 4 and at 8.
+    """
+    pixels = (kernel // 2) * (1 + 2 + 4 + 8) + residual * 2 * (4 + 8)
+    return math.ceil(pixels / 16) + 1
 
 
 def analysis(N: int, M: int, kernel: int, nonlinearity: str, residual: int, gain: float) -> nn.Sequential:

@@ -1,17 +1,20 @@
 """CompressAI's entropy models with likelihoods whose derivatives are right to second order.
 
 CompressAI keeps likelihoods (and scales) away from 0 with ``LowerBound``, whose double backward is wrong
-where the bound is active. Here a smooth floor is added instead, 1e-9 being the probability that the coder's
-escape symbol stands
-for: a symbol never costs more than 30 bits, and the sum is as differentiable as the likelihood. The coder,
-its tables and the names of all parameters are CompressAI's.
+where the bound is active. Here a smooth floor is added instead: a symbol never costs more than 30 bits, and the
+sum is as differentiable as the likelihood. The names of all parameters are CompressAI's; the tables are those of
+``gcn.codec``.
 """
 
+import math
 import warnings
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from gcn.codec.tables import Tables
 
 with warnings.catch_warnings():  # of the libraries that CompressAI imports, about their own future
     warnings.simplefilter("ignore", FutureWarning)
@@ -88,8 +91,21 @@ class FactorizedDensity(EntropyBottleneck):
 
     def rounded(self, y: Tensor) -> Tensor:
         """What a decoder of the file sees, round(y - median) + median; (B, C, h, w)."""
-        medians = self.quantiles[:, 0, 1].detach()[:, None, None]
-        return torch.round(y - medians) + medians
+        return torch.round(y - self.medians) + self.medians
+
+    @property
+    def medians(self) -> Tensor:
+        """(C, 1, 1), what is taken off before rounding."""
+        return self.quantiles[:, 0, 1].detach()[:, None, None]
+
+    @torch.no_grad()
+    def make_tables(self) -> Tables:
+        """A table for each channel, of round(y - median)."""
+        reach = (self.quantiles[:, 0, (0, 2)] - self.quantiles[:, 0, 1:2]).abs().max().item()
+        width = min(WIDEST_TABLE, math.ceil(reach) + 1)
+        steps = torch.arange(-width, width + 1, device=self.quantiles.device).to(self.quantiles.dtype)
+        mass, _, _ = self._likelihood(self.quantiles[:, :, 1:2] + steps)
+        return Tables.of(list(mass[:, 0].double().cpu().numpy()), [-width] * len(mass))
 
 
 class Gaussian(GaussianConditional):
@@ -110,11 +126,24 @@ class Gaussian(GaussianConditional):
         lower = self._standardized_cumulative((deviation - 0.5) / scale)
         return upper - lower + FLOOR
 
-    def build_tables(self) -> None:
-        """The coder's tables, one for each of ``SCALES`` scales spaced evenly in their logarithm."""
-        ratio = (LARGEST_SCALE / SMALLEST_SCALE) ** (1 / (SCALES - 1))
-        self.update_scale_table([SMALLEST_SCALE * ratio**i for i in range(SCALES)], force=True)
+    def make_tables(self) -> Tables:
+        """A table for each of ``SCALES`` scales that are spaced evenly in their logarithm, of round(y - mean)."""
+        masses, offsets = [], []
+        for scale in self.scales().tolist():
+            width = math.ceil(5 * scale)
+            edges = torch.arange(-width, width + 2, dtype=torch.float64) - 0.5
+            masses.append(np.diff(self._standardized_cumulative(edges / scale).numpy()))
+            offsets.append(-width)
+        return Tables.of(masses, offsets)
 
-    def build_indexes(self, scales: Tensor) -> Tensor:
-        """The table of each scale: the smallest one that is not below it."""
-        return torch.bucketize(scales.contiguous(), self.scale_table[:-1]).int()
+    @staticmethod
+    def scales() -> Tensor:
+        """(SCALES,) float64, the scales that have tables."""
+        ratio = (LARGEST_SCALE / SMALLEST_SCALE) ** (1 / (SCALES - 1))
+        return SMALLEST_SCALE * ratio ** torch.arange(SCALES, dtype=torch.float64)
+
+    @classmethod
+    def borders(cls) -> Tensor:
+        """(SCALES - 1,) float64, the geometric means of neighbouring scales: where the next table is the better."""
+        scales = cls.scales()
+        return (scales[:-1] * scales[1:]).sqrt()

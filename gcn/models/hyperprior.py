@@ -1,22 +1,41 @@
 """A codec with a mean and scale hyperprior: side information z predicts a Gaussian for every latent.
 
 Minnen, Ballé and Toderici, "Joint autoregressive and hierarchical priors for learned image compression", 2018
-(arXiv 1809.02736), without the autoregressive part.
+(arXiv 1809.02736), without the autoregressive part. Training uses h_s in floating point; files use its integer
+version, so that a file decodes on every machine.
 """
 
 import math
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gcn.models.blocks import analysis, check_shape, down, scaled, synthesis, up
-from gcn.models.codec import Codec, Latents
+from gcn.codec.coder import Coder
+from gcn.codec.tables import Tables
+from gcn.errors import InputError
+from gcn.models.blocks import scaled
+from gcn.models.codec import Latents, symbols_of
 from gcn.models.entropy import SMALLEST_SCALE, FactorizedDensity, Gaussian
+from gcn.models.exact import LARGEST, ONE, IntegerNetwork, fixed
+from gcn.models.four_stages import FourStages
+from gcn.models.tiling import Span, spans
 from gcn.rng import Stream
 
+HALVINGS = 2
+STRIPE, SEEN = 16, 2  # rows of z whose latents are predicted at once, and that h_s sees on either side
 
-class Hyperprior(Codec):
+
+def _conv(inputs: int, outputs: int, stride: int = 1, gain: float = 1.0) -> nn.Module:
+    # Borders are replicated: with zeros, h_s learns the border of the training crops instead of images.
+    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, padding_mode="replicate")
+    return scaled(layer, gain)
+
+
+class Hyperprior(FourStages):
     """Four stages and a hyperprior of two.
 
         x ─► g_a ─► y ───────────────────► gaussian_conditional ─► y_hat ─► g_s ─► x_hat
@@ -27,47 +46,38 @@ class Hyperprior(Codec):
                                       │
                                       └─► likelihoods {z}
 
-    The hyper-latents have a quarter of the latents' resolution, rounded up; h_s's output is cropped to y's
-    size, so that images need no more padding than y does. A hyper-latent covers 64 pixels: trained on crops of
-    little more, h_s sees mostly their zero borders, and whole images cost a multiple of the crops' rate.
-
-    Args: those of ``Factorized``, with ``init_scale`` and ``speed`` for the densities of z. z has N channels.
+    The hyper-latents, N / 2 channels, have a quarter of the latents' resolution, rounded up; h_s's output is
+    cropped to y's size, so that images need no more padding than y does. A hyper-latent covers 64 pixels: train
+    on crops of 128 or more, or h_s never sees two of them.
     """
 
-    def __init__(
-        self,
-        N: int,
-        M: int,
-        kernel: int,
-        activation: str,
-        residual: int,
-        upsampling: str,
-        quantisation: str,
-        init_scale: float,
-        speed: float,
-        gain: float,
-    ) -> None:
-        super().__init__(quantisation)
-        check_shape(N, M, kernel, upsampling)
-        self.latent_channels = M
-        self.g_a = analysis(N, M, kernel, activation, residual, gain)
-        self.g_s = synthesis(N, M, kernel, activation, residual, gain, upsampling)
+    def build_prior(self, N: int, M: int, init_scale: float, speed: float) -> None:
+        """h_a, h_s, a density for each channel of z, a Gaussian for each latent."""
+        if N < 2:
+            raise InputError(f"generator: N={N} channels; a hyperprior needs at least 2")
+        side = N // 2
         self.h_a = nn.Sequential(
-            scaled(nn.Conv2d(M, N, 3, padding=1)),
+            _conv(M, N),
             nn.LeakyReLU(0.2),
-            down(N, N, kernel),
+            _conv(N, N, stride=2),
             nn.LeakyReLU(0.2),
-            down(N, N, kernel),
+            _conv(N, side, stride=2),
         )
         self.h_s = nn.Sequential(
-            up(N, N, kernel, "transposed"),
+            _conv(side, 4 * N),
+            nn.PixelShuffle(2),
             nn.LeakyReLU(0.2),
-            up(N, M * 3 // 2, kernel, "transposed"),
+            _conv(N, 4 * N),
+            nn.PixelShuffle(2),
             nn.LeakyReLU(0.2),
-            scaled(nn.Conv2d(M * 3 // 2, 2 * M, 3, padding=1), gain=0.1),
+            _conv(N, 2 * M, gain=0.1),
         )
-        self.entropy_bottleneck = FactorizedDensity(N, init_scale, speed)
+        self.entropy_bottleneck = FactorizedDensity(side, init_scale, speed)
         self.gaussian_conditional = Gaussian()
+        self._integer: IntegerNetwork | None = None
+        self._borders: Tensor | None = None
+
+    # --- training ---
 
     def _predict(self, z_hat: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Mean and scale of y, (B, M, height, width) each."""
@@ -81,31 +91,83 @@ class Hyperprior(Codec):
         y_hat, y_rate = self.for_decoder_and_rate(y, mean, noise.child("y"))
         return Latents(y_hat, self._likelihoods(y_rate, mean, scale, z_rate))
 
-    def quantise(self, y: Tensor) -> Latents:
-        """round(y - mean) + mean; (B, M, h, w)."""
-        z_hat = self.entropy_bottleneck.rounded(self.h_a(y))
-        mean, scale = self._predict(z_hat, *y.shape[-2:])
-        y_hat = torch.round(y - mean) + mean
-        return Latents(y_hat, self._likelihoods(y_hat, mean, scale, z_hat))
-
     def _likelihoods(self, y: Tensor, mean: Tensor, scale: Tensor, z: Tensor) -> dict[str, Tensor]:
         return {
             "y": self.gaussian_conditional.likelihood(y, mean, scale),
             "z": self.entropy_bottleneck.likelihood(z),
         }
 
-    def encode(self, y: Tensor) -> tuple[bytes, ...]:
-        """Two strings, the symbols of y (1, M, h, w) and those of z."""
-        z = self.h_a(y)
-        mean, scale = self._predict(self.entropy_bottleneck.rounded(z), *y.shape[-2:])
-        indexes = self.gaussian_conditional.build_indexes(scale)
-        y_string = self.gaussian_conditional.compress(y, indexes, mean)
-        return (*y_string, *self.entropy_bottleneck.compress(z))
+    # --- the file ---
 
-    def decode(self, strings: tuple[bytes, ...], height: int, width: int) -> Tensor:
-        """The y_hat (1, M, height, width) of these strings."""
-        y_string, z_string = strings
-        z_hat = self.entropy_bottleneck.decompress([z_string], (math.ceil(height / 4), math.ceil(width / 4)))
-        mean, scale = self._predict(z_hat, height, width)
-        indexes = self.gaussian_conditional.build_indexes(scale)
-        return self.gaussian_conditional.decompress([y_string], indexes, means=mean)
+    def prepare(self) -> None:
+        """The integer version of h_s, and where its output passes from one table to the next."""
+        self._integer = IntegerNetwork(self.h_s)
+        above = Gaussian.borders() - SMALLEST_SCALE
+        if self._borders is None:
+            self._borders = fixed(above + torch.log(-torch.expm1(-above)))  # the inverse of softplus
+
+    def _stripes(self, z_symbols: Tensor, height: int, width: int) -> Iterator[tuple[Span, Tensor, Tensor]]:
+        """Rows of latents, their means and scales before softplus (B, M, rows, width), integers; of z - median."""
+        assert self._integer is not None
+        steps = 2**HALVINGS
+        inputs = (z_symbols.double() * ONE + fixed(self.entropy_bottleneck.medians)).clamp(-LARGEST, LARGEST)
+        for rows in spans(z_symbols.shape[-2], SEEN, STRIPE):
+            out = self._integer(inputs[..., rows.seen(), :])
+            mean, raw = out[..., rows.inner(steps), :width].chunk(2, dim=1)
+            kept = rows.wanted(steps, height)
+            count = kept.stop - kept.start
+            yield rows, mean[..., :count, :], raw[..., :count, :]
+
+    def quantise(self, y: Tensor) -> Latents:
+        """round(y - mean) + mean; (B, M, h, w)."""
+        medians = self.entropy_bottleneck.medians
+        z_symbols = torch.round(self.h_a(y) - medians)
+        _, means, raws = zip(*self._stripes(z_symbols, *y.shape[-2:]), strict=True)
+        mean = (torch.cat(means, -2) / ONE).to(y.dtype)
+        scale = SMALLEST_SCALE + F.softplus((torch.cat(raws, -2) / ONE).to(y.dtype))
+        y_hat = torch.round(y - mean) + mean
+        return Latents(y_hat, self._likelihoods(y_hat, mean, scale, z_symbols + medians))
+
+    def make_tables(self) -> dict[str, Tables]:
+        """For z one table a channel, for y one for each scale."""
+        return {"y": self.gaussian_conditional.make_tables(), "z": self.entropy_bottleneck.make_tables()}
+
+    def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
+        """z in one block, then y in stripes, its tables being chosen by what z predicts."""
+        assert self._borders is not None
+        medians, steps = self.entropy_bottleneck.medians, 2**HALVINGS
+        shape = (len(medians), math.ceil(height / steps), math.ceil(width / steps))
+        z = None if y is None else symbols_of(torch.round(self.h_a(y)[0] - medians))
+        z_symbols = torch.from_numpy(coder.code(z, self.tables["z"], shape)).to(medians.device)[None]
+        y_hat = medians.new_empty(1, self.latent_channels, height, width)
+        for rows, mean_, raw in self._stripes(z_symbols, height, width):
+            mean = (mean_ / ONE).to(medians.dtype)
+            index = torch.bucketize(raw[0].contiguous(), self._borders.to(raw.device)).to(torch.uint8)
+            place = rows.wanted(steps, height)
+            symbols = None if y is None else symbols_of(torch.round(y[0, :, place] - mean[0]))
+            found = coder.code(symbols, self.tables["y"], tuple(index.shape), index.cpu().numpy())
+            y_hat[:, :, place] = torch.from_numpy(found).to(medians) + mean
+        return y_hat
+
+    def coding_state(self) -> dict[str, NDArray]:
+        """Also the borders between tables, and a checksum of what the integer network computes here."""
+        assert self._integer is not None
+        assert self._borders is not None
+        fingerprint = self._integer.fingerprint(self.entropy_bottleneck.quantiles.device)
+        return super().coding_state() | {
+            "borders": self._borders.cpu().numpy().astype(np.int64),
+            "fingerprint": np.array([fingerprint], np.int64),
+        }
+
+    def restore_coding(self, state: Mapping[str, NDArray]) -> None:
+        """As of any codec; refuses a machine that does not compute the integer network as the maker's did."""
+        self._borders = torch.from_numpy(state["borders"]).double()
+        super().restore_coding(state)
+        assert self._integer is not None
+        if self._integer.fingerprint(self.entropy_bottleneck.quantiles.device) != int(
+            state["fingerprint"][0]
+        ):
+            raise InputError(
+                "this machine's linear algebra does not compute the hyper-synthesis exactly, its files would be"
+                " decoded wrongly: use another device or another build of torch"
+            )

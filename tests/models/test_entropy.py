@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
@@ -104,8 +105,7 @@ def test_bisection_finds_the_quantiles(integer):
 def test_a_very_wide_density_has_a_bounded_table():
     bottleneck = density(2, init_scale=1e5)
     bottleneck.bisect(integer_medians=False)
-    bottleneck.update(force=True)
-    assert bottleneck._quantized_cdf.shape[1] < 5000
+    assert bottleneck.make_tables().lengths.max() < 5000
 
 
 def test_bisection_ends_on_weights_that_are_not_numbers():
@@ -115,12 +115,31 @@ def test_bisection_ends_on_weights_that_are_not_numbers():
     bottleneck.bisect(integer_medians=False)
 
 
-def test_indexes_are_compressai_s():
+def test_tables_cost_what_the_density_says():
     torch.manual_seed(0)
-    gaussian = Gaussian()
-    gaussian.build_tables()
-    table = gaussian.scale_table
-    assert table[0] == pytest.approx(SMALLEST_SCALE)
-    assert table[-1] == pytest.approx(LARGEST_SCALE)
-    scales = torch.cat((table, SMALLEST_SCALE + torch.rand(500) * 300))[None]
-    assert torch.equal(gaussian.build_indexes(scales), GaussianConditional.build_indexes(gaussian, scales))
+    bottleneck = density(4)
+    bottleneck.bisect(integer_medians=True)
+    tables = bottleneck.make_tables()
+    tables.check()
+    for k in range(4):
+        symbols = tables.offsets[k] + torch.arange(int(tables.lengths[k]) - 1)
+        y = (symbols + bottleneck.medians[k, 0, 0]).reshape(1, 1, 1, -1).expand(1, 4, 1, -1)
+        p = bottleneck.likelihood(y)[0, k, 0].detach()
+        mean_cost = (p * tables.costs[tables.starts[k] : tables.starts[k + 1] - 1]).sum()
+        assert mean_cost.item() == pytest.approx(-(p * p.log2()).sum().item(), rel=0.005, abs=0.002)
+
+
+def test_the_table_of_a_scale_is_the_cheapest_for_it():
+    tables, scales, borders = Gaussian().make_tables(), Gaussian.scales(), Gaussian.borders()
+    assert scales[0].item() == pytest.approx(SMALLEST_SCALE)
+    assert scales[-1].item() == pytest.approx(LARGEST_SCALE)
+    entropies = []
+    for k, scale in enumerate(scales.tolist()):
+        p = tables.table(k) / 65536
+        entropies.append(-(p * np.log2(p)).sum())
+        if scale > 1:  # a Gaussian in steps of 1
+            assert entropies[-1] == pytest.approx(
+                0.5 * np.log2(2 * np.pi * np.e * (scale**2 + 1 / 12)), abs=0.05
+            )
+    assert entropies == sorted(entropies)
+    assert ((scales[:-1] < borders) & (borders < scales[1:])).all()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from runs import SCRIPT, checkpoint, differences, planned, run, words
 
-from gcn.codec.container import write
+from gcn.codec.container import parse, write
 from gcn.errors import InputError
 from gcn.report.summary import REQUIRED
 from gcn.report.table import MetricsTable
@@ -155,19 +155,15 @@ def test_a_frozen_encoder_keeps_every_bitstream(generator, data, tmp_path):
     train(plan)
     after = coding_copy(plan.module.codec, None)
     for _, x in plan.data.val_images():
-        assert before.compress(x) == after.compress(x)
-        assert _streams(write(before, x)) == _streams(write(after, x))
+        ours, theirs = parse(write(before, x)), parse(write(after, x))
+        assert ours._replace(picture_id=b"") == theirs._replace(picture_id=b"")
+        assert ours.picture_id != theirs.picture_id
         assert not torch.equal(before.reconstruct(x).x_hat, after.reconstruct(x).x_hat)
     averaged = checkpoint(tmp_path / "first")["gcn"]["average"]
     moved = {name for name, p in plan.module.codec.named_parameters() if name in averaged and p.requires_grad}
     assert moved
     assert all(name.startswith("g_s") for name in moved)
     assert all(torch.equal(averaged[n], p) for n, p in before.named_parameters() if n in averaged)
-
-
-def _streams(file):
-    """A file without the name of the model that wrote it, which changes with the decoder, and the checksum over it."""
-    return file[:4], file[12:-4]
 
 
 def test_another_generator_is_refused_in_one_line(data, tmp_path):
