@@ -10,7 +10,7 @@ A subclass provides the networks and a few small methods on latents, see ``Codec
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -103,6 +103,7 @@ class Codec(nn.Module):
         self.encoder_frozen = False
         self.codes = False
         self.tables: dict[str, Tables] = {}
+        self.watch: Callable[[Sequence], Iterable] = iter  # may show progress over the tiles of an image
         self.register_load_state_dict_post_hook(_prepare_again)
 
     def for_decoder_and_rate(self, y: Tensor, offset: Tensor | float, noise: Stream) -> tuple[Tensor, Tensor]:
@@ -216,7 +217,7 @@ class Codec(nn.Module):
         """y (B, M, h, w) of x (B, 3, H, W), float in [0, 1] or uint8, of any size; tile by tile, in full precision."""
         step, (height, width) = self.downsampling, self.latent_shape(*x.shape[-2:])
         y: Tensor | None = None
-        for rows, columns in tiles(height, width, self.margin):
+        for rows, columns in self.watch(tiles(height, width, self.margin)):
             piece = x[..., rows.seen(step), columns.seen(step)]
             piece = piece.float() / 255 if piece.dtype == torch.uint8 else piece
             with self._full_precision(x):
@@ -231,7 +232,7 @@ class Codec(nn.Module):
         """x_hat (B, 3, height, width), tile by tile; with ``dtype=torch.uint8`` rounded to 8 bits."""
         step = self.downsampling
         x_hat = y_hat.new_empty((len(y_hat), 3, height, width), dtype=dtype)
-        for rows, columns in tiles(y_hat.shape[-2], y_hat.shape[-1], self.margin):
+        for rows, columns in self.watch(tiles(y_hat.shape[-2], y_hat.shape[-1], self.margin)):
             with self._full_precision(y_hat):
                 part = self.g_s(y_hat[..., rows.seen(), columns.seen()]) + 0.5
             part = part[..., rows.inner(step), columns.inner(step)]

@@ -4,7 +4,8 @@ All networks of a codec are convolutional, hence the middle of a large enough pi
 have given there. Encoder and decoder cut alike; an image of one tile is not cut at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import NamedTuple
 
 TILE = 48  # latents along each side: 768 pixels, so that most photographs of test sets are one tile
@@ -39,8 +40,6 @@ def spans(length: int, margin: int, tile: int = TILE) -> Iterator[Span]:
         yield Span(max(0, start - margin), start, stop, min(length, stop + margin))
 
 
-def tiles(height: int, width: int, margin: int, tile: int = TILE) -> Iterator[tuple[Span, Span]]:
+def tiles(height: int, width: int, margin: int, tile: int = TILE) -> Sequence[tuple[Span, Span]]:
     """Pairs of row and column spans that cover height × width latents."""
-    for rows in spans(height, margin, tile):
-        for columns in spans(width, margin, tile):
-            yield rows, columns
+    return list(product(spans(height, margin, tile), spans(width, margin, tile)))
