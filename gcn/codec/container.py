@@ -7,8 +7,9 @@
 
 25 bytes and the stream, little-endian. ``latents`` names what decodes the latents (tables and hyper-synthesis) and
 must be at hand; ``picture`` names the synthesis that the maker chose, and another one of the same latents may draw
-the image instead. ``symbols`` is the CRC32 of the decoded symbols, the last one that of all bytes before it. The
-shape of the latents follows from the size of the image and is not stored. Flags: 1, the image is grey.
+the image instead. ``symbols`` is the CRC32 of the decoded symbols, combined with that of the header before it: a
+header that was changed does not fit its symbols, whoever renewed the last checksum, that of all bytes before it.
+The shape of the latents follows from the size of the image and is not stored. Flags: 1, the image is grey.
 """
 
 import struct
@@ -21,9 +22,9 @@ from gcn.errors import InputError
 
 MAGIC = b"GCN"
 VERSION = 2
-HEADER = struct.Struct("<3sBB4s4sHHI")
+HEADER = struct.Struct("<3sBB4s4sHH")
 CHECKSUM = struct.Struct("<I")
-OVERHEAD = HEADER.size + CHECKSUM.size
+OVERHEAD = HEADER.size + 2 * CHECKSUM.size
 GREY = 1
 MOST_PIXELS = 100_000_000
 
@@ -71,8 +72,9 @@ def write(codec: Coder, x: Tensor, grey: bool = False) -> bytes:
     _check_size(*x.shape[-2:])
     stream, height, width, symbols = codec.compress(x)
     flags = GREY if grey else 0
-    header = HEADER.pack(MAGIC, VERSION, flags, codec.latents_id, codec.picture_id, height, width, symbols)
-    return header + stream + CHECKSUM.pack(zlib.crc32(stream, zlib.crc32(header)))
+    header = HEADER.pack(MAGIC, VERSION, flags, codec.latents_id, codec.picture_id, height, width)
+    body = header + CHECKSUM.pack(symbols ^ zlib.crc32(header)) + stream
+    return body + CHECKSUM.pack(zlib.crc32(body))
 
 
 def parse(data: bytes) -> File:
@@ -92,11 +94,14 @@ def parse(data: bytes) -> File:
     body, (checksum,) = data[: -CHECKSUM.size], CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
     if zlib.crc32(body) != checksum:
         raise InputError("the file is damaged or cut off: its checksum does not match; get another copy")
-    _, _, flags, latents, picture, height, width, symbols = HEADER.unpack_from(data)
+    _, _, flags, latents, picture, height, width = HEADER.unpack_from(data)
+    symbols = CHECKSUM.unpack_from(data, HEADER.size)[0] ^ zlib.crc32(body[: HEADER.size])
     if flags & ~GREY:
         raise InputError(f"the file uses features that this program does not know (flags {flags})")
     _check_size(height, width)
-    return File(latents, picture, bool(flags & GREY), (body[HEADER.size :], height, width, symbols))
+    return File(
+        latents, picture, bool(flags & GREY), (body[HEADER.size + CHECKSUM.size :], height, width, symbols)
+    )
 
 
 def read(codec: Coder, data: bytes) -> Tensor:

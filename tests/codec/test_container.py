@@ -109,7 +109,7 @@ def test_another_picture_network_may_draw_the_image(x):
 )
 def test_forged_headers_are_refused(x, change, said):
     data = write(Coder(), x)
-    names = ("magic", "version", "flags", "latents", "picture", "height", "width", "symbols")
+    names = ("magic", "version", "flags", "latents", "picture", "height", "width")
     fields = dict(zip(names, HEADER.unpack_from(data), strict=True)) | change
     with pytest.raises(InputError, match=said):
         read(Coder(), signed(HEADER.pack(*fields.values()) + data[HEADER.size : -CHECKSUM.size]))

@@ -1,11 +1,12 @@
+"""The generators of conf/generator, small."""
+
 import importlib
 from pathlib import Path
 
-import pytest
 import torch
 import yaml
 
-GENERATORS = Path(__file__).parents[2] / "conf" / "generator"
+GENERATORS = Path(__file__).parents[1] / "conf" / "generator"
 
 
 def build(name: str, **options):
@@ -23,13 +24,3 @@ def spread(codec, factor: float):
             if hasattr(codec, name):
                 getattr(codec, name)[-1].weight.mul_(factor)
     return codec
-
-
-@pytest.fixture(scope="session")
-def generator():
-    return build
-
-
-@pytest.fixture(scope="session")
-def spread_generator():
-    return lambda name, factor=4.0, **options: spread(build(name, **options), factor)
