@@ -21,7 +21,6 @@ from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 
 DEFAULT_MODEL = "mid"
 SUFFIX = ".gcn"
-RUN_MODEL = "codec.safetensors"
 LARGEST_FILE = 2**29
 SHOWN = 4_000_000  # pixels of an image from which progress is shown
 
@@ -79,7 +78,7 @@ def of_run(run: Path) -> Codec:
     """
     if not (run / "config.yaml").is_file():
         raise InputError(f"run={run}: not a run folder; give one that scripts/train.py wrote")
-    target = run / RUN_MODEL
+    target = run / package.OF_RUN
     checkpoint = open_checkpoint(run)[0] if has_checkpoint(run) else None
     if target.is_file() and (checkpoint is None or target.stat().st_mtime >= checkpoint.stat().st_mtime):
         return package.load(target)

@@ -22,6 +22,7 @@ from gcn.errors import InputError
 from gcn.models.codec import Codec
 
 FORMAT = "gcn-model-1"
+OF_RUN = "codec.safetensors"  # in a run folder
 SHIPPED = Path(__file__).parent / "shipped"
 _NEEDED = ("target", "architecture", "latents_id", "picture_id")
 

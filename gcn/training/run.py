@@ -17,6 +17,7 @@ import torch
 from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
 from gcn.metrics.stability import Verdict, verdict
+from gcn.models import package
 from gcn.report.figures import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
@@ -204,6 +205,9 @@ def _finish(plan: Plan, record: Record, trainer: L.Trainer, seconds: float) -> d
         codec = coding_copy(module.codec, module.average)
         result = evaluate(codec, plan.data.val_images(), module.device, files=True)
         numbers |= result.values | against_jpeg(result)
+        package.save(
+            codec, plan.folder / package.OF_RUN, {"run": plan.folder.name, "steps": trainer.global_step}
+        )
     except FloatingPointError:
         pass  # a diverged codec has nothing to show: its numbers are null
     parameters = sum(p.numel() for p in module.game.generator.parameters())
