@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
+from gcn.data.profiles import to_srgb
 from gcn.errors import InputError
 
-Pixels = NDArray[np.uint8]  # (H, W, 3), sRGB values as they stand in the file
+Pixels = NDArray[np.uint8]  # (H, W, 3), sRGB
 
 MAX_PIXELS = 100_000_000
 # Documents and vector formats are left out: some start other programs to be read (EPS starts Ghostscript).
@@ -30,6 +31,7 @@ EXTENSIONS = frozenset(suffix for suffix, name in Image.registered_extensions().
 
 # Codes of the segments of a JPEG stream before its end (ITU-T T.81, table B.1).
 _JPEG_SEGMENTS = {*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE} - {0xC8}
+_PNG = b"\x89PNG\r\n\x1a\n"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
@@ -41,6 +43,7 @@ _NAMES = {
     "P": "palette",
     "PA": "palette",
 }
+_ONE_CHANNEL = ("1", "L", "LA", "La")
 _PLAIN = ("RGB", "RGBA", "RGBX", "RGBa")
 
 
@@ -49,10 +52,14 @@ class BadImage(Exception):
 
 
 class Decoded(NamedTuple):
-    """Pixels, and the peculiarities met on the way in a fixed wording, so that they can be counted."""
+    """Pixels, and the peculiarities met on the way in a fixed wording, so that they can be counted.
+
+    ``grey``: the source has one channel of colour.
+    """
 
     pixels: Pixels
     notes: tuple[str, ...]
+    grey: bool = False
 
 
 class Size(NamedTuple):
@@ -78,7 +85,8 @@ def load_image(path: str | Path, background: str = "white", max_pixels: int = MA
 
     The camera's rotation is applied, transparent parts show ``background``, 16-bit grey is divided by 257,
     floating-point grey in [0, 1] is multiplied by 255, other grey, palette, bilevel, YCbCr and CMYK images
-    are converted; of an animation the first frame is taken. Colour profiles are ignored.
+    are converted, as are colours with a profile of their own (``gcn.data.profiles``); of an animation the first
+    frame is taken.
 
     Damage is detected as far as the format allows: a missing end, a wrong PNG checksum, a marker amid JPEG
     data that cannot stand there. Undetected remain flipped bits in JPEG data that still decode, and a JPEG
@@ -102,7 +110,10 @@ def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PI
         data = Path(path).read_bytes()
         _check_integrity(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return _to_rgb(image, behind, background)
+            decoded = _to_rgb(image, behind, background)
+        if data[:8] == _PNG and data[24] == 16 and not decoded.grey:  # Pillow has dropped the lower bits
+            return decoded._replace(notes=(*decoded.notes, "16-bit colour"))
+        return decoded
 
 
 def read_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> Size:
@@ -151,7 +162,7 @@ def _check_integrity(data: bytes) -> None:
     """Find damage that Pillow would decode without a word."""
     if data[:2] == b"\xff\xd8":
         _check_jpeg(data)
-    elif data[:8] == b"\x89PNG\r\n\x1a\n":
+    elif data[:8] == _PNG:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.verify()  # the checksums of the pixel data, which decoding skips
 
@@ -189,17 +200,20 @@ def _to_rgb(image: Image.Image, behind: tuple[int, int, int], background: str) -
         image = ImageOps.exif_transpose(image)
     image.load()
     if mode.startswith("I"):
-        return Decoded(_from_integers(np.asarray(image)), (*notes, "16-bit grey"))
+        return Decoded(_from_integers(np.asarray(image)), (*notes, "16-bit grey"), grey=True)
     if mode == "F":
-        return Decoded(_from_floats(np.asarray(image)), (*notes, "floating-point grey"))
+        return Decoded(_from_floats(np.asarray(image)), (*notes, "floating-point grey"), grey=True)
     if mode not in _PLAIN:
         notes.append(_NAMES.get(mode, mode))
+    image, note = to_srgb(image)
+    if note is not None:
+        notes.append(note)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             notes.append(f"transparent over {background}")
             image = Image.alpha_composite(Image.new("RGBA", image.size, (*behind, 255)), image)
-    return Decoded(np.array(image.convert("RGB")), tuple(notes))
+    return Decoded(np.array(image.convert("RGB")), tuple(notes), grey=mode in _ONE_CHANNEL)
 
 
 def _from_integers(values: NDArray[np.generic]) -> Pixels:

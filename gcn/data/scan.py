@@ -114,7 +114,7 @@ def scan(
             if budget is None:
                 pixels, odd = None, decode(path, background, max_pixels).notes
             elif height * width * 3 <= budget:
-                pixels, odd = decode(path, background, max_pixels)
+                pixels, odd, _ = decode(path, background, max_pixels)
                 budget -= pixels.nbytes
             else:
                 pixels, odd = None, ("decoded when needed, only the head read so far",)

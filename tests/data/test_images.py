@@ -34,7 +34,7 @@ def test_rgb_is_unchanged(tmp_path):
 def test_16_bit_grey_keeps_its_range(tmp_path, suffix):
     values = np.array([[0, 257, 128 * 257, 65535], [1, 128, 129, 300]], np.uint16)
     Image.fromarray(values).save(tmp_path / f"a.{suffix}")
-    pixels, notes = decode(tmp_path / f"a.{suffix}")
+    pixels, notes, _ = decode(tmp_path / f"a.{suffix}")
     assert pixels[:, :, 0].tolist() == [[0, 1, 128, 255], [0, 0, 1, 1]]
     assert (pixels == pixels[:, :, :1]).all()
     assert notes == ("16-bit grey",)
@@ -73,7 +73,7 @@ def test_transparent_parts_show_the_background(tmp_path, mode):
         image.putpixel((1, 0), 0)
         options = {"transparency": 1}
     image.convert(mode).save(tmp_path / "a.png", **options)
-    pixels, notes = decode(tmp_path / "a.png")
+    pixels, notes, _ = decode(tmp_path / "a.png")
     assert pixels[0].tolist() == [[255] * 3, [0] * 3]
     assert "transparent over white" in notes
     assert load_image(tmp_path / "a.png", background="#102030")[0].tolist() == [[16, 32, 48], [0] * 3]
@@ -103,13 +103,13 @@ def test_the_camera_s_rotation_is_applied(tmp_path, orientation):
 
 def test_cmyk_palette_bilevel_and_grey(tmp_path):
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "red.jpg")
-    red, notes = decode(tmp_path / "red.jpg")
+    red, notes, _ = decode(tmp_path / "red.jpg")
     assert notes == ("CMYK",)
     assert np.abs(red.astype(int) - [255, 0, 0]).max() <= 4
     for mode, name in (("P", "palette"), ("1", "bilevel"), ("L", "grayscale")):
         source = Image.fromarray(noise(6, 6, 1)).convert(mode)
         source.save(tmp_path / "a.png")
-        pixels, notes = decode(tmp_path / "a.png")
+        pixels, notes, _ = decode(tmp_path / "a.png")
         assert notes == (name,)
         assert np.array_equal(pixels, np.asarray(source.convert("RGB")))
 
@@ -117,7 +117,7 @@ def test_cmyk_palette_bilevel_and_grey(tmp_path):
 def test_an_animation_gives_its_first_frame(tmp_path):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    pixels, notes = decode(tmp_path / "a.png")
+    pixels, notes, _ = decode(tmp_path / "a.png")
     assert pixels[0, 0].tolist() == [255, 0, 0]
     assert notes == ("first frame of several",)
 

@@ -42,7 +42,8 @@ def test_a_run_leaves_everything_in_its_folder(data, tmp_path):
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {
         "summary.json", "metrics.csv", "config.yaml", "curves.png", "panels/0000002.png", "panels/0000004.png",
-        "checkpoints/last.ckpt", "checkpoints/best.ckpt", *(found & {"checkpoints/best.ckpt.previous"}),
+        "checkpoints/last.ckpt", "checkpoints/best.ckpt", "codec.safetensors",
+        *(found & {"checkpoints/best.ckpt.previous"}),
     }  # fmt: skip
     assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3, 4]
     assert {"train/psnr", "train/bpp", "train/g/grad_norm", "val/psnr", "val/bpp"} <= set(rows(tmp_path)[-1])
