@@ -54,10 +54,11 @@ def model(options: Mapping[str, str]) -> Codec:
         raise InputError("model= and run= exclude each other: both name a codec")
     if "run" in options:
         return of_run(Path(options["run"]))
-    return package.load(_model_path(options.get("model", DEFAULT_MODEL)))
+    return package.load(model_path(options.get("model", DEFAULT_MODEL)))
 
 
-def _model_path(name: str) -> Path:
+def model_path(name: str) -> Path:
+    """The file of a model that ships, or a model file; InputError if it is neither."""
     known = package.SHIPPED / f"{name}.safetensors"
     if "/" not in name and known.is_file():
         return known

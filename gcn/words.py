@@ -40,7 +40,7 @@ def parse(words: Sequence[str], known: Mapping[str, str], usage: str) -> Words:
                 raise InputError(f"{word} needs a file behind it; usage: {usage}")
         elif word.startswith("-") and word != "-":
             raise InputError(f"{word} is unknown; usage: {usage}")
-        elif sign and name in known:
+        elif sign and (name in known or _family(name) in known):
             if name in options:
                 raise InputError(f"{name}= was given twice")
             options[name] = value
@@ -50,6 +50,11 @@ def parse(words: Sequence[str], known: Mapping[str, str], usage: str) -> Words:
         else:
             files.append(word)
     return Words(options, files, output)
+
+
+def _family(name: str) -> str:
+    """``series.NAME`` stands for all options that begin with ``series.``."""
+    return f"{name.partition('.')[0]}.NAME"
 
 
 def run(

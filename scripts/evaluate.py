@@ -1,34 +1,46 @@
-"""A run's codec on whole images, beside JPEG at the same bits: ``scripts/evaluate.py run=outputs/… data.root=DIR``."""
+"""Codecs on images, beside classical ones: ``scripts/evaluate.py run=outputs/… data=folder data.root=DIR``."""
 
+import shlex
 import sys
-from pathlib import Path
 
-from gcn.errors import InputError
+from gcn.words import Words, run
 
-USAGE = "python scripts/evaluate.py run=RUN_FOLDER [data.root=FOLDER]   (default: the run's own validation images)"
+USAGE = "python scripts/evaluate.py [run=A,B | model=low,mid | series.NAME=A,B] [data.root=FOLDER] [compare=jpeg,webp]"
+OPTIONS = {
+    "run": "run folders of scripts/train.py; together one curve",
+    "model": "models that ship, or model files [all that ship]",
+    "series.NAME": "more run folders and model files, as a curve of that name",
+    "data": "folder or photos [photos; the run's own validation images]",
+    "data.root": "folder of images",
+    "compare": "jpeg, webp, avif, jpeg2000, jxl [jpeg]",
+    "out": "folder of the report [outputs/evaluation/NAME of the images]",
+    "weights": "folder with the networks of LPIPS, DISTS and FID [torch's cache]",
+    "published": "true: draw the curves of other papers",
+}
 
 
-def main(words: list[str]) -> int:
-    if not words or {"-h", "--help"} & set(words):
-        print(f"{__doc__}\n\nusage: {USAGE}")
-        return 0
-    try:
-        options = dict(word.split("=", 1) for word in words if "=" in word)
-        strange = [
-            word for word in words if word.split("=", 1)[0] not in ("run", "data.root") or "=" not in word
-        ]
-        if strange or "run" not in options:
-            raise InputError(f"{' '.join(strange) or 'run=… is missing'}: usage: {USAGE}")
-        from gcn.evaluation import compare, images_of
-        from gcn.report.summary import print_summary
+def work(words: Words) -> int:
+    from pathlib import Path
 
-        run = Path(options["run"])
-        print_summary(compare(run, images_of(run, options.get("data.root"))))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    from gcn.errors import InputError
+    from gcn.evaluation import evaluate
+    from gcn.report.evaluation.report import write_report
+    from gcn.report.evaluation.summary import sentences
+
+    if words.files or words.output:
+        raise InputError(f"{' '.join(words.files) or '-o'}: usage: {USAGE}")
+    if (published := words.options.get("published", "false")) not in ("true", "false"):
+        raise InputError(f"published={published}: give true or false")
+    command = "python scripts/evaluate.py " + " ".join(map(shlex.quote, sys.argv[1:]))
+    record, done = evaluate(words.options, command)
+    name = "".join(c if c.isalnum() else "-" for c in record.title.split(": ", 1)[1])
+    folder = Path(words.options.get("out", f"outputs/evaluation/{name}"))
+    write_report(record, folder, done.originals(), done.names, done.columns(), published == "true")
+    print("", *sentences(record), f"\n{folder / 'index.html'}", sep="\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(
+        run(sys.argv[1:], OPTIONS, USAGE, "Rate, distortion and realism of codecs on whole images.", work)
+    )

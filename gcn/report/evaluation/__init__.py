@@ -1,0 +1,1 @@
+"""The report of an evaluation: a table, figures and a page."""
