@@ -1,0 +1,263 @@
+"""compress, decompress and export as a user types them, with the models that ship."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gcn import coding
+from gcn.codec.container import OVERHEAD, parse, write
+from gcn.data.images import decode, load_image
+from gcn.models import package
+
+ROOT = Path(__file__).parents[2]
+RNG = np.random.default_rng(0)
+
+
+def script(name):
+    """The ``main`` of a script, in this process."""
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def main(*words):
+        return coding_run(list(map(str, words)), module)
+
+    return main
+
+
+def coding_run(words, module):
+    from gcn.words import run
+
+    return run(words, module.OPTIONS, module.USAGE, "", module.work)
+
+
+compress, decompress, export = script("compress"), script("decompress"), script("export")
+
+
+def picture(height, width, mode="RGB"):
+    """Smooth colours with some noise."""
+    coarse = RNG.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    noisy = (smooth + RNG.normal(0, 6, smooth.shape)).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(noisy).convert(mode)
+
+
+SIZES = [
+    *((1, 1), (1, 2), (2, 1), (1, 16), (16, 1), (1, 300), (300, 1), (15, 15), (16, 16), (17, 17), (31, 33)),
+    *((40, 160), (160, 40), (64, 64), (65, 63), (100, 400), (127, 129), (200, 50), (255, 257), (3, 500)),
+    *((int(h), int(w)) for h, w in RNG.integers(1, 220, (30, 2))),
+]
+
+
+def test_fifty_awkward_sizes(tmp_path):
+    """The decoded image is the model's own reconstruction, and the file costs what the tables say."""
+    assert len(SIZES) == 50
+    codec = coding.model({})
+    for i, (height, width) in enumerate(SIZES):
+        source = tmp_path / f"{i}.png"
+        picture(height, width).save(source)
+        coding.compress(codec, source, tmp_path / f"{i}.gcn")
+        coding.decompress(tmp_path / f"{i}.gcn", tmp_path / f"{i}_out.png", {})
+        x = torch.from_numpy(load_image(source)).permute(2, 0, 1)[None]
+        own = codec.reconstruct(x / 255).x_hat.clamp(0, 1).mul(255).round().to(torch.uint8)
+        found = load_image(tmp_path / f"{i}_out.png")
+        assert np.array_equal(found, own[0].permute(1, 2, 0).numpy()), (height, width)
+        size, bits = (tmp_path / f"{i}.gcn").stat().st_size, codec.count(x).bits
+        assert abs(size - bits / 8) < 0.01 * bits / 8 + 40, (height, width)
+
+
+def test_the_smallest_file_is_small(tmp_path):
+    picture(1, 1).save(tmp_path / "a.png")
+    assert compress(tmp_path / "a.png") == 0
+    assert (tmp_path / "a.gcn").stat().st_size < OVERHEAD + 60
+
+
+MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes(tmp_path, mode, capsys):
+    source = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    image = picture(37, 50, "L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    image.save(source)
+    assert compress(source, "-o", tmp_path / "a.gcn") == 0
+    assert decompress(tmp_path / "a.gcn", "-o", tmp_path / "out.png") == 0
+    one_channel = mode in ("L", "LA", "1", "I;16")
+    assert Image.open(tmp_path / "out.png").mode == ("L" if one_channel else "RGB")
+    before, after = decode(source), decode(tmp_path / "out.png")
+    assert np.abs(before.pixels.astype(int) - after.pixels).mean() < (130 if mode == "1" else 25)  # a dithered image is all noise
+    said = capsys.readouterr().out
+    assert all(note in said for note in before.notes)
+
+
+def test_the_camera_s_rotation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(20, 60).save(tmp_path / "a.jpg", exif=exif)
+    compress(tmp_path / "a.jpg")
+    decompress(tmp_path / "a.gcn")
+    assert Image.open(tmp_path / "a.png").size == (20, 60)
+
+
+def test_several_files_into_a_folder(tmp_path):
+    for name in "abc":
+        picture(20, 20).save(tmp_path / f"{name}.png")
+    (tmp_path / "out").mkdir()
+    assert compress(*(tmp_path / f"{name}.png" for name in "abc"), "-o", tmp_path / "out", "model=low") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.gcn", "b.gcn", "c.gcn"]
+
+
+def test_a_frozen_synthesis_draws_the_same_latents(tmp_path, capsys):
+    cards = package.shipped()
+    pairs = [(n, f"{n}-gan") for n in cards if f"{n}-gan" in cards]
+    assert pairs
+    picture(90, 70).save(tmp_path / "a.png")
+    for plain, gan in pairs:
+        assert cards[plain].latents_id == cards[gan].latents_id
+        compress(tmp_path / "a.png", f"model={plain}", "-o", tmp_path / "a.gcn")
+        compress(tmp_path / "a.png", f"model={gan}", "-o", tmp_path / "b.gcn")
+        one, other = (parse((tmp_path / name).read_bytes()) for name in ("a.gcn", "b.gcn"))
+        assert one.coded == other.coded
+        assert decompress(tmp_path / "a.gcn", f"model={gan}", "-o", tmp_path / "as_gan.png") == 0
+        assert "another synthesis" in capsys.readouterr().out
+        assert decompress(tmp_path / "b.gcn", "-o", tmp_path / "gan.png") == 0
+        assert (tmp_path / "as_gan.png").read_bytes() == (tmp_path / "gan.png").read_bytes()
+
+
+def test_shipped_files_are_small_and_say_what_they_are():
+    cards = package.shipped()
+    assert {"low", "mid", "high"} <= set(cards)
+    assert sum(card.path.stat().st_size for card in cards.values()) < 8e6
+    for card in cards.values():
+        assert card.about["about"]
+
+
+def test_a_file_from_another_day_decodes(tmp_path):
+    """Written by the shipped model when the format was made: this file must always decode to these latents."""
+    stored = Path(__file__).parent / "cat.gcn"
+    codec = coding.model({})
+    file = parse(stored.read_bytes())
+    assert file.latents_id == codec.latents_id
+    codec.latents(file.coded)  # compares the checksum of the symbols
+    assert decompress(stored, "-o", tmp_path / "cat.png") == 0
+    pixels = load_image(tmp_path / "cat.png")
+    from skimage import data
+
+    original = data.chelsea()[40:168, 150:310]
+    error = ((pixels.astype(float) - original) ** 2).mean()
+    assert 10 * np.log10(255**2 / error) > 26
+
+
+def error_of(capsys, code):
+    assert code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
+CASES = {
+    "none.png": "none.png: file is missing",
+    "text.png": "text.png: not an image",
+    "modl=mid good.png": "did you mean model=",
+    "model=nosuch good.png": "nosuch: neither a file nor one of the models that ship",
+    "run=nowhere good.png": "nowhere: not a run folder",
+    "model=mid run=x good.png": "exclude each other",
+    "model=text.png good.png": "text.png: not a model file",
+    "good.png -o nofolder/a.gcn": "no such folder",
+    "good.png -o": "needs a file",
+    "good.png -x": "-x is unknown",
+    "good.png device=toaster": "device=toaster",
+    "good.png other.png -o one.gcn": "not a folder",
+    "good.png good.png": "two inputs",
+    "good.gcn -o good.gcn": "overwritten",
+    "background=nocolour good.png": "no colour",
+    "": "no input file",
+}
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_bad_input_of_compress(tmp_path, monkeypatch, capsys, line):
+    monkeypatch.chdir(tmp_path)
+    picture(10, 10).save("good.png")
+    picture(10, 10).save("other.png")
+    Path("text.png").write_text("no image")
+    Path("good.gcn").write_bytes(b"GCN")
+    before = sorted(tmp_path.rglob("*"))
+    assert CASES[line] in error_of(capsys, compress(*line.split()))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_bad_input_of_decompress(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    picture(10, 10).save("a.png")
+    compress("a.png", "model=low")
+    data = Path("a.gcn").read_bytes()
+    Path("cut.gcn").write_bytes(data[:-3])
+    Path("empty.gcn").write_bytes(b"")
+    capsys.readouterr()
+    for line, said in {
+        "a.png -o b.png": "does not begin with 'GCN'",
+        "cut.gcn": "cut.gcn: the file is damaged",
+        "empty.gcn": "empty.gcn: not a compressed image",
+        "none.gcn": "none.gcn: No such file",
+        "a.gcn -o b.xyz": "no image format",
+        "a.gcn model=mid -o b.png": "written by model",
+    }.items():
+        assert said in error_of(capsys, decompress(*line.split())), line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gcn", "a.png", "cut.gcn", "empty.gcn"]
+
+
+def test_a_model_that_does_not_ship_is_named(tmp_path, capsys, spread_generator):
+    codec = spread_generator("hyperprior").for_coding()
+    (tmp_path / "a.gcn").write_bytes(write(codec, torch.rand(1, 3, 20, 20)))
+    assert codec.latents_id.hex() in error_of(capsys, decompress(tmp_path / "a.gcn"))
+    package.save(codec, tmp_path / "model.safetensors", {})
+    assert decompress(tmp_path / "a.gcn", f"model={tmp_path / 'model.safetensors'}") == 0
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys; sys.argv=['compress.py','--help']; import runpy\n"
+        "try: runpy.run_path('scripts/compress.py', run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage: " in done.stdout
+
+
+def test_a_run_s_codec(tmp_path, capsys):
+    """From training to a file and back, through the run folder and through an exported model."""
+    sys.path.insert(0, str(ROOT / "tests" / "training"))
+    from runs import images, run, words
+
+    data = images(tmp_path / "data")
+    run(tmp_path / "run", *words(data, "loss=none steps=2 val_every=2 panel_every=2"))
+    picture(50, 40).save(tmp_path / "a.png")
+    assert compress(tmp_path / "a.png", f"run={tmp_path / 'run'}") == 0
+    assert decompress(tmp_path / "a.gcn", f"run={tmp_path / 'run'}", "-o", tmp_path / "b.png") == 0
+    target = tmp_path / "model.safetensors"
+    assert export(f"run={tmp_path / 'run'}", "-o", target, "about=a test") == 0
+    assert json.loads(json.dumps(package.card(target).about))["about"] == "a test"
+    assert package.card(target).latents_id == parse((tmp_path / "a.gcn").read_bytes()).latents_id
+    assert decompress(tmp_path / "a.gcn", f"model={target}", "-o", tmp_path / "c.png") == 0
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
+    capsys.readouterr()
+    assert "ends in .safetensors" in error_of(
+        capsys, export(f"run={tmp_path / 'run'}", "-o", tmp_path / "a.pt")
+    )
+    assert "half=maybe" in error_of(capsys, export(f"run={tmp_path / 'run'}", "-o", target, "half=maybe"))
