@@ -60,6 +60,8 @@ def members(options: Mapping[str, str]) -> list[Member]:
     """
     found = []
     for run in _list(options.get("run")):
+        if not Path(run).is_dir():
+            raise InputError(f"run={run}: no such folder; give run folders of scripts/train.py")
         found.append(Member("run", Path(run).name, _loader(run)))
     for name in _list(options.get("model")):
         found.append(Member("gcn GAN" if name.endswith("-gan") else "gcn", name, _loader(name)))

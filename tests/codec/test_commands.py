@@ -95,7 +95,9 @@ def test_modes(tmp_path, mode, capsys):
     one_channel = mode in ("L", "LA", "1", "I;16")
     assert Image.open(tmp_path / "out.png").mode == ("L" if one_channel else "RGB")
     before, after = decode(source), decode(tmp_path / "out.png")
-    assert np.abs(before.pixels.astype(int) - after.pixels).mean() < (130 if mode == "1" else 25)  # a dithered image is all noise
+    assert np.abs(before.pixels.astype(int) - after.pixels).mean() < (
+        130 if mode == "1" else 25
+    )  # a dithered image is all noise
     said = capsys.readouterr().out
     assert all(note in said for note in before.notes)
 
