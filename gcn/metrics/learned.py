@@ -1,12 +1,14 @@
 """Metrics of learned features: LPIPS, DISTS, FID and KID. Each needs weights that are published, not shipped.
 
-Nothing is downloaded. Weights are looked for in one folder, by default torch's cache, under their publishers' names;
-`resolve` says once what is there and what is missing. The networks and the distances are those of lpips, torchmetrics
-and torch-fidelity: a number from another network would be no FID.
+Nothing is downloaded. Weights are looked for in one folder, by default torch's cache, under their publishers' names,
+and must have the checksum in their names; `resolve` says once what is there and what is missing. The networks are
+those of lpips, torchmetrics and torch-fidelity: a number from another network would be no FID.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,185 +16,224 @@ from torch import Tensor
 from gcn.errors import InputError
 from gcn.losses.perceptual import BACKBONES, LPIPS
 from gcn.metrics.distortion import to_uint8
+from gcn.metrics.feature_sets import frechet, kernel, patches
 
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION}"
-PATCH = 256
+DIMENSIONS = 2048  # of Inception's features; a covariance of fewer samples is singular
 FEWEST = 100  # images from which the FID of whole images is stated at all
-SUBSETS = 100
+INSTALL = "pip install 'gcn[evaluation]'"
+OTHER = "other_"  # begins the names of all numbers that come from unpublished weights
 
 Pair = Callable[[Tensor, Tensor], float]
 Features = Callable[[Tensor], Tensor]
+
+
+class _Sets(NamedTuple):
+    whole: Tensor | None  # (N, 2048), or None for too few images
+    patches: Tensor  # (M, 2048)
 
 
 class Learned:
     """The metrics whose weights are there.
 
     Attributes:
-        notes: a line for each one that is missing, and where its file belongs.
+        notes: a line for each one that is missing, and where its file belongs; `of_sets` adds how far its numbers go.
         pairs: names and functions of two images (3, H, W) in [0, 1].
         inception: features (N, 2048) float64 of images (N, 3, H, W) uint8, or None.
+        prefix: of the names of FID and KID; empty for published weights.
     """
 
-    def __init__(self, pairs: dict[str, Pair], inception: Features | None, notes: Sequence[str]) -> None:
-        self.pairs, self.inception, self.notes = pairs, inception, list(notes)
+    def __init__(
+        self, pairs: dict[str, Pair], inception: Features | None, notes: Sequence[str], prefix: str = ""
+    ) -> None:
+        self.pairs, self.inception, self.notes, self.prefix = pairs, inception, list(notes), prefix
+        self._originals: tuple[list[Tensor], _Sets] | None = None
 
     def of_pair(self, x: Tensor, x_hat: Tensor) -> dict[str, float]:
-        """LPIPS and DISTS of an image and its reconstruction; lower is closer."""
+        """LPIPS and DISTS of an image and its reconstruction; lower is closer; NaN for images that are too small."""
         return {name: distance(x, x_hat) for name, distance in self.pairs.items()}
 
     def of_sets(self, xs: Sequence[Tensor], x_hats: Sequence[Tensor]) -> dict[str, float]:
         """FID and KID between two lists of images (3, H, W) in [0, 1], and over patches of 256 pixels.
 
         ``fid`` and ``kid`` take whole images and need ``FEWEST``; ``fid_256`` and ``kid_256`` pool patches of all
-        images (Mentzer et al. 2020, appendix A.7); ``patches_256`` is their number. Both depend on that number.
+        images (Mentzer et al. 2020, appendix A.7); ``patches_256`` is their number. FID is biased upwards, the more
+        the fewer samples: compare numbers of the same images only. What is left out has a line in ``notes``.
         """
         if self.inception is None:
             return {}
+        real, fake = self._of_originals(xs), self._features(x_hats)
         found: dict[str, float] = {}
-        if len(xs) >= FEWEST:
-            real, fake = (self._of_images(images) for images in (xs, x_hats))
-            found |= {"fid": frechet(real, fake), "kid": kernel(real, fake)}
-        real, fake = (self._of_patches(images) for images in (xs, x_hats))
-        if len(real) > 1:
-            found |= {"fid_256": frechet(real, fake), "kid_256": kernel(real, fake), "patches_256": len(real)}
-        return found
+        if real.whole is not None and fake.whole is not None:
+            found |= {"fid": frechet(real.whole, fake.whole), "kid": kernel(real.whole, fake.whole)}
+            self._caution("fid", len(xs), "images")
+        else:
+            self._note(f"FID and KID of whole images left out: {len(xs)} images, {FEWEST} are the least")
+        count = len(real.patches)
+        if count > 1:
+            found |= {"fid_256": frechet(real.patches, fake.patches), "patches_256": count}
+            found["kid_256"] = kernel(real.patches, fake.patches)
+            self._caution("fid_256", count, "patches")
+        else:
+            self._note(f"FID/256 and KID/256 left out: {count} patches of 256x256 pixels, 2 are the least")
+        return {self.prefix + name: value for name, value in found.items()}
 
-    def _of_images(self, images: Sequence[Tensor]) -> Tensor:
+    def _caution(self, name: str, count: int, what: str) -> None:
+        if count < DIMENSIONS:
+            self._note(
+                f"{self.prefix}{name} rests on {count} {what}, fewer than its {DIMENSIONS} dimensions: it means little;"
+                " compare it on these images only, with no published number"
+            )
+
+    def _note(self, line: str) -> None:
+        if line not in self.notes:
+            self.notes.append(line)
+
+    def _of_originals(self, xs: Sequence[Tensor]) -> _Sets:
+        """Every codec is compared with the same originals: their features are computed once."""
+        if self._originals is not None:
+            known, sets = self._originals
+            if len(known) == len(xs) and all(a is b for a, b in zip(known, xs, strict=True)):
+                return sets
+        self._originals = list(xs), self._features(xs)
+        return self._originals[1]
+
+    def _features(self, images: Sequence[Tensor]) -> _Sets:
         assert self.inception is not None
-        return torch.cat([self.inception(to_uint8(x)[None]) for x in images])
+        whole, parts = None, [torch.empty(0, DIMENSIONS, dtype=torch.float64)]
+        if len(images) >= FEWEST:
+            whole = torch.cat([self.inception(to_uint8(x)[None]) for x in images])
+        for x in images:
+            if cut := list(patches(to_uint8(x))):
+                parts.append(self.inception(torch.stack(cut)))
+        return _Sets(whole, torch.cat(parts))
 
-    def _of_patches(self, images: Sequence[Tensor]) -> Tensor:
-        assert self.inception is not None
-        batches = [torch.stack(cut) for x in images if (cut := list(patches(to_uint8(x))))]
-        return torch.cat([self.inception(batch) for batch in batches]) if batches else torch.empty(0, 2048)
 
-
-def resolve(folder: Path | None = None, device: torch.device | None = None) -> Learned:
+def resolve(
+    folder: Path | None = None, device: torch.device | None = None, published: bool = True
+) -> Learned:
     """The learned metrics that the weights in ``folder`` allow; torch's cache by default.
+
+    Args:
+        folder: with files under their publishers' names.
+        device: to compute on.
+        published: refuse weights whose SHA-256 does not begin as their file name says. Without it any weights of the
+            same architecture will do (for trials), and the names of all numbers begin with ``other_``.
 
     Raises:
         InputError: a file is there and is not what its name says, or the folder is not.
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"weights={folder}: no such folder")
-    folder = folder or Path(torch.hub.get_dir(), "checkpoints")
-    pairs: dict[str, Pair] = {}
+    folder, prefix = folder or Path(torch.hub.get_dir(), "checkpoints"), "" if published else OTHER
+    alex, vgg = BACKBONES["alex"], BACKBONES["vgg"]
+    wanted: tuple[tuple[str, str, str, Callable[[Path, torch.device], Callable]], ...] = (
+        ("LPIPS", alex.file, alex.url, _lpips),
+        ("DISTS", vgg.file, vgg.url, _dists),
+        ("FID and KID", INCEPTION, INCEPTION_URL, inception_features),
+    )
+    built: dict[str, Callable] = {}
     notes = []
-    wanted = (("lpips", BACKBONES["alex"], _lpips), ("dists", BACKBONES["vgg"], _dists))
-    for name, backbone, build in wanted:
-        if (folder / backbone.file).is_file():
-            pairs[name] = build(folder / backbone.file)
-        else:
-            notes.append(_missing(name.upper(), backbone.url, folder / backbone.file))
-    inception = None
-    if (folder / INCEPTION).is_file():
-        inception = inception_features(str(folder / INCEPTION), device)
-    else:
-        notes.append(_missing("FID and KID", INCEPTION_URL, folder / INCEPTION))
-    return Learned(pairs, inception, notes)
+    for name, file, url, build in wanted:
+        path = folder / file
+        if not path.is_file():
+            notes.append(f"{name} left out: its network is missing; put {url} at {path}")
+            continue
+        if published:
+            _check(path, url)
+        try:
+            built[name] = build(path, device or torch.device("cpu"))
+        except ImportError as problem:
+            notes.append(f"{name} left out: {problem.name or problem} is not installed; {INSTALL}")
+    inception = built.pop("FID and KID", None)
+    return Learned({prefix + name.lower(): pair for name, pair in built.items()}, inception, notes, prefix)
 
 
-def _missing(what: str, url: str, place: Path) -> str:
-    return f"{what} left out: its network is missing; put {url} at {place}"
+def _check(path: Path, url: str) -> None:
+    """Publishers end a file's name in the first digits of its SHA-256."""
+    expected = path.stem.rpartition("-")[2]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(expected):
+        raise InputError(
+            f"{path}: not the published weights (SHA-256 begins with {digest[:8]}, not {expected}); fetch {url} again"
+        )
 
 
-def _lpips(backbone: Path) -> Pair:
-    network = LPIPS("alex", str(backbone))
+def _tensors(path: Path, what: str) -> dict[str, Tensor]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as problem:
+        raise InputError(f"{path}: not the weights of {what} ({type(problem).__name__})") from None
+
+
+def _lpips(backbone: Path, device: torch.device) -> Pair:
+    try:
+        network = LPIPS("alex", str(backbone)).to(device)
+    except TypeError as problem:  # tensors, but without names
+        raise InputError(f"{backbone}: not the weights of AlexNet ({type(problem).__name__})") from None
 
     @torch.no_grad()
     def distance(x: Tensor, x_hat: Tensor) -> float:
-        return (
-            float("nan")
-            if min(x.shape[-2:]) < network.smallest
-            else float(network.distance(x[None], x_hat[None]))
-        )
+        if min(x.shape[-2:]) < network.smallest:
+            return float("nan")
+        return float(network.distance(x[None].to(device), x_hat[None].to(device)))
 
     return distance
 
 
-def _dists(backbone: Path) -> Pair:
+def _dists(backbone: Path, device: torch.device) -> Pair:
     """DISTS (Ding et al. 2020) as torchmetrics has it; its VGG is filled from a file instead of the network."""
     from torchmetrics.functional.image import dists
     from torchvision.models import vgg16
 
-    vgg = vgg16(weights=None)
+    vgg = vgg16(weights=None, init_weights=False)
     try:
-        vgg.load_state_dict(torch.load(backbone, map_location="cpu", weights_only=True))
-    except Exception as problem:
+        vgg.load_state_dict(_tensors(backbone, "VGG16"))
+    except (RuntimeError, TypeError) as problem:
         raise InputError(f"{backbone}: not the weights of VGG16 ({type(problem).__name__})") from None
     theirs = dists.vgg16
-    dists.vgg16 = lambda weights: vgg
+    dists.vgg16 = lambda weights: vgg  # theirs downloads
     try:
-        network = dists.DISTSNetwork()
+        network = dists.DISTSNetwork().eval().to(device)
     finally:
         dists.vgg16 = theirs
 
+    @torch.no_grad()
     def distance(x: Tensor, x_hat: Tensor) -> float:
-        return float("nan") if min(x.shape[-2:]) < 32 else float(network(x[None], x_hat[None]))
+        if min(x.shape[-2:]) < 32:
+            return float("nan")
+        return float(network(x[None].to(device), x_hat[None].to(device)))
 
     return distance
 
 
-def inception_features(weights: str, device: torch.device | None = None) -> Features:
+def inception_features(weights: Path, device: torch.device) -> Features:
     """The 2048 features that FID and KID are defined on (torch-fidelity's port of the original network).
 
     Args:
-        weights: file with the published weights.
+        weights: file of the network's weights.
         device: to compute on.
 
     Raises:
-        InputError: torch-fidelity is not installed, or the file is not of this network.
+        InputError: the file is not of this network.
+        ImportError: torch-fidelity is not installed.
     """
-    try:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-    except ImportError:
-        raise InputError("FID needs torch-fidelity: pip install 'gcn[evaluation]'") from None
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    _tensors(weights, "FID's Inception")  # torch-fidelity would run whatever code a pickle contains
     try:
         network = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=weights
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
         )
     except Exception as problem:
-        raise InputError(
-            f"{weights}: not the weights of FID's Inception ({type(problem).__name__})"
-        ) from None
-    network = network.eval().requires_grad_(False).to(device or "cpu")
+        reason = type(problem).__name__
+        raise InputError(f"{weights}: not the weights of FID's Inception ({reason})") from None
+    network = network.eval().requires_grad_(False).to(device)
 
     @torch.no_grad()
     def features(images: Tensor) -> Tensor:
-        where = next(network.parameters()).device
-        return torch.cat([network(part.to(where))[0].double().cpu() for part in images.split(8)])
+        return torch.cat([network(part.to(device))[0].double().cpu() for part in images.split(8)])
 
     return features
-
-
-def patches(image: Tensor) -> Iterator[Tensor]:
-    """Patches (3, 256, 256) of an image (3, H, W): a grid, and the grid shifted by half a patch both ways."""
-    height, width = image.shape[-2:]
-    for shift in (0, PATCH // 2):
-        for top in range(shift, height - PATCH + 1, PATCH):
-            for left in range(shift, width - PATCH + 1, PATCH):
-                yield image[:, top : top + PATCH, left : left + PATCH]
-
-
-def frechet(real: Tensor, fake: Tensor) -> float:
-    """Fréchet distance of Gaussians fitted to features (N, d) (Heusel et al. 2017), by torch-fidelity, in float64."""
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-
-    statistics = [fid_features_to_statistics(features.double()) for features in (real, fake)]
-    (value,) = fid_statistics_to_metric(*statistics, verbose=False).values()
-    return float(value)
-
-
-def kernel(real: Tensor, fake: Tensor) -> float:
-    """Kernel distance, unbiased, cubic (Bińkowski et al. 2018), by torch-fidelity: mean over ``SUBSETS`` subsets of
-    at most 1000 features.
-    """
-    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
-
-    size = min(1000, len(real), len(fake))
-    found = kid_features_to_metric(
-        real, fake, kid_subsets=SUBSETS, kid_subset_size=size, kid_kernel="poly", kid_kernel_poly_degree=3,
-        kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1, rng_seed=0, verbose=False,
-    )  # fmt: skip
-    return float(found[KEY_METRIC_KID_MEAN])

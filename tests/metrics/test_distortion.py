@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_msssim import ms_ssim as five_scales
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from gcn.metrics.distortion import ms_ssim, ms_ssim_scales, psnr, to_uint8
 
@@ -65,3 +66,50 @@ def test_ms_ssim_of_equal_images_is_one_or_nan_where_nothing_fits(height, width)
 def test_ms_ssim_of_an_inverted_image_is_finite():
     x = images(1, 64, 64)
     assert 0 <= ms_ssim(x, 1 - x).item() < 0.2
+
+
+def photo(height, width):
+    """Something smooth with an edge, (1, 3, H, W), and a noisy copy of it."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 3, height), torch.linspace(0, 5, width), indexing="ij")
+    x = torch.stack([(rows.sin() + 1) / 2, (columns.cos() + 1) / 2, (rows > columns).float()])[None]
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    return x, (x + 0.05 * noise).clamp(0, 1)
+
+
+@pytest.mark.parametrize("size", [(176, 192), (250, 321)])
+def test_five_scales_of_a_photo_are_those_of_pytorch_msssim_to_a_fifty_thousandth(size):
+    """Wang's five weights sum up to 1.0001; ours are divided by that."""
+    x, x_hat = photo(*size)
+    assert ms_ssim(x, x_hat).item() == pytest.approx(five_scales(x, x_hat, data_range=1.0).item(), abs=2e-5)
+
+
+def as_numpy(x):
+    return x[0].permute(1, 2, 0).double().numpy()
+
+
+def test_psnr_is_that_of_scikit_image_to_a_billionth_of_a_decibel():
+    x, x_hat = photo(37, 53)
+    expected = peak_signal_noise_ratio(as_numpy(x), as_numpy(x_hat), data_range=1)
+    assert psnr(x, x_hat).item() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [(11, 11), (20, 33), (15, 200)])
+def test_one_scale_is_the_ssim_of_scikit_image_to_a_hundred_thousandth(size):
+    """float32 against float64; Wang's window, and only where it lies inside the image, in both."""
+    x, x_hat = photo(*size)
+    assert ms_ssim_scales(*size) == 1
+    expected = structural_similarity(
+        as_numpy(x), as_numpy(x_hat), data_range=1, channel_axis=2, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, win_size=11,
+    )  # fmt: skip
+    assert ms_ssim(x, x_hat).item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(176, 192), (250, 321)])
+def test_five_scales_of_a_grey_image_are_those_of_torchmetrics_to_a_thousandth(size):
+    """torchmetrics counts the mirrored border in the last scale's similarity, and cuts odd sides that ours pads."""
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+    x, x_hat = (t[:, :1] for t in photo(*size))
+    expected = multiscale_structural_similarity_index_measure(x, x_hat, data_range=1.0).item()
+    assert ms_ssim(x, x_hat).item() == pytest.approx(expected, abs=1e-3)

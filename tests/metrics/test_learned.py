@@ -1,70 +1,58 @@
-"""Metrics of learned features, with random weights of the same architectures where weights are needed."""
+"""Metrics of learned features, with random weights of the same architectures where weights are needed.
 
+Their numbers are no LPIPS, DISTS or FID: they come by ``published=False`` and are called ``other_...``.
+"""
+
+import hashlib
 import math
+import socket
+import sys
 import warnings
 
-import numpy as np
 import pytest
-import scipy.linalg
 import torch
 from torchvision.models import alexnet, vgg16
 
 from gcn.errors import InputError
 from gcn.losses.perceptual import BACKBONES
-from gcn.metrics.bd_rate import bd_rate
-from gcn.metrics.learned import INCEPTION, frechet, inception_features, kernel, patches, resolve
+from gcn.metrics import learned as module
+from gcn.metrics.feature_sets import frechet, kernel
+from gcn.metrics.learned import FEWEST, INCEPTION, Learned, inception_features, resolve
+
+CPU = torch.device("cpu")
+FILES = {"LPIPS": BACKBONES["alex"].file, "DISTS": BACKBONES["vgg"].file, "FID and KID": INCEPTION}
 
 
-def drawn(n, d=6, shift=0.0, seed=0):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).double() + shift
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("something tries to download")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
 
 
-def test_the_frechet_distance_is_scipy_s():
-    a, b = drawn(50), drawn(60, shift=0.5, seed=1) * 1.5
-    one, two = a.numpy(), b.numpy()
-    s1, s2 = np.cov(one.T), np.cov(two.T)
-    root = scipy.linalg.sqrtm(s1 @ s2).real
-    expected = ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(s1 + s2 - 2 * root)
-    assert frechet(a, b) == pytest.approx(expected, rel=1e-9)
-    assert frechet(a, a) == pytest.approx(0, abs=1e-9)
+def drawn(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_kernel_distance_is_the_u_statistic():
-    a, b = drawn(40), drawn(40, shift=0.3, seed=1)
-
-    def k(x, y):
-        return (x @ y.T / x.shape[1] + 1) ** 3
-
-    one, two, n = a.numpy(), b.numpy(), 40
-    inner = [(k(x, x).sum() - np.trace(k(x, x))) / (n * (n - 1)) for x in (one, two)]
-    assert kernel(a, b) == pytest.approx(sum(inner) - 2 * k(one, two).mean(), rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("size", "count"), [((255, 999), 0), ((256, 256), 1), ((512, 768), 6 + 2), ((384, 384), 2)]
-)
-def test_patches_are_a_grid_and_the_grid_shifted(size, count):
-    image = torch.arange(size[0] * size[1]).reshape(1, *size).expand(3, -1, -1)
-    found = list(patches(image))
-    assert len(found) == count
-    assert all(patch.shape == (3, 256, 256) for patch in found)
-    assert len({patch[0, 0, 0].item() for patch in found}) == count
+# What is there
 
 
 def test_nothing_there_is_a_line_for_each(tmp_path):
     learned = resolve(tmp_path)
     assert learned.pairs == {}
-    assert learned.of_sets([torch.rand(3, 300, 300)], [torch.rand(3, 300, 300)]) == {}
+    assert learned.of_sets([drawn(3, 300, 300)], [drawn(3, 300, 300)]) == {}
     assert len(learned.notes) == 3
-    for note, file in zip(
-        learned.notes, (BACKBONES["alex"].file, BACKBONES["vgg"].file, INCEPTION), strict=True
-    ):
-        assert str(tmp_path / file) in note
+    for note, (name, file) in zip(learned.notes, FILES.items(), strict=True):
+        assert note.startswith(f"{name} left out: ")
+        assert note.endswith(f"/{file} at {tmp_path / file}")
+        assert "\n" not in note
 
 
 def test_the_default_place_is_torch_s_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert str(tmp_path / "checkpoints") in resolve().notes[0]
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert str(tmp_path / "hub" / "checkpoints") in resolve().notes[0]
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
@@ -72,90 +60,207 @@ def test_a_folder_that_does_not_exist(tmp_path):
         resolve(tmp_path / "none")
 
 
-@pytest.mark.parametrize("file", [BACKBONES["alex"].file, BACKBONES["vgg"].file, INCEPTION])
-def test_a_file_that_is_something_else(tmp_path, file):
-    torch.save({"a": torch.zeros(1)}, tmp_path / file)
-    with pytest.raises(InputError, match=file):
+@pytest.mark.parametrize("file", FILES.values())
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path, file):
+    """Of whatever architecture, and before anything of the file is unpickled."""
+    (tmp_path / file).write_bytes(b"")
+    with pytest.raises(InputError, match="not the published weights") as caught:
         resolve(tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path / file) in message
+    assert hashlib.sha256().hexdigest()[:8] in message
+    assert file[-12:-4] in message
+
+
+def test_the_published_weights_are_known_by_the_checksum_in_their_name(tmp_path):
+    content = b"weights"
+    path = tmp_path / f"network-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    path.write_bytes(content)
+    module._check(path, "url")
+    path.write_bytes(content + b"!")
+    with pytest.raises(InputError):
+        module._check(path, "url")
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", {"a": torch.zeros(1)}, [torch.zeros(1)]])
+@pytest.mark.parametrize("file", FILES.values())
+def test_a_file_that_is_no_such_network(tmp_path, file, content):
+    torch.save(content, tmp_path / file)
+    if isinstance(content, bytes):
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(InputError, match=file) as caught:
+        resolve(tmp_path, published=False)
+    assert "\n" not in str(caught.value)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("code of a weights file was run",))
+
+
+@pytest.mark.parametrize("file", FILES.values())
+def test_weights_with_code_are_not_run(tmp_path, file):
+    torch.save({"a": Bomb()}, tmp_path / file)
+    with pytest.raises(InputError, match=file):
+        resolve(tmp_path, published=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("FID and KID", "torch_fidelity.feature_extractor_inceptionv3"),
+        ("DISTS", "torchmetrics.functional.image"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_a_line_too(tmp_path, monkeypatch, name, package):
+    (tmp_path / FILES[name]).touch()
+    monkeypatch.setitem(sys.modules, package, None)
+    (note,) = (line for line in resolve(tmp_path, published=False).notes if line.startswith(name))
+    assert "pip install 'gcn[evaluation]'" in note
+
+
+# Sets, with features that need no network
+
+
+def averages(images):
+    """12 features of an image, where FID takes 2048: the plumbing is the same."""
+    cells = torch.nn.functional.adaptive_avg_pool2d(images.double(), 2)
+    return torch.nn.functional.pad(cells.flatten(1), (0, module.DIMENSIONS - 12))
+
+
+def test_sets_of_patches_state_their_number_and_how_little_they_mean():
+    xs, x_hats = ([drawn(3, 512, 520, seed=s), drawn(3, 200, 600, seed=s + 1)] for s in (0, 5))
+    learned = Learned({}, averages, [])
+    found = learned.of_sets(xs, x_hats)
+    assert set(found) == {"fid_256", "kid_256", "patches_256"}
+    assert found["patches_256"] == 5
+    corners = [(0, 0), (0, 256), (256, 0), (256, 256), (128, 128)]
+    real, fake = (
+        averages(torch.stack([(x[0] * 255).round()[:, t : t + 256, l : l + 256] for t, l in corners]))
+        for x in (xs, x_hats)
+    )
+    assert found["fid_256"] == pytest.approx(frechet(real, fake), rel=1e-9)
+    assert found["kid_256"] == pytest.approx(kernel(real, fake), rel=1e-9)
+    assert any("fid_256 rests on 5 patches" in note and "means little" in note for note in learned.notes)
+    assert any("whole images left out: 2 images" in note for note in learned.notes)
+
+
+def test_the_same_remark_is_made_once():
+    learned = Learned({}, averages, [])
+    xs = [drawn(3, 256, 256, seed=i) for i in range(3)]
+    learned.of_sets(xs, xs)
+    notes = list(learned.notes)
+    learned.of_sets(xs, xs)
+    assert learned.notes == notes
+
+
+def test_whole_images_from_a_hundred_on():
+    xs = [drawn(3, 20, 20 + i % 3, seed=i) for i in range(FEWEST)]
+    x_hats = [x.flip(0) * 0.9 for x in xs]
+    learned = Learned({}, averages, [])
+    found = learned.of_sets(xs, x_hats)
+    assert set(found) == {"fid", "kid"}
+    assert found["fid"] > 0
+    assert any(f"fid rests on {FEWEST} images" in note for note in learned.notes)
+    assert any("0 patches" in note for note in learned.notes)
+    assert learned.of_sets(xs[1:], x_hats[1:]) == {}
+
+
+def test_originals_are_looked_at_once_but_never_mistaken():
+    seen = []
+
+    def counting(images):
+        seen.append(len(images))
+        return averages(images)
+
+    learned = Learned({}, counting, [])
+    xs, x_hats = ([drawn(3, 256, 512, seed=s)] for s in (0, 1))
+    first = learned.of_sets(xs, x_hats)
+    assert learned.of_sets(list(xs), x_hats) == first
+    assert len(seen) == 3
+    others = [drawn(3, 256, 512, seed=2)]
+    assert learned.of_sets(others, x_hats) == Learned({}, averages, []).of_sets(others, x_hats) != first
+    xs[0] = others[0]
+    assert learned.of_sets(xs, x_hats) == learned.of_sets(others, x_hats)
+
+
+# Networks of random weights
 
 
 @pytest.fixture(scope="module")
 def random_weights(tmp_path_factory):
-    """Untrained networks under the names of the published files: their numbers are no LPIPS, DISTS or FID."""
+    """Untrained networks under the names of the published files."""
     folder = tmp_path_factory.mktemp("random")
-    torch.manual_seed(0)
-    torch.save(alexnet(weights=None).state_dict(), folder / BACKBONES["alex"].file)
-    torch.save(vgg16(weights=None).state_dict(), folder / BACKBONES["vgg"].file)
-    torch.save(untrained_inception().state_dict(), folder / INCEPTION)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.save(alexnet(weights=None).state_dict(), folder / FILES["LPIPS"])
+        torch.save(vgg16(weights=None).state_dict(), folder / FILES["DISTS"])
+        torch.save(untrained_inception().state_dict(), folder / INCEPTION)
     return folder
 
 
 def untrained_inception():
-    from torch_fidelity import feature_extractor_inceptionv3 as module
+    from torch_fidelity import feature_extractor_inceptionv3
 
-    class Blank(module.FeatureExtractorInceptionV3):
+    class Blank(feature_extractor_inceptionv3.FeatureExtractorInceptionV3):
         def load_state_dict(self, *_, **__):
             return None
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.setattr(module.torch, "load", lambda *_, **__: {})
+        patch.setattr(feature_extractor_inceptionv3.torch, "load", lambda *_, **__: {})
         return Blank("inception-v3-compat", ["2048"], feature_extractor_weights_path="none")
 
 
 @pytest.mark.slow
-def test_networks_of_random_weights_tell_images_apart(random_weights):
-    learned = resolve(random_weights)
+def test_random_weights_pass_only_by_an_explicit_wish_and_are_named(random_weights):
+    with pytest.raises(InputError, match="not the published weights"):
+        resolve(random_weights)
+    learned = resolve(random_weights, published=False)
     assert learned.notes == []
-    x = torch.rand(3, 260, 270, generator=torch.Generator().manual_seed(0))
-    other = torch.rand(3, 260, 270, generator=torch.Generator().manual_seed(1))
-    same, different = learned.of_pair(x, x), learned.of_pair(x, other)
-    assert set(same) == {"lpips", "dists"}
-    for name, value in same.items():
-        assert value == pytest.approx(0, abs=1e-5), name
-        assert different[name] > value + 1e-4, name
-    assert math.isnan(learned.of_pair(x[:, :10, :10], x[:, :10, :10])["lpips"])
+    x, y = drawn(3, 512, 512), drawn(3, 512, 512, seed=1)
+    assert set(learned.of_pair(x[:, :99, :99], x[:, :99, :99])) == {"other_lpips", "other_dists"}
+    found = learned.of_sets([x], [x])
+    assert set(found) == {"other_fid_256", "other_kid_256", "other_patches_256"}
+    assert found["other_patches_256"] == 5
+    different = learned.of_sets([x], [y.square()])["other_fid_256"]
+    assert abs(found["other_fid_256"]) < different / 100  # features of random weights hardly vary
+    assert any("other_fid_256 rests on 5 patches" in note for note in learned.notes)
 
 
 @pytest.mark.slow
-def test_fid_of_patches_counts_them(random_weights):
-    learned = resolve(random_weights)
-    x = torch.rand(3, 512, 512, generator=torch.Generator().manual_seed(0))
-    found = learned.of_sets([x], [x])
-    assert found["patches_256"] == 5
-    assert found["fid_256"] == pytest.approx(0, abs=1e-6)
-    assert set(found) == {"fid_256", "kid_256", "patches_256"}
+def test_networks_of_random_weights_tell_images_apart(random_weights):
+    learned = resolve(random_weights, published=False)
+    x, other = drawn(3, 100, 110), drawn(3, 100, 110, seed=1)
+    same, different = learned.of_pair(x, x), learned.of_pair(x, other)
+    for name, value in same.items():
+        assert value == pytest.approx(0, abs=1e-5), name
+        assert different[name] > value + 1e-4, name
+    assert all(math.isnan(value) for value in learned.of_pair(x[:, :10, :10], x[:, :10, :10]).values())
+
+
+@pytest.mark.slow
+def test_lpips_with_random_weights_is_that_of_its_package_to_a_millionth(random_weights):
+    import lpips
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lpips uses torchvision's former arguments
+        theirs = lpips.LPIPS(net="alex", pretrained=True, pnet_rand=True, verbose=False)
+    stored = torch.load(random_weights / FILES["LPIPS"], weights_only=True)
+    slices = theirs.net.state_dict()
+    theirs.net.load_state_dict({name: stored[f"features.{name.split('.', 1)[1]}"] for name in slices})
+    x, other = drawn(3, 70, 90), drawn(3, 70, 90, seed=1)
+    with torch.no_grad():
+        expected = float(theirs(2 * x[None] - 1, 2 * other[None] - 1))
+    found = resolve(random_weights, published=False).of_pair(x, other)["other_lpips"]
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.slow
 def test_inception_features_are_those_of_torch_fidelity(random_weights):
-    images = torch.randint(
-        0, 256, (3, 3, 80, 90), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    images = (drawn(3, 3, 80, 90) * 255).to(torch.uint8)
     network = untrained_inception()
     network.load_state_dict(torch.load(random_weights / INCEPTION, weights_only=True))
-    features = inception_features(str(random_weights / INCEPTION))(images)
+    features = inception_features(random_weights / INCEPTION, CPU)(images)
+    assert features.dtype == torch.float64
     assert torch.allclose(features, network.eval()(images)[0].double(), atol=1e-6)
-
-
-CURVE = [(0.1, 30.0), (0.2, 33.0), (0.4, 36.0), (0.8, 39.0)]
-
-
-@pytest.mark.parametrize("factor", [0.5, 1.0, 1.1])
-def test_bd_rate_of_a_shifted_curve_is_the_shift(factor):
-    found = bd_rate(CURVE, [(bpp * factor, quality) for bpp, quality in CURVE])
-    assert found.percent == pytest.approx(100 * (factor - 1), abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("other", "said"),
-    [
-        (CURVE[:3], "at least 4"),
-        ([(bpp, quality + 20) for bpp, quality in CURVE], "share no quality"),
-        ([(bpp, 30 - bpp) for bpp, _ in CURVE], "does not grow"),
-    ],
-)
-def test_bd_rate_says_why_there_is_none(other, said):
-    found = bd_rate(CURVE, other)
-    assert math.isnan(found.percent)
-    assert said in found.reason

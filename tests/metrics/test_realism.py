@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
 
-from gcn.metrics.realism import Slicing, expand, laplacian_pyramid, real_floor, sliced_wasserstein
+from gcn.metrics.realism import Slicing, _distance, expand, laplacian_pyramid, real_floor, sliced_wasserstein
 
 FEW = Slicing(directions=64)
 
@@ -109,3 +110,18 @@ def test_lists_that_do_not_match_are_refused():
         sliced_wasserstein([photo(16, 16)], [photo(16, 17)], seed=0)
     with pytest.raises(ValueError, match="pairwise"):
         sliced_wasserstein([], [], seed=0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 1001])
+def test_along_a_line_it_is_scipy_s_wasserstein_distance_to_a_millionth(n):
+    a, b = (torch.randn(n, 1, generator=torch.Generator().manual_seed(seed)) ** 3 for seed in (0, 1))
+    found = _distance(a, b, torch.Generator().manual_seed(2), directions=3)
+    assert found == pytest.approx(wasserstein_distance(a[:, 0].numpy(), b[:, 0].numpy()), rel=1e-6)
+
+
+def test_in_space_it_is_the_mean_of_scipy_s_distances_along_the_axes_to_a_millionth():
+    a, b = (torch.randn(50, 4, generator=torch.Generator().manual_seed(seed)) + seed for seed in (0, 1))
+    axes = torch.randn(4, 9, generator=torch.Generator().manual_seed(2))
+    lines = [((a @ axis).numpy(), (b @ axis).numpy()) for axis in (axes / axes.norm(dim=0)).T]
+    expected = sum(wasserstein_distance(*line) for line in lines) / 9
+    assert _distance(a, b, torch.Generator().manual_seed(2), 9) == pytest.approx(expected, rel=1e-6)
