@@ -1,5 +1,6 @@
 """Distortions between x and x_hat that need no network. x_hat is not clamped."""
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +10,7 @@ from gcn.errors import InputError
 from gcn.losses.term import Term
 
 if TYPE_CHECKING:
-    from gcn.game import Turn
+    from gcn.game import Game, Turn
 
 
 class MSE(Term):
@@ -24,6 +25,29 @@ class MSE(Term):
 
     def forward(self, turn: "Turn") -> Tensor:
         return self.scale * turn.mean((turn.x_hat - turn.x).square())
+
+
+class Anchor(Term):
+    """E(x_hat_0 - x_hat)² / (unit/255)², x_hat_0 what the synthesis that the run starts from makes of these latents.
+
+    As strong a spring as ``mse``, tied to another place than the truth: a control that tells what a distortion does
+    because it is one from what it does because it is a spring. The first synthesis is kept in checkpoints.
+    """
+
+    def __init__(self, unit: float = 8.0) -> None:
+        super().__init__()
+        self.scale = (255.0 / unit) ** 2
+
+    def check(self, game: "Game") -> None:
+        synthesis = getattr(game.generator, "g_s", None)
+        if synthesis is None:
+            raise InputError("anchor: this generator has no synthesis g_s to be tied to")
+        self.start = copy.deepcopy(synthesis).requires_grad_(False)
+
+    def forward(self, turn: "Turn") -> Tensor:
+        with torch.no_grad():
+            there = self.start(turn.out.y_hat).to(turn.x_hat.dtype) + 0.5
+        return self.scale * turn.mean((turn.x_hat - there).square())
 
 
 class L1(Term):

@@ -145,6 +145,11 @@ def test_psnr_is_that_of_scikit_image_to_a_millionth_of_a_decibel(cats):
     assert float(psnr(cats[0][None], coded.x_hat[None])) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("bpp", [0.2, 0.5, 2.0])
+def test_a_setting_of_jpeg_2000_is_its_rate_to_3_percent(bpp, cats):
+    assert pooled(CODECS["jpeg2000"], cats, bpp)[0] == pytest.approx(bpp, rel=0.03)
+
+
 def test_jpeg_has_fitted_huffman_tables(cats):
     (fitted,) = classical.jpeg_curve(cats, True, [40])
     assert pooled(CODECS["jpeg"], cats, 40)[0] == fitted.bpp

@@ -49,6 +49,12 @@ def test_equal_sets_are_at_distance_zero_to_a_trillionth_of_their_variance(n, d)
     assert frechet(a.float(), a.float()) == pytest.approx(0, abs=1e-12 * d)  # in float64 all the same
 
 
+def test_single_precision_is_left_before_anything_is_summed_up():
+    a, b = drawn(40, shift=1e4).float(), drawn(40, shift=1e4, seed=1).float()
+    assert frechet(a, b) == frechet(a.double(), b.double())
+    assert kernel(a, b) == kernel(a.double(), b.double())
+
+
 def test_a_gaussian_cannot_be_fitted_to_one_sample_or_to_other_dimensions():
     for a, b in ((drawn(1), drawn(9)), (drawn(9), drawn(0)), (drawn(9), drawn(9, d=7))):
         with pytest.raises(ValueError, match="frechet takes"):

@@ -11,6 +11,7 @@ import warnings
 
 import pytest
 import torch
+from torchmetrics.functional.image import dists
 from torchvision.models import alexnet, vgg16
 
 from gcn.errors import InputError
@@ -174,11 +175,11 @@ def test_originals_are_looked_at_once_but_never_mistaken():
         return averages(images)
 
     learned = Learned({}, counting, [])
-    xs, x_hats = ([drawn(3, 256, 512, seed=s)] for s in (0, 1))
+    xs, x_hats = ([drawn(3, 256, 512, seed=s), drawn(3, 256, 256, seed=s + 9)] for s in (0, 1))
     first = learned.of_sets(xs, x_hats)
     assert learned.of_sets(list(xs), x_hats) == first
-    assert len(seen) == 3
-    others = [drawn(3, 256, 512, seed=2)]
+    assert len(seen) == 3 * 2
+    others = [drawn(3, 256, 512, seed=2), xs[1]]
     assert learned.of_sets(others, x_hats) == Learned({}, averages, []).of_sets(others, x_hats) != first
     xs[0] = others[0]
     assert learned.of_sets(xs, x_hats) == learned.of_sets(others, x_hats)
@@ -216,7 +217,9 @@ def untrained_inception():
 def test_random_weights_pass_only_by_an_explicit_wish_and_are_named(random_weights):
     with pytest.raises(InputError, match="not the published weights"):
         resolve(random_weights)
+    before = dists.vgg16
     learned = resolve(random_weights, published=False)
+    assert dists.vgg16 is before
     assert learned.notes == []
     x, y = drawn(3, 512, 512), drawn(3, 512, 512, seed=1)
     assert set(learned.of_pair(x[:, :99, :99], x[:, :99, :99])) == {"other_lpips", "other_dists"}
