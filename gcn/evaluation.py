@@ -20,7 +20,7 @@ from gcn.data.scan import scan
 from gcn.data.store import Store
 from gcn.errors import InputError
 from gcn.metrics.bd_rate import bd_rate
-from gcn.metrics.classical import Classical, Coded, chosen, curve
+from gcn.metrics.classical import Classical, Coded, at_rate, chosen, curve
 from gcn.metrics.distortion import ms_ssim, psnr, to_uint8
 from gcn.metrics.learned import Learned, resolve
 from gcn.metrics.realism import Slicing, real_floor, sliced_wasserstein
@@ -108,13 +108,14 @@ def images_of(options: Mapping[str, str]) -> Images:
 
 @dataclass
 class Evaluation:
-    """Collects rows, and pictures of the settings nearest to a common rate."""
+    """Collects rows, and pictures of settings at a common rate."""
 
     images: Sequence[Whole]
     learned: Learned
     rows: list[ImageRow] = field(default_factory=list)
     pooled: list[PooledRow] = field(default_factory=list)
     pictures: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
+    columns: list[Column] = field(default_factory=list)  # of classical codecs, at the common rate
 
     def __post_init__(self) -> None:
         self.names = [image.name for image in self.images]
@@ -141,6 +142,10 @@ class Evaluation:
         """The settings of a classical codec in a range of rates."""
         for point in curve(codec, self.xs, low, high):
             self._add(codec.title, f"{point.setting:g}", CLASSICAL, point.coded, [{}] * len(self.xs), {})
+        matched = at_rate(codec, self.xs, self.common_rate())
+        self.columns.append(
+            Column(codec.title, matched.bpp, [_picture(one.x_hat) for one in matched.coded[:KEPT]])
+        )
 
     def _add(
         self,
@@ -169,36 +174,27 @@ class Evaluation:
             sliced_wasserstein(self.xs, x_hats, SEED)["mean"], pooled | self.learned.of_sets(self.xs, x_hats),
         )  # fmt: skip
         self.pooled.append(row)
-        self._keep(row, x_hats)
+        if kind == LEARNED:
+            self.pictures[series, setting] = [_picture(x_hat) for x_hat in x_hats[:KEPT]]
         print(
             f"{series} {setting}: {row.bpp:.3f} bit/pixel, {row.psnr:.2f} dB, SWD {row.swd:.4f}", flush=True
         )
-
-    def _keep(self, row: PooledRow, x_hats: Sequence[Tensor]) -> None:
-        """Keep the pictures of a setting if it is nearer to the common rate than others of its codec so far."""
-        target = self.common_rate()
-        others = [r for r in self.pooled if r.codec == row.codec and (r.codec, r.setting) in self.pictures]
-        if row.kind == CLASSICAL and others:
-            if abs(math.log(others[0].bpp / target)) <= abs(math.log(row.bpp / target)):
-                return
-            del self.pictures[row.codec, others[0].setting]
-        self.pictures[row.codec, row.setting] = [_picture(x_hat) for x_hat in x_hats[:KEPT]]
 
     def common_rate(self) -> float:
         """The middle one of the learned codecs' rates."""
         rates = sorted(row.bpp for row in self.pooled if row.kind == LEARNED)
         return rates[len(rates) // 2]
 
-    def columns(self) -> list[Column]:
-        """For each codec its setting nearest to the common rate."""
+    def learned_columns(self) -> list[Column]:
+        """For each learned codec its setting nearest to the common rate."""
         target = self.common_rate()
         nearest: dict[str, PooledRow] = {}
         for row in self.pooled:
-            if (row.codec, row.setting) in self.pictures:
-                known = nearest.get(row.codec)
-                if known is None or abs(math.log(row.bpp / target)) < abs(math.log(known.bpp / target)):
-                    nearest[row.codec] = row
-        return [Column(r.codec, r.bpp, self.pictures[r.codec, r.setting]) for r in nearest.values()]
+            known = nearest.get(row.codec)
+            if known is None or abs(math.log(row.bpp / target)) < abs(math.log(known.bpp / target)):
+                nearest[row.codec] = row
+        rows = [row for row in nearest.values() if row.kind == LEARNED]
+        return [Column(row.codec, row.bpp, self.pictures[row.codec, row.setting]) for row in rows]
 
     def originals(self) -> list[Pixels]:
         """The first images as pixels."""
@@ -250,12 +246,15 @@ def evaluate(options: Mapping[str, str], command: str) -> tuple[EvaluationRecord
     data = images_of(options)
     for note in learned.notes:
         print(note, flush=True)
+    said = len(learned.notes)
     evaluation = Evaluation(data.images, learned)
     for member in wanted:
         evaluation.add_learned(member)
     rates = [row.bpp for row in evaluation.pooled]
     for codec in codecs:
         evaluation.add_classical(codec, min(rates), 1.3 * max(rates))
+    for note in learned.notes[said:]:
+        print(note, flush=True)
     record = EvaluationRecord(
         title=f"{len(data.images)} images: {data.name}",
         command=command,

@@ -35,7 +35,14 @@ def work(words: Words) -> int:
     record, done = evaluate(words.options, command)
     name = "".join(c if c.isalnum() else "-" for c in record.title.split(": ", 1)[1])
     folder = Path(words.options.get("out", f"outputs/evaluation/{name}"))
-    write_report(record, folder, done.originals(), done.names, done.columns(), published == "true")
+    write_report(
+        record,
+        folder,
+        done.originals(),
+        done.names,
+        [*done.learned_columns(), *done.columns],
+        published == "true",
+    )
     print("", *sentences(record), f"\n{folder / 'index.html'}", sep="\n")
     return 0
 

@@ -54,10 +54,8 @@ def _difference(
         reason = f"the curves share no {('rate', 'quality')[shared]}"
     if reason is not None:
         return math.nan, reason
-    try:
-        import bjontegaard
-    except ImportError:
-        return math.nan, "bjontegaard is not installed: pip install 'gcn[evaluation]'"
+    import bjontegaard  # and all of matplotlib
+
     compute: Callable[..., float] = getattr(bjontegaard, function)
     columns = [list(column) for curve in curves for column in zip(*curve, strict=True)]
     with warnings.catch_warnings():

@@ -70,7 +70,7 @@ def ms_ssim(x: Tensor, x_hat: Tensor) -> Tensor:
     if scales == 0:
         return torch.full((x.shape[0],), float("nan"), device=x.device)
     window = _fspecial_gauss_1d(MS_SSIM_WINDOW, 1.5).repeat(x.shape[1], 1, 1, 1).to(x)
-    total = sum(MS_SSIM_WEIGHTS[:scales])
+    total = sum(MS_SSIM_WEIGHTS[:scales]) if scales < len(MS_SSIM_WEIGHTS) else 1.0  # they sum to 1.0001
     value = x.new_ones(x.shape[:2])  # (B, C)
     for scale, weight in enumerate(MS_SSIM_WEIGHTS[:scales]):
         similarity, contrast = _ssim(x, x_hat, data_range=1.0, win=window)

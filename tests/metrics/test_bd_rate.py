@@ -1,7 +1,6 @@
 """Bjøntegaard's differences."""
 
 import math
-import sys
 
 import pytest
 
@@ -70,8 +69,3 @@ def test_curves_that_do_not_overlap():
 
 def test_fewer_points_are_an_explicit_wish():
     assert bd_rate(CURVE[:3], cheaper(0.5)[:3], least=3).percent == pytest.approx(-50, abs=1e-9)
-
-
-def test_without_the_package_the_reason_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "bjontegaard", None)
-    assert "pip install 'gcn[evaluation]'" in bd_rate(CURVE, CURVE).reason

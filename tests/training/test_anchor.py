@@ -19,7 +19,9 @@ def test_it_is_the_squared_distance_to_the_first_synthesis():
     with torch.no_grad():
         there = first(turn.out.y_hat) + 0.5
     value = small.game.objective.terms["anchor"](turn)
-    assert value.item() == pytest.approx((255 / 8) ** 2 * (turn.x_hat - there).square().mean().item(), rel=1e-6)
+    assert value.item() == pytest.approx(
+        (255 / 8) ** 2 * (turn.x_hat - there).square().mean().item(), rel=1e-6
+    )
     assert value > 0
     assert out.x_hat.shape == x.shape
 

@@ -1,0 +1,112 @@
+"""From a file of ``conf/study`` to arms: which combinations of factors are played, in which order."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gcn.compose import CONF
+from gcn.errors import InputError
+from gcn.schema import suggestion
+
+STANDARD = "gan=standard"  # of the study alone: latents are noise
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One run: a value of each factor, and the seed.
+
+    Attributes:
+        levels: factor to the name of its value.
+        seed: of weights, crops and noise.
+        words: of ``scripts/train.py``.
+        standard: noise takes the place of latents.
+    """
+
+    levels: Mapping[str, str]
+    seed: int
+    words: tuple[str, ...]
+    standard: bool
+
+    @property
+    def name(self) -> str:
+        """Of the arm's file: its levels and a hash of its words, so that a changed protocol is another arm."""
+        levels = "_".join(self.levels.values())
+        digest = hashlib.blake2b(repr((self.words, self.standard)).encode(), digest_size=4).hexdigest()
+        return f"{levels}_{self.seed}_{digest}"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How arms are played; see the remarks in ``conf/study``."""
+
+    codec: tuple[str, ...]
+    arm: tuple[str, ...]
+    updates: int
+    log_every: int
+    val_every: int
+    pool: int
+    val_crops: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """A protocol and its arms."""
+
+    name: str
+    title: str
+    protocol: Protocol
+    factors: Mapping[str, Sequence[str]]
+    arms: Sequence[Arm]
+
+
+def load(name: str, words: Sequence[str] = ()) -> Study:
+    """The study of ``conf/study/NAME.yaml``.
+
+    Args:
+        name: of the file.
+        words: further words of ``scripts/train.py`` for codecs and arms alike: ``data=folder data.root=…``.
+
+    Raises:
+        InputError: no such study, or a grid with an unknown factor or level.
+    """
+    known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
+    if name not in known:
+        raise InputError(f"study={name}: unknown; choose {', '.join(known)}")
+    file = CONF / "study" / f"{name}.yaml"
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    plan, factors = content["protocol"], content["factors"]
+    numbers = {key: plan[key] for key in ("updates", "log_every", "val_every", "pool", "val_crops")}
+    protocol = Protocol((*plan["codec"], *words), (*plan["arm"], *words), **numbers)
+    arms: dict[str, Arm] = {}
+    for grid in content["grids"].values():
+        for arm in _grid(grid, factors, protocol, file):
+            arms.setdefault(arm.name, arm)
+    # seed by seed: a study that is cut short has all arms with fewer seeds, not some arms with all
+    ordered = sorted(arms.values(), key=lambda arm: arm.seed)
+    return Study(name, content["title"], protocol, {k: list(v) for k, v in factors.items()}, ordered)
+
+
+def _grid(grid: Mapping[str, Any], factors: Mapping[str, Any], protocol: Protocol, file: Path) -> list[Arm]:
+    varied = {factor: [str(v) for v in levels] for factor, levels in grid.items() if factor != "seeds"}
+    for factor, levels in varied.items():
+        if factor not in factors:
+            raise InputError(f"{file}: {factor} is no factor; {suggestion(factor, factors)}")
+        for level in levels:
+            if level not in factors[factor]:
+                raise InputError(
+                    f"{file}: {factor} has no level {level}; {suggestion(level, factors[factor])}"
+                )
+    first = {factor: [next(iter(levels))] for factor, levels in factors.items()}
+    chosen = first | varied
+    arms = []
+    for seed, *levels in itertools.product(range(grid["seeds"]), *(chosen[factor] for factor in factors)):
+        named = dict(zip(factors, levels, strict=True))
+        said = [word for factor, level in named.items() for word in factors[factor][level].split()]
+        words = tuple(word for word in said if word != STANDARD)
+        arms.append(Arm(named, seed, (*protocol.arm, *words, f"seed={seed}"), STANDARD in said))
+    return arms
