@@ -19,6 +19,7 @@ from gcn.errors import InputError
 from gcn.game import Game
 from gcn.losses.objective import Objective
 from gcn.losses.term import OnPlayer
+from gcn.models.codec import Codec
 from gcn.rng import Streams
 from gcn.training.checkpoint import load_checkpoint
 from gcn.training.module import GameModule, PlayerOptim, Training
@@ -37,8 +38,8 @@ def seeded(seed: int, name: str) -> Iterator[None]:
         yield
 
 
-def game(cfg: Config) -> tuple[Game, list[OnPlayer]]:
-    """The players, what they pay, and the constraints on D."""
+def codec(cfg: Config) -> Codec:
+    """The generator with its first weights."""
     with seeded(cfg.seed, "generator"):
         generator = build(cfg.generator)
     if cfg.init_from is not None:
@@ -47,6 +48,13 @@ def game(cfg: Config) -> tuple[Game, list[OnPlayer]]:
         generator.freeze(cfg.freeze)
     for parameter in generator.parts()["aux"]:
         parameter.requires_grad_(False)  # quantiles are found by bisection, never by gradient
+    return generator
+
+
+def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, list[OnPlayer]]:
+    """The players, what they pay, and the constraints on D; ``generator`` in place of the configured codec."""
+    if generator is None:
+        generator = codec(cfg)
     discriminator = None
     if cfg.loss["_target_"] is not None:
         with seeded(cfg.seed, "discriminator"):
@@ -90,7 +98,8 @@ def load_codec(generator: torch.nn.Module, path: str) -> None:
         raise InputError(f"init_from={path}: the checkpoint is of another generator ({reason})") from None
 
 
-def _optim(cfg: Config, player: str) -> PlayerOptim:
+def optim(cfg: Config, player: str) -> PlayerOptim:
+    """How a player moves."""
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in cfg.optim[player].items() if k != "clip"}
     return PlayerOptim(get_class(cfg.optim["_target_"]), options, cfg.optim[player].clip)
 
@@ -101,7 +110,7 @@ def plan(cfg: Config) -> Plan:
     schedule = Schedule(**cfg.optim.schedule)
     training = Training(
         steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
-        g=_optim(cfg, "g"), d=_optim(cfg, "d"), schedule=schedule,
+        g=optim(cfg, "g"), d=optim(cfg, "d"), schedule=schedule,
     )  # fmt: skip
     module = GameModule(players, build(cfg.dynamics), training, constraints)
     machine = cfg.trainer

@@ -84,11 +84,12 @@ def load(name: str, words: Sequence[str] = ()) -> Study:
     protocol = Protocol((*plan["codec"], *words), (*plan["arm"], *words), **numbers)
     arms: dict[str, Arm] = {}
     for grid in content["grids"].values():
-        for arm in _grid(grid, factors, protocol, file):
+        for arm in _grid(
+            grid, factors, protocol, file
+        ):  # the seed varies slowest: cut short, all cells have as many
             arms.setdefault(arm.name, arm)
-    # seed by seed: a study that is cut short has all arms with fewer seeds, not some arms with all
-    ordered = sorted(arms.values(), key=lambda arm: arm.seed)
-    return Study(name, content["title"], protocol, {k: list(v) for k, v in factors.items()}, ordered)
+    levels = {factor: list(values) for factor, values in factors.items()}
+    return Study(name, content["title"], protocol, levels, list(arms.values()))
 
 
 def _grid(grid: Mapping[str, Any], factors: Mapping[str, Any], protocol: Protocol, file: Path) -> list[Arm]:

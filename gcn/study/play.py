@@ -1,0 +1,119 @@
+"""One arm: the production game, rule and optimizers on cached latents, and the rows that its verdict rests on."""
+
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gcn.assemble import game as assemble_game
+from gcn.assemble import optim
+from gcn.build import build
+from gcn.config import parse
+from gcn.dynamics import Players
+from gcn.game import Game
+from gcn.metrics.realism import Slicing, sliced_wasserstein
+from gcn.metrics.stability import verdict
+from gcn.metrics.watchdog import Event, Watchdog
+from gcn.rng import Streams
+from gcn.study.design import Arm, Protocol
+from gcn.study.ground import Decoder, Ground, generator_of
+from gcn.training.instruments import gradients_at_x_hat, logits
+from gcn.training.player import OptimizerPlayer
+
+SLICING = Slicing(patches=64, directions=128)
+SEED = 0  # of patches and directions
+
+
+def play(arm: Arm, ground: Ground, protocol: Protocol) -> dict[str, Any]:
+    """Play an arm to its end or to its divergence, which is a result like any other.
+
+    Returns:
+        ``levels``, ``seed``, ``words``; ``rows`` as in ``metrics.csv``; ``verdict``, ``verdict_step``,
+        ``verdict_reason``, ``indicators``; ``start`` and ``end``, the first and the last validation; ``steps`` and
+        ``seconds``.
+    """
+    begun = time.perf_counter()
+    cfg = parse([*arm.words, "init_from=codec"])
+    decoder = generator_of(cfg, ground, arm.standard)
+    game, constraints = assemble_game(cfg, decoder)
+    game.streams = Streams(cfg.seed)
+    game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
+    rule, seats = build(cfg.dynamics), _players(cfg, game, constraints)
+    watchdog, event, rows = Watchdog(), None, []
+    look = _Look(decoder, ground)
+    rows.append({"step": 0, **look()})
+    for step in range(protocol.updates):
+        x, decoder.latents = ground.batch(step, cfg.data.batch, cfg.seed)
+        game.values, game.observing = {}, (step + 1) % protocol.log_every == 0
+        rule(game, [x], step, Players(*seats))
+        norms = {f"train/{name}/grad_norm": float(p.norms[-1]) for name, p in zip("gd", seats, strict=True)}
+        for player in seats:
+            player.norms.clear()
+        event = watchdog.check(step + 1, norms)
+        validating = (step + 1) % protocol.val_every == 0
+        if event is None and validating and not _finite(game):
+            event = Event(step + 1, f"weights are not finite at step {step + 1}")
+        if game.observing or event is not None:
+            row = {f"train/{name}": float(value) for name, value in game.values.items()} | norms
+            rows.append({"step": step + 1, **row, **(look() if validating and event is None else {})})
+        if event is not None:
+            break
+    judged = verdict(rows, event)
+    looked = [row for row in rows if "val/swd" in row]
+    return {
+        "levels": dict(arm.levels),
+        "seed": arm.seed,
+        "words": list(arm.words),
+        "rows": rows,
+        "verdict": judged.name,
+        "verdict_step": judged.step,
+        "verdict_reason": judged.reason,
+        "indicators": judged.indicators,
+        "start": looked[0],
+        "end": looked[-1],
+        "steps": rows[-1]["step"],
+        "seconds": time.perf_counter() - begun,
+    }
+
+
+def _players(cfg: Any, game: Game, constraints: Any) -> tuple[OptimizerPlayer, OptimizerPlayer]:
+    def constrain() -> None:
+        for constraint in constraints:
+            constraint.after_step(game.discriminator)
+
+    g, d = (optim(cfg, player) for player in "gd")
+    return (
+        OptimizerPlayer(g.build(game.parameters_of("g")), g.clip),
+        OptimizerPlayer(d.build(game.parameters_of("d")), d.clip, after=constrain),
+    )
+
+
+def _finite(game: Game) -> bool:
+    return all(bool(parameter.isfinite().all()) for parameter in game.parameters())
+
+
+class _Look:
+    """Validations: realism and distortion of fixed crops, and how far they have moved since the last one."""
+
+    def __init__(self, decoder: Decoder, ground: Ground) -> None:
+        self.decoder, self.ground = decoder, ground
+        self.xs = list(ground.val_x)
+        self.before: Tensor | None = None
+        self.noise = Streams(SEED).at("validation")
+
+    @torch.no_grad()
+    def __call__(self) -> dict[str, float]:
+        kept, self.decoder.latents = self.decoder.latents, self.ground.val_y_hat
+        x_hat: Tensor = self.decoder(self.ground.val_x, self.noise.child("same")).x_hat.clamp(0, 1)
+        self.decoder.latents = kept
+        error = (x_hat - self.ground.val_x).double().square().mean((1, 2, 3))
+        values = {
+            "val/psnr": float(-10 * error.clamp(min=1e-12).log10().mean()),
+            "val/swd": sliced_wasserstein(self.xs, list(x_hat), SEED, SLICING)["mean"],
+        }
+        if self.before is not None:
+            values["val/jitter"] = 255 * math.sqrt(float((x_hat - self.before).square().mean()))
+        self.before = x_hat
+        return values

@@ -1,0 +1,115 @@
+"""The table of a study: one row for each run, in Parquet, with the responses that its report is about.
+
+``RESPONSES`` was written before the first run was made.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Response(NamedTuple):
+    """Something that is measured of each run; ``lower`` values are the more stable ones."""
+
+    name: str
+    title: str
+    help: str
+
+
+# Stability is read from quantities that a distortion does not optimise. PSNR is listed to be seen, not to decide.
+RESPONSES = (
+    Response("unstable", "share of runs not stable", "verdict is not 'stable' (gcn/metrics/stability.py)"),
+    Response(
+        "swd_dispersion", "late dispersion of SWD", "deviation of SWD over the second half / its mean there"
+    ),
+    Response("last_to_best", "last / best SWD", "the last validation's SWD over the best one's"),
+    Response("jitter", "jitter", "RMS change of fixed crops between validations, second half, grey levels"),
+    Response("logit_gap", "|logit gap|", "|E D(x) - E D(x_hat)|, median over the last quarter"),
+    Response(
+        "gradient_ratio", "‖g_D‖ / ‖g_G‖", "ratio of parameter gradient norms, median over the last quarter"
+    ),
+    Response("swd", "final SWD", "sliced Wasserstein distance at the end, median over the last quarter"),
+    Response("psnr_loss", "PSNR lost", "PSNR at the start minus the median over the last quarter, dB"),
+)
+CURVES = ("val/swd", "val/psnr", "val/jitter", "train/d/logit_gap", "train/g/grad_norm", "train/d/grad_norm")
+
+
+def row(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a run."""
+    rows = result["rows"]
+    early = result["verdict"] in ("diverged", "failed")
+    swd, jitter = _late(rows, "val/swd", 0.5), _late(rows, "val/jitter", 0.5)
+    quarter = {name: _median(_late(rows, name, 0.75)) for name in CURVES}
+    ended = early and result.get("steps", 0) > 0
+    values = {
+        "unstable": float(result["verdict"] != "stable"),
+        "swd_dispersion": float(np.std(swd) / np.mean(swd)) if len(swd) > 3 and not ended else math.nan,
+        "last_to_best": result.get("indicators", {}).get("last_to_best"),
+        "jitter": _median(jitter),
+        "logit_gap": abs(quarter["train/d/logit_gap"]),
+        "gradient_ratio": quarter["train/d/grad_norm"] / quarter["train/g/grad_norm"]
+        if quarter["train/g/grad_norm"]
+        else math.nan,
+        "swd": quarter["val/swd"],
+        "psnr_loss": result["start"]["val/psnr"] - quarter["val/psnr"] if "start" in result else math.nan,
+    }
+    numbers = {name: math.nan if value is None else float(value) for name, value in values.items()}
+    return {
+        **result["levels"],
+        "seed": result["seed"],
+        "verdict": result["verdict"],
+        "verdict_step": result.get("verdict_step"),
+        "verdict_reason": result["verdict_reason"],
+        "steps": result.get("steps", 0),
+        "seconds": result.get("seconds", math.nan),
+        **numbers,
+        "words": " ".join(result["words"]),
+    }
+
+
+def _late(rows: Sequence[Mapping[str, Any]], name: str, share: float) -> list[float]:
+    """The finite values of a column in the last part of a run."""
+    if not rows:
+        return []
+    last = rows[-1]["step"]
+    values = (r.get(name) for r in rows if r["step"] >= share * last)
+    return [float(v) for v in values if v is not None and math.isfinite(v)]
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else math.nan
+
+
+def write(results: Iterable[Mapping[str, Any]], folder: Path) -> tuple[Path, Path]:
+    """Write ``runs.parquet`` (a row for each run) and ``curves.parquet`` (run, step and the columns of ``CURVES``)."""
+    import pyarrow
+    from pyarrow import parquet
+
+    runs: list[dict[str, Any]] = []
+    curves: dict[str, list[Any]] = {name: [] for name in ("run", "step", *CURVES)}
+    for number, result in enumerate(results):
+        runs.append(row(result))
+        for r in result["rows"]:
+            curves["run"].append(number)
+            curves["step"].append(r["step"])
+            for name in CURVES:
+                curves[name].append(r.get(name))
+    types = {"run": pyarrow.int32(), "step": pyarrow.int32()}
+    columns = {name: pyarrow.array(v, types.get(name, pyarrow.float32())) for name, v in curves.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    files = folder / "runs.parquet", folder / "curves.parquet"
+    for file, table in zip(files, (pyarrow.Table.from_pylist(runs), pyarrow.table(columns)), strict=True):
+        partial = file.with_name(f".{file.name}.partial")
+        parquet.write_table(table, partial, compression="zstd")
+        partial.replace(file)
+    return files
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The rows of ``runs.parquet``."""
+    from pyarrow import parquet
+
+    return parquet.read_table(folder / "runs.parquet").to_pylist()

@@ -1,0 +1,49 @@
+"""Plan, play, resume and report a study: ``scripts/study.py study=distortion_vs_tricks``."""
+
+import sys
+
+from gcn.words import Words, run
+
+USAGE = (
+    "python scripts/study.py study=NAME [workers=N] [minutes=M] [out=FOLDER] [data=folder data.root=DIR] …"
+)
+OPTIONS = {
+    "study": "file of conf/study",
+    "out": "folder of codecs and arms [outputs/study/NAME]; a folder that is there is gone on with",
+    "workers": "arms that are played at once, a thread each [all cores]",
+    "minutes": "stop after so long; the next call goes on",
+    "table": "folder of the table [OUT/table]",
+    "data": "photos or folder, as in training",
+    "data.root": "folder of training images",
+    "generator": "another generator, as in training",
+}
+
+
+def work(words: Words) -> int:
+    import os
+    from pathlib import Path
+
+    from gcn.errors import InputError
+    from gcn.study import design, table
+    from gcn.study import run as play
+
+    options = dict(words.options)
+    if "study" not in options or words.files or words.output:
+        raise InputError(f"usage: {USAGE}")
+    name = options.pop("study")
+    folder = Path(options.pop("out", f"outputs/study/{name}"))
+    workers, minutes = options.pop("workers", str(os.cpu_count() or 1)), options.pop("minutes", None)
+    if not workers.isdigit() or int(workers) < 1:
+        raise InputError(f"workers={workers}: give a whole number of at least 1")
+    if minutes is not None and not minutes.replace(".", "", 1).isdigit():
+        raise InputError(f"minutes={minutes}: give a number")
+    place = Path(options.pop("table", folder / "table"))
+    study = design.load(name, [f"{key}={value}" for key, value in options.items()])
+    left = play.run(study, folder.absolute(), int(workers), None if minutes is None else float(minutes))
+    files = table.write(play.finished(study, folder.absolute()), place)
+    print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:], OPTIONS, USAGE, "A factorial study of the game.", work))
