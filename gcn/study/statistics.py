@@ -1,0 +1,160 @@
+"""Contrasts of a study: paired by seed, with intervals, effect sizes and a correction for looking at many.
+
+The unit is the seed: a seed's effect is the mean of its paired differences over the settings that are averaged, and the
+interval is Student's over seeds. Positive responses are compared as logarithms, so their effects are ratios.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+ENOUGH = 5  # paired seeds from which a contrast may count as resolved
+LEVEL = 0.95
+RATIOS = frozenset({"swd_dispersion", "last_to_best", "jitter", "gradient_ratio", "swd"})
+
+Row = Mapping[str, Any]
+Side = Mapping[str, str]  # levels that a side of a contrast fixes
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A contrast of one response.
+
+    Attributes:
+        name: what is compared.
+        response: its name.
+        seeds: paired ones.
+        effect, low, high: mean and interval; logarithms of ratios for the responses in ``RATIOS``.
+        size: mean / deviation over seeds (Cohen's d_z).
+        p: Student's, two-sided; ``corrected``: by Holm's method within its family.
+    """
+
+    name: str
+    response: str
+    seeds: int
+    effect: float
+    low: float
+    high: float
+    size: float
+    p: float
+    corrected: float = math.nan
+
+    @property
+    def resolved(self) -> bool:
+        """Whether enough seeds say the same after the correction."""
+        return self.seeds >= ENOUGH and self.corrected < 1 - LEVEL
+
+    @property
+    def text(self) -> str:
+        """``×0.52 [0.41, 0.66]`` or ``-0.60 [-0.81, -0.39]``."""
+        if math.isnan(self.effect):
+            return "no pairs"
+        values = (self.effect, self.low, self.high)
+        if self.response in RATIOS:
+            middle, low, high = (math.exp(v) if math.isfinite(v) else math.nan for v in values)
+            return f"×{middle:.2f} [{low:.2f}, {high:.2f}]"
+        middle, low, high = values
+        return f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def matching(rows: Iterable[Row], levels: Side) -> list[Row]:
+    """The rows with these levels."""
+    return [row for row in rows if all(row[factor] == level for factor, level in levels.items())]
+
+
+def value(row: Row, response: str) -> float:
+    """A response on the scale on which it is compared; NaN where there is none."""
+    number = row[response]
+    if number is None or not math.isfinite(number):
+        return math.nan
+    if response in RATIOS:
+        return math.log(number) if number > 0 else math.nan
+    return float(number)
+
+
+def differences(
+    rows: Sequence[Row], response: str, one: Side, other: Side, over: Sequence[Side]
+) -> dict[int, float]:
+    """For each seed the mean over settings of response(other) - response(one)."""
+    found: dict[int, list[float]] = {}
+    for setting in over:
+        sides = [
+            {row["seed"]: value(row, response) for row in matching(rows, {**setting, **s})}
+            for s in (one, other)
+        ]
+        for seed in sides[0].keys() & sides[1].keys():
+            difference = sides[1][seed] - sides[0][seed]
+            if math.isfinite(difference):
+                found.setdefault(seed, []).append(difference)
+    return {seed: float(np.mean(values)) for seed, values in sorted(found.items())}
+
+
+def effect(name: str, response: str, by_seed: Mapping[int, float]) -> Effect:
+    """Mean over seeds with Student's interval and p."""
+    values = np.array(list(by_seed.values()))
+    n = len(values)
+    if n < 2:
+        middle = float(values[0]) if n else math.nan
+        return Effect(name, response, n, middle, math.nan, math.nan, math.nan, math.nan)
+    mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    if deviation == 0:
+        return Effect(
+            name,
+            response,
+            n,
+            mean,
+            mean,
+            mean,
+            math.copysign(math.inf, mean) if mean else 0.0,
+            float(mean == 0),
+        )
+    error = deviation / math.sqrt(n)
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    return Effect(name, response, n, mean, mean - reach, mean + reach, mean / deviation, p)
+
+
+def holm(effects: Sequence[Effect]) -> list[Effect]:
+    """Holm's correction over a family; effects without a p keep none."""
+    known = sorted((e.p, i) for i, e in enumerate(effects) if math.isfinite(e.p))
+    corrected = [math.nan] * len(effects)
+    largest = 0.0
+    for rank, (p, i) in enumerate(known):
+        largest = max(largest, min(1.0, p * (len(known) - rank)))
+        corrected[i] = largest
+    return [Effect(**{**e.__dict__, "corrected": c}) for e, c in zip(effects, corrected, strict=True)]
+
+
+def settings(**levels: Sequence[str]) -> list[dict[str, str]]:
+    """All combinations of levels."""
+    return [dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())]
+
+
+def interaction(
+    rows: Sequence[Row],
+    response: str,
+    trick: tuple[Side, Side],
+    given: tuple[Side, Side],
+    over: Sequence[Side],
+) -> dict[int, float]:
+    """For each seed (effect of a trick given the second) - (effect of it given the first), the mean over settings."""
+    found: list[dict[int, float]] = []
+    for setting in over:
+        first, second = (
+            differences(rows, response, {**trick[0], **g}, {**trick[1], **g}, [setting]) for g in given
+        )
+        found.append({seed: second[seed] - first[seed] for seed in first.keys() & second.keys()})
+    seeds = sorted({seed for one in found for seed in one})
+    return {seed: float(np.mean([one[seed] for one in found if seed in one])) for seed in seeds}
+
+
+def family(
+    responses: Sequence[str], names: Sequence[str], of: Callable[[str, str], Mapping[int, float]]
+) -> list[Effect]:
+    """The effects ``of(name, response)`` with Holm's correction over all of them."""
+    return holm([effect(name, response, of(name, response)) for name in names for response in responses])
