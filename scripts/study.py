@@ -12,7 +12,7 @@ OPTIONS = {
     "out": "folder of codecs and arms [outputs/study/NAME]; a folder that is there is gone on with",
     "workers": "arms that are played at once, a thread each [all cores]",
     "minutes": "stop after so long; the next call goes on",
-    "table": "folder of the table [OUT/table]",
+    "table": "folder of the table [OUT/table]; runs that it holds are not played again",
     "data": "photos or folder, as in training",
     "data.root": "folder of training images",
     "generator": "another generator, as in training",
@@ -39,7 +39,8 @@ def work(words: Words) -> int:
         raise InputError(f"minutes={minutes}: give a number")
     place = Path(options.pop("table", folder / "table"))
     study = design.load(name, [f"{key}={value}" for key, value in options.items()])
-    left = play.run(study, folder.absolute(), int(workers), None if minutes is None else float(minutes))
+    limit = None if minutes is None else float(minutes)
+    left = play.run(study, folder.absolute(), int(workers), limit, table.names(place))
     files = table.write(play.finished(study, folder.absolute()), place)
     print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
     return 0

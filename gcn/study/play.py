@@ -30,7 +30,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol) -> dict[str, Any]:
     """Play an arm to its end or to its divergence, which is a result like any other.
 
     Returns:
-        ``levels``, ``seed``, ``words``; ``rows`` as in ``metrics.csv``; ``verdict``, ``verdict_step``,
+        ``name``, ``levels``, ``seed``, ``words``; ``rows`` as in ``metrics.csv``; ``verdict``, ``verdict_step``,
         ``verdict_reason``, ``indicators``; ``start`` and ``end``, the first and the last validation; ``steps`` and
         ``seconds``.
     """
@@ -63,6 +63,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol) -> dict[str, Any]:
     judged = verdict(rows, event)
     looked = [row for row in rows if "val/swd" in row]
     return {
+        "name": arm.name,
         "levels": dict(arm.levels),
         "seed": arm.seed,
         "words": list(arm.words),

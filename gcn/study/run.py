@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,16 @@ def file_of(folder: Path, arm: Arm) -> Path:
     return folder / "arms" / f"{arm.name}.json"
 
 
-def remaining(study: Study, folder: Path) -> list[Arm]:
-    """The arms that have no result yet, in order."""
-    return [arm for arm in study.arms if not file_of(folder, arm).is_file()]
+def remaining(study: Study, folder: Path, known: Collection[str] = ()) -> list[Arm]:
+    """The arms that have no result yet, in order; ``known`` ones are in a table from elsewhere."""
+    return [arm for arm in study.arms if arm.name not in known and not file_of(folder, arm).is_file()]
 
 
 def finished(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
     """The results that are there."""
     for arm in study.arms:
         if file_of(folder, arm).is_file():
-            yield json.loads(file_of(folder, arm).read_text(encoding="utf-8"))
+            yield {"name": arm.name, **json.loads(file_of(folder, arm).read_text(encoding="utf-8"))}
 
 
 def train_codecs(study: Study, folder: Path, seeds: Sequence[int]) -> None:
@@ -58,13 +58,15 @@ def codec_folder(folder: Path, seed: int) -> Path:
     return folder / f"codec-{seed}"
 
 
-def run(study: Study, folder: Path, workers: int, minutes: float | None = None) -> int:
+def run(
+    study: Study, folder: Path, workers: int, minutes: float | None = None, known: Collection[str] = ()
+) -> int:
     """Play the arms that are left, at most for so many minutes; returns how many are left then.
 
     A killed study loses the arms that were being played, no others.
     """
     (folder / "arms").mkdir(parents=True, exist_ok=True)
-    left = remaining(study, folder)
+    left = remaining(study, folder, known)
     train_codecs(study, folder, sorted({arm.seed for arm in left}))
     begun, total = time.monotonic(), len(study.arms)
     print(f"{study.title}: {total} arms, {total - len(left)} done, {workers} at once", flush=True)
@@ -79,7 +81,7 @@ def run(study: Study, folder: Path, workers: int, minutes: float | None = None) 
             if minutes is not None and passed > 60 * minutes:
                 pool.terminate()
                 break
-    return len(remaining(study, folder))
+    return len(remaining(study, folder, known))
 
 
 def _alone() -> None:
@@ -97,7 +99,13 @@ def _play(task: tuple[Arm, Protocol, str]) -> tuple[str, str]:
         result = play(arm, _ground(folder, protocol, arm.seed), protocol)
     except Exception as problem:  # a failed run is an outcome of the study, not its end
         reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
-        result = {"levels": dict(arm.levels), "seed": arm.seed, "words": list(arm.words), "verdict": "failed"}
+        result = {
+            "name": arm.name,
+            "levels": dict(arm.levels),
+            "seed": arm.seed,
+            "words": list(arm.words),
+            "verdict": "failed",
+        }
         result |= {"verdict_reason": reason, "rows": []}
     write_json_atomic(file_of(Path(folder), arm), plain(result))
     return arm.name, str(result["verdict"])

@@ -58,6 +58,7 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
     }
     numbers = {name: math.nan if value is None else float(value) for name, value in values.items()}
     return {
+        "name": result["name"],
         **result["levels"],
         "seed": result["seed"],
         "verdict": result["verdict"],
@@ -84,28 +85,52 @@ def _median(values: Sequence[float]) -> float:
 
 
 def write(results: Iterable[Mapping[str, Any]], folder: Path) -> tuple[Path, Path]:
-    """Write ``runs.parquet`` (a row for each run) and ``curves.parquet`` (run, step and the columns of ``CURVES``)."""
+    """Write ``runs.parquet`` (a row for each run) and ``curves.parquet`` (run, step and the columns of ``CURVES``).
+
+    Runs that a table in this folder holds already are kept: a study is extended, here and on other machines.
+    """
     import pyarrow
     from pyarrow import parquet
 
-    runs: list[dict[str, Any]] = []
-    curves: dict[str, list[Any]] = {name: [] for name in ("run", "step", *CURVES)}
-    for number, result in enumerate(results):
-        runs.append(row(result))
-        for r in result["rows"]:
-            curves["run"].append(number)
-            curves["step"].append(r["step"])
-            for name in CURVES:
-                curves[name].append(r.get(name))
-    types = {"run": pyarrow.int32(), "step": pyarrow.int32()}
-    columns = {name: pyarrow.array(v, types.get(name, pyarrow.float32())) for name, v in curves.items()}
+    runs, curves = {}, {}
+    if (folder / "runs.parquet").is_file():
+        runs = {r["name"]: r for r in read(folder)}
+        curves = _by_run(parquet.read_table(folder / "curves.parquet").to_pylist())
+    for result in results:
+        runs[result["name"]] = row(result)
+        curves[result["name"]] = [
+            {"step": r["step"], **{c: r.get(c) for c in CURVES}} for r in result["rows"]
+        ]
+    points = [{"run": name, **point} for name in runs for point in curves.get(name, [])]
+    kinds = [("run", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())), ("step", pyarrow.int32())]
+    schema = pyarrow.schema([*kinds, *((name, pyarrow.float32()) for name in CURVES)])
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / "runs.parquet", folder / "curves.parquet"
-    for file, table in zip(files, (pyarrow.Table.from_pylist(runs), pyarrow.table(columns)), strict=True):
+    tables = pyarrow.Table.from_pylist(list(runs.values())), pyarrow.Table.from_pylist(points, schema)
+    for file, table in zip(files, tables, strict=True):
         partial = file.with_name(f".{file.name}.partial")
         parquet.write_table(table, partial, compression="zstd")
         partial.replace(file)
     return files
+
+
+def _by_run(points: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for point in points:
+        found.setdefault(point["run"], []).append({k: v for k, v in point.items() if k != "run"})
+    return found
+
+
+def names(folder: Path) -> set[str]:
+    """The arms that the table in a folder holds."""
+    return {r["name"] for r in read(folder)} if (folder / "runs.parquet").is_file() else set()
+
+
+def read_curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The points of each run, by the name of its arm."""
+    from pyarrow import parquet
+
+    return _by_run(parquet.read_table(folder / "curves.parquet").to_pylist())
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,224 @@
+"""From a study's file to its table, with tiny networks."""
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+from runs import images, words
+from runs import run as train
+
+from gcn.errors import InputError
+from gcn.study import design, play, table
+from gcn.study import run as running
+from gcn.study.design import Arm, Protocol, Study
+from gcn.study.ground import prepare
+
+TINY = (
+    "generator.N=8",
+    "generator.M=8",
+    "discriminator.width=4",
+    "discriminator.depth=2",
+    "data.crop=32",
+    "data.batch=2",
+)
+
+
+@pytest.fixture(scope="module")
+def protocol(tmp_path_factory):
+    data = images(tmp_path_factory.mktemp("data"))
+    arm = ("experiment=frozen", "rate=null", "optim=gan", *TINY, "data=folder", f"data.root={data}")
+    return Protocol((), arm, updates=12, log_every=2, val_every=4, pool=10, val_crops=2)
+
+
+@pytest.fixture(scope="module")
+def codec(protocol, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    root = next(word for word in protocol.arm if word.startswith("data.root=")).split("=", 1)[1]
+    train(folder / "codec-0", *words(Path(root), "loss=none steps=3 val_every=3 panel_every=3"))
+    return folder
+
+
+def arm(protocol, *said, standard=False):
+    return Arm({"loss": "ns"}, 0, (*protocol.arm, "loss=ns", *said, "seed=0"), standard)
+
+
+def test_the_shipped_study_has_its_cells():
+    study = design.load("distortion_vs_tricks")
+    names = [a.name for a in study.arms]
+    assert len(names) == len(set(names)) == 547
+    core = study.arms[:200]
+    assert {a.levels["control"] for a in core} == {"none"}
+    assert {
+        (a.levels["loss"], a.levels["mse"], a.levels["trick"], a.levels["heat"], a.seed) for a in core
+    } == {
+        (loss, mse, trick, heat, seed)
+        for loss in ("ns", "vanilla", "hinge", "lsgan", "wgan")
+        for mse in ("0", "1")
+        for trick in ("none", "r1")
+        for heat in ("comfortable", "hot")
+        for seed in range(5)
+    }
+    assert [a.seed for a in core] == sorted(a.seed for a in core)
+
+
+def test_every_level_is_a_valid_configuration():
+    """One axis at a time: an arm for each level of each factor."""
+    from gcn.config import parse
+
+    arms = design.load("distortion_vs_tricks").arms
+    chosen = {(factor, level): a for a in arms for factor, level in a.levels.items()}
+    assert len(chosen) == 5 + 7 + 5 + 3 + 2 + 5
+    for a in {a.name: a for a in chosen.values()}.values():
+        parse([*a.words, "init_from=x"])
+
+
+def test_words_are_added_to_codecs_and_arms():
+    study = design.load("distortion_vs_tricks", ["generator=hyperprior"])
+    assert "generator=hyperprior" in study.protocol.codec
+    assert all("generator=hyperprior" in a.words for a in study.arms)
+    assert study.arms[0].name != design.load("distortion_vs_tricks").arms[0].name
+
+
+def test_unknown_studies_and_levels(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="choose distortion_vs_tricks"):
+        design.load("nothing")
+    text = (design.CONF / "study" / "distortion_vs_tricks.yaml").read_text()
+    (tmp_path / "study").mkdir()
+    monkeypatch.setattr(design, "CONF", tmp_path)
+    for old, new, said in (("trick: [none, r1]", "trick: [none, r9]", "r9"), ("heat: [", "heet: [", "heet")):
+        (tmp_path / "study" / "broken.yaml").write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=said):
+            design.load("broken")
+
+
+def test_latents_are_those_of_the_file(protocol, codec):
+    from gcn.assemble import load_codec
+    from gcn.build import build
+    from gcn.config import parse
+
+    ground = prepare(codec / "codec-0", protocol, 0)
+    cfg = parse([*protocol.arm, f"init_from={codec / 'codec-0'}"])
+    full = build(cfg.generator)
+    load_codec(full, str(codec / "codec-0"))
+    out = full.reconstruct(ground.x[:3].float() / 255)
+    assert torch.equal(out.y_hat, ground.y_hat[:3])
+    assert ground.x.shape == (10, 3, 32, 32)
+    assert ground.val_x.shape == (2, 3, 128, 128)
+
+
+def test_batches_depend_on_step_and_seed_alone(protocol, codec):
+    ground = prepare(codec / "codec-0", protocol, 0)
+    (x, y_hat), (again, _), (other, _) = ground.batch(3, 2, 0), ground.batch(3, 2, 0), ground.batch(3, 2, 1)
+    assert torch.equal(x, again)
+    assert not torch.equal(x, other)
+    epoch = torch.cat([ground.batch(step, 2, 0)[1] for step in range(5)])
+    assert sorted(epoch.flatten(1).sum(1).tolist()) == pytest.approx(
+        sorted(ground.y_hat.flatten(1).sum(1).tolist())
+    )
+    assert y_hat.shape[0] == 2
+
+
+def test_an_arm_is_the_production_game(protocol, codec):
+    """The same updates as the frozen protocol of scripts/train.py makes of the same batches."""
+    from gcn import assemble
+    from gcn.build import build
+    from gcn.config import parse
+    from gcn.dynamics import Players
+    from gcn.rng import Streams
+    from gcn.study.ground import generator_of
+    from gcn.training.player import OptimizerPlayer
+
+    ground = prepare(codec / "codec-0", protocol, 0)
+    cfg = parse([*protocol.arm, f"init_from={codec / 'codec-0'}", "loss=ns", "mse=1", "r1=1", "seed=0"])
+
+    def played(generator):
+        game, _ = assemble.game(cfg, generator)
+        game.streams = Streams(0)
+        optimizers = (assemble.optim(cfg, p).build(game.parameters_of(p)) for p in "gd")
+        players = Players(*(OptimizerPlayer(o, None) for o in optimizers))
+        for step in range(4):
+            x, y_hat = ground.batch(step, 2, 0)
+            game.generator.latents = y_hat
+            build(cfg.dynamics)(game, [x], step, players)
+        return game.generator.g_s.state_dict()
+
+    whole, cached = played(None), played(generator_of(cfg, ground, False))
+    assert all(torch.allclose(whole[name], cached[name], atol=1e-7) for name in whole)
+
+
+def test_an_arm_and_its_row(protocol, codec):
+    ground = prepare(codec / "codec-0", protocol, 0)
+    result = play.play(arm(protocol, "mse=1"), ground, protocol)
+    again = play.play(arm(protocol, "mse=1"), ground, protocol)
+    assert [r["step"] for r in result["rows"]] == [0, 2, 4, 6, 8, 10, 12]
+    assert result["rows"] == again["rows"]
+    row = table.row(result)
+    assert {r.name for r in table.RESPONSES} <= set(row)
+    assert row["steps"] == 12
+    assert row["psnr_loss"] == pytest.approx(result["start"]["val/psnr"] - result["end"]["val/psnr"], abs=1.0)
+
+
+def test_arms_of_a_seed_begin_alike(protocol, codec):
+    ground = prepare(codec / "codec-0", protocol, 0)
+    first = [
+        play.play(arm(protocol, *said), ground, protocol)["start"] for said in (["mse=1"], ["mse=0", "r1=1"])
+    ]
+    assert first[0] == first[1]
+
+
+def test_a_standard_gan_has_no_truth(protocol, codec):
+    ground = prepare(codec / "codec-0", protocol, 0)
+    coded, standard = (play.play(arm(protocol, "mse=0", standard=s), ground, protocol) for s in (False, True))
+    assert standard["start"] != coded["start"]
+    assert standard["start"]["val/psnr"] < 20
+    assert math.isfinite(standard["end"]["val/swd"])
+
+
+def test_divergence_is_a_result(protocol, codec):
+    ground = prepare(codec / "codec-0", protocol, 0)
+    result = play.play(arm(protocol, "optim.g.lr=1e30", "mse=1"), ground, protocol)
+    assert result["verdict"] == "diverged"
+    row = table.row(result)
+    assert row["unstable"] == 1
+    assert row["verdict_step"] <= 12
+
+
+@pytest.fixture
+def study(protocol):
+    arms = [arm(protocol, f"mse={m}") for m in (0, 1)]
+    bad = Arm({"loss": "ns"}, 0, (*protocol.arm, "loss=none", "mse=0"), False)  # nothing to learn from
+    return Study("test", "Test", protocol, {"loss": ["ns"]}, [*arms, bad])
+
+
+@pytest.mark.slow
+def test_a_study_is_played_once_and_extended(study, codec, tmp_path, capsys):
+    (tmp_path / "codec-0").symlink_to(codec / "codec-0")
+    assert running.run(study, tmp_path, 1) == 0
+    verdicts = [r["verdict"] for r in running.finished(study, tmp_path)]
+    assert verdicts[2] == "failed"
+    running.file_of(tmp_path, study.arms[1]).unlink()
+    before = running.file_of(tmp_path, study.arms[0]).stat().st_mtime_ns
+    assert len(running.remaining(study, tmp_path)) == 1
+    assert running.run(study, tmp_path, 1) == 0
+    assert running.file_of(tmp_path, study.arms[0]).stat().st_mtime_ns == before
+    table.write(running.finished(study, tmp_path), tmp_path / "table")
+    assert table.names(tmp_path / "table") == {a.name for a in study.arms}
+    assert running.remaining(study, tmp_path / "elsewhere", table.names(tmp_path / "table")) == []
+    capsys.readouterr()
+
+
+def test_a_table_is_extended(protocol, codec, tmp_path):
+    ground = prepare(codec / "codec-0", protocol, 0)
+    results = [play.play(arm(protocol, f"mse={m}"), ground, protocol) for m in (0, 1)]
+    table.write(results[:1], tmp_path)
+    table.write(results[1:], tmp_path)
+    rows, curves = table.read(tmp_path), table.read_curves(tmp_path)
+    assert [r["name"] for r in rows] == [r["name"] for r in results]
+    for result in results:
+        points = curves[result["name"]]
+        assert [p["step"] for p in points] == [r["step"] for r in result["rows"]]
+        assert points[-1]["val/swd"] == pytest.approx(result["rows"][-1]["val/swd"], rel=1e-6)
