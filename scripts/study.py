@@ -1,6 +1,8 @@
 """Plan, play, resume and report a study: ``scripts/study.py study=distortion_vs_tricks``."""
 
 import sys
+from pathlib import Path
+from typing import Any
 
 from gcn.words import Words, run
 
@@ -13,6 +15,8 @@ OPTIONS = {
     "workers": "arms that are played at once, a thread each [all cores]",
     "minutes": "stop after so long; the next call goes on",
     "table": "folder of the table [OUT/table]; runs that it holds are not played again",
+    "report": "folder of the report [OUT/report]; false: none",
+    "play": "false: the report of the stored table alone",
     "data": "photos or folder, as in training",
     "data.root": "folder of training images",
     "generator": "another generator, as in training",
@@ -21,11 +25,9 @@ OPTIONS = {
 
 def work(words: Words) -> int:
     import os
-    from pathlib import Path
 
     from gcn.errors import InputError
-    from gcn.study import design, table
-    from gcn.study import run as play
+    from gcn.study import design, report, table
 
     options = dict(words.options)
     if "study" not in options or words.files or words.output:
@@ -38,12 +40,25 @@ def work(words: Words) -> int:
     if minutes is not None and not minutes.replace(".", "", 1).isdigit():
         raise InputError(f"minutes={minutes}: give a number")
     place = Path(options.pop("table", folder / "table"))
+    shown, playing = options.pop("report", str(folder / "report")), options.pop("play", "true")
     study = design.load(name, [f"{key}={value}" for key, value in options.items()])
-    limit = None if minutes is None else float(minutes)
-    left = play.run(study, folder.absolute(), int(workers), limit, table.names(place))
-    files = table.write(play.finished(study, folder.absolute()), place)
-    print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
+    if playing == "true":
+        _play(study, folder.absolute(), int(workers), minutes, place)
+    elif not table.names(place):
+        raise InputError(f"table={place}: no table here; play the study first")
+    if shown != "false":
+        print(report.write(study, place, Path(shown))[1])
     return 0
+
+
+def _play(study: Any, folder: Path, workers: int, minutes: str | None, place: Path) -> None:
+    from gcn.study import run as play
+    from gcn.study import table
+
+    limit = None if minutes is None else float(minutes)
+    left = play.run(study, folder, workers, limit, table.names(place))
+    files = table.write(play.finished(study, folder), place)
+    print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: l
 tr.marked td { background: var(--soft); font-weight: 600 }
 code { background: var(--soft); padding: .1rem .3rem; border-radius: .2rem; overflow-wrap: anywhere }
 """
+__all__ = ["escape", "figure", "small", "table", "write"]
 META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
 
 

@@ -1,0 +1,160 @@
+"""What a reader should grasp at once: verdicts over weight and step size, stability against the weight, effects."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gcn.report.figures import BLUE, GREY, ORANGE, RED, VERDICT_COLOURS
+from gcn.report.paper import paper_figure
+from gcn.study.contrasts import HEATS, Question, losses
+from gcn.study.statistics import RATIOS, Row, matching
+from gcn.study.table import RESPONSES
+
+TITLES = {response.name: response.title for response in RESPONSES}
+TRICKS = (("none", BLUE), ("r1", ORANGE))
+FIXED = {"pairing": "none", "control": "none"}
+
+
+def verdicts(rows: Sequence[Row], path: Path) -> Path:
+    """Share of runs with each verdict: a bar for each weight, losses across, step size and trick down."""
+    names = losses(rows)
+    with paper_figure(path, (2.0 * len(names) + 0.6, 1.25 * len(HEATS) * len(TRICKS) + 0.8)) as figure:
+        grid = figure.subplots(len(HEATS) * len(TRICKS), len(names), squeeze=False, sharex="col")
+        for line, (heat, (trick, _)) in zip(grid, ((h, t) for h in HEATS for t in TRICKS), strict=True):
+            for axes, loss in zip(line, names, strict=True):
+                own = matching(rows, {**FIXED, "loss": loss, "heat": heat, "trick": trick})
+                weights = sorted({str(row["mse"]) for row in own}, key=float)
+                for place, weight in enumerate(weights):
+                    found = [row["verdict"] for row in own if row["mse"] == weight]
+                    bottom = 0.0
+                    for verdict in ("stable", "oscillating", "collapsed", "diverged", "failed"):
+                        share = found.count(verdict) / len(found)
+                        colour = COLOURS[verdict]
+                        axes.bar(place, share, 0.8, bottom, color=colour)
+                        bottom += share
+                    axes.text(place, 1.03, str(len(found)), ha="center", fontsize=6, color=GREY)
+                axes.set_xticks(range(len(weights)), weights, fontsize=7)
+                axes.set_yticks([])
+                axes.set_ylim(0, 1.2)
+                axes.grid(False)
+            line[0].set_ylabel(f"{heat}\n{trick if trick != 'none' else 'no trick'}", fontsize=8)
+        for axes, loss in zip(grid[0], names, strict=True):
+            axes.set_title(loss)
+        for axes in grid[-1]:
+            axes.set_xlabel("weight of mse")
+        handles = [_patch(colour) for colour in COLOURS.values()]
+        figure.legend(handles, list(COLOURS), loc="outside lower center", ncols=len(COLOURS), fontsize=7)
+    return path
+
+
+COLOURS = {**VERDICT_COLOURS, "collapsed": "#8c2d04", "failed": "#999999"}
+
+
+def _patch(colour: str) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(color=colour)
+
+
+def ladder(rows: Sequence[Row], path: Path, response: str) -> Path:
+    """A response against the weight of mse, for losses that have the ladder, with and without r1; dots are seeds."""
+    own = matching(rows, FIXED)
+    names = [x for x in losses(own) if len({r["mse"] for r in own if r["loss"] == x}) > 2] or losses(own)
+    with paper_figure(path, (2.9 * len(names) + 0.5, 2.4 * len(HEATS))) as figure:
+        grid = figure.subplots(len(HEATS), len(names), squeeze=False, sharey="row", sharex=True)
+        for line, heat in zip(grid, HEATS, strict=True):
+            for axes, loss in zip(line, names, strict=True):
+                for trick, colour in TRICKS:
+                    _ladder(
+                        axes,
+                        matching(own, {"loss": loss, "heat": heat, "trick": trick}),
+                        response,
+                        colour,
+                        trick,
+                    )
+                if response in RATIOS:
+                    axes.set_yscale("log")
+            line[0].set_ylabel(f"{heat}\n{TITLES[response]}")
+        for axes, loss in zip(grid[0], names, strict=True):
+            axes.set_title(loss)
+        for axes in grid[-1]:
+            axes.set_xlabel("weight of mse")
+        grid[0][0].legend()
+    return path
+
+
+def _ladder(axes: Any, rows: Sequence[Row], response: str, colour: str, trick: str) -> None:
+    weights = sorted({str(row["mse"]) for row in rows}, key=float)
+    places, medians = [], []
+    for weight in weights:
+        values = [row[response] for row in rows if row["mse"] == weight and _known(row[response])]
+        place = math.log10(float(weight)) if float(weight) else -3.0
+        axes.plot([place] * len(values), values, ".", color=colour, markersize=4, alpha=0.6)
+        if values:
+            places.append(place)
+            medians.append(float(np.median(values)))
+    axes.plot(places, medians, color=colour, label="no trick" if trick == "none" else trick)
+    axes.set_xticks([-3, -2, -1, 0, 1], ["0", "0.01", "0.1", "1", "10"])
+
+
+def _known(number: Any) -> bool:
+    return number is not None and math.isfinite(number)
+
+
+def forest(question: Question, path: Path) -> Path:
+    """Effects with their intervals, a panel for each response; filled: resolved after the correction."""
+    responses = list(dict.fromkeys(e.response for e in question.effects))
+    names = list(dict.fromkeys(e.name for e in question.effects))
+    with paper_figure(path, (1.9 * len(responses) + 0.6, 0.32 * len(names) + 1.1)) as figure:
+        grid = figure.subplots(1, len(responses), squeeze=False, sharey=True)[0]
+        for axes, response in zip(grid, responses, strict=True):
+            for place, name in enumerate(names):
+                (effect,) = (e for e in question.effects if (e.name, e.response) == (name, response))
+                if not math.isfinite(effect.effect):
+                    continue
+                colour = GREY if not effect.resolved else (BLUE if effect.effect < 0 else RED)
+                if math.isfinite(effect.low):
+                    axes.plot([effect.low, effect.high], [place, place], color=colour, linewidth=1.6)
+                axes.plot(
+                    effect.effect,
+                    place,
+                    "o",
+                    color=colour,
+                    markerfacecolor=colour if effect.resolved else "white",
+                )
+            axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+            axes.set_title(TITLES[response], fontsize=8)
+            axes.set_yticks(range(len(names)), names)
+            axes.tick_params(labelsize=7)
+            axes.set_xlabel("log ratio" if response in RATIOS else "difference", fontsize=7)
+        grid[0].set_ylim(len(names) - 0.5, -0.5)
+    return path
+
+
+def curves(points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row], path: Path) -> Path:
+    """SWD over the updates of seed 0, for each loss and step size: four lines, mse and r1."""
+    names = losses(rows)
+    arms = [("0", "none", RED, "-"), ("0", "r1", RED, ":"), ("1", "none", BLUE, "-"), ("1", "r1", BLUE, ":")]
+    with paper_figure(path, (2.1 * len(names) + 0.6, 2.0 * len(HEATS) + 0.4)) as figure:
+        grid = figure.subplots(len(HEATS), len(names), squeeze=False, sharex=True, sharey="row")
+        for line, heat in zip(grid, HEATS, strict=True):
+            for axes, loss in zip(line, names, strict=True):
+                for mse, trick, colour, dashes in arms:
+                    own = {**FIXED, "loss": loss, "heat": heat, "mse": mse, "trick": trick}
+                    for row in (r for r in matching(rows, own) if r["seed"] == 0):
+                        seen = [p for p in points[row["name"]] if _known(p["val/swd"])]
+                        label = f"mse={mse}{', r1' if trick == 'r1' else ''}"
+                        steps, values = [p["step"] for p in seen], [p["val/swd"] for p in seen]
+                        axes.plot(steps, values, color=colour, linestyle=dashes, label=label)
+                axes.set_yscale("log")
+            line[0].set_ylabel(f"{heat}\nSWD")
+        for axes, loss in zip(grid[0], names, strict=True):
+            axes.set_title(loss)
+        for axes in grid[-1]:
+            axes.set_xlabel("update")
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return path
