@@ -15,9 +15,8 @@ OPTIONS = {
 def work(words: Words) -> int:
     from pathlib import Path
 
-    from gcn.data.output import check_target
-
     from gcn import coding
+    from gcn.data.output import check_target
 
     sources = [Path(name) for name in words.files]
     targets = coding.targets(sources, words.output, ".png")
