@@ -26,8 +26,8 @@ from gcn.metrics.learned import Learned, resolve
 from gcn.metrics.realism import Slicing, real_floor, sliced_wasserstein
 from gcn.models import package
 from gcn.models.codec import Codec
-from gcn.report.evaluation.crops import Column, Pixels
-from gcn.report.evaluation.record import CLASSICAL, LEARNED, BDRate, EvaluationRecord, ImageRow, PooledRow
+from gcn.report.rates.crops import Column, Pixels
+from gcn.report.rates.record import CLASSICAL, LEARNED, BDRate, EvaluationRecord, ImageRow, PooledRow
 
 SEED = 0  # of patches and directions, the same for every evaluation
 KEPT = 24  # images of which pictures are kept for the crops

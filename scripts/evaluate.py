@@ -24,8 +24,8 @@ def work(words: Words) -> int:
 
     from gcn.errors import InputError
     from gcn.evaluation import evaluate
-    from gcn.report.evaluation.report import write_report
-    from gcn.report.evaluation.summary import sentences
+    from gcn.report.rates.report import write_report
+    from gcn.report.rates.summary import sentences
 
     if words.files or words.output:
         raise InputError(f"{' '.join(words.files) or '-o'}: usage: {USAGE}")

@@ -16,7 +16,7 @@ from gcn import evaluation
 from gcn.codec.container import write
 from gcn.errors import InputError
 from gcn.models import package
-from gcn.report.evaluation.record import read
+from gcn.report.rates.record import read
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gcn.report.evaluation.published import of
-from gcn.report.evaluation.record import LEARNED, EvaluationRecord, PooledRow
+from gcn.report.rates.published import of
+from gcn.report.rates.record import LEARNED, EvaluationRecord, PooledRow
 from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, RED
 from gcn.report.paper import named, paper_figure
 

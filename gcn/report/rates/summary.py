@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gcn.report.evaluation.record import CLASSICAL, LEARNED, EvaluationRecord, PooledRow
+from gcn.report.rates.record import CLASSICAL, LEARNED, EvaluationRecord, PooledRow
 
 CLOSE = 0.1  # dB within which two codecs are called equal
 

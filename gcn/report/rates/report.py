@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcn.report.evaluation.crops import SIDE, Column, Pixels, choose, crop_figure
-from gcn.report.evaluation.curves import rate_figures
-from gcn.report.evaluation.page import write_page
-from gcn.report.evaluation.record import EvaluationRecord, write
+from gcn.report.rates.crops import SIDE, Column, Pixels, choose, crop_figure
+from gcn.report.rates.curves import rate_figures
+from gcn.report.rates.page import write_page
+from gcn.report.rates.record import EvaluationRecord, write
 
 CAPTIONS = {
     "rate_distortion": "Rate and distortion. Learned codecs in colour, classical ones in black and grey.",

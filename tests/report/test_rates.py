@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gcn.report.evaluation.crops import SIDE, Column, choose
-from gcn.report.evaluation.published import CURVES, of
-from gcn.report.evaluation.record import BDRate, EvaluationRecord, ImageRow, PooledRow, markdown, read, write
-from gcn.report.evaluation.report import write_report
-from gcn.report.evaluation.summary import at, sentences
+from gcn.report.rates.crops import SIDE, Column, choose
+from gcn.report.rates.published import CURVES, of
+from gcn.report.rates.record import BDRate, EvaluationRecord, ImageRow, PooledRow, markdown, read, write
+from gcn.report.rates.report import write_report
+from gcn.report.rates.summary import at, sentences
 
 
 def row(codec, bpp, psnr, kind="classical", **values):

@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 
 from gcn.report import html
-from gcn.report.evaluation.record import LEARNED, EvaluationRecord, ImageRow, PooledRow
-from gcn.report.evaluation.summary import sentences
+from gcn.report.rates.record import LEARNED, EvaluationRecord, ImageRow, PooledRow
+from gcn.report.rates.summary import sentences
 
 TITLES = {
     "bpp": "bit/pixel", "psnr": "PSNR", "ms_ssim": "MS-SSIM", "swd": "SWD", "lpips": "LPIPS", "dists": "DISTS",
