@@ -10,14 +10,15 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
-from gcn.data.profiles import to_srgb
+from gcn.data.profiles import CONVERTED, UNUSABLE, to_srgb
 from gcn.errors import InputError
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), sRGB
@@ -35,16 +36,11 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
-_NAMES = {
-    "1": "bilevel",
-    "L": "grayscale",
-    "LA": "grayscale",
-    "La": "grayscale",
-    "P": "palette",
-    "PA": "palette",
-}
-_ONE_CHANNEL = ("1", "L", "LA", "La")
+_GREY = {"1": "bilevel", "L": "grayscale", "LA": "grayscale", "La": "grayscale", "F": "floating-point grey"}
+_NAMES = {"P": "palette", "PA": "palette", **_GREY}
 _PLAIN = ("RGB", "RGBA", "RGBX", "RGBa")
+_FEW_BITS = {"L;2": 85, "L;4": 17}  # levels between two neighbouring values
+_STRIP = 2**20  # pixels converted at once: no step needs a second image's worth of memory
 
 
 class BadImage(Exception):
@@ -54,7 +50,7 @@ class BadImage(Exception):
 class Decoded(NamedTuple):
     """Pixels, and the peculiarities met on the way in a fixed wording, so that they can be counted.
 
-    ``grey``: the source has one channel of colour.
+    ``grey``: the source has one channel of colour, and was not laid over a coloured background.
     """
 
     pixels: Pixels
@@ -85,8 +81,10 @@ def load_image(path: str | Path, background: str = "white", max_pixels: int = MA
 
     The camera's rotation is applied, transparent parts show ``background``, 16-bit grey is divided by 257,
     floating-point grey in [0, 1] is multiplied by 255, other grey, palette, bilevel, YCbCr and CMYK images
-    are converted, as are colours with a profile of their own (``gcn.data.profiles``); of an animation the first
-    frame is taken.
+    are converted, as are colours with a profile of their own (``gcn.data.profiles``); of an animation the
+    first frame is taken. Colour spaces stated without a profile (PNG's gAMA, cHRM and cICP, AVIF's nclx, EXIF's
+    ColorSpace) are taken for sRGB. Beyond the file's bytes and the decoder's own memory this needs 7 bytes a
+    pixel.
 
     Damage is detected as far as the format allows: a missing end, a wrong PNG checksum, a marker amid JPEG
     data that cannot stand there. Undetected remain flipped bits in JPEG data that still decode, and a JPEG
@@ -110,16 +108,14 @@ def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PI
         data = Path(path).read_bytes()
         _check_integrity(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            decoded = _to_rgb(image, behind, background)
-        if data[:8] == _PNG and data[24] == 16 and not decoded.grey:  # Pillow has dropped the lower bits
-            return decoded._replace(notes=(*decoded.notes, "16-bit colour"))
-        return decoded
+            return _to_rgb(image, data, behind, background)
 
 
 def read_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> Size:
     """Size from the head of the file; BadImage as for :func:`load_image`."""
     with _reading(max_pixels), Image.open(path, formats=FORMATS) as image:
-        width, height = image.size
+        # A TIFF's size may be upright already, in some versions of Pillow.
+        width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size  # type: ignore[attr-defined]
         if width * height > max_pixels:
             raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
         lying = _orientation(image) >= 5
@@ -190,45 +186,129 @@ def _check_jpeg(data: bytes) -> None:
             at = found.end() - 2
 
 
-def _to_rgb(image: Image.Image, behind: tuple[int, int, int], background: str) -> Decoded:
+def _to_rgb(image: Image.Image, data: bytes, behind: tuple[int, int, int], background: str) -> Decoded:
+    raw, ends = _raw_mode(image), _black_and_white(image)
+    _mend(image, raw)
+    grey = raw == "LA;16B" or image.mode in _GREY or image.mode.startswith("I")  # the first comes as RGBA
+    kind = _kind(image, raw, data, grey)
     notes = []
     if getattr(image, "is_animated", False) and image.format != "MPO":  # phones put previews into MPO
         notes.append("first frame of several")
-    mode = image.mode
     if _orientation(image) != 1:
         notes.append("turned upright")
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     image.load()
-    if mode.startswith("I"):
-        return Decoded(_from_integers(np.asarray(image)), (*notes, "16-bit grey"), grey=True)
-    if mode == "F":
-        return Decoded(_from_floats(np.asarray(image)), (*notes, "floating-point grey"), grey=True)
-    if mode not in _PLAIN:
-        notes.append(_NAMES.get(mode, mode))
-    image, note = to_srgb(image)
-    if note is not None:
-        notes.append(note)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema() != (255, 255):
-            notes.append(f"transparent over {background}")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, (*behind, 255)), image)
-    return Decoded(np.array(image.convert("RGB")), tuple(notes), grey=mode in _ONE_CHANNEL)
+    profile, space = _profile(image, grey)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows, clear = max(1, _STRIP // image.width), False
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        colours, alpha = _parts(strip, *ends)
+        colours = colours.convert(space)
+        if profile == CONVERTED:
+            colours.info["icc_profile"] = image.info["icc_profile"]
+            colours = to_srgb(colours).image
+        colours = colours.convert("L" if grey else "RGB").convert("RGB")
+        if alpha is not None and alpha.getextrema() != (255, 255):
+            clear = True
+            colours.putalpha(alpha)
+            colours = Image.alpha_composite(Image.new("RGBA", colours.size, (*behind, 255)), colours)
+        pixels[top : top + rows] = np.asarray(colours.convert("RGB"))
+    last = (profile, f"transparent over {background}" if clear else None)
+    tinted = clear and len(set(behind)) > 1
+    return Decoded(pixels, tuple(filter(None, (*notes, *kind, *last))), grey and not tinted)
 
 
-def _from_integers(values: NDArray[np.generic]) -> Pixels:
-    wide = values.astype(np.int64)
-    if wide.min() < 0 or wide.max() > 65535:
+def _raw_mode(image: Image.Image) -> str:
+    """Pillow's name for the layout of the pixels in the file, empty if it has none; known before they load."""
+    found = image.tile[0][3] if getattr(image, "tile", ()) else ""
+    return str(found[0]) if isinstance(found, tuple) and found else str(found)
+
+
+def _kind(image: Image.Image, raw: str, data: bytes, grey: bool) -> list[str]:
+    """Notes on the colour mode and its depth."""
+    if grey:
+        return [_GREY.get(image.mode, "16-bit grey")]
+    bits = 8
+    if image.format == "AVIF":  # the flags of its configuration box (AV1-ISOBMFF, 2.3.3)
+        bits = {0x40: 10, 0x60: 12}.get(data[data.find(b"av1C") + 6] & 0x60, 8)
+    elif image.format == "JPEG2000":  # Ssiz of the first component (ITU-T T.800, A.5.1)
+        bits = (data[data.find(b"\xff\x4f\xff\x51") + 42] & 0x7F) + 1
+    elif image.format == "PPM" and isinstance(image.tile[0][3], tuple):
+        bits = image.tile[0][3][-1].bit_length()
+    elif image.format in ("PNG", "TIFF") and "16" in raw:
+        bits = 16
+    named = [] if image.mode in _PLAIN else [_NAMES.get(image.mode, image.mode)]
+    return [*named, f"{bits}-bit colour"] if bits > 8 else named
+
+
+def _mend(image: Image.Image, raw: str) -> None:
+    """State the transparent colour as Pillow's pixels have it; refuse what Pillow would turn into noise."""
+    clear = image.info.get("transparency")
+    if raw in _FEW_BITS and isinstance(clear, int):
+        image.info["transparency"] = clear * _FEW_BITS[raw]
+    elif raw == "RGB;16B" and isinstance(clear, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
+    if image.format == "TIFF":
+        tags: Any = image.tag_v2  # type: ignore[attr-defined]
+        if len(raw) == 1 and max(tags.get(258, (1,))) > 8:
+            raise BadImage("16-bit colour in separate planes")
+        if tags.get(254, 0) & 1 and 330 in tags:  # a reduced image, and others hidden behind it
+            raise BadImage("begins with a preview, as a camera's raw file does")
+
+
+def _black_and_white(image: Image.Image) -> tuple[int, int]:
+    """Values of black and white in an image of integers."""
+    white = 4095 if _raw_mode(image) == "I;12" else 65535
+    inverted = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
+    return (white, 0) if inverted else (0, white)
+
+
+def _profile(image: Image.Image, grey: bool) -> tuple[str | None, str]:
+    """What becomes of the embedded profile, as a note, and the mode in which it applies."""
+    space = "L" if grey else "CMYK" if image.mode == "CMYK" else "RGB"
+    if "icc_profile" not in image.info or image.mode == "LAB":  # LAB needs no profile
+        return None, space
+    icc = image.info["icc_profile"]
+    if not icc or not isinstance(icc, bytes):  # Pillow could not even read it
+        return UNUSABLE, space
+    if grey and _effect(icc, "L") == UNUSABLE and _effect(icc, "RGB") != UNUSABLE:
+        space = "RGB"  # grey from a program that works in RGB
+    return _effect(icc, space), space
+
+
+@lru_cache(maxsize=64)  # the images of a folder share a few
+def _effect(icc: bytes, mode: str) -> str | None:
+    probe = Image.new(mode, (1, 1))
+    probe.info["icc_profile"] = icc
+    return to_srgb(probe).note
+
+
+def _parts(strip: Image.Image, black: int, white: int) -> tuple[Image.Image, Image.Image | None]:
+    """Colours, with integers and floating-point numbers brought to 8 bits, and alpha, None if all is opaque."""
+    if strip.mode == "F":
+        return _from_floats(np.asarray(strip)), None
+    if strip.mode.startswith("I"):
+        values = np.asarray(strip)
+        clear = strip.info.get("transparency")
+        alpha = None if clear is None else Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8))
+        return _from_integers(values, black, white), alpha
+    if not strip.has_transparency_data:
+        return strip, None
+    strip = strip.convert("RGBA")
+    return strip.convert("RGB"), strip.getchannel("A")
+
+
+def _from_integers(values: NDArray[np.generic], black: int, white: int) -> Image.Image:
+    wide, most = values.astype(np.int64), max(black, white)
+    if wide.min() < 0 or wide.max() > most:
         raise BadImage("integer values beyond 16 bits")
-    return _grey((wide + 128) // 257)  # 65535 = 255 · 257, to the nearest
+    wide = black - wide if black else wide
+    return Image.fromarray(((wide * 255 + most // 2) // most).astype(np.uint8))  # to the nearest
 
 
-def _from_floats(values: NDArray[np.generic]) -> Pixels:
+def _from_floats(values: NDArray[np.generic]) -> Image.Image:
     wide = values.astype(np.float64)
     if not np.isfinite(wide).all() or wide.min() < 0 or wide.max() > 1:
         raise BadImage("floating-point values outside [0, 1]")
-    return _grey(np.rint(wide * 255))
-
-
-def _grey(values: NDArray[np.generic]) -> Pixels:
-    return np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2)
+    return Image.fromarray(np.rint(wide * 255).astype(np.uint8))
