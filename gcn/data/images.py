@@ -8,7 +8,7 @@ rotation and decode a damaged JPEG without a word.
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageColor, ImageFile, ImageOps, UnidentifiedImageError
 
 from gcn.data.profiles import CONVERTED, UNUSABLE, to_srgb
 from gcn.errors import InputError
@@ -114,8 +114,8 @@ def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PI
 def read_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> Size:
     """Size from the head of the file; BadImage as for :func:`load_image`."""
     with _reading(max_pixels), Image.open(path, formats=FORMATS) as image:
-        # A TIFF's size may be upright already, in some versions of Pillow.
-        width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size  # type: ignore[attr-defined]
+        tags = _tiff_tags(image)  # where Pillow has turned the size already, in some versions
+        width, height = (tags[256], tags[257]) if tags else image.size
         if width * height > max_pixels:
             raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
         lying = _orientation(image) >= 5
@@ -186,9 +186,12 @@ def _check_jpeg(data: bytes) -> None:
             at = found.end() - 2
 
 
-def _to_rgb(image: Image.Image, data: bytes, behind: tuple[int, int, int], background: str) -> Decoded:
-    raw, ends = _raw_mode(image), _black_and_white(image)
+def _to_rgb(
+    image: ImageFile.ImageFile, data: bytes, behind: tuple[int, int, int], background: str
+) -> Decoded:
+    raw = _raw_mode(image)
     _mend(image, raw)
+    ends = _black_and_white(image, raw)
     grey = raw == "LA;16B" or image.mode in _GREY or image.mode.startswith("I")  # the first comes as RGBA
     kind = _kind(image, raw, data, grey)
     notes = []
@@ -219,13 +222,13 @@ def _to_rgb(image: Image.Image, data: bytes, behind: tuple[int, int, int], backg
     return Decoded(pixels, tuple(filter(None, (*notes, *kind, *last))), grey and not tinted)
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: ImageFile.ImageFile) -> str:
     """Pillow's name for the layout of the pixels in the file, empty if it has none; known before they load."""
-    found = image.tile[0][3] if getattr(image, "tile", ()) else ""
+    found = image.tile[0][3] if image.tile else ""
     return str(found[0]) if isinstance(found, tuple) and found else str(found)
 
 
-def _kind(image: Image.Image, raw: str, data: bytes, grey: bool) -> list[str]:
+def _kind(image: ImageFile.ImageFile, raw: str, data: bytes, grey: bool) -> list[str]:
     """Notes on the colour mode and its depth."""
     if grey:
         return [_GREY.get(image.mode, "16-bit grey")]
@@ -242,26 +245,29 @@ def _kind(image: Image.Image, raw: str, data: bytes, grey: bool) -> list[str]:
     return [*named, f"{bits}-bit colour"] if bits > 8 else named
 
 
-def _mend(image: Image.Image, raw: str) -> None:
+def _mend(image: ImageFile.ImageFile, raw: str) -> None:
     """State the transparent colour as Pillow's pixels have it; refuse what Pillow would turn into noise."""
     clear = image.info.get("transparency")
     if raw in _FEW_BITS and isinstance(clear, int):
         image.info["transparency"] = clear * _FEW_BITS[raw]
     elif raw == "RGB;16B" and isinstance(clear, tuple):
         image.info["transparency"] = tuple(value >> 8 for value in clear)
-    if image.format == "TIFF":
-        tags: Any = image.tag_v2  # type: ignore[attr-defined]
-        if len(raw) == 1 and max(tags.get(258, (1,))) > 8:
-            raise BadImage("16-bit colour in separate planes")
-        if tags.get(254, 0) & 1 and 330 in tags:  # a reduced image, and others hidden behind it
-            raise BadImage("begins with a preview, as a camera's raw file does")
+    tags = _tiff_tags(image)
+    if len(raw) == 1 and max(tags.get(258, (1,))) > 8:
+        raise BadImage("16-bit colour in separate planes")
+    if tags.get(254, 0) & 1 and 330 in tags:  # a reduced image, and others hidden behind it
+        raise BadImage("begins with a preview, as a camera's raw file does")
 
 
-def _black_and_white(image: Image.Image) -> tuple[int, int]:
+def _tiff_tags(image: ImageFile.ImageFile) -> Mapping[int, Any]:
+    """The tags of a TIFF file (TIFF 6.0), of another format none."""
+    return image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+
+
+def _black_and_white(image: ImageFile.ImageFile, raw: str) -> tuple[int, int]:
     """Values of black and white in an image of integers."""
-    white = 4095 if _raw_mode(image) == "I;12" else 65535
-    inverted = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
-    return (white, 0) if inverted else (0, white)
+    white = 4095 if raw == "I;12" else 65535
+    return (white, 0) if _tiff_tags(image).get(262) == 0 else (0, white)
 
 
 def _profile(image: Image.Image, grey: bool) -> tuple[str | None, str]:

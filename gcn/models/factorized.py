@@ -9,8 +9,9 @@ from torch import Tensor
 
 from gcn.codec.coder import Coder
 from gcn.codec.tables import Tables
-from gcn.models.codec import Latents, symbols_of
+from gcn.models.codec import Latents
 from gcn.models.entropy import FactorizedDensity
+from gcn.models.files import symbols_of
 from gcn.models.four_stages import FourStages
 from gcn.rng import Stream
 

@@ -18,9 +18,10 @@ from gcn.codec.coder import Coder
 from gcn.codec.tables import Tables
 from gcn.errors import InputError
 from gcn.models.blocks import scaled
-from gcn.models.codec import Latents, symbols_of
+from gcn.models.codec import Latents
 from gcn.models.entropy import SMALLEST_SCALE, FactorizedDensity, Gaussian
 from gcn.models.exact import LARGEST, ONE, IntegerNetwork, fixed
+from gcn.models.files import symbols_of
 from gcn.models.four_stages import FourStages
 from gcn.models.tiling import Span, spans
 from gcn.rng import Stream

@@ -38,7 +38,9 @@ class Card(NamedTuple):
 
 def shipped() -> dict[str, Card]:
     """The models that come with the package, by name."""
-    return {path.stem: card(path) for path in sorted(SHIPPED.glob("*.safetensors"), key=lambda path: path.stem)}
+    return {
+        path.stem: card(path) for path in sorted(SHIPPED.glob("*.safetensors"), key=lambda path: path.stem)
+    }
 
 
 def save(codec: Codec, path: Path, about: Mapping[str, Any], base: Path | None = None) -> None:

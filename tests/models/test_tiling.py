@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcn.models import codec as codec_module
+from gcn.models import files as codec_module
 from gcn.models.tiling import spans, tiles
 
 

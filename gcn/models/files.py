@@ -1,0 +1,221 @@
+"""What a codec does with files: latents of whole images in tiles, their bitstream, and its identity."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gcn.codec.coder import LARGEST, Coder, Counter, Reader, Writer
+from gcn.codec.identity import digest
+from gcn.codec.tables import Integers, Tables
+from gcn.errors import InputError
+from gcn.models.entropy import FactorizedDensity
+from gcn.models.tiling import tiles
+
+
+class Coded(NamedTuple):
+    """One compressed image: the entropy coder's bytes, the size in pixels, the checksum of the latents."""
+
+    stream: bytes
+    height: int
+    width: int
+    checksum: int
+
+
+class FileCodec(nn.Module):
+    """The half of a codec that deals with files; `gcn.models.codec.Codec` is the whole.
+
+    Attributes:
+        tables: of the coder, by the name of the latents; empty but in a copy that can code.
+        watch: may show progress over the tiles of an image.
+        codes: this is such a copy, and quantities of the bitstream stand still.
+    """
+
+    downsampling = 16  # pixels a latent, along each side
+    latent_channels: int
+    margin: int  # latents around a piece of an image that g_a and g_s see
+    architecture: dict[str, Any]  # arguments of the constructor
+    g_a: nn.Module
+    g_s: nn.Module
+    entropy_bottleneck: FactorizedDensity
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes = False
+        self.tables: dict[str, Tables] = {}
+        self.watch: Callable[[Sequence], Iterable] = iter
+
+    # --- what a subclass defines ---
+
+    def prepare(self) -> None:
+        """Build what ``quantise`` and ``code`` need of weights that stand still."""
+
+    def make_tables(self) -> dict[str, Tables]:
+        """The tables of all latents."""
+        raise NotImplementedError
+
+    def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
+        """The bitstream, described once for writing, reading and counting.
+
+        Args:
+            coder: is given each block of symbols, and returns it.
+            y: latents (1, M, height, width), or None where symbols come from the coder alone.
+            height, width: of the latents.
+
+        Returns:
+            y_hat, bit for bit that of ``quantise``.
+        """
+        raise NotImplementedError
+
+    # --- an image and its file ---
+
+    @torch.no_grad()
+    def compress(self, x: Tensor) -> Coded:
+        """Code one image, x: (1, 3, H, W), float in [0, 1] or uint8; on a copy from ``for_coding`` only."""
+        writer = Writer()
+        self._pass(writer, self.analyse(x))
+        height, width = x.shape[-2:]
+        return Coded(writer.bytes(), height, width, writer.checksum)
+
+    @torch.no_grad()
+    def count(self, x: Tensor) -> Counter:
+        """What ``compress`` would cost by the coder's tables."""
+        counter = Counter()
+        self._pass(counter, self.analyse(x))
+        return counter
+
+    @torch.no_grad()
+    def latents(self, coded: Coded | tuple[bytes, int, int, int]) -> Tensor:
+        """The y_hat (1, M, h, w) of a bitstream; on a copy from ``for_coding`` only.
+
+        Raises:
+            InputError: it was made by another model, or is damaged.
+        """
+        stream, height, width, checksum = coded
+        reader = Reader(stream)
+        y_hat = self._pass(reader, None, *self.latent_shape(height, width))
+        reader.finish()
+        if reader.checksum != checksum:
+            raise InputError("the decoded latents are not those that were written: the file is damaged")
+        return y_hat
+
+    def decompress(self, coded: Coded | tuple[bytes, int, int, int]) -> Tensor:
+        """The image of a bitstream, (1, 3, H, W) clamped to [0, 1]; on a copy from ``for_coding`` only."""
+        return self.synthesise(self.latents(coded), *coded[1:3]).clamp(0, 1)
+
+    @torch.no_grad()
+    def analyse(self, x: Tensor) -> Tensor:
+        """y (B, M, h, w) of x (B, 3, H, W), float in [0, 1] or uint8, of any size; tile by tile, in full precision."""
+        step, (height, width) = self.downsampling, self.latent_shape(*x.shape[-2:])
+        y: Tensor | None = None
+        for rows, columns in self.watch(tiles(height, width, self.margin)):
+            piece = x[..., rows.seen(step), columns.seen(step)]
+            piece = piece.float() / 255 if piece.dtype == torch.uint8 else piece
+            with self._full_precision(x):
+                part = self.g_a(self._pad(piece) - 0.5)
+            y = part.new_empty(*part.shape[:2], height, width) if y is None else y
+            y[..., rows.wanted(), columns.wanted()] = part[..., rows.inner(), columns.inner()]
+        assert y is not None
+        return y
+
+    @torch.no_grad()
+    def synthesise(self, y_hat: Tensor, height: int, width: int, dtype: torch.dtype | None = None) -> Tensor:
+        """x_hat (B, 3, height, width), tile by tile; with ``dtype=torch.uint8`` rounded to 8 bits."""
+        step = self.downsampling
+        x_hat = y_hat.new_empty((len(y_hat), 3, height, width), dtype=dtype)
+        for rows, columns in self.watch(tiles(y_hat.shape[-2], y_hat.shape[-1], self.margin)):
+            with self._full_precision(y_hat):
+                part = self.g_s(y_hat[..., rows.seen(), columns.seen()]) + 0.5
+            part = part[..., rows.inner(step), columns.inner(step)]
+            if dtype == torch.uint8:
+                part = part.clamp(0, 1).mul(255).round()
+            place = rows.wanted(step, height), columns.wanted(step, width)
+            here = x_hat[..., place[0], place[1]]
+            here.copy_(part[..., : here.shape[-2], : here.shape[-1]])
+        return x_hat
+
+    def latent_shape(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the latents of an image."""
+        return math.ceil(height / self.downsampling), math.ceil(width / self.downsampling)
+
+    # --- what makes it a codec of its own ---
+
+    def coding_state(self) -> dict[str, NDArray]:
+        """What decoding the latents needs besides weights, and floating point would not give everywhere alike."""
+        self._needs_tables()
+        state: dict[str, NDArray] = {"medians": self.entropy_bottleneck.quantiles[:, 0, 1].cpu().numpy()}
+        for name, tables in self.tables.items():
+            parts = {"offsets": tables.offsets, "lengths": tables.lengths, "frequencies": tables.frequencies}
+            state |= {f"tables.{name}.{part}": array for part, array in parts.items()}
+        return state
+
+    def restore_coding(self, state: Mapping[str, NDArray]) -> None:
+        """Become the copy that had this ``coding_state``.
+
+        Raises:
+            KeyError, ValueError: it is not of such a codec.
+            InputError: this machine does not compute what decoding needs.
+        """
+        names = {key.split(".")[1] for key in state if key.startswith("tables.")}
+        parts = ("offsets", "lengths", "frequencies")
+        self.eval().requires_grad_(False)
+        self.tables = {name: Tables(*(state[f"tables.{name}.{p}"] for p in parts)) for name in sorted(names)}
+        for tables in self.tables.values():
+            tables.check()
+        self.entropy_bottleneck.quantiles[:, 0, 1] = torch.from_numpy(state["medians"])
+        self.codes = True
+        self.prepare()
+
+    @property
+    def latents_id(self) -> bytes:
+        """Names what decodes the latents: architecture, tables, hyper-synthesis."""
+        return digest(self._described(), self.coding_state() | _arrays(self._network("h_s").state_dict()))
+
+    @property
+    def picture_id(self) -> bytes:
+        """Names what turns latents into an image: architecture and g_s."""
+        return digest(self._described(), _arrays(self.g_s.state_dict()))
+
+    # --- within ---
+
+    def _pass(self, coder: Coder, y: Tensor | None, *shape: int) -> Tensor:
+        self._needs_tables()
+        with self._full_precision(self.entropy_bottleneck.quantiles):
+            return self.code(coder, y, *(shape if y is None else y.shape[-2:]))
+
+    def _needs_tables(self) -> None:
+        if not self.tables:
+            raise RuntimeError("only a copy from for_coding() can compress and decompress")
+
+    def _described(self) -> str:
+        return f"{type(self).__name__} {sorted(self.architecture.items())}"
+
+    def _full_precision(self, like: Tensor) -> torch.autocast:
+        return torch.autocast(like.device.type, enabled=False)
+
+    def _pad(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        step = self.downsampling
+        return F.pad(x, (0, -width % step, 0, -height % step), mode="replicate")
+
+    def _network(self, name: str) -> nn.Module:
+        return getattr(self, name, None) or nn.Module()
+
+
+def symbols_of(rounded: Tensor) -> Integers:
+    """Whole numbers of any shape as the coder takes them.
+
+    Raises:
+        FloatingPointError: some are none.
+    """
+    if not rounded.isfinite().all():
+        raise FloatingPointError("the encoder gives latents that are not finite: its training has diverged")
+    return rounded.clamp(-LARGEST, LARGEST).to(torch.int32).cpu().numpy()
+
+
+def _arrays(state: Mapping[str, Tensor]) -> dict[str, NDArray]:
+    return {name: value.detach().cpu().numpy() for name, value in state.items()}
