@@ -135,10 +135,13 @@ def _label(axes: Any, labels: Sequence[Label]) -> None:
     for height, *_ in ends:
         places.append(max(height, least))
         least = places[-1] + gap
-    excess = max(0.0, least - gap - top)
+    raised = sum(place - end[0] for place, end in zip(places, ends, strict=True)) / max(1, len(ends))
+    shift = min(max(raised, max(places, default=0.0) - top), min(places, default=0.0) - bottom)
     for place, (_, name, colour, bold, point) in zip(places, ends, strict=True):
         axes.annotate(
-            name, point, (1.02, place - excess), textcoords=axes.get_yaxis_transform(), color=colour, fontsize=8,
+            name, point, (1.03, place - shift), textcoords=axes.get_yaxis_transform(), color=colour, fontsize=8,
             fontweight="bold" if bold else "normal", va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2},
+            arrowprops={
+                "arrowstyle": "-", "color": colour, "linewidth": 0.4, "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5),
+            },
         )  # fmt: skip
