@@ -1,61 +1,20 @@
 """Colour profiles: converted where they say something, untouched where they do not, never fatal."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from icc import grey_gamma, press, srgb, srgb_in_other_words, wide_gamut
+from PIL import Image
 
 from gcn.data.images import decode
 from gcn.data.profiles import CONVERTED, UNUSABLE
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-
-
-def fixed16(value):
-    return struct.pack(">i", round(value * 65536))
-
-
-def profile(space, tags):
-    """An ICC profile of version 2 with these tags, big-endian."""
-    table, body, at = b"", b"", 128 + 4 + 12 * len(tags)
-    for name, tag in tags.items():
-        data = tag + b"\0" * (-len(tag) % 4)
-        table += name.encode() + struct.pack(">II", at + len(body), len(data))
-        body += data
-    size = at + len(body)
-    head = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02400000, b"mntr", space.encode(), b"XYZ ")
-    head += struct.pack(">6H4s", 2020, 1, 1, 0, 0, 0, b"acsp").ljust(68 - len(head) + 0, b"\0")
-    head = head.ljust(68, b"\0") + fixed16(0.9642) + fixed16(1.0) + fixed16(0.8249)
-    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
-
-
-def xyz(*values):
-    return b"XYZ \0\0\0\0" + b"".join(map(fixed16, values))
-
-
-def gamma(value):
-    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(value * 256)) + b"\0\0"
-
-
-def wide_gamut():
-    """Adobe RGB's primaries, adapted to D50, with gamma 2.2."""
-    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + b"\0" * 78
-    return profile("RGB ", {
-        "desc": text, "wtpt": xyz(0.9642, 1, 0.8249), "rXYZ": xyz(0.60974, 0.31111, 0.01947),
-        "gXYZ": xyz(0.20528, 0.62567, 0.06087), "bXYZ": xyz(0.14919, 0.06322, 0.74457),
-        "rTRC": gamma(2.2), "gTRC": gamma(2.2), "bTRC": gamma(2.2),
-    })  # fmt: skip
-
-
-def grey_gamma(value):
-    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + b"\0" * 78
-    return profile("GRAY", {"desc": text, "wtpt": xyz(0.9642, 1, 0.8249), "kTRC": gamma(value)})
-
-
-def srgb():
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def saved(tmp_path, image, icc, name="a.png"):
@@ -135,8 +94,6 @@ def test_colour_is_not_grey_even_where_it_is_without_colour(tmp_path):
 
 
 def test_sixteen_bits_a_colour_are_mentioned(tmp_path):
-    import zlib
-
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -147,3 +104,108 @@ def test_sixteen_bits_a_colour_are_mentioned(tmp_path):
     found = decode(tmp_path / "a.png")
     assert found.notes == ("16-bit colour",)
     assert found.pixels[0, :, 0].tolist() == [255, 128]
+
+
+def test_srgb_in_other_words_changes_nothing(tmp_path):
+    found = saved(tmp_path, Image.fromarray(PIXELS), srgb_in_other_words())
+    assert found.notes == ()
+    assert np.array_equal(found.pixels, PIXELS)
+
+
+def test_inks_are_those_of_the_press(tmp_path):
+    inks = Image.new("CMYK", (3, 1))
+    inks.putdata([(0, 0, 0, 0), (0, 0, 0, 255), (255, 0, 0, 0)])
+    found = saved(tmp_path, inks, press(), "a.tif")
+    assert found.notes == ("CMYK", CONVERTED)
+    white, black, cyan = found.pixels[0].astype(int)
+    assert white.min() > 250
+    assert black.max() < 12
+    assert 100 < cyan[1] < 200
+    assert saved(tmp_path, inks, wide_gamut(), "a.tif").notes == ("CMYK", UNUSABLE)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "avif"])
+def test_every_format_s_profile_is_found(tmp_path, suffix):
+    found = saved(tmp_path, Image.new("RGB", (16, 16), (60, 200, 60)), wide_gamut(), f"a.{suffix}")
+    assert found.notes == (CONVERTED,)
+
+
+GREYS = {
+    "L": Image.new("L", (4, 4), 55),
+    "LA": Image.new("LA", (4, 4), (55, 255)),
+    "I;16": Image.fromarray(np.full((4, 4), 55 * 257, np.uint16)),
+    "F": Image.fromarray(np.full((4, 4), 55 / 255, np.float32)),
+}
+
+
+@pytest.mark.parametrize("mode", GREYS)
+def test_every_grey_has_its_profile_applied(tmp_path, mode):
+    found = saved(tmp_path, GREYS[mode], grey_gamma(1.0), "a.tif")
+    assert found.notes[1:] == (CONVERTED,)
+    assert found.grey
+    assert np.ptp(found.pixels) == 0
+    assert abs(int(found.pixels[0, 0, 0]) - 128) <= 2
+
+
+@pytest.mark.parametrize("mode", GREYS)
+def test_grey_under_a_profile_of_three_colours(tmp_path, mode):
+    """Programs that work in RGB leave their profile in grey files."""
+    plain = saved(tmp_path, GREYS[mode], srgb(), "a.tif")
+    assert len(plain.notes) == 1
+    assert (plain.pixels == 55).all()
+    other = saved(tmp_path, GREYS[mode], wide_gamut(), "a.tif")
+    assert other.notes[1:] == (CONVERTED,)
+    assert other.grey
+    assert np.ptp(other.pixels) == 0
+    assert saved(tmp_path, GREYS[mode], press(), "a.tif").notes[1:] == (UNUSABLE,)
+
+
+def test_black_and_white_stay_so(tmp_path):
+    bilevel = Image.fromarray(PIXELS[..., 0]).convert("1")
+    found = saved(tmp_path, bilevel, grey_gamma(1.0))
+    assert np.array_equal(found.pixels[..., 0], np.asarray(bilevel) * np.uint8(255))
+
+
+def test_colours_under_alpha_are_converted_before_they_are_laid_over_the_background(tmp_path):
+    plain = saved(tmp_path, Image.new("RGB", (2, 2), (60, 200, 60)), wide_gamut()).pixels.astype(float)
+    half = saved(tmp_path, Image.new("RGBA", (2, 2), (60, 200, 60, 102)), wide_gamut()).pixels
+    assert np.abs(half - (0.4 * plain + 0.6 * 255)).max() <= 1
+
+
+def test_a_profile_that_pillow_cannot_unpack_is_mentioned(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    body = b"iCCP" + b"name\0\0" + b"not deflated"
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    found = decode(tmp_path / "a.png")
+    assert found.notes == (UNUSABLE,)
+    assert np.array_equal(found.pixels, PIXELS)
+
+
+def test_a_jpeg_whose_profile_lacks_a_part_is_mentioned(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", icc_profile=srgb())
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    data[data.index(b"ICC_PROFILE\0") + 13] = 2  # the first of two
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert decode(tmp_path / "a.jpg").notes == (UNUSABLE,)
+
+
+def test_gamma_and_primaries_without_a_profile_change_nothing(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    body = b"gAMA" + struct.pack(">I", 100_000)
+    chunk = struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    assert np.array_equal(decode(tmp_path / "a.png").pixels, PIXELS)
+    assert decode(tmp_path / "a.png").notes == ()
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_profile_never_ends_in_an_error(tmp_path, data):
+    icc = bytearray(data.draw(st.sampled_from([srgb(), wide_gamut(), grey_gamma(2.0), press()])))
+    for _ in range(data.draw(st.integers(1, 6))):
+        icc[data.draw(st.integers(0, len(icc) - 1))] = data.draw(st.integers(0, 255))
+    image = Image.fromarray(PIXELS).convert(data.draw(st.sampled_from(["RGB", "RGBA", "L", "LA", "CMYK"])))
+    assert saved(tmp_path, image, bytes(icc), "a.tif").pixels.shape == PIXELS.shape

@@ -3,6 +3,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -38,6 +39,21 @@ def test_the_report_counts_every_peculiarity(pictures, write):
     skipping = scan(pictures, crop=16, small="skip")
     assert len(skipping.entries) == 14
     assert "1 smaller than 16 pixels (left out)" in skipping.report()
+
+
+def test_what_is_lost_is_counted_in_the_same_words(pictures):
+    for name in "ab":
+        Image.fromarray(np.zeros((30, 30), np.uint16)).save(pictures / f"{name}.png")
+        Image.new("RGB", (30, 30)).save(pictures / f"{name}.tif", icc_profile=b"no profile")
+    assert scan(pictures).report() == ("images 16 · 2 16-bit grey · 2 colour profile unusable, values kept")
+
+
+def test_a_turned_tiff_counts_with_its_upright_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 10)).save(tmp_path / "a.tif", exif=exif)
+    (entry,) = scan(tmp_path, keep_bytes=10**6).entries
+    assert (entry.height, entry.width) == (30, 10) == entry.pixels.shape[:2]
 
 
 def test_one_bad_file_is_always_tolerated_and_more_only_up_to_the_share(pictures):
