@@ -14,7 +14,7 @@ OPTIONS = {
     "out": "folder of codecs and arms [outputs/study/NAME]; a folder that is there is gone on with",
     "workers": "arms that are played at once, a thread each [all cores]",
     "minutes": "stop after so long; the next call goes on",
-    "table": "folder of the table [OUT/table]; runs that it holds are not played again",
+    "table": "folder of table and codecs [OUT/table]; runs that it holds are not played again",
     "report": "folder of the report [OUT/report]; false: none",
     "play": "false: the report of the stored table alone",
     "data": "photos or folder, as in training",
@@ -56,8 +56,9 @@ def _play(study: Any, folder: Path, workers: int, minutes: str | None, place: Pa
     from gcn.study import table
 
     limit = None if minutes is None else float(minutes)
-    left = play.run(study, folder, workers, limit, table.names(place))
+    left = play.run(study, folder, workers, limit, table.names(place), place)
     files = table.write(play.finished(study, folder), place)
+    play.keep_codecs(folder, place)
     print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
 
 

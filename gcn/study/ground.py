@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gcn.assemble import load_codec
 from gcn.build import build
 from gcn.config import Config, parse
 from gcn.data.loader import order
+from gcn.models import package
 from gcn.models.codec import Codec, Reconstruction
 from gcn.rng import Stream
 from gcn.study.design import Protocol
@@ -50,16 +50,14 @@ class Ground:
         return self.x[index].float() / 255, self.y_hat[index]
 
 
-def prepare(run: Path, protocol: Protocol, seed: int) -> Ground:
-    """The ground of a seed from the run folder of its codec."""
-    cfg = parse([*protocol.arm, f"init_from={run}", f"seed={seed}"])
-    codec = build(cfg.generator)
-    load_codec(codec, str(run))
-    coding, data = codec.for_coding(), build(cfg.data)
+def prepare(model: Path, protocol: Protocol, seed: int) -> Ground:
+    """The ground of a seed from the model file of its codec."""
+    cfg = parse([*protocol.arm, "init_from=codec", f"seed={seed}"])
+    codec, data = package.load(model), build(cfg.data)
     batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
     x = torch.cat(batches)[: protocol.pool]
     val_x = _val_crops([image.x[0] for image in data.val_images()], protocol.val_crops)
-    y_hat, val_y_hat = _latents(coding, x), _latents(coding, val_x)
+    y_hat, val_y_hat = _latents(codec, x), _latents(codec, val_x)
     return Ground(
         weights={name: value.clone() for name, value in codec.state_dict().items()},
         x=(x * 255).round().to(torch.uint8),

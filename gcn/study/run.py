@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 from gcn.compose import CONF
 from gcn.errors import InputError
+from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study.design import Arm, Protocol, Study
 
@@ -34,40 +36,62 @@ def finished(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
             yield {"name": arm.name, **json.loads(file_of(folder, arm).read_text(encoding="utf-8"))}
 
 
-def train_codecs(study: Study, folder: Path, seeds: Sequence[int]) -> None:
-    """Train the codec of each seed that has none, by ``scripts/train.py``; a killed one goes on where it was.
+def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -> None:
+    """Provide the codec of each seed as a model file: the one in ``kept``, or trained by ``scripts/train.py``.
+
+    A killed training goes on where it was.
 
     Raises:
         InputError: a training failed, which has said why.
     """
     for seed in seeds:
-        run = codec_folder(folder, seed)
-        if (run / "summary.json").is_file():
+        target, run = codec_file(folder, seed), folder / f"codec-{seed}"
+        if target.is_file():
+            continue
+        if codec_file(kept, seed).is_file():
+            shutil.copyfile(codec_file(kept, seed), target)
             continue
         words = [*study.protocol.codec, f"seed={seed}", f"hydra.run.dir={run}", "logger=csv"]
         if (run / "config.yaml").is_file():
             words = [f"resume={run}"]
         print(f"codec of seed {seed}", flush=True)
-        done = subprocess.run([sys.executable, CONF.parent / "scripts" / "train.py", *words], check=False)
-        if done.returncode:
-            raise InputError(f"{run}: the codec's training ended with status {done.returncode}; see above")
+        if not (run / "summary.json").is_file():
+            done = subprocess.run([sys.executable, CONF.parent / "scripts" / "train.py", *words], check=False)
+            if done.returncode:
+                raise InputError(
+                    f"{run}: the codec's training ended with status {done.returncode}; see above"
+                )
+        shutil.copyfile(run / package.OF_RUN, target)
 
 
-def codec_folder(folder: Path, seed: int) -> Path:
-    """The run folder of a seed's codec."""
-    return folder / f"codec-{seed}"
+def keep_codecs(folder: Path, kept: Path) -> None:
+    """Put the codecs beside the table, so that whoever extends the study plays with the same ones."""
+    for file in sorted(folder.glob("codec-*.safetensors")):
+        if not (kept / file.name).is_file():
+            shutil.copyfile(file, kept / file.name)
+
+
+def codec_file(folder: Path, seed: int) -> Path:
+    """The model file of a seed's codec."""
+    return folder / f"codec-{seed}.safetensors"
 
 
 def run(
-    study: Study, folder: Path, workers: int, minutes: float | None = None, known: Collection[str] = ()
+    study: Study,
+    folder: Path,
+    workers: int,
+    minutes: float | None = None,
+    known: Collection[str] = (),
+    kept: Path = Path(),
 ) -> int:
     """Play the arms that are left, at most for so many minutes; returns how many are left then.
 
-    A killed study loses the arms that were being played, no others.
+    A killed study loses the arms that were being played, no others. ``known`` arms are in the table in ``kept``, where
+    their codecs are as well.
     """
     (folder / "arms").mkdir(parents=True, exist_ok=True)
     left = remaining(study, folder, known)
-    train_codecs(study, folder, sorted({arm.seed for arm in left}))
+    train_codecs(study, folder, sorted({arm.seed for arm in left}), kept)
     begun, total = time.monotonic(), len(study.arms)
     print(f"{study.title}: {total} arms, {total - len(left)} done, {workers} at once", flush=True)
     tasks = [(arm, study.protocol, str(folder)) for arm in left]
@@ -115,4 +139,4 @@ def _play(task: tuple[Arm, Protocol, str]) -> tuple[str, str]:
 def _ground(folder: str, protocol: Protocol, seed: int) -> Any:
     from gcn.study.ground import prepare
 
-    return prepare(codec_folder(Path(folder), seed), protocol, seed)
+    return prepare(codec_file(Path(folder), seed), protocol, seed)

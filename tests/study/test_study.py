@@ -39,6 +39,7 @@ def codec(protocol, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     root = next(word for word in protocol.arm if word.startswith("data.root=")).split("=", 1)[1]
     train(folder / "codec-0", *words(Path(root), "loss=none steps=3 val_every=3 panel_every=3"))
+    (folder / "codec-0" / "codec.safetensors").rename(running.codec_file(folder, 0))
     return folder
 
 
@@ -100,7 +101,7 @@ def test_latents_are_those_of_the_file(protocol, codec):
     from gcn.build import build
     from gcn.config import parse
 
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     cfg = parse([*protocol.arm, f"init_from={codec / 'codec-0'}"])
     full = build(cfg.generator)
     load_codec(full, str(codec / "codec-0"))
@@ -111,7 +112,7 @@ def test_latents_are_those_of_the_file(protocol, codec):
 
 
 def test_batches_depend_on_step_and_seed_alone(protocol, codec):
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     (x, y_hat), (again, _), (other, _) = ground.batch(3, 2, 0), ground.batch(3, 2, 0), ground.batch(3, 2, 1)
     assert torch.equal(x, again)
     assert not torch.equal(x, other)
@@ -132,7 +133,7 @@ def test_an_arm_is_the_production_game(protocol, codec):
     from gcn.study.ground import generator_of
     from gcn.training.player import OptimizerPlayer
 
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     cfg = parse([*protocol.arm, f"init_from={codec / 'codec-0'}", "loss=ns", "mse=1", "r1=1", "seed=0"])
 
     def played(generator):
@@ -151,7 +152,7 @@ def test_an_arm_is_the_production_game(protocol, codec):
 
 
 def test_an_arm_and_its_row(protocol, codec):
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     result = play.play(arm(protocol, "mse=1"), ground, protocol)
     again = play.play(arm(protocol, "mse=1"), ground, protocol)
     assert [r["step"] for r in result["rows"]] == [0, 2, 4, 6, 8, 10, 12]
@@ -163,7 +164,7 @@ def test_an_arm_and_its_row(protocol, codec):
 
 
 def test_arms_of_a_seed_begin_alike(protocol, codec):
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     first = [
         play.play(arm(protocol, *said), ground, protocol)["start"] for said in (["mse=1"], ["mse=0", "r1=1"])
     ]
@@ -171,7 +172,7 @@ def test_arms_of_a_seed_begin_alike(protocol, codec):
 
 
 def test_a_standard_gan_has_no_truth(protocol, codec):
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     coded, standard = (play.play(arm(protocol, "mse=0", standard=s), ground, protocol) for s in (False, True))
     assert standard["start"] != coded["start"]
     assert standard["start"]["val/psnr"] < 20
@@ -179,7 +180,7 @@ def test_a_standard_gan_has_no_truth(protocol, codec):
 
 
 def test_divergence_is_a_result(protocol, codec):
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     result = play.play(arm(protocol, "optim.g.lr=1e30", "mse=1"), ground, protocol)
     assert result["verdict"] == "diverged"
     row = table.row(result)
@@ -196,8 +197,8 @@ def study(protocol):
 
 @pytest.mark.slow
 def test_a_study_is_played_once_and_extended(study, codec, tmp_path, capsys):
-    (tmp_path / "codec-0").symlink_to(codec / "codec-0")
-    assert running.run(study, tmp_path, 1) == 0
+    assert running.run(study, tmp_path, 1, kept=codec) == 0
+    assert running.codec_file(tmp_path, 0).read_bytes() == running.codec_file(codec, 0).read_bytes()
     verdicts = [r["verdict"] for r in running.finished(study, tmp_path)]
     assert verdicts[2] == "failed"
     running.file_of(tmp_path, study.arms[1]).unlink()
@@ -212,7 +213,7 @@ def test_a_study_is_played_once_and_extended(study, codec, tmp_path, capsys):
 
 
 def test_a_table_is_extended(protocol, codec, tmp_path):
-    ground = prepare(codec / "codec-0", protocol, 0)
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
     results = [play.play(arm(protocol, f"mse={m}"), ground, protocol) for m in (0, 1)]
     table.write(results[:1], tmp_path)
     table.write(results[1:], tmp_path)
