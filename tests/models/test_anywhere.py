@@ -113,6 +113,8 @@ PROCESSORS = {
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_another_process_on_a_lesser_processor(written, processor, tmp_path):
     codec, files, _ = written
+    if not hasattr(codec, "h_s"):
+        pytest.skip("nothing is computed that the processor could change")
     package.save(codec, tmp_path / "model.safetensors", {})
     for number, data in enumerate(files):
         (tmp_path / f"{number:03}.gcn").write_bytes(data)

@@ -232,5 +232,5 @@ def test_what_the_terminal_shows(data, tmp_path):
     for folder in folders:
         assert {path.name for path in folder.iterdir()} == {
             "summary.json", "metrics.csv", "config.yaml", "curves.png", "panels", "checkpoints", "wandb",
-            "wandb_id.txt", ".hydra",
+            "wandb_id.txt", ".hydra", "codec.safetensors",
         }  # fmt: skip
