@@ -12,8 +12,8 @@ from gcn.assemble import load_codec
 from gcn.build import build
 from gcn.codec.container import File, parse, write
 from gcn.config import load
-from gcn.data.images import BadImage, decode
-from gcn.data.output import save_image
+from gcn.data.images import BadImage, Size, decode
+from gcn.data.output import check_target, save_image
 from gcn.errors import InputError
 from gcn.models import package
 from gcn.models.codec import Codec
@@ -158,9 +158,13 @@ def decompress(source: Path, target: Path, options: Mapping[str, str]) -> Report
     data = read_bytes(source)
     try:
         file = parse(data)
+    except InputError as problem:
+        raise InputError(f"{source}: {problem}") from None
+    _, height, width, _ = file.coded
+    check_target(target, Size(height, width), file.grey)
+    try:
         codec, notes = for_file(file, options)
         codec.to(device(options))
-        _, height, width, _ = file.coded
         with _watching(codec, height * width, f"decompressing {source.name}"):
             y_hat = codec.latents(file.coded)
             pixels = codec.synthesise(y_hat, height, width, torch.uint8)[0].permute(1, 2, 0).cpu().numpy()

@@ -6,7 +6,9 @@ rotation and decode a damaged JPEG without a word.
 """
 
 import io
+import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +71,8 @@ def load_image(path: str | Path, background: str = "white", max_pixels: int = MA
         uint8 array (H, W, 3).
 
     Raises:
-        BadImage: no image, damaged, or more than ``max_pixels`` pixels (checked before any pixel is decoded).
+        BadImage: no image, damaged, not a file that can be read, or more than ``max_pixels`` pixels (checked
+            before any pixel is decoded).
     """
     return decode(path, background, max_pixels).pixels
 
@@ -87,13 +90,15 @@ def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PI
 
 def read_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> Size:
     """Size from the head of the file; BadImage as for :func:`load_image`."""
-    with _reading(max_pixels), Image.open(path, formats=FORMATS) as image:
-        tags = tiff_tags(image)  # where Pillow has turned the size already, in some versions
-        width, height = (tags[256], tags[257]) if tags else image.size
-        if width * height > max_pixels:
-            raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
-        lying = orientation(image) >= 5
-        return Size(width, height) if lying else Size(height, width)
+    with _reading(max_pixels):
+        _check_kind(path)
+        with Image.open(path, formats=FORMATS) as image:
+            tags = tiff_tags(image)  # where Pillow has turned the size already, in some versions
+            width, height = (tags[256], tags[257]) if tags else image.size
+            if width * height > max_pixels:
+                raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
+            lying = 5 <= orientation(image) <= 8  # other numbers mean nothing and turn nothing
+            return Size(width, height) if lying else Size(height, width)
 
 
 @contextmanager
@@ -114,11 +119,24 @@ def _reading(max_pixels: int) -> Iterator[None]:
         raise BadImage("file is missing") from None
     except PermissionError:
         raise BadImage("no permission to read it") from None
+    except MemoryError:
+        raise BadImage("not enough memory to decode it") from None
     except Exception as error:  # decoders raise a dozen types on damaged data
+        if isinstance(error, OSError) and error.strerror:  # the system's; those of decoders have no number
+            raise BadImage(f"cannot be read ({error.strerror})") from None
         text = " ".join(str(error).split()) or type(error).__name__
         raise BadImage("truncated" if "truncated" in text.lower() else f"damaged: {text[:80]}") from None
     finally:
         Image.MAX_IMAGE_PIXELS = previous
+
+
+def _check_kind(path: str | Path) -> None:
+    """Refuse what is no file before it is opened: a pipe would be waited for, a device need not end."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise BadImage("a folder")
+    if not stat.S_ISREG(mode):
+        raise BadImage("a device or a pipe")
 
 
 def _check_integrity(data: bytes) -> None:

@@ -37,9 +37,10 @@ class Decoded(NamedTuple):
 def orientation(image: Image.Image) -> int:
     """The camera's rotation as EXIF numbers it, 1 for upright."""
     try:
-        return int(image.getexif().get(0x0112, 1))
+        found = int(image.getexif().get(0x0112, 1))
     except Exception:  # unreadable metadata says nothing about the pixels
         return 1
+    return found if 1 <= found <= 8 else 1
 
 
 def to_rgb(image: ImageFile.ImageFile, data: bytes, behind: tuple[int, int, int], background: str) -> Decoded:

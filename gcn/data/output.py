@@ -1,13 +1,14 @@
 """Pixels to an image file, whole or not at all."""
 
 import os
+import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from gcn.data.images import Pixels
+from gcn.data.images import Pixels, Size
 from gcn.data.scan import printable
 from gcn.errors import InputError
 
@@ -16,7 +17,10 @@ class _Format(NamedTuple):
     name: str
     options: dict[str, Any]
     largest: int  # pixels a side
+    heaviest: int | None = None  # bytes of pixels in all, None for any number
 
+
+_OFFSETS = 2**32 - 2**21  # BMP and TIFF count bytes in 32 bits; head and tables of strips take less than 2 MB
 
 # Of JPEG's 65535, libjpeg writes 65500. WebP cannot store one channel: a grey image has three equal ones.
 _FORMATS = {
@@ -24,15 +28,24 @@ _FORMATS = {
     ".jpg": _Format("JPEG", {"quality": 95}, 65500),
     ".jpeg": _Format("JPEG", {"quality": 95}, 65500),
     ".webp": _Format("WEBP", {"lossless": True}, 16383),
-    ".tif": _Format("TIFF", {}, 2**31 - 1),
-    ".tiff": _Format("TIFF", {}, 2**31 - 1),
-    ".bmp": _Format("BMP", {}, 2**31 - 1),
+    ".tif": _Format("TIFF", {}, 2**31 - 1, _OFFSETS),
+    ".tiff": _Format("TIFF", {}, 2**31 - 1, _OFFSETS),
+    ".bmp": _Format("BMP", {}, 2**31 - 1, _OFFSETS),
     ".ppm": _Format("PPM", {}, 2**31 - 1),
 }
 
 
-def check_target(path: Path) -> None:
-    """Raise InputError where no image can be written, before any work is done."""
+def check_target(path: Path, size: Size | None = None, grey: bool = False) -> None:
+    """Find out, before any work is done, that no image can be written here.
+
+    Args:
+        path: of the file to be.
+        size, grey: of the image, where they are known already.
+
+    Raises:
+        InputError: an unknown format, one that cannot hold an image of this size, or a place that cannot be
+            written.
+    """
     shown = printable(path)
     if path.suffix.lower() not in _FORMATS:
         raise InputError(f"{shown}: no image format has this ending; use one of {', '.join(_FORMATS)}")
@@ -43,8 +56,24 @@ def check_target(path: Path) -> None:
             raise InputError(f"{shown} is a device or a pipe; name a file")
         if not path.absolute().parent.is_dir():
             raise InputError(f"{printable(path.parent)}: no such folder; make it first")
+        folder = Path(os.path.realpath(path)).parent  # a link may lead elsewhere
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{shown}: {printable(folder)} is no folder to write in; name another file")
     except OSError as problem:  # a name too long, a folder that may not be looked into
         raise InputError(f"{shown}: cannot be written ({problem.strerror})") from None
+    if size is not None:
+        _check_size(path, size, grey)
+
+
+def _check_size(path: Path, size: Size, grey: bool) -> None:
+    kind = _FORMATS[path.suffix.lower()]
+    if max(size) > kind.largest:
+        raise InputError(
+            f"{printable(path)}: {kind.name} holds at most {kind.largest} pixels a side; use .png"
+        )
+    line = -(-size.width * (1 if grey else 3) // 4) * 4  # BMP fills each up to a multiple of 4
+    if kind.heaviest is not None and size.height * line > kind.heaviest:
+        raise InputError(f"{printable(path)}: {kind.name} holds at most 4 GB; use .png")
 
 
 def save_image(path: Path, pixels: Pixels, grey: bool) -> None:
@@ -59,15 +88,12 @@ def save_image(path: Path, pixels: Pixels, grey: bool) -> None:
         InputError: an unknown format, one that cannot hold an image of this size, or a place that cannot be
             written. What was there before is untouched.
     """
-    check_target(path)
+    check_target(path, Size(*pixels.shape[:2]), grey)
     kind = _FORMATS[path.suffix.lower()]
-    if max(pixels.shape[:2]) > kind.largest:
-        raise InputError(
-            f"{printable(path)}: {kind.name} holds at most {kind.largest} pixels a side; use .png"
-        )
     image = Image.fromarray(_mean(pixels) if grey else pixels)
     target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{os.getpid()}.partial")  # a name that is never too long
+    # Never too long, and never another's: containers that share a folder have equal process numbers.
+    partial = target.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         image.save(partial, kind.name, **kind.options)
         os.replace(partial, target)

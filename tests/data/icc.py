@@ -46,13 +46,18 @@ def wide_gamut():
     })  # fmt: skip
 
 
-def srgb_in_other_words():
-    """sRGB as version 2 states it: its primaries adapted to D50, its curve as a table of 1024 values."""
+def srgb_curve():
+    """A table of 1024 values."""
     x = np.linspace(0, 1, 1024)
     light = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    curve = b"curv\0\0\0\0" + struct.pack(">I", 1024) + np.rint(light * 65535).astype(">u2").tobytes()
+    return b"curv\0\0\0\0" + struct.pack(">I", 1024) + np.rint(light * 65535).astype(">u2").tobytes()
+
+
+def srgb_in_other_words(white=(0.9642, 1, 0.8249)):
+    """sRGB as version 2 states it: its primaries adapted to D50, its curve as a table."""
+    curve = srgb_curve()
     return profile("RGB ", {
-        "wtpt": xyz(0.9642, 1, 0.8249), "rXYZ": xyz(0.43607, 0.22249, 0.01392),
+        "wtpt": xyz(*white), "rXYZ": xyz(0.43607, 0.22249, 0.01392),
         "gXYZ": xyz(0.38515, 0.71687, 0.09708), "bXYZ": xyz(0.14307, 0.06061, 0.71410),
         "rTRC": curve, "gTRC": curve, "bTRC": curve,
     })  # fmt: skip
@@ -61,6 +66,10 @@ def srgb_in_other_words():
 def grey_gamma(value):
     text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + b"\0" * 78
     return profile("GRAY", {"desc": text, "wtpt": xyz(0.9642, 1, 0.8249), "kTRC": gamma(value)})
+
+
+def grey_srgb():
+    return profile("GRAY", {"wtpt": xyz(0.9642, 1, 0.8249), "kTRC": srgb_curve()})
 
 
 def press():

@@ -186,7 +186,7 @@ def test_a_raw_file_s_preview_is_not_taken_for_the_photograph(read):
 
 
 @pytest.mark.parametrize("suffix", ["tif", "jpg", "png", "webp", "avif"])
-@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 0, 9, 65535])  # the last three mean nothing
 def test_the_size_read_from_the_head_is_that_of_the_pixels(tmp_path, suffix, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation

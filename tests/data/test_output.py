@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from gcn.data.images import decode, load_image
+from gcn.data.images import Size, decode, load_image
 from gcn.data.output import check_target, save_image
 from gcn.errors import InputError
 
@@ -75,6 +76,7 @@ def test_grey_is_one_channel(tmp_path):
         ("d.png", "is a folder"),
         ("pipe.png", "is a device or a pipe"),
         ("file/a.png", "no such folder"),
+        ("astray.png", "is no folder to write in"),
         ("x" * 300 + ".png", "cannot be written (File name too long)"),
         ("new\nline.xyz", "no image format"),
     ],
@@ -83,6 +85,7 @@ def test_places_that_cannot_be_written(tmp_path, name, said):
     (tmp_path / "d.png").mkdir()
     (tmp_path / "file").write_text("")
     os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "astray.png").symlink_to(tmp_path / "nowhere" / "a.png")
     before = sorted(tmp_path.iterdir())
     for refused in (
         lambda: save_image(tmp_path / name, PIXELS, grey=False),
@@ -144,3 +147,36 @@ def test_the_largest_sides_of_a_format(tmp_path, suffix, largest, turned):
     fits = line[:largest, :largest]
     save_image(tmp_path / f"a.{suffix}", fits, grey=False)
     assert load_image(tmp_path / f"a.{suffix}").shape == fits.shape
+
+
+@pytest.mark.parametrize("suffix", ["tif", "bmp"])
+def test_files_of_4_gigabytes_are_not_begun(tmp_path, suffix):
+    path, square = tmp_path / f"a.{suffix}", Size(40_000, 40_000)
+    vast = np.broadcast_to(np.zeros(3, np.uint8), (*square, 3))  # takes no memory
+    for refused in (lambda: check_target(path, square), lambda: save_image(path, vast, grey=False)):
+        with pytest.raises(InputError, match=r"at most 4 GB; use \.png"):
+            refused()
+    check_target(path, square, grey=True)
+    check_target(tmp_path / "a.png", square)
+
+
+@pytest.mark.parametrize(("suffix", "largest"), [("jpg", 65500), ("webp", 16383)])
+def test_a_size_known_beforehand_is_refused_beforehand(tmp_path, suffix, largest):
+    check_target(tmp_path / f"a.{suffix}", Size(1, largest))
+    with pytest.raises(InputError, match=f"at most {largest} pixels a side"):
+        check_target(tmp_path / f"a.{suffix}", Size(1, largest + 1))
+
+
+def test_a_folder_without_permission_is_refused_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(InputError, match="is no folder to write in"):
+        check_target(tmp_path / "a.png")
+
+
+def test_writers_in_one_folder_do_not_meet(tmp_path):
+    images = [np.full((200, 200, 3), value, np.uint8) for value in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        paths = [tmp_path / f"{value}.png" for value in range(40)]
+        list(pool.map(lambda path, pixels: save_image(path, pixels, grey=False), paths, images))
+    assert all(np.array_equal(load_image(path), pixels) for path, pixels in zip(paths, images, strict=True))
+    assert len(list(tmp_path.iterdir())) == 40

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from icc import grey_gamma, press, srgb, srgb_in_other_words, wide_gamut
+from icc import grey_gamma, grey_srgb, press, srgb, srgb_in_other_words, wide_gamut
 from PIL import Image
 
 from gcn.data.images import decode
@@ -106,18 +106,27 @@ def test_sixteen_bits_a_colour_are_mentioned(tmp_path):
     assert found.pixels[0, :, 0].tolist() == [255, 128]
 
 
-def test_srgb_in_other_words_changes_nothing(tmp_path):
-    found = saved(tmp_path, Image.fromarray(PIXELS), srgb_in_other_words())
+@pytest.mark.parametrize("white", [(0.9642, 1, 0.8249), (0.9505, 1, 1.0891)])  # D50; D65, as HP's has it
+def test_srgb_in_other_words_changes_nothing(tmp_path, white):
+    found = saved(tmp_path, Image.fromarray(PIXELS), srgb_in_other_words(white))
     assert found.notes == ()
     assert np.array_equal(found.pixels, PIXELS)
 
 
-def test_inks_are_those_of_the_press(tmp_path):
+def test_grey_with_the_curve_of_srgb_changes_nothing(tmp_path):
+    found = saved(tmp_path, Image.fromarray(PIXELS[..., 0]), grey_srgb())
+    assert found.notes == ("grayscale",)
+    assert np.array_equal(found.pixels[..., 0], PIXELS[..., 0])
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])  # JPEG has them inverted, as Adobe writes them
+def test_inks_are_those_of_the_press(tmp_path, suffix):
     inks = Image.new("CMYK", (3, 1))
     inks.putdata([(0, 0, 0, 0), (0, 0, 0, 255), (255, 0, 0, 0)])
-    found = saved(tmp_path, inks, press(), "a.tif")
+    inks = inks.resize((48, 16), Image.Resampling.NEAREST)
+    found = saved(tmp_path, inks, press(), f"a.{suffix}")
     assert found.notes == ("CMYK", CONVERTED)
-    white, black, cyan = found.pixels[0].astype(int)
+    white, black, cyan = found.pixels[8, 8::16].astype(int)
     assert white.min() > 250
     assert black.max() < 12
     assert 100 < cyan[1] < 200
