@@ -135,7 +135,7 @@ def compress(codec: Codec, source: Path, target: Path, background: str = "white"
     """Write one image as a ``.gcn`` file, whole or not at all.
 
     Raises:
-        InputError: not a usable image, or too large for the format.
+        InputError: not a usable image, too large for the format, or the codec gives no numbers for it.
     """
     try:
         decoded = decode(source, background)
@@ -143,8 +143,11 @@ def compress(codec: Codec, source: Path, target: Path, background: str = "white"
         raise InputError(f"{source}: {reason}") from None
     height, width = decoded.pixels.shape[:2]
     x = torch.from_numpy(decoded.pixels).permute(2, 0, 1)[None]
-    with _watching(codec, height * width, f"compressing {source.name}"):
-        data = write(codec, x.to(next(codec.parameters()).device), decoded.grey)
+    try:
+        with _watching(codec, height * width, f"compressing {source.name}"):
+            data = write(codec, x.to(next(codec.parameters()).device), decoded.grey)
+    except FloatingPointError as problem:
+        raise InputError(f"{source}: {problem}; use another model") from None
     _write(target, data)
     return Report(source, target, width, height, len(data), decoded.notes)
 
@@ -196,7 +199,7 @@ def targets(sources: Sequence[Path], output: str | None, suffix: str) -> list[Pa
     for source, target in zip(sources, found, strict=True):
         if source.resolve() == target.resolve():
             raise InputError(f"{source} would be overwritten; give another -o")
-        if target.parent and not target.parent.is_dir():
+        if not target.parent.is_dir():
             raise InputError(f"{target.parent}: no such folder; make it first")
     return found
 

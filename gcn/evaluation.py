@@ -58,6 +58,12 @@ def members(options: Mapping[str, str]) -> list[Member]:
     Raises:
         InputError: a name that is neither a run folder nor a model.
     """
+    said = {key: value for key, value in options.items() if key in ("run", "model") or key.startswith(SERIES)}
+    for key, value in said.items():
+        if not _list(value) or key == SERIES:
+            raise InputError(f"{key}={value}: give a name and one codec or more")
+    if not said:
+        options = {"model": ",".join(package.shipped())}
     found = []
     for run in _list(options.get("run")):
         if not Path(run).is_dir():
@@ -67,12 +73,8 @@ def members(options: Mapping[str, str]) -> list[Member]:
         found.append(Member("gcn GAN" if name.endswith("-gan") else "gcn", name, _loader(name)))
     for key, value in options.items():
         if key.startswith(SERIES):
-            found += [
-                Member(key.removeprefix(SERIES), Path(name).stem, _loader(name)) for name in _list(value)
-            ]
-    if not found:
-        names = list(package.shipped())
-        found = [Member("gcn GAN" if n.endswith("-gan") else "gcn", n, _loader(n)) for n in names]
+            series = key.removeprefix(SERIES)
+            found += [Member(series, Path(name).stem, _loader(name)) for name in _list(value)]
     return found
 
 

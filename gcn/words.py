@@ -57,6 +57,25 @@ def _family(name: str) -> str:
     return f"{name.partition('.')[0]}.NAME"
 
 
+def folder(option: str, path: str | Path) -> Path:
+    """The folder that an option names, there or to be made: known to be possible before anything is computed for it.
+
+    Raises:
+        InputError: a file is in its place or in its way.
+    """
+    there = next(place for place in (Path(path), *Path(path).absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"{option}={path}: {there} is no folder; name another place")
+    return Path(path)
+
+
+def choice(option: str, value: str) -> bool:
+    """What an option says that is true or false; InputError for other words."""
+    if value not in ("true", "false"):
+        raise InputError(f"{option}={value}: give true or false")
+    return value == "true"
+
+
 def run(
     words: Sequence[str], known: Mapping[str, str], usage: str, about: str, work: Callable[[Words], int]
 ) -> int:

@@ -3,7 +3,7 @@
 import shlex
 import sys
 
-from gcn.words import Words, run
+from gcn.words import Words, choice, folder, run
 
 USAGE = "python scripts/evaluate.py [run=A,B | model=low,mid | series.NAME=A,B] [data.root=FOLDER] [compare=jpeg,webp]"
 OPTIONS = {
@@ -20,8 +20,6 @@ OPTIONS = {
 
 
 def work(words: Words) -> int:
-    from pathlib import Path
-
     from gcn.errors import InputError
     from gcn.evaluation import evaluate
     from gcn.report.rates.report import write_report
@@ -29,21 +27,16 @@ def work(words: Words) -> int:
 
     if words.files or words.output:
         raise InputError(f"{' '.join(words.files) or '-o'}: usage: {USAGE}")
-    if (published := words.options.get("published", "false")) not in ("true", "false"):
-        raise InputError(f"published={published}: give true or false")
+    published = choice("published", words.options.get("published", "false"))
+    if "out" in words.options:
+        folder("out", words.options["out"])
     command = "python scripts/evaluate.py " + " ".join(map(shlex.quote, sys.argv[1:]))
     record, done = evaluate(words.options, command)
     name = "".join(c if c.isalnum() else "-" for c in record.title.split(": ", 1)[1])
-    folder = Path(words.options.get("out", f"outputs/evaluation/{name}"))
-    write_report(
-        record,
-        folder,
-        done.originals(),
-        done.names,
-        [*done.learned_columns(), *done.columns],
-        published == "true",
-    )
-    print("", *sentences(record), f"\n{folder / 'index.html'}", sep="\n")
+    target = folder("out", words.options.get("out", f"outputs/evaluation/{name}"))
+    columns = [*done.learned_columns(), *done.columns]
+    write_report(record, target, done.originals(), done.names, columns, published)
+    print("", *sentences(record), f"\n{target / 'index.html'}", sep="\n")
     return 0
 
 

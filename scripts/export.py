@@ -2,7 +2,7 @@
 
 import sys
 
-from gcn.words import Words, run
+from gcn.words import Words, choice, run
 
 USAGE = "python scripts/export.py run=FOLDER -o FILE.safetensors [half=true] [base=FILE] [about=TEXT]"
 OPTIONS = {
@@ -22,14 +22,13 @@ def work(words: Words) -> int:
 
     if "run" not in words.options or words.output is None or words.files:
         raise InputError(f"usage: {USAGE}")
-    if (half := words.options.get("half", "false")) not in ("true", "false"):
-        raise InputError(f"half={half}: give true or false")
+    half = choice("half", words.options.get("half", "false"))
     folder, target = Path(words.options["run"]), Path(words.output)
     if target.suffix != ".safetensors" or not target.absolute().parent.is_dir():
         raise InputError(f"{target}: give a name in an existing folder that ends in .safetensors")
     base = Path(words.options["base"]) if "base" in words.options else None
     about = {"run": folder.name, "about": words.options.get("about", "")}
-    codec = trained(folder, half == "true")
+    codec = trained(folder, half)
     save(codec, target, about, base)
     print(f"{target}: {target.stat().st_size} bytes, latents {codec.latents_id.hex()}")
     return 0

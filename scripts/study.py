@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gcn.words import Words, run
+from gcn.words import Words, choice, folder, run
 
 USAGE = (
     "python scripts/study.py study=NAME [workers=N] [minutes=M] [out=FOLDER] [data=folder data.root=DIR] …"
@@ -33,32 +33,33 @@ def work(words: Words) -> int:
     if "study" not in options or words.files or words.output:
         raise InputError(f"usage: {USAGE}")
     name = options.pop("study")
-    folder = Path(options.pop("out", f"outputs/study/{name}"))
+    out = folder("out", options.pop("out", f"outputs/study/{name}"))
     workers, minutes = options.pop("workers", str(os.cpu_count() or 1)), options.pop("minutes", None)
     if not workers.isdigit() or int(workers) < 1:
         raise InputError(f"workers={workers}: give a whole number of at least 1")
     if minutes is not None and not minutes.replace(".", "", 1).isdigit():
         raise InputError(f"minutes={minutes}: give a number")
-    place = Path(options.pop("table", folder / "table"))
-    shown, playing = options.pop("report", str(folder / "report")), options.pop("play", "true")
+    place = folder("table", options.pop("table", str(out / "table")))
+    shown, playing = options.pop("report", str(out / "report")), choice("play", options.pop("play", "true"))
+    target = None if shown == "false" else folder("report", shown)
     study = design.load(name, [f"{key}={value}" for key, value in options.items()])
-    if playing == "true":
-        _play(study, folder.absolute(), int(workers), minutes, place)
+    if playing:
+        _play(study, out.absolute(), int(workers), minutes, place)
     elif not table.names(place):
         raise InputError(f"table={place}: no table here; play the study first")
-    if shown != "false":
-        print(report.write(study, place, Path(shown))[1])
+    if target is not None:
+        print(report.write(study, place, target)[1])
     return 0
 
 
-def _play(study: Any, folder: Path, workers: int, minutes: str | None, place: Path) -> None:
+def _play(study: Any, out: Path, workers: int, minutes: str | None, place: Path) -> None:
     from gcn.study import run as play
     from gcn.study import table
 
     limit = None if minutes is None else float(minutes)
-    left = play.run(study, folder, workers, limit, table.names(place), place)
-    files = table.write(play.finished(study, folder), place)
-    play.keep_codecs(folder, place)
+    left = play.run(study, out, workers, limit, table.names(place), place)
+    files = table.write(play.finished(study, out), place)
+    play.keep_codecs(out, place)
     print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
 
 

@@ -11,6 +11,9 @@ from torch import Tensor
 from gcn.bench.turns import seconds
 from gcn.codec.coder import Counter, Reader, Writer
 from gcn.coding import model
+from gcn.errors import InputError
+
+COARSE = 32  # pixels between two random colours
 
 
 class _Stopwatch:
@@ -38,10 +41,12 @@ def bench(
     threads: int = 1,
 ) -> None:
     """A smooth random image with noise through ``model_name`` or the codec of ``run``."""
+    if min(height, width) < COARSE:
+        raise InputError(f"height={height} width={width}: give at least {COARSE} pixels a side")
     torch.set_num_threads(threads)
     codec = model({"run": run} if run else {"model": model_name})
     generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(1, 3, height // 32, width // 32, generator=generator)
+    coarse = torch.rand(1, 3, height // COARSE, width // COARSE, generator=generator)
     x = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
     x = (x + 0.02 * torch.randn(x.shape, generator=generator)).clamp(0, 1).mul(255).round().to(torch.uint8)
     coded, y = codec.compress(x), codec.analyse(x)

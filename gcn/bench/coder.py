@@ -5,13 +5,18 @@ import torch
 
 from gcn.bench.turns import compare
 from gcn.codec.coder import Reader, Writer
+from gcn.errors import InputError
 from gcn.models.entropy import Gaussian, GaussianConditional
+
+FEWEST = 1000  # symbols; CompressAI's coder corrupts memory on a message of one
 
 
 def bench(
     height: int = 512, width: int = 768, channels: int = 192, repeats: int = 5, threads: int = 1
 ) -> None:
     """Latents of one image with a scale for each, from .11 to 20, spaced evenly in their logarithm."""
+    if channels * (height // 16) * (width // 16) < FEWEST:
+        raise InputError(f"height={height} width={width} channels={channels}: give at least {FEWEST} symbols")
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
     shape = (1, channels, height // 16, width // 16)

@@ -15,6 +15,7 @@ from PIL import Image
 from gcn import coding
 from gcn.codec.container import OVERHEAD, parse, write
 from gcn.data.images import decode, load_image
+from gcn.errors import InputError
 from gcn.models import package
 
 ROOT = Path(__file__).parents[2]
@@ -226,6 +227,16 @@ def test_a_model_that_does_not_ship_is_named(tmp_path, capsys, spread_generator)
     assert codec.latents_id.hex() in error_of(capsys, decompress(tmp_path / "a.gcn"))
     package.save(codec, tmp_path / "model.safetensors", {})
     assert decompress(tmp_path / "a.gcn", f"model={tmp_path / 'model.safetensors'}") == 0
+
+
+def test_a_codec_that_gives_no_numbers_says_so(tmp_path):
+    codec = coding.model({})
+    with torch.no_grad():
+        codec.g_a[0].weight.mul_(1e30)
+    picture(20, 20).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png: the encoder gives latents that are not finite"):
+        coding.compress(codec, tmp_path / "a.png", tmp_path / "a.gcn")
+    assert not (tmp_path / "a.gcn").exists()
 
 
 def test_help_needs_no_torch():

@@ -98,6 +98,10 @@ def test_series_of_one_s_own(folder, tmp_path, monkeypatch, capsys):
         (["weights=/nowhere"], "/nowhere"),
         (["published=maybe"], "published=maybe"),
         (["stray"], "stray"),
+        (["model="], "model=: give a name"),
+        (["series.x="], "series.x=: give a name"),
+        (["series.=low"], "series.=low: give a name"),
+        ([f"out={__file__}"], "is no folder"),
         (["modle=low"], "did you mean model="),
     ],
 )
