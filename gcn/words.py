@@ -89,6 +89,9 @@ def run(
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     except MemoryError:
         print("error: not enough memory for this image", file=sys.stderr)
         return 2

@@ -6,12 +6,13 @@ from typing import Any
 
 from gcn.words import Words, choice, folder, run
 
-USAGE = (
-    "python scripts/study.py study=NAME [workers=N] [minutes=M] [out=FOLDER] [data=folder data.root=DIR] …"
-)
+USAGE = "python scripts/study.py study=NAME [minutes=M] [only.FACTOR=LEVELS] [data=folder data.root=DIR] …"
 OPTIONS = {
     "study": "file of conf/study",
     "out": "folder of codecs and arms [outputs/study/NAME]; a folder that is there is gone on with",
+    "grids": "some of the study's grids, separated by commas [all]",
+    "only.NAME": "some levels of a factor: only.loss=ns,wgan only.heat=hot",
+    "seeds": "the first so many [all]",
     "workers": "arms that are played at once, a thread each [all cores]",
     "minutes": "stop after so long; the next call goes on",
     "table": "folder of table and codecs [OUT/table]; runs that it holds are not played again",
@@ -35,14 +36,19 @@ def work(words: Words) -> int:
     name = options.pop("study")
     out = folder("out", options.pop("out", f"outputs/study/{name}"))
     workers, minutes = options.pop("workers", str(os.cpu_count() or 1)), options.pop("minutes", None)
-    if not workers.isdigit() or int(workers) < 1:
-        raise InputError(f"workers={workers}: give a whole number of at least 1")
+    seeds = options.pop("seeds", None)
+    for key, said in (("workers", workers), ("seeds", seeds)):
+        if said is not None and (not said.isdigit() or int(said) < 1):
+            raise InputError(f"{key}={said}: give a whole number of at least 1")
     if minutes is not None and not minutes.replace(".", "", 1).isdigit():
         raise InputError(f"minutes={minutes}: give a number")
     place = folder("table", options.pop("table", str(out / "table")))
     shown, playing = options.pop("report", str(out / "report")), choice("play", options.pop("play", "true"))
     target = None if shown == "false" else folder("report", shown)
-    study = design.load(name, [f"{key}={value}" for key, value in options.items()])
+    only = {key.removeprefix("only."): options.pop(key).split(",") for key in list(options) if "only." in key}
+    grids = [grid for grid in options.pop("grids", "").split(",") if grid]
+    part = design.Choice(grids, only, None if seeds is None else int(seeds))
+    study = design.load(name, [f"{key}={value}" for key, value in options.items()], part)
     if playing:
         _play(study, out.absolute(), int(workers), minutes, place)
     elif not table.names(place):
@@ -53,12 +59,14 @@ def work(words: Words) -> int:
 
 
 def _play(study: Any, out: Path, workers: int, minutes: str | None, place: Path) -> None:
+    from gcn.study import closer, table
     from gcn.study import run as play
-    from gcn.study import table
 
     limit = None if minutes is None else float(minutes)
     left = play.run(study, out, workers, limit, table.names(place), place)
     files = table.write(play.finished(study, out), place)
+    looks = list(play.finished(study, out, play.closer_file))
+    closer.write([*(play.shared(study, out) if looks else []), *looks], place)
     play.keep_codecs(out, place)
     print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
 

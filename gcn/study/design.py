@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How arms are played; see the remarks in ``conf/study``."""
+    """How arms are played; see the remarks in ``conf/study``.
+
+    Attributes:
+        codec: words of the codec that the arms of a seed share; empty: each arm trains its own, jointly from scratch.
+        arm: words of every arm.
+        updates: of the generator. log_every, val_every: between rows and between validations.
+        pool: training crops. val_crops: of 128 pixels.
+    """
 
     codec: tuple[str, ...]
     arm: tuple[str, ...]
@@ -52,44 +59,84 @@ class Protocol:
     pool: int
     val_crops: int
 
+    @property
+    def joint(self) -> bool:
+        """Whether the whole codec plays."""
+        return not self.codec
+
 
 @dataclass(frozen=True)
 class Study:
-    """A protocol and its arms."""
+    """A protocol and its arms; of those named in ``closer`` eigenvalues and reconstructions are kept."""
 
     name: str
     title: str
     protocol: Protocol
     factors: Mapping[str, Sequence[str]]
     arms: Sequence[Arm]
+    closer: frozenset[str] = frozenset()
 
 
-def load(name: str, words: Sequence[str] = ()) -> Study:
-    """The study of ``conf/study/NAME.yaml``.
+@dataclass(frozen=True)
+class Choice:
+    """A part of a study: these grids, levels of factors and the first so many seeds; empty: all."""
+
+    grids: Sequence[str] = ()
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    seeds: int | None = None
+
+    def check(self, content: Mapping[str, Any]) -> None:
+        """Refuse what the study does not have."""
+        for grid in self.grids:
+            if grid not in content["grids"]:
+                raise InputError(f"grids={grid}: unknown; {suggestion(grid, content['grids'])}")
+        for factor, levels in self.only.items():
+            if factor not in content["factors"]:
+                raise InputError(f"only.{factor}: unknown; {suggestion(factor, content['factors'])}")
+            for level in levels:
+                if level not in content["factors"][factor]:
+                    near = suggestion(level, content["factors"][factor])
+                    raise InputError(f"only.{factor}={level}: unknown; {near}")
+
+    def holds(self, arm: Arm) -> bool:
+        """Whether an arm is in this part."""
+        within = all(arm.levels[factor] in levels for factor, levels in self.only.items())
+        return within and (self.seeds is None or arm.seed < self.seeds)
+
+
+def load(name: str, words: Sequence[str] = (), choice: Choice = Choice()) -> Study:
+    """The study of ``conf/study/NAME.yaml``, or a part of it.
 
     Args:
         name: of the file.
         words: further words of ``scripts/train.py`` for codecs and arms alike: ``data=folder data.root=…``.
+        choice: the part.
 
     Raises:
-        InputError: no such study, or a grid with an unknown factor or level.
+        InputError: no such study, grid, factor or level, or nothing is left of it.
     """
     known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
     if name not in known:
         raise InputError(f"study={name}: unknown; choose {', '.join(known)}")
     file = CONF / "study" / f"{name}.yaml"
     content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    choice.check(content)
     plan, factors = content["protocol"], content["factors"]
     numbers = {key: plan[key] for key in ("updates", "log_every", "val_every", "pool", "val_crops")}
-    protocol = Protocol((*plan["codec"], *words), (*plan["arm"], *words), **numbers)
+    codec = plan.get("codec", [])
+    protocol = Protocol((*codec, *words) if codec else (), (*plan["arm"], *words), **numbers)
     arms: dict[str, Arm] = {}
-    for grid in content["grids"].values():
-        for arm in _grid(
-            grid, factors, protocol, file
-        ):  # the seed varies slowest: cut short, all cells have as many
-            arms.setdefault(arm.name, arm)
+    for key, grid in content["grids"].items():
+        if not choice.grids or key in choice.grids:
+            arms |= {a.name: a for a in _grid(grid, factors, protocol, file) if choice.holds(a)}
+    if not arms:
+        raise InputError(f"study={name}: no arm is left; drop some of grids=, only. and seeds=")
+    closer = (
+        frozenset(a.name for a in _grid(content.get("closer", {"seeds": 0}), factors, protocol, file))
+        & arms.keys()
+    )
     levels = {factor: list(values) for factor, values in factors.items()}
-    return Study(name, content["title"], protocol, levels, list(arms.values()))
+    return Study(name, content["title"], protocol, levels, list(arms.values()), closer)
 
 
 def _grid(grid: Mapping[str, Any], factors: Mapping[str, Any], protocol: Protocol, file: Path) -> list[Arm]:
@@ -104,7 +151,7 @@ def _grid(grid: Mapping[str, Any], factors: Mapping[str, Any], protocol: Protoco
                 )
     first = {factor: [next(iter(levels))] for factor, levels in factors.items()}
     chosen = first | varied
-    arms = []
+    arms = []  # the seed varies slowest: cut short, all cells have as many
     for seed, *levels in itertools.product(range(grid["seeds"]), *(chosen[factor] for factor in factors)):
         named = dict(zip(factors, levels, strict=True))
         said = [word for factor, level in named.items() for word in factors[factor][level].split()]

@@ -1,76 +1,94 @@
-"""What all arms of a seed share: the trained codec, its latents of the same crops, and what is looked at.
+"""What all arms of a seed share: the crops, what is looked at, and with a frozen encoder the codec and its latents.
 
-The encoder is frozen, so latents are a function of the crop. They are computed once; an arm runs the decoder and the
-discriminator alone.
+With a frozen encoder latents are a function of the crop. They are computed once; an arm runs the decoder and the
+discriminator alone. Trained jointly, an arm runs the whole codec from first weights that depend on the seed alone.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from gcn.assemble import codec as first_codec
 from gcn.build import build
 from gcn.config import Config, parse
 from gcn.data.loader import order
 from gcn.models import package
 from gcn.models.codec import Codec, Reconstruction
-from gcn.rng import Stream
-from gcn.study.design import Protocol
+from gcn.rng import Stream, Streams
+from gcn.study.design import Arm, Protocol
 
 SIDE = 128  # pixels of a validation crop
-_POOL, _ORDER = 71, 72  # purposes of random numbers
+SEED = 0  # of a standard GAN's noise in validations
+_ORDER = 72  # a purpose of random numbers
+
+
+class Frozen(NamedTuple):
+    """A codec whose encoder does not move.
+
+    Attributes:
+        weights: of the codec, as loaded into each arm.
+        start: (V, 3, 128, 128), the validation crops as this codec gives them.
+        y_hat, val_y_hat: latents (P, M, h, w) of the training crops and of the validation crops.
+        spread: (M, 1, 1) deviation of each latent channel over the crops: what noise is scaled to.
+        val_bpp: bits per pixel of the validation crops.
+    """
+
+    weights: Mapping[str, Tensor]
+    start: Tensor
+    y_hat: Tensor
+    spread: Tensor
+    val_y_hat: Tensor
+    val_bpp: float
 
 
 @dataclass(frozen=True)
 class Ground:
-    """One seed's codec and data.
+    """One seed's data: crops (P, 3, c, c) uint8, validation crops (V, 3, 128, 128) in [0, 1], and the frozen codec."""
 
-    Attributes:
-        weights: of the codec, as loaded into each arm.
-        x, y_hat: crops (P, 3, c, c) uint8 and their latents (P, M, h, w).
-        spread: (M, 1, 1) deviation of each latent channel over the crops: what noise is scaled to.
-        val_x, val_y_hat: crops (V, 3, 128, 128) in [0, 1] and their latents.
-    """
-
-    weights: Mapping[str, Tensor]
     x: Tensor
-    y_hat: Tensor
-    spread: Tensor
     val_x: Tensor
-    val_y_hat: Tensor
+    frozen: Frozen | None
 
-    def batch(self, step: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """The crops and latents of an update, the same for every arm of a seed."""
+    def places(self, step: int, size: int, seed: int) -> Tensor:
+        """The crops of an update, the same for every arm of a seed."""
         first = step * size
         places = [divmod(k, len(self.x)) for k in range(first, first + size)]
-        index = torch.tensor([int(order(seed, _ORDER, epoch, len(self.x))[at]) for epoch, at in places])
-        return self.x[index].float() / 255, self.y_hat[index]
+        return torch.tensor([int(order(seed, _ORDER, epoch, len(self.x))[at]) for epoch, at in places])
+
+    def crops(self, places: Tensor) -> Tensor:
+        """A batch (B, 3, c, c) in [0, 1]."""
+        return self.x[places].float() / 255
 
 
-def prepare(model: Path, protocol: Protocol, seed: int) -> Ground:
-    """The ground of a seed from the model file of its codec."""
-    cfg = parse([*protocol.arm, "init_from=codec", f"seed={seed}"])
-    codec, data = package.load(model), build(cfg.data)
+def prepare(model: Path | None, protocol: Protocol, seed: int) -> Ground:
+    """The ground of a seed; ``model`` is the file of its codec, None where the arms train their own."""
+    cfg = parse([*protocol.arm, *([] if protocol.joint else ["init_from=codec"]), f"seed={seed}"])
+    data = build(cfg.data)
     batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
     x = torch.cat(batches)[: protocol.pool]
     val_x = _val_crops([image.x[0] for image in data.val_images()], protocol.val_crops)
-    y_hat, val_y_hat = _latents(codec, x), _latents(codec, val_x)
-    return Ground(
-        weights={name: value.clone() for name, value in codec.state_dict().items()},
-        x=(x * 255).round().to(torch.uint8),
-        y_hat=y_hat,
-        spread=y_hat.std((0, 2, 3))[:, None, None],
-        val_x=val_x,
-        val_y_hat=val_y_hat,
-    )
+    frozen = None if model is None else _freeze(package.load(model), x, val_x)
+    return Ground((x * 255).round().to(torch.uint8), val_x, frozen)
 
 
 @torch.no_grad()
-def _latents(codec: Codec, x: Tensor) -> Tensor:
-    return torch.cat([codec.quantise(codec.analyse(part)).y_hat for part in x.split(32)])
+def _freeze(codec: Codec, x: Tensor, val_x: Tensor) -> Frozen:
+    latents = [codec.quantise(codec.analyse(part)) for part in x.split(32)]
+    seen = codec.quantise(codec.analyse(val_x))
+    y_hat = torch.cat([part.y_hat for part in latents])
+    weights = {name: value.clone() for name, value in codec.state_dict().items()}
+    spread = y_hat.std((0, 2, 3))[:, None, None]
+    start = codec.synthesise(seen.y_hat, SIDE, SIDE)
+    return Frozen(weights, start, y_hat, spread, seen.y_hat, _bpp(seen.likelihoods, val_x))
+
+
+def _bpp(likelihoods: Mapping[str, Tensor], x: Tensor) -> float:
+    bits = -sum(float(part.double().log2().sum()) for part in likelihoods.values())
+    return bits / (x.shape[0] * x.shape[-2] * x.shape[-1])
 
 
 def _val_crops(images: list[Tensor], number: int) -> Tensor:
@@ -87,29 +105,71 @@ def _val_crops(images: list[Tensor], number: int) -> Tensor:
 class Decoder(nn.Module):
     """A codec's synthesis as a generator whose latents are at hand.
 
-    ``latents`` holds the y_hat of the coming batch. With a ``spread`` they are noise of this deviation instead: the
-    same decoder as the generator of a standard GAN.
+    With a ``spread`` they are noise of this deviation instead: the same decoder as the generator of a standard GAN.
     """
 
-    def __init__(self, codec: Codec, spread: Tensor | None = None) -> None:
+    def __init__(self, codec: Codec, frozen: Frozen, standard: bool) -> None:
         super().__init__()
-        self.g_s, self.spread = codec.g_s, spread
+        self.g_s, self.frozen = codec.g_s, frozen
+        self.spread = frozen.spread if standard else None
         self.latents: Tensor = torch.empty(0)
+
+    def feed(self, places: Tensor) -> None:
+        """The crops of the coming batch."""
+        self.latents = self.frozen.y_hat[places]
 
     def forward(self, x: Tensor, noise: Stream) -> Reconstruction:
         """The reconstruction of the batch; x is only compared with."""
-        y_hat = self.latents
+        return self._synthesise(self.latents, noise)
+
+    def _synthesise(self, y_hat: Tensor, noise: Stream) -> Reconstruction:
         if self.spread is not None:
             y_hat = (self.spread * noise.normal(y_hat)).round()
         return Reconstruction(self.g_s(y_hat) + 0.5, y_hat, {})
+
+    def look(self, val_x: Tensor) -> tuple[Tensor, float]:
+        """The validation crops as they are now (V, 3, 128, 128), and their bits per pixel."""
+        out = self._synthesise(self.frozen.val_y_hat, Streams(SEED).at("validation").child("same"))
+        return out.x_hat, self.frozen.val_bpp if self.spread is None else 0.0
 
     def parts(self) -> dict[str, list[Any]]:
         """All parameters are the decoder's."""
         return {"decoder": list(self.g_s.parameters()), "aux": []}
 
 
-def generator_of(cfg: Config, ground: Ground, standard: bool) -> Decoder:
-    """The generator of an arm: the synthesis of the seed's codec, fed with latents, in a standard GAN with noise."""
+class Whole(nn.Module):
+    """A codec that is trained jointly."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    def feed(self, places: Tensor) -> None:
+        """Nothing is at hand: the codec encodes its batch."""
+
+    def forward(self, x: Tensor, noise: Stream) -> Reconstruction:
+        """The training proxy."""
+        return self.codec(x, noise)  # type: ignore[no-any-return]
+
+    def look(self, val_x: Tensor) -> tuple[Tensor, float]:
+        """The validation crops as a decoder of the file would see them, and their bits per pixel."""
+        out = self.codec.for_coding().reconstruct(val_x)
+        return out.x_hat, _bpp(out.likelihoods, val_x)
+
+    def parts(self) -> dict[str, list[Any]]:
+        """The codec's."""
+        return self.codec.parts()
+
+
+def generator_of(cfg: Config, ground: Ground, standard: bool) -> Decoder | Whole:
+    """The generator of an arm: the synthesis of the seed's codec, fed with latents or with noise; or a whole codec."""
+    if ground.frozen is None:
+        return Whole(first_codec(cfg))
     codec = build(cfg.generator)
-    codec.load_state_dict(ground.weights)
-    return Decoder(codec, ground.spread if standard else None)
+    codec.load_state_dict(ground.frozen.weights)
+    return Decoder(codec, ground.frozen, standard)
+
+
+def words_of(arm: Arm, joint: bool) -> list[str]:
+    """An arm's words as :func:`gcn.config.parse` takes them; the seed's codec stands in for init_from."""
+    return [*arm.words, *([] if joint else ["init_from=codec"])]

@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from gcn.assemble import game as assemble_game
 from gcn.assemble import optim
@@ -17,8 +16,9 @@ from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
 from gcn.metrics.watchdog import Event, Watchdog
 from gcn.rng import Streams
+from gcn.study import closer
 from gcn.study.design import Arm, Protocol
-from gcn.study.ground import Decoder, Ground, generator_of
+from gcn.study.ground import Decoder, Ground, Whole, generator_of, words_of
 from gcn.training.instruments import gradients_at_x_hat, logits
 from gcn.training.player import OptimizerPlayer
 
@@ -26,8 +26,12 @@ SLICING = Slicing(patches=64, directions=128)
 SEED = 0  # of patches and directions
 
 
-def play(arm: Arm, ground: Ground, protocol: Protocol) -> dict[str, Any]:
+def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False) -> dict[str, Any]:
     """Play an arm to its end or to its divergence, which is a result like any other.
+
+    Args:
+        arm, ground, protocol: who plays, on what, for how long.
+        look_closer: add ``closer``, what :func:`gcn.study.closer.look` says of the end.
 
     Returns:
         ``name``, ``levels``, ``seed``, ``words``; ``rows`` as in ``metrics.csv``; ``verdict``, ``verdict_step``,
@@ -35,19 +39,20 @@ def play(arm: Arm, ground: Ground, protocol: Protocol) -> dict[str, Any]:
         ``seconds``.
     """
     begun = time.perf_counter()
-    cfg = parse([*arm.words, "init_from=codec"])
-    decoder = generator_of(cfg, ground, arm.standard)
-    game, constraints = assemble_game(cfg, decoder)
+    cfg = parse(words_of(arm, protocol.joint))
+    generator = generator_of(cfg, ground, arm.standard)
+    game, constraints = assemble_game(cfg, generator)
     game.streams = Streams(cfg.seed)
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
     rule, seats = build(cfg.dynamics), _players(cfg, game, constraints)
     watchdog, event, rows = Watchdog(), None, []
-    look = _Look(decoder, ground)
+    look = _Look(generator, ground)
     rows.append({"step": 0, **look()})
     for step in range(protocol.updates):
-        x, decoder.latents = ground.batch(step, cfg.data.batch, cfg.seed)
+        places = ground.places(step, cfg.data.batch, cfg.seed)
+        generator.feed(places)
         game.values, game.observing = {}, (step + 1) % protocol.log_every == 0
-        rule(game, [x], step, Players(*seats))
+        rule(game, [ground.crops(places)], step, Players(*seats))
         norms = {f"train/{name}/grad_norm": float(p.norms[-1]) for name, p in zip("gd", seats, strict=True)}
         for player in seats:
             player.norms.clear()
@@ -60,6 +65,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol) -> dict[str, Any]:
             rows.append({"step": step + 1, **row, **(look() if validating and event is None else {})})
         if event is not None:
             break
+    seconds = time.perf_counter() - begun
     judged = verdict(rows, event)
     looked = [row for row in rows if "val/swd" in row]
     return {
@@ -75,7 +81,8 @@ def play(arm: Arm, ground: Ground, protocol: Protocol) -> dict[str, Any]:
         "start": looked[0],
         "end": looked[-1],
         "steps": rows[-1]["step"],
-        "seconds": time.perf_counter() - begun,
+        "seconds": seconds,
+        **({"closer": closer.look(game, ground, cfg, judged.name, look.before)} if look_closer else {}),
     }
 
 
@@ -98,23 +105,22 @@ def _finite(game: Game) -> bool:
 class _Look:
     """Validations: realism and distortion of fixed crops, and how far they have moved since the last one."""
 
-    def __init__(self, decoder: Decoder, ground: Ground) -> None:
-        self.decoder, self.ground = decoder, ground
+    def __init__(self, generator: Decoder | Whole, ground: Ground) -> None:
+        self.generator, self.ground = generator, ground
         self.xs = list(ground.val_x)
-        self.before: Tensor | None = None
-        self.noise = Streams(SEED).at("validation")
+        self.before = torch.empty(0)
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
-        kept, self.decoder.latents = self.decoder.latents, self.ground.val_y_hat
-        x_hat: Tensor = self.decoder(self.ground.val_x, self.noise.child("same")).x_hat.clamp(0, 1)
-        self.decoder.latents = kept
+        x_hat, bpp = self.generator.look(self.ground.val_x)
+        x_hat = x_hat.clamp(0, 1)
         error = (x_hat - self.ground.val_x).double().square().mean((1, 2, 3))
         values = {
+            "val/bpp": bpp,
             "val/psnr": float(-10 * error.clamp(min=1e-12).log10().mean()),
             "val/swd": sliced_wasserstein(self.xs, list(x_hat), SEED, SLICING)["mean"],
         }
-        if self.before is not None:
+        if len(self.before):
             values["val/jitter"] = 255 * math.sqrt(float((x_hat - self.before).square().mean()))
         self.before = x_hat
         return values

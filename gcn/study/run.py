@@ -1,14 +1,20 @@
 """Plays what is left of a study: several processes, a file for each arm, nothing twice."""
 
+import itertools
 import json
-import multiprocessing
+import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import cache
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +22,7 @@ from gcn.compose import CONF
 from gcn.errors import InputError
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
+from gcn.study import closer
 from gcn.study.design import Arm, Protocol, Study
 
 
@@ -24,16 +31,44 @@ def file_of(folder: Path, arm: Arm) -> Path:
     return folder / "arms" / f"{arm.name}.json"
 
 
-def remaining(study: Study, folder: Path, known: Collection[str] = ()) -> list[Arm]:
-    """The arms that have no result yet, in order; ``known`` ones are in a table from elsewhere."""
-    return [arm for arm in study.arms if arm.name not in known and not file_of(folder, arm).is_file()]
+def closer_file(folder: Path, arm: Arm) -> Path:
+    """Where a closer look at an arm is, or will be."""
+    return folder / "closer" / f"{arm.name}.json"
 
 
-def finished(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
-    """The results that are there."""
+def remaining(
+    study: Study, folder: Path, known: Collection[str] = (), seen: Collection[str] = ()
+) -> list[Arm]:
+    """The arms that have no result yet, in order, or lack their closer look.
+
+    ``known`` arms are in a table from elsewhere, ``seen`` ones have been looked at there.
+    """
+    closer = study.closer - set(seen)
+    return [
+        arm
+        for arm in study.arms
+        if (arm.name not in known and not file_of(folder, arm).is_file())
+        or (arm.name in closer and not closer_file(folder, arm).is_file())
+    ]
+
+
+def finished(
+    study: Study, folder: Path, file: Callable[[Path, Arm], Path] = file_of
+) -> Iterator[dict[str, Any]]:
+    """The results that are there, or the closer looks."""
     for arm in study.arms:
-        if file_of(folder, arm).is_file():
-            yield {"name": arm.name, **json.loads(file_of(folder, arm).read_text(encoding="utf-8"))}
+        if file(folder, arm).is_file():
+            yield {"name": arm.name, **json.loads(file(folder, arm).read_text(encoding="utf-8"))}
+
+
+def shared(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
+    """The crops that closer looks show, and what they were before the game, for each seed that has a codec here."""
+    for seed in sorted({arm.seed for arm in study.arms if arm.name in study.closer}):
+        if study.protocol.joint or not codec_file(folder, seed).is_file():
+            continue
+        ground = _ground(str(folder), study.protocol, seed)
+        yield {"name": f"x {seed}", "crops": closer.pngs(ground.val_x)}
+        yield {"name": f"start {seed}", "crops": closer.pngs(ground.frozen.start)}
 
 
 def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -> None:
@@ -89,48 +124,83 @@ def run(
     A killed study loses the arms that were being played, no others. ``known`` arms are in the table in ``kept``, where
     their codecs are as well.
     """
-    (folder / "arms").mkdir(parents=True, exist_ok=True)
-    left = remaining(study, folder, known)
-    train_codecs(study, folder, sorted({arm.seed for arm in left}), kept)
+    for part in ("arms", "closer"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    seen = {row["name"] for row in closer.read(kept)}
+    left = remaining(study, folder, known, seen)
+    if not study.protocol.joint:
+        train_codecs(study, folder, sorted({arm.seed for arm in left}), kept)
     begun, total = time.monotonic(), len(study.arms)
     print(f"{study.title}: {total} arms, {total - len(left)} done, {workers} at once", flush=True)
-    tasks = [(arm, study.protocol, str(folder)) for arm in left]
-    done = 0
-    with multiprocessing.get_context("spawn").Pool(workers, _alone) as pool:
-        for name, said in pool.imap_unordered(_play, tasks):
-            done += 1
-            passed = time.monotonic() - begun
-            rest = passed / done * (len(left) - done) / 60
-            print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
-            if minutes is not None and passed > 60 * minutes:
-                pool.terminate()
-                break
-    return len(remaining(study, folder, known))
+    tasks = [(arm, study.protocol, str(folder), arm.name in study.closer) for arm in left]
+    for done, (name, said) in enumerate(_results(tasks, workers, minutes), start=1):
+        rest = (time.monotonic() - begun) / done * (len(left) - done) / 60
+        print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
+    return len(remaining(study, folder, known, seen))
+
+
+Task = tuple[Arm, Protocol, str, bool]
+
+
+def _results(tasks: Sequence[Task], workers: int, minutes: float | None) -> Iterator[tuple[str, str]]:
+    """Names and verdicts as they come. After so many minutes no arm is begun, and those being played are finished."""
+    ends = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    waiting = iter(tasks)
+    with _interruptible(), ProcessPoolExecutor(workers, get_context("spawn"), _alone) as pool:
+        playing = {pool.submit(_play, task) for task in itertools.islice(waiting, workers)}
+        try:
+            while playing:
+                over, playing = wait(playing, return_when=FIRST_COMPLETED)
+                if time.monotonic() < ends:
+                    playing |= {pool.submit(_play, task) for task in itertools.islice(waiting, len(over))}
+                yield from (future.result() for future in over)
+        except BrokenProcessPool:
+            raise InputError(
+                "an arm's process was killed, for want of memory? Go on with fewer workers="
+            ) from None
+        except BaseException:
+            for process in active_children():
+                process.terminate()
+            raise
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM is what Ctrl-C is: processes end with their parent."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _alone() -> None:
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent who ends its processes
     torch.set_num_threads(1)  # the arms share the cores, not the threads
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _play(task: tuple[Arm, Protocol, str]) -> tuple[str, str]:
-    arm, protocol, folder = task
+def _play(task: Task) -> tuple[str, str]:
+    arm, protocol, folder, look_closer = task
     from gcn.study.play import play
 
     try:
-        result = play(arm, _ground(folder, protocol, arm.seed), protocol)
+        result = play(arm, _ground(folder, protocol, arm.seed), protocol, look_closer)
     except Exception as problem:  # a failed run is an outcome of the study, not its end
         reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
         result = {
-            "name": arm.name,
-            "levels": dict(arm.levels),
-            "seed": arm.seed,
-            "words": list(arm.words),
-            "verdict": "failed",
-        }
-        result |= {"verdict_reason": reason, "rows": []}
+            "name": arm.name, "levels": dict(arm.levels), "seed": arm.seed, "words": list(arm.words),
+            "verdict": "failed", "verdict_reason": reason, "rows": [],
+            **({"closer": {"verdict": "failed", "crops": []}} if look_closer else {}),
+        }  # fmt: skip
+    if "closer" in result:
+        write_json_atomic(closer_file(Path(folder), arm), plain(result.pop("closer")))
     write_json_atomic(file_of(Path(folder), arm), plain(result))
     return arm.name, str(result["verdict"])
 
@@ -139,4 +209,4 @@ def _play(task: tuple[Arm, Protocol, str]) -> tuple[str, str]:
 def _ground(folder: str, protocol: Protocol, seed: int) -> Any:
     from gcn.study.ground import prepare
 
-    return prepare(codec_file(Path(folder), seed), protocol, seed)
+    return prepare(None if protocol.joint else codec_file(Path(folder), seed), protocol, seed)

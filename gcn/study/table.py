@@ -1,8 +1,10 @@
 """The table of a study: one row for each run, in Parquet, with the responses that its report is about.
 
-``RESPONSES`` was written before the first run was made.
+``RESPONSES`` was written before the first run was made; ``share`` and ``bpp``, which describe a run and judge nothing,
+were added after 75 of them.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -33,8 +35,21 @@ RESPONSES = (
     ),
     Response("swd", "final SWD", "sliced Wasserstein distance at the end, median over the last quarter"),
     Response("psnr_loss", "PSNR lost", "PSNR at the start minus the median over the last quarter, dB"),
+    Response(
+        "share",
+        "adversary's share",
+        "|∇adv| / (|∇adv| + |∇distortion|), gradients at x_hat of what G pays, median over the second half",
+    ),
+    Response("bpp", "bpp", "estimated bits per pixel of the validation crops at the end"),
 )
-CURVES = ("val/swd", "val/psnr", "val/jitter", "train/d/logit_gap", "train/g/grad_norm", "train/d/grad_norm")
+ADVERSARY, DISTORTIONS = (
+    "train/g/grad_at_x_hat/adv",
+    ("train/g/grad_at_x_hat/mse", "train/g/grad_at_x_hat/anchor"),
+)
+CURVES = (
+    "val/swd", "val/psnr", "val/bpp", "val/jitter", "train/d/logit_gap", "train/g/grad_norm", "train/d/grad_norm",
+    ADVERSARY, *DISTORTIONS,
+)  # fmt: skip
 
 
 def row(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +70,8 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
         else math.nan,
         "swd": quarter["val/swd"],
         "psnr_loss": result["start"]["val/psnr"] - quarter["val/psnr"] if "start" in result else math.nan,
+        "share": _share(rows),
+        "bpp": quarter["val/bpp"],
     }
     numbers = {name: math.nan if value is None else float(value) for name, value in values.items()}
     return {
@@ -69,6 +86,12 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
         **numbers,
         "words": " ".join(result["words"]),
     }
+
+
+def _share(rows: Sequence[Mapping[str, Any]]) -> float:
+    adversary, *others = (_late(rows, name, 0.5) for name in (ADVERSARY, *DISTORTIONS))
+    distortion = [sum(values) for values in zip(*filter(None, others), strict=True)] or [0.0] * len(adversary)
+    return _median([a / (a + d) for a, d in zip(adversary, distortion, strict=False) if a + d > 0])
 
 
 def _late(rows: Sequence[Mapping[str, Any]], name: str, share: float) -> list[float]:
@@ -106,7 +129,9 @@ def write(results: Iterable[Mapping[str, Any]], folder: Path) -> tuple[Path, Pat
     schema = pyarrow.schema([*kinds, *((name, pyarrow.float32()) for name in CURVES)])
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / "runs.parquet", folder / "curves.parquet"
-    tables = pyarrow.Table.from_pylist(list(runs.values())), pyarrow.Table.from_pylist(points, schema)
+    columns = list(dict.fromkeys(itertools.chain.from_iterable(runs.values())))  # older rows may lack some
+    complete = [{column: run.get(column) for column in columns} for run in runs.values()]
+    tables = pyarrow.Table.from_pylist(complete), pyarrow.Table.from_pylist(points, schema)
     for file, table in zip(files, tables, strict=True):
         partial = file.with_name(f".{file.name}.partial")
         parquet.write_table(table, partial, compression="zstd")
@@ -134,7 +159,7 @@ def read_curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The rows of ``runs.parquet``."""
+    """The rows of ``runs.parquet``, a run each."""
     from pyarrow import parquet
 
     return parquet.read_table(folder / "runs.parquet").to_pylist()

@@ -1,18 +1,23 @@
 """From a study's file to its table, with tiny networks."""
 
+import dataclasses
+import io
 import math
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from runs import images, words
 from runs import run as train
 
 from gcn.errors import InputError
-from gcn.study import design, play, table
+from gcn.study import closer, design, play, table
 from gcn.study import run as running
 from gcn.study.design import Arm, Protocol, Study
 from gcn.study.ground import prepare
@@ -31,7 +36,7 @@ TINY = (
 def protocol(tmp_path_factory):
     data = images(tmp_path_factory.mktemp("data"))
     arm = ("experiment=frozen", "rate=null", "optim=gan", *TINY, "data=folder", f"data.root={data}")
-    return Protocol((), arm, updates=12, log_every=2, val_every=4, pool=10, val_crops=2)
+    return Protocol(("experiment=rd",), arm, updates=12, log_every=2, val_every=4, pool=10, val_crops=2)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +48,14 @@ def codec(protocol, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def joint(protocol):
+    words = tuple(word for word in protocol.arm if not word.startswith("experiment="))
+    return dataclasses.replace(
+        protocol, codec=(), arm=words
+    )  # no codec= beforehand: the arms train their own
+
+
 def arm(protocol, *said, standard=False):
     return Arm({"loss": "ns"}, 0, (*protocol.arm, "loss=ns", *said, "seed=0"), standard)
 
@@ -50,7 +63,7 @@ def arm(protocol, *said, standard=False):
 def test_the_shipped_study_has_its_cells():
     study = design.load("distortion_vs_tricks")
     names = [a.name for a in study.arms]
-    assert len(names) == len(set(names)) == 547
+    assert len(names) == len(set(names)) == 642
     core = study.arms[:200]
     assert {a.levels["control"] for a in core} == {"none"}
     assert {
@@ -72,7 +85,7 @@ def test_every_level_is_a_valid_configuration():
 
     arms = design.load("distortion_vs_tricks").arms
     chosen = {(factor, level): a for a in arms for factor, level in a.levels.items()}
-    assert len(chosen) == 5 + 7 + 5 + 3 + 2 + 5
+    assert len(chosen) == 5 + 8 + 5 + 3 + 5 + 6
     for a in {a.name: a for a in chosen.values()}.values():
         parse([*a.words, "init_from=x"])
 
@@ -106,21 +119,24 @@ def test_latents_are_those_of_the_file(protocol, codec):
     full = build(cfg.generator)
     load_codec(full, str(codec / "codec-0"))
     out = full.reconstruct(ground.x[:3].float() / 255)
-    assert torch.equal(out.y_hat, ground.y_hat[:3])
+    assert torch.equal(out.y_hat, ground.frozen.y_hat[:3])
+    assert torch.equal(full.reconstruct(ground.val_x).x_hat, ground.frozen.start)
+    estimate = sum(
+        -part.double().log2().sum() for part in full.reconstruct(ground.val_x).likelihoods.values()
+    )
+    assert ground.frozen.val_bpp == pytest.approx(float(estimate) / (2 * 128 * 128), rel=1e-6)
     assert ground.x.shape == (10, 3, 32, 32)
     assert ground.val_x.shape == (2, 3, 128, 128)
 
 
 def test_batches_depend_on_step_and_seed_alone(protocol, codec):
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
-    (x, y_hat), (again, _), (other, _) = ground.batch(3, 2, 0), ground.batch(3, 2, 0), ground.batch(3, 2, 1)
-    assert torch.equal(x, again)
-    assert not torch.equal(x, other)
-    epoch = torch.cat([ground.batch(step, 2, 0)[1] for step in range(5)])
-    assert sorted(epoch.flatten(1).sum(1).tolist()) == pytest.approx(
-        sorted(ground.y_hat.flatten(1).sum(1).tolist())
-    )
-    assert y_hat.shape[0] == 2
+    first, again, other = ground.places(3, 2, 0), ground.places(3, 2, 0), ground.places(3, 2, 1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    epoch = torch.cat([ground.places(step, 2, 0) for step in range(5)])
+    assert sorted(epoch.tolist()) == list(range(10))
+    assert ground.crops(first).shape == (2, 3, 32, 32)
 
 
 def test_an_arm_is_the_production_game(protocol, codec):
@@ -130,7 +146,7 @@ def test_an_arm_is_the_production_game(protocol, codec):
     from gcn.config import parse
     from gcn.dynamics import Players
     from gcn.rng import Streams
-    from gcn.study.ground import generator_of
+    from gcn.study.ground import Decoder, generator_of
     from gcn.training.player import OptimizerPlayer
 
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
@@ -142,9 +158,10 @@ def test_an_arm_is_the_production_game(protocol, codec):
         optimizers = (assemble.optim(cfg, p).build(game.parameters_of(p)) for p in "gd")
         players = Players(*(OptimizerPlayer(o, None) for o in optimizers))
         for step in range(4):
-            x, y_hat = ground.batch(step, 2, 0)
-            game.generator.latents = y_hat
-            build(cfg.dynamics)(game, [x], step, players)
+            places = ground.places(step, 2, 0)
+            if isinstance(generator, Decoder):
+                generator.feed(places)
+            build(cfg.dynamics)(game, [ground.crops(places)], step, players)
         return game.generator.g_s.state_dict()
 
     whole, cached = played(None), played(generator_of(cfg, ground, False))
@@ -188,6 +205,72 @@ def test_divergence_is_a_result(protocol, codec):
     assert row["verdict_step"] <= 12
 
 
+def test_a_whole_codec_plays(joint):
+    """As scripts/train.py plays it, with the rate among what G pays."""
+    ground = prepare(None, joint, 0)
+    result = play.play(arm(joint, "mse=1", "rate=5", "optim.g.lr=1e-2"), ground, joint)
+    assert result["verdict"] == "stable"
+    assert result["end"]["val/bpp"] != result["start"]["val/bpp"] > 0
+    assert table.row(result)["bpp"] > 0
+    again = play.play(arm(joint, "mse=0", "rate=5"), ground, joint)
+    assert again["start"] == result["start"]
+
+
+def test_the_adversary_s_share(protocol, codec):
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
+    alone, weak, equal = (
+        table.row(play.play(arm(protocol, *said), ground, protocol))["share"]
+        for said in (["mse=0"], ["mse=1"], ["mse=0", "anchor=1"])
+    )
+    assert alone == 1
+    assert 0 < weak < 1
+    assert 0 < equal < 1
+
+
+def test_a_closer_look(protocol, codec, tmp_path):
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
+    played = arm(protocol, "mse=1")
+    result = play.play(played, ground, protocol, look_closer=True)
+    without = play.play(played, ground, protocol)
+    assert result["rows"] == without["rows"]
+    look = result["closer"]
+    assert 0 <= look["rotation"] <= 1
+    assert all(
+        abs(im) <= look["skew_norm"] * 1.01 for _, im, residual in look["eigenvalues"] if residual < 1e-3
+    )
+    rows = [{"name": "x 0", "crops": closer.pngs(ground.val_x)}, {"name": played.name, **look}]
+    closer.write(rows, tmp_path)
+    closer.write([{"name": "other", **look}, rows[0]], tmp_path)
+    kept = {row["name"]: row for row in closer.read(tmp_path)}
+    assert list(kept) == ["x 0", played.name, "other"]
+    assert kept["other"]["eigenvalues"] == look["eigenvalues"]
+    image = np.asarray(Image.open(io.BytesIO(kept["x 0"]["crops"][1])))
+    assert (image == (ground.val_x[1] * 255).round().byte().permute(1, 2, 0).numpy()).all()
+
+
+def test_a_part_of_a_study():
+    part = design.load(
+        "distortion_vs_tricks", [], design.Choice(["core"], {"loss": ["ns"], "heat": ["hot"]}, 2)
+    )
+    assert len(part.arms) == 2 * 2 * 2  # r1, mse, seeds
+    whole = {a.name for a in design.load("distortion_vs_tricks").arms}
+    assert {a.name for a in part.arms} <= whole
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (design.Choice(["cor"]), "grids=cor: unknown; nearest: core"),
+        (design.Choice(only={"los": ["ns"]}), "only.los: unknown; nearest: loss"),
+        (design.Choice(only={"loss": ["hing"]}), "only.loss=hing: unknown; nearest: hinge"),
+        (design.Choice(["heat"], {"loss": ["wgan"]}), "no arm is left"),
+    ],
+)
+def test_parts_that_are_not_there(choice, said):
+    with pytest.raises(InputError, match=said):
+        design.load("distortion_vs_tricks", [], choice)
+
+
 @pytest.fixture
 def study(protocol):
     arms = [arm(protocol, f"mse={m}") for m in (0, 1)]
@@ -209,6 +292,11 @@ def test_a_study_is_played_once_and_extended(study, codec, tmp_path, capsys):
     table.write(running.finished(study, tmp_path), tmp_path / "table")
     assert table.names(tmp_path / "table") == {a.name for a in study.arms}
     assert running.remaining(study, tmp_path / "elsewhere", table.names(tmp_path / "table")) == []
+    looked = dataclasses.replace(study, closer=frozenset({study.arms[0].name}))
+    assert running.run(looked, tmp_path, 1, None, table.names(tmp_path / "table"), tmp_path / "table") == 0
+    (look,) = running.finished(looked, tmp_path, running.closer_file)
+    assert look["name"] == study.arms[0].name
+    assert [row["name"] for row in running.shared(looked, tmp_path)] == ["x 0", "start 0"]
     capsys.readouterr()
 
 
@@ -216,7 +304,10 @@ def test_a_table_is_extended(protocol, codec, tmp_path):
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
     results = [play.play(arm(protocol, f"mse={m}"), ground, protocol) for m in (0, 1)]
     table.write(results[:1], tmp_path)
+    old = pq.read_table(tmp_path / "runs.parquet").drop_columns(["share"])
+    pq.write_table(old, tmp_path / "runs.parquet")  # of an earlier version, which did not measure it
     table.write(results[1:], tmp_path)
+    assert [r["share"] for r in table.read(tmp_path)] == [None, table.row(results[1])["share"]]
     rows, curves = table.read(tmp_path), table.read_curves(tmp_path)
     assert [r["name"] for r in rows] == [r["name"] for r in results]
     for result in results:
