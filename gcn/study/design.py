@@ -124,6 +124,8 @@ def load(name: str, words: Sequence[str] = (), choice: Choice = Choice()) -> Stu
     plan, factors = content["protocol"], content["factors"]
     numbers = {key: plan[key] for key in ("updates", "log_every", "val_every", "pool", "val_crops")}
     codec = plan.get("codec", [])
+    if not any(word.startswith("data=") for word in words):
+        codec = [*codec, *plan.get("codec_of_photos", [])]
     protocol = Protocol((*codec, *words) if codec else (), (*plan["arm"], *words), **numbers)
     arms: dict[str, Arm] = {}
     for key, grid in content["grids"].items():
