@@ -9,8 +9,8 @@ import numpy as np
 
 from gcn.report.figures import BLUE, GREY, ORANGE, RED, VERDICT_COLOURS
 from gcn.report.paper import paper_figure
-from gcn.study.contrasts import HEATS, Question, losses
-from gcn.study.statistics import RATIOS, Row, matching
+from gcn.study.contrasts import HEATS, PLAIN, Question, losses
+from gcn.study.statistics import RATIOS, Effect, Row, matching
 from gcn.study.table import RESPONSES
 
 TITLES = {response.name: response.title for response in RESPONSES}
@@ -36,7 +36,8 @@ def verdicts(rows: Sequence[Row], path: Path) -> Path:
                         axes.bar(place, share, 0.8, bottom, color=colour)
                         bottom += share
                     axes.text(place, 1.03, str(len(found)), ha="center", fontsize=6, color=GREY)
-                axes.set_xticks(range(len(weights)), weights, fontsize=7)
+                labels = [weight.removeprefix("0") or "0" for weight in weights]
+                axes.set_xticks(range(len(weights)), labels, fontsize=7)
                 axes.set_yticks([])
                 axes.set_ylim(0, 1.2)
                 axes.grid(False)
@@ -91,47 +92,117 @@ def _ladder(axes: Any, rows: Sequence[Row], response: str, colour: str, trick: s
     places, medians = [], []
     for weight in weights:
         values = [row[response] for row in rows if row["mse"] == weight and _known(row[response])]
-        place = math.log10(float(weight)) if float(weight) else -3.0
+        place = math.log10(float(weight)) if float(weight) else -4.0
         axes.plot([place] * len(values), values, ".", color=colour, markersize=4, alpha=0.6)
         if values:
             places.append(place)
             medians.append(float(np.median(values)))
     axes.plot(places, medians, color=colour, label="no trick" if trick == "none" else trick)
-    axes.set_xticks([-3, -2, -1, 0, 1], ["0", "0.01", "0.1", "1", "10"])
+    axes.set_xticks([-4, -3, -2, -1, 0, 1], ["0", ".001", ".01", ".1", "1", "10"])
 
 
 def _known(number: Any) -> bool:
     return number is not None and math.isfinite(number)
 
 
+HEATED = {"cool": "2e-4", "warm": "6e-4", "hot": "2e-3", "burning": "6e-3"}  # all with the momentum of hot
+LETTERS = {"stable": "s", "oscillating": "o", "collapsed": "c", "diverged": "d", "failed": "f"}
+
+
+def heat_map(rows: Sequence[Row], path: Path, response: str = "swd") -> Path | None:
+    """A response over weight and step size at β1 = .9, with the verdicts' letters; None without such runs."""
+    own = [r for r in matching(rows, PLAIN) if r["heat"] in HEATED]
+    names = [loss for loss in losses(own) if {"warm", "cool"} & {r["heat"] for r in own if r["loss"] == loss}]
+    if not names:
+        return None
+    weights = sorted({str(r["mse"]) for r in own if r["loss"] in names and r["heat"] != "hot"}, key=float)
+    with paper_figure(path, (1.05 * len(weights) * len(names) + 1.6, 3.1)) as figure:
+        grid = figure.subplots(1, len(names), squeeze=False)[0]
+        for axes, loss in zip(grid, names, strict=True):
+            values = np.full((len(HEATED), len(weights)), math.nan)
+            places = [(i, j, heat, w) for i, heat in enumerate(HEATED) for j, w in enumerate(weights)]
+            for i, j, heat, weight in places:
+                cell = matching(own, {"loss": loss, "heat": heat, "mse": weight})
+                known = [r[response] for r in cell if _known(r[response])]
+                values[i, j] = np.median(known) if known else math.nan
+            middle = math.sqrt(np.nanmin(values) * np.nanmax(values))
+            for i, j, heat, weight in places:
+                cell = matching(own, {"loss": loss, "heat": heat, "mse": weight})
+                letters = "".join(LETTERS[str(r["verdict"])] for r in cell)
+                colour = "white" if values[i, j] > middle else "black"
+                axes.text(j, i, letters, ha="center", va="center", fontsize=8, color=colour)
+            image = axes.imshow(values, cmap="viridis_r", aspect="auto", norm="log", origin="lower")
+            axes.set_xticks(range(len(weights)), weights)
+            axes.set_yticks(range(len(HEATED)), list(HEATED.values()))
+            axes.set_xlabel("weight of mse")
+            axes.set_ylabel("step size of both players")
+            axes.set_title(f"{loss}, β1 = .9")
+            axes.grid(False)
+            figure.colorbar(image, ax=axes, label=TITLES[response])
+    return path
+
+
+def tricks(asked: Sequence[Question], path: Path, responses: Sequence[str]) -> Path | None:
+    """Effects of every trick without a distortion and beside one; filled: resolved. None without tricks."""
+    sides = {"without": RED, "beside": BLUE}
+    own = [q for q in asked if q.kind in sides]
+    names = [
+        (q.subject, e.name)
+        for q in own
+        if q.kind == "without"
+        for e in q.effects
+        if e.response == responses[0] and not e.name.startswith("all")
+    ]
+    names.sort(key=lambda pair: pair[1].rsplit(", ", 1)[-1])
+    if not names:
+        return None
+    with paper_figure(path, (2.6 * len(responses) + 1.6, 0.27 * len(names) + 1.2)) as figure:
+        grid = figure.subplots(1, len(responses), squeeze=False, sharey=True)[0]
+        for axes, response in zip(grid, responses, strict=True):
+            for question in own:
+                shift = -0.16 if question.kind == "without" else 0.16
+                for e in (e for e in question.effects if e.response == response):
+                    if (question.subject, e.name) in names:
+                        place = names.index((question.subject, e.name)) + shift
+                        _dot(axes, e, place, sides[question.kind])
+            _effect_axes(axes, response, [f"{trick}: {cell}" for trick, cell in names])
+        for label, colour in (("no distortion", RED), ("beside mse=1", BLUE)):
+            grid[0].plot([], [], "o-", color=colour, label=label)
+        grid[0].set_ylim(len(names) - 0.4, -0.6)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    return path
+
+
 def forest(question: Question, path: Path) -> Path:
     """Effects with their intervals, a panel for each response; filled: resolved after the correction."""
     responses = list(dict.fromkeys(e.response for e in question.effects))
     names = list(dict.fromkeys(e.name for e in question.effects))
-    with paper_figure(path, (1.9 * len(responses) + 0.6, 0.32 * len(names) + 1.1)) as figure:
+    with paper_figure(path, (1.9 * len(responses) + 1.2, 0.3 * len(names) + 1.1)) as figure:
         grid = figure.subplots(1, len(responses), squeeze=False, sharey=True)[0]
         for axes, response in zip(grid, responses, strict=True):
             for place, name in enumerate(names):
-                (effect,) = (e for e in question.effects if (e.name, e.response) == (name, response))
-                if not math.isfinite(effect.effect):
-                    continue
-                colour = GREY if not effect.resolved else (BLUE if effect.effect < 0 else RED)
-                if math.isfinite(effect.low):
-                    axes.plot([effect.low, effect.high], [place, place], color=colour, linewidth=1.6)
-                axes.plot(
-                    effect.effect,
-                    place,
-                    "o",
-                    color=colour,
-                    markerfacecolor=colour if effect.resolved else "white",
-                )
-            axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
-            axes.set_title(TITLES[response], fontsize=8)
-            axes.set_yticks(range(len(names)), names)
-            axes.tick_params(labelsize=7)
-            axes.set_xlabel("log ratio" if response in RATIOS else "difference", fontsize=7)
+                (e,) = (e for e in question.effects if (e.name, e.response) == (name, response))
+                _dot(axes, e, place, GREY if not e.resolved else (BLUE if e.effect < 0 else RED))
+            _effect_axes(axes, response, names)
         grid[0].set_ylim(len(names) - 0.5, -0.5)
     return path
+
+
+def _dot(axes: Any, e: Effect, place: float, colour: str) -> None:
+    if not math.isfinite(e.effect):
+        return
+    if math.isfinite(e.low):
+        axes.plot([e.low, e.high], [place, place], color=colour, linewidth=1.3)
+    face = colour if e.resolved else "white"
+    axes.plot(e.effect, place, "o", color=colour, markerfacecolor=face, markersize=4)
+
+
+def _effect_axes(axes: Any, response: str, names: Sequence[str]) -> None:
+    axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    axes.set_title(TITLES[response], fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel("log of the ratio" if response in RATIOS else "difference", fontsize=7)
 
 
 def curves(points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row], path: Path) -> Path:

@@ -1,21 +1,24 @@
 """Contrasts of a study: paired by seed, with intervals, effect sizes and a correction for looking at many.
 
 The unit is the seed: a seed's effect is the mean of its paired differences over the settings that are averaged, and the
-interval is Student's over seeds. Positive responses are compared as logarithms, so their effects are ratios.
+interval is Student's over seeds. Positive responses are compared as logarithms, so their effects are ratios. Shares of
+runs have Newcombe's interval (1998) and Fisher's exact test, which do without the pairing. Seeds that all differ by the
+same amount leave Student without a variance; then p is that of the exact sign-flip test, 2/2^n.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+SHARES = frozenset({"unstable"})
 ENOUGH = 5  # paired seeds from which a contrast may count as resolved
 LEVEL = 0.95
-RATIOS = frozenset({"swd_dispersion", "last_to_best", "jitter", "gradient_ratio", "swd"})
+RATIOS = frozenset({"swd_dispersion", "last_to_best", "jitter", "logit_gap", "gradient_ratio", "swd"})
 
 Row = Mapping[str, Any]
 Side = Mapping[str, str]  # levels that a side of a contrast fixes
@@ -30,8 +33,8 @@ class Effect:
         response: its name.
         seeds: paired ones.
         effect, low, high: mean and interval; logarithms of ratios for the responses in ``RATIOS``.
-        size: mean / deviation over seeds (Cohen's d_z).
-        p: Student's, two-sided; ``corrected``: by Holm's method within its family.
+        size: mean / deviation over seeds (Cohen's d_z); of shares Cohen's h.
+        p: two-sided; ``corrected``: by Holm's method within its family.
     """
 
     name: str
@@ -103,20 +106,44 @@ def effect(name: str, response: str, by_seed: Mapping[int, float]) -> Effect:
         return Effect(name, response, n, middle, math.nan, math.nan, math.nan, math.nan)
     mean, deviation = float(values.mean()), float(values.std(ddof=1))
     if deviation == 0:
-        return Effect(
-            name,
-            response,
-            n,
-            mean,
-            mean,
-            mean,
-            math.copysign(math.inf, mean) if mean else 0.0,
-            float(mean == 0),
-        )
+        size, p = (math.copysign(math.inf, mean), 2.0 ** (1 - n)) if mean else (0.0, 1.0)
+        return Effect(name, response, n, mean, mean, mean, size, p)
     error = deviation / math.sqrt(n)
     reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
     return Effect(name, response, n, mean, mean - reach, mean + reach, mean / deviation, p)
+
+
+def contrast(
+    name: str, response: str, rows: Sequence[Row], one: Side, other: Side, over: Sequence[Side]
+) -> Effect:
+    """The effect of going from one side to the other, over these settings."""
+    if response not in SHARES:
+        return effect(name, response, differences(rows, response, one, other, over))
+    sides = [
+        {
+            (place, row["seed"]): float(row[response])
+            for place, setting in enumerate(over)
+            for row in matching(rows, {**setting, **side})
+        }
+        for side in (one, other)
+    ]
+    paired = sides[0].keys() & sides[1].keys()
+    counts = [round(sum(side[key] for key in paired)) for side in sides]
+    return share(name, response, len({seed for _, seed in paired}), counts[0], counts[1], len(paired))
+
+
+def share(name: str, response: str, seeds: int, one: int, other: int, n: int) -> Effect:
+    """The difference of two shares, ``other`` of n minus ``one`` of n runs."""
+    if not n:
+        return effect(name, response, {})
+    a, b = one / n, other / n
+    ends = [stats.binomtest(k, n).proportion_ci(LEVEL, "wilson") for k in (one, other)]
+    low = b - a - math.hypot(b - ends[1].low, ends[0].high - a)
+    high = b - a + math.hypot(ends[1].high - b, a - ends[0].low)
+    p = float(stats.fisher_exact([[one, n - one], [other, n - other]]).pvalue)
+    size = 2 * (math.asin(math.sqrt(b)) - math.asin(math.sqrt(a)))  # Cohen's h
+    return Effect(name, response, seeds, b - a, low, high, size, p)
 
 
 def holm(effects: Sequence[Effect]) -> list[Effect]:
@@ -151,10 +178,3 @@ def interaction(
         found.append({seed: second[seed] - first[seed] for seed in first.keys() & second.keys()})
     seeds = sorted({seed for one in found for seed in one})
     return {seed: float(np.mean([one[seed] for one in found if seed in one])) for seed in seeds}
-
-
-def family(
-    responses: Sequence[str], names: Sequence[str], of: Callable[[str, str], Mapping[int, float]]
-) -> list[Effect]:
-    """The effects ``of(name, response)`` with Holm's correction over all of them."""
-    return holm([effect(name, response, of(name, response)) for name in names for response in responses])
