@@ -19,6 +19,9 @@ from typing import Any
 REACH_TIMEOUT = 5.0  # seconds for the server to say anything at all
 INIT_TIMEOUT = 30.0  # seconds for it to accept the run
 ID_FILE = "wandb_id.txt"
+os.environ.setdefault(
+    "WANDB_ERROR_REPORTING", "false"
+)  # else wandb looks for a server on import, offline as well
 
 
 def _say(line: str) -> None:
@@ -46,6 +49,22 @@ def _reachable(url: str) -> bool:
     thread.start()
     thread.join(REACH_TIMEOUT)
     return answered.is_set()
+
+
+def why_offline(asked: str) -> str | None:
+    """What keeps a run from being logged online, or None; nothing is asked on the terminal.
+
+    Args:
+        asked: ``auto``, ``online`` or ``offline``.
+    """
+    import wandb
+
+    if asked in ("offline", "dryrun"):
+        return "as asked"
+    if not wandb.login(prompt=False, verify=False):
+        return "no key; `wandb login` stores one"
+    url = wandb.setup().settings.base_url
+    return None if _reachable(url) else f"{url} does not answer"
 
 
 class WandbRun:
@@ -139,7 +158,7 @@ class WandbRun:
             init_timeout=INIT_TIMEOUT, silent=True, console="off", disable_git=True, save_code=False
         )
         options = {**options, "dir": self.folder, "id": self._id(), "settings": settings}
-        why_not = self._why_offline(asked)
+        why_not = why_offline(asked)
         if why_not is None:
             try:
                 self._run, self.mode = wandb.init(mode="online", **options), "online"
@@ -153,18 +172,6 @@ class WandbRun:
             _say(f"W&B: offline ({why_not}); to upload the run later: wandb sync {where}")
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
-
-    @staticmethod
-    def _why_offline(asked: str) -> str | None:
-        """What keeps the run from being logged online, or None."""
-        import wandb
-
-        if asked in ("offline", "dryrun"):
-            return "as asked"
-        if not wandb.login(prompt=False, verify=False):
-            return "no key; `wandb login` stores one"
-        url = wandb.setup().settings.base_url
-        return None if _reachable(url) else f"{url} does not answer"
 
     def _id(self) -> str:
         path = self.folder / ID_FILE
