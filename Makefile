@@ -1,5 +1,7 @@
 # `make` lists the targets.
 VENV ?= .venv
+# Tests run one thread each; a file's stay together, so that what it prepares is prepared once.
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 PYTHON ?= python3
 BIN = $(VENV)/bin
 ARGS ?= loss=ns +mse=1
@@ -21,10 +23,10 @@ run: install ## install and train: make run ARGS="loss=hinge +mse=1 +r1=10"
 	$(BIN)/python scripts/train.py $(ARGS)
 
 test: install ## install and run all tests, the slow ones included
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 quick: install ## the tests without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 figures: install ## the gallery of docs/theory.md, into docs/figures/theory
 	$(BIN)/python scripts/figures.py
