@@ -12,6 +12,7 @@ BENCHMARKS = {
     "coder": "the entropy coder against CompressAI's",
     "codec": "where the time of a file goes: network or coder",
     "exact": "files of a hyperprior in floating point and in integers, read in other settings",
+    "study": "runs an hour of the study: its arms side by side against the trainer, one after another",
 }
 
 

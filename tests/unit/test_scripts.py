@@ -19,13 +19,15 @@ def script(name):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("nothing", "no such benchmark; choose lab, coder, codec, exact"),
+        ("nothing", "no such benchmark; choose lab, coder, codec, exact, study"),
         ("coder height=a", "whole number"),
         ("coder hight=3", "give height=512"),
         ("coder height=16 width=16 channels=1", "at least 1000 symbols"),
         ("codec height=16", "at least 32 pixels"),
         ("codec model_name=zzz", "model=zzz"),
         ("exact run=/nowhere", "not a run folder"),
+        ("study arms=99", "arms=99: give 1 to"),
+        ("study workers=3 arms=2", "workers=3: give 1 to 2"),
     ],
 )
 def test_bad_words_of_bench(line, said, capsys):
@@ -49,13 +51,16 @@ def test_the_coder_s_benchmark_compares_the_same_symbols(capsys):
     ("line", "said"),
     [
         ("", "usage"),
-        ("study=nothing", "choose distortion_vs_tricks"),
+        ("study=nothing", "choose distortion_vs_tricks, joint"),
         ("study=distortion_vs_tricks workers=0", "workers=0"),
         ("study=distortion_vs_tricks minutes=soon", "minutes=soon"),
         ("study=distortion_vs_tricks play=maybe", "play=maybe: give true or false"),
         ("study=distortion_vs_tricks play=false", "no table here"),
         (f"study=distortion_vs_tricks report={__file__}", "is no folder"),
         ("study=distortion_vs_tricks seed=3", "seed= is unknown"),
+        ("study=distortion_vs_tricks seeds=0", "seeds=0: give a whole number"),
+        ("study=distortion_vs_tricks only.loss=nss", "only.loss=nss: unknown; nearest: ns"),
+        ("study=joint grids=tricks", "grids=tricks: unknown"),
     ],
 )
 def test_bad_words_of_study(line, said, tmp_path, monkeypatch, capsys):
