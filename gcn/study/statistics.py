@@ -57,12 +57,12 @@ class Effect:
         """``×0.52 [0.41, 0.66]`` or ``-0.60 [-0.81, -0.39]``."""
         if math.isnan(self.effect):
             return "no pairs"
-        values = (self.effect, self.low, self.high)
-        if self.response in RATIOS:
-            middle, low, high = (math.exp(v) if math.isfinite(v) else math.nan for v in values)
-            return f"×{middle:.2f} [{low:.2f}, {high:.2f}]"
-        middle, low, high = values
-        return f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]"
+        ratio = self.response in RATIOS
+        middle, *ends = (
+            f"{math.exp(min(v, 700.0)):.2f}" if ratio else f"{v:+.2f}" for v in (self.effect, self.low, self.high)
+        )
+        interval = "one seed" if math.isnan(self.low) else ", ".join(ends)
+        return f"{'×' if ratio else ''}{middle} [{interval}]"
 
 
 def matching(rows: Iterable[Row], levels: Side) -> list[Row]:

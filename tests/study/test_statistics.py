@@ -68,6 +68,7 @@ def test_the_interval_is_student_s():
 
 def test_one_seed_has_no_interval_and_none_no_effect():
     assert math.isnan(effect("", "psnr_loss", {3: 1.0}).low)
+    assert effect("", "psnr_loss", {3: 1.0}).text == "+1.00 [one seed]"
     assert effect("", "psnr_loss", {}).text == "no pairs"
 
 
