@@ -21,7 +21,9 @@ FIXED = {"pairing": "none", "control": "none"}
 def verdicts(rows: Sequence[Row], path: Path) -> Path:
     """Share of runs with each verdict: a bar for each weight, losses across, step size and trick down."""
     names = losses(rows)
-    with paper_figure(path, (2.0 * len(names) + 0.6, 1.25 * len(HEATS) * len(TRICKS) + 0.8)) as figure:
+    with paper_figure(
+        path, (max(5.2, 2.0 * len(names) + 0.6), 1.25 * len(HEATS) * len(TRICKS) + 0.8)
+    ) as figure:
         grid = figure.subplots(len(HEATS) * len(TRICKS), len(names), squeeze=False, sharex="col")
         for line, (heat, (trick, _)) in zip(grid, ((h, t) for h in HEATS for t in TRICKS), strict=True):
             for axes, loss in zip(line, names, strict=True):
@@ -209,7 +211,7 @@ def curves(points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row
     """SWD over the updates of seed 0, for each loss and step size: four lines, mse and r1."""
     names = losses(rows)
     arms = [("0", "none", RED, "-"), ("0", "r1", RED, ":"), ("1", "none", BLUE, "-"), ("1", "r1", BLUE, ":")]
-    with paper_figure(path, (2.1 * len(names) + 0.6, 2.0 * len(HEATS) + 0.4)) as figure:
+    with paper_figure(path, (max(4.8, 2.1 * len(names) + 0.6), 2.0 * len(HEATS) + 0.4)) as figure:
         grid = figure.subplots(len(HEATS), len(names), squeeze=False, sharex=True, sharey="row")
         for line, heat in zip(grid, HEATS, strict=True):
             for axes, loss in zip(line, names, strict=True):

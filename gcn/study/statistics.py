@@ -59,7 +59,8 @@ class Effect:
             return "no pairs"
         ratio = self.response in RATIOS
         middle, *ends = (
-            f"{math.exp(min(v, 700.0)):.2f}" if ratio else f"{v:+.2f}" for v in (self.effect, self.low, self.high)
+            f"{math.exp(min(v, 700.0)):.2f}" if ratio else f"{v:+.2f}"
+            for v in (self.effect, self.low, self.high)
         )
         interval = "one seed" if math.isnan(self.low) else ", ".join(ends)
         return f"{'×' if ratio else ''}{middle} [{interval}]"
