@@ -114,12 +114,13 @@ def _h2(rows: Sequence[Row], asked: Sequence[Question]) -> str:
     cells = [(loss, heat) for loss in losses(rows) for heat in HEATS]
     enough = [stable(rows, mse="1", loss=loss, heat=heat).split(" of ") for loss, heat in cells]
     rescued = _rescued(rows)
-    rescue = (
-        f"it fails where a trick still decides: {listed(rescued)}"
-        if rescued
-        else "no other is made so by a trick"
-    )
     kept = sum(a == b for a, b in enough)
+    if rescued:
+        rescue = f"it fails where a trick still decides: {listed(rescued)}"
+    elif kept == len(cells):
+        rescue = "no setting is left for them to decide"
+    else:
+        rescue = "no other is made so by a trick"
     return (
         f"H2: resolved effects of tricks are {counted['without']} without a distortion, {counted['beside']} beside"
         f" mse=1, and {counted['H2']} interactions; mse=1 alone keeps all runs stable in {kept} of"

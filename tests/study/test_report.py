@@ -56,7 +56,7 @@ def test_a_distortion_that_does_more_than_a_spring():
     )  # SWD in each of four cells and two pooled ones, and the share of all hot runs
     assert "does more than damp" in controls
     assert "4 of 4 settings" in h2
-    assert "no other is made so by a trick" in h2
+    assert "no setting is left for them to decide" in h2
 
 
 def test_a_spring_that_does_as_much_and_a_trick_that_decides():
