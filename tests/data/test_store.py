@@ -64,13 +64,15 @@ def test_when_all_are_gone_it_says_so(entries):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_run_goes_on_the_same_way_in_any_process_and_says_it_once(entries, workers, tmp_path):
+def test_a_run_goes_on_the_same_way_in_any_process_and_says_it_once(entries, workers, tmp_path, monkeypatch):
     def batches(workers):
         crops = Crops([Source(Store(entries))], crop=8, seed=0, batch=6)
         return list(train_loader(crops, steps=8, workers=workers))
 
     entries[7].path.unlink()
     expected = batches(0)
+    # a test of a whole command in this process may have left it disabled, as Hydra's logging does
+    monkeypatch.setattr(logging.getLogger("gcn.data.store"), "disabled", False)
     handler = logging.FileHandler(tmp_path / "log")
     logging.getLogger("gcn.data.store").addHandler(handler)
     try:

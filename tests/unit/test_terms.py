@@ -320,9 +320,10 @@ def test_weight_clip():
 
 
 def test_spectral_norm_makes_the_largest_singular_value_one():
+    torch.manual_seed(0)
     critic = nn.Sequential(nn.Conv2d(3, 8, 4), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(32, 1))
     SpectralNorm().prepare(critic)
-    for _ in range(30):
+    for _ in range(200):  # the power iteration's error falls with the ratio of the two largest
         critic(torch.rand(1, 3, 7, 7))
     critic.eval()
     for layer in (critic[0], critic[1], critic[3]):
