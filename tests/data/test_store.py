@@ -71,13 +71,17 @@ def test_a_run_goes_on_the_same_way_in_any_process_and_says_it_once(entries, wor
 
     entries[7].path.unlink()
     expected = batches(0)
-    # a test of a whole command in this process may have left it disabled, as Hydra's logging does
-    monkeypatch.setattr(logging.getLogger("gcn.data.store"), "disabled", False)
+    # whatever a test of a whole command has left behind in this process
+    log = logging.getLogger("gcn.data.store")
+    monkeypatch.setattr(log, "disabled", False)
+    monkeypatch.setattr(log.manager, "disable", logging.NOTSET)
+    log.setLevel(logging.WARNING)
     handler = logging.FileHandler(tmp_path / "log")
-    logging.getLogger("gcn.data.store").addHandler(handler)
+    log.addHandler(handler)
     try:
         assert all(torch.equal(a, b) for a, b in zip(expected, batches(workers), strict=True))
     finally:
-        logging.getLogger("gcn.data.store").removeHandler(handler)
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
         handler.close()
     assert (tmp_path / "log").read_text().count("went bad") == 1
