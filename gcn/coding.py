@@ -15,6 +15,7 @@ from gcn.config import load
 from gcn.data.images import BadImage, Size, decode
 from gcn.data.output import check_target, save_image
 from gcn.errors import InputError
+from gcn.files.atomic import write_bytes
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.training.checkpoint import has_checkpoint, open_checkpoint
@@ -148,7 +149,7 @@ def compress(codec: Codec, source: Path, target: Path, background: str = "white"
             data = write(codec, x.to(next(codec.parameters()).device), decoded.grey)
     except FloatingPointError as problem:
         raise InputError(f"{source}: {problem}; use another model") from None
-    _write(target, data)
+    write_bytes(target, data)
     return Report(source, target, width, height, len(data), decoded.notes)
 
 
@@ -223,17 +224,6 @@ def read_bytes(source: Path) -> bytes:
         return source.read_bytes()
     except OSError as problem:
         raise InputError(f"{source}: {problem.strerror or problem}") from None
-
-
-def _write(target: Path, data: bytes) -> None:
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, target)
-    except OSError as problem:
-        raise InputError(f"{target}: cannot be written ({problem.strerror or problem})") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _bar(what: str) -> Callable[[Sequence], Iterable]:

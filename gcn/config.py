@@ -11,7 +11,6 @@ Keys that begin with an underscore (``_target_``, ``_conflicts_``, ``_lacks_``) 
 ``conf/`` and cannot be set from outside.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +34,7 @@ from gcn.compose import (
 )
 from gcn.conflicts import Configured, conflicts
 from gcn.errors import InputError
+from gcn.files.atomic import write_text
 from gcn.schema import MISSING, Field, at, declarations, paths, put, show, suggestion
 
 OVERLAY = "experiment"  # the one group that changes values of others instead of having its own
@@ -223,9 +223,7 @@ def _resumed(folder: Path, words: Sequence[str], extra: str | None) -> Config:
 def save(config: Config, folder: Path) -> None:
     """Write ``config.yaml`` into a run folder, all or nothing."""
     content = {key: value for key, value in config.plain().items() if key != "run_dir"} | {"resume": None}
-    part = folder / "config.yaml.part"
-    part.write_text(OmegaConf.to_yaml(OmegaConf.create(content)), encoding="utf-8")
-    os.replace(part, folder / "config.yaml")
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(content)), sync=True)
 
 
 def load(folder: Path) -> Config:

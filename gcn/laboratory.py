@@ -1,6 +1,5 @@
 """A run of the lab from its configuration to its folder."""
 
-import csv
 import math
 import sys
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from gcn.compose import knobs
 from gcn.config import Config
 from gcn.dynamics import Simultaneous
 from gcn.errors import InputError
+from gcn.files.atomic import write_csv
 from gcn.lab import plane_figure, plane_record, plane_spectrum
 from gcn.lab.analysis import equilibrium
 from gcn.lab.arena import Arena, CommonStreams, Quadrature
@@ -136,10 +136,8 @@ def _title(cfg: Config) -> str:
 
 
 def _write_trajectory(path: Path, names: tuple[str, ...], run: Examination) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["update", *names])
-        table.writerows([step, *map(repr, row)] for step, row in enumerate(run.path.tolist()))
+    rows = ([step, *map(repr, row)] for step, row in enumerate(run.path.tolist()))
+    write_csv(path, [["update", *names], *rows])
 
 
 def print_record(record: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ to the game here, not as what training without it would end in.
 """
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from gcn.eigenvalues import TOLERANCE, Krylov, as_record, read, rotation_index, skew_norm
 from gcn.errors import InputError
+from gcn.files.atomic import make_folder
 from gcn.game import Game
 from gcn.report.spectra import spectra
 from gcn.report.summary import write_json_atomic
@@ -194,8 +194,6 @@ def _check(linear: Linearised, seed: int) -> dict[str, float]:
 
 def write(request: Request, record: Mapping[str, Any]) -> None:
     """``spectrum.png``, ``spectrum.svg`` and, last, ``spectrum.json``, each of them whole or not at all."""
-    request.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".spectrum-", dir=request.folder) as draft:
-        for file in spectra(Path(draft, "spectrum"), record):
-            os.replace(file, request.folder / file.name)
+    make_folder(request.folder)
+    spectra(request.folder / "spectrum", record)
     write_json_atomic(request.folder / "spectrum.json", record)

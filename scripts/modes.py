@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process a core: the networks are too small for threads
 
 from gcn.errors import InputError
+from gcn.files.atomic import write_text
 from gcn.lab.modes import (
     Budget,
     Cell,
@@ -95,7 +96,7 @@ def main(words: list[str] | None = None) -> int:
     results = {cell: load(cell, args.cells) for cell in played}
     write_rows(args.out / "modes.csv", rows)
     command = " ".join(["python scripts/modes.py", *(words if words is not None else sys.argv[1:])])
-    (args.out / "modes.md").write_text(page(rows, scan, command), encoding="utf-8")
+    write_text(args.out / "modes.md", page(rows, scan, command))
     figures(args.figures, Table(rows), results)
     print(f"{args.out / 'modes.md'}")
     return 0

@@ -7,8 +7,9 @@ import argparse
 import sys
 
 from gcn.data.images import MAX_PIXELS
-from gcn.data.scan import printable, scan
+from gcn.data.scan import scan
 from gcn.errors import InputError
+from gcn.files.names import printable
 
 
 def main(arguments: list[str] | None = None) -> int:

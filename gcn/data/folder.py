@@ -7,9 +7,10 @@ from pathlib import Path
 
 from gcn.data.images import MAX_PIXELS
 from gcn.data.loader import Augment, Data, Source
-from gcn.data.scan import Entry, Scan, existing_folder, printable, scan
+from gcn.data.scan import Entry, Scan, existing_folder, scan
 from gcn.data.store import Store
 from gcn.errors import InputError
+from gcn.files.names import printable
 
 
 class Folder(Data):

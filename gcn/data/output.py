@@ -1,7 +1,5 @@
 """Pixels to an image file, whole or not at all."""
 
-import os
-import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +7,9 @@ import numpy as np
 from PIL import Image
 
 from gcn.data.images import Pixels, Size
-from gcn.data.scan import printable
 from gcn.errors import InputError
+from gcn.files.atomic import check_output, replacing
+from gcn.files.names import printable
 
 
 class _Format(NamedTuple):
@@ -49,18 +48,7 @@ def check_target(path: Path, size: Size | None = None, grey: bool = False) -> No
     shown = printable(path)
     if path.suffix.lower() not in _FORMATS:
         raise InputError(f"{shown}: no image format has this ending; use one of {', '.join(_FORMATS)}")
-    try:
-        if path.is_dir():
-            raise InputError(f"{shown} is a folder; name a file in it")
-        if path.exists() and not path.is_file():
-            raise InputError(f"{shown} is a device or a pipe; name a file")
-        if not path.absolute().parent.is_dir():
-            raise InputError(f"{printable(path.parent)}: no such folder; make it first")
-        folder = Path(os.path.realpath(path)).parent  # a link may lead elsewhere
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError(f"{shown}: {printable(folder)} is no folder to write in; name another file")
-    except OSError as problem:  # a name too long, a folder that may not be looked into
-        raise InputError(f"{shown}: cannot be written ({problem.strerror})") from None
+    check_output(path, overwrite=True)
     if size is not None:
         _check_size(path, size, grey)
 
@@ -91,16 +79,8 @@ def save_image(path: Path, pixels: Pixels, grey: bool) -> None:
     check_target(path, Size(*pixels.shape[:2]), grey)
     kind = _FORMATS[path.suffix.lower()]
     image = Image.fromarray(_mean(pixels) if grey else pixels)
-    target = Path(os.path.realpath(path))
-    # Never too long, and never another's: containers that share a folder have equal process numbers.
-    partial = target.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
+    with replacing(path) as partial:
         image.save(partial, kind.name, **kind.options)
-        os.replace(partial, target)
-    except OSError as problem:
-        raise InputError(f"{printable(path)}: cannot be written ({problem.strerror or problem})") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _mean(pixels: Pixels) -> np.ndarray:

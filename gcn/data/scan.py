@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gcn.data.images import EXTENSIONS, MAX_PIXELS, BadImage, Pixels, colour, decode, read_size
 from gcn.errors import InputError
+from gcn.files.names import printable
 
 _NAMED = 5  # bad files named in a report; the rest is counted
 
@@ -43,12 +44,6 @@ class Scan:
         named = [f"{printable(path.relative_to(self.root))} ({reason})" for path, reason in self.bad[:_NAMED]]
         more = len(self.bad) - len(named)
         return ", ".join(named) + (f" and {more} more" if more else "")
-
-
-def printable(path: Path | str) -> str:
-    """A file name that any terminal can show, whatever bytes it is made of."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def existing_folder(root: str | os.PathLike[str] | None, option: str = "data.root") -> Path:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 from gcn.data.images import MAX_PIXELS, BadImage, Pixels, decode
-from gcn.data.scan import Entry, printable
+from gcn.data.scan import Entry
 from gcn.errors import InputError
+from gcn.files.names import printable
 
 log = logging.getLogger(__name__)
 

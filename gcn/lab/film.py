@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gcn.files.atomic import replacing
 from gcn.lab.examine import Examination
 from gcn.lab.figure import field, numbers
 from gcn.report.figures import BLUE, GREY, STYLE
@@ -45,5 +46,6 @@ def film(path: Path, run: Examination) -> Path:
                 axes.draw_artist(artist)
             picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
             frames.append(picture.quantize(64))
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
+    with replacing(path) as partial:
+        frames[0].save(partial, "GIF", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
     return path

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gcn.files.atomic import make_folder, replacing
 from gcn.lab.distributions import Distribution, Grid, Ring
 from gcn.lab.plane import Plane
 from gcn.lab.plane_figure import View, view
@@ -183,14 +184,12 @@ def play(cell: Cell, folder: Path) -> None:
         for i, seed in enumerate(seeds)
     ]
     shown = view(run)
-    part = folder / f"{cell.file}.part"
-    with part.open("wb") as file:
+    with replacing(folder / cell.file) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(
             file, rows=json.dumps(rows), steps=run.steps.numpy(), good=run.curves["good"].numpy(),
             real=shown.real[:1000].numpy(), samples=shown.samples[:1000].numpy(), mesh=shown.mesh.numpy(),
             logits=shown.logits.half().numpy(),
         )  # fmt: skip
-    part.replace(folder / cell.file)
 
 
 def load(cell: Cell, folder: Path) -> Result:
@@ -216,7 +215,7 @@ def play_all(
         workers: number of processes.
         told: called when a cell is finished, with the cost that is done and that of all that had to be done.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     todo = [cell for cell in cells if not (folder / cell.file).exists()]
     whole, done = sum(cell.cost for cell in todo), 0.0
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
 from gcn.errors import InputError
+from gcn.files.atomic import make_folder, write_csv
 from gcn.lab.modes import ARMS, CODE, DATA, LOSSES, Budget, Row, scores, setting
 
 METRICS = {"recovered": "modes", "held": "held", "good": "good"}
@@ -44,13 +45,8 @@ def interval(values: ArrayLike) -> Interval:
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Rows as CSV, in full or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    part.replace(path)
+    make_folder(path.parent)
+    write_csv(path, [list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def read_rows(path: Path) -> list[Row]:

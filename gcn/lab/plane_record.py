@@ -1,6 +1,5 @@
 """What a run in the plane leaves behind, in numbers."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gcn.files.atomic import write_csv
 from gcn.lab.modes_report import interval
 from gcn.lab.plane import PlaneRun
 
@@ -34,14 +34,12 @@ def record(run: PlaneRun) -> dict[str, Any]:
 
 def write_curves(path: Path, run: PlaneRun) -> None:
     """One row for each look and seed."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["update", "seed", *run.curves])
-        for i, step in enumerate(run.steps.tolist()):
-            for game, seed in enumerate(run.seeds):
-                table.writerow(
-                    [int(step), seed, *(repr(float(curve[i, game])) for curve in run.curves.values())]
-                )
+    rows = (
+        [int(step), seed, *(repr(float(curve[i, game])) for curve in run.curves.values())]
+        for i, step in enumerate(run.steps.tolist())
+        for game, seed in enumerate(run.seeds)
+    )
+    write_csv(path, [["update", "seed", *run.curves], *rows])
 
 
 def _numpy(values: Tensor) -> NDArray[np.float64]:

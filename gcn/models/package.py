@@ -7,7 +7,6 @@ A *variant* holds only the synthesis of a codec whose other networks are in anot
 
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from gcn.errors import InputError
+from gcn.files.atomic import write_bytes
 from gcn.models.codec import Codec
 
 FORMAT = "gcn-model-1"
@@ -71,12 +71,7 @@ def save(codec: Codec, path: Path, about: Mapping[str, Any], base: Path | None =
         metadata["base"] = base.name
         tensors = {name: value for name, value in tensors.items() if name.startswith("weights.g_s.")}
     data = to_bytes({name: _compact(value) for name, value in tensors.items()}, metadata)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, data, sync=True)  # without its tables, files that it wrote cannot be read
 
 
 def rounded(codec: Codec) -> Codec:

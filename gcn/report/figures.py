@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gcn.files.atomic import make_folder, replacing
+
 Pixels = NDArray[np.uint8]
 Rows = Sequence[Mapping[str, Any]]
 
@@ -163,8 +165,9 @@ def _tiles(row: PanelRow, colormaps: Any) -> list[Pixels]:
 
 
 def _save(path: Path, image: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
+    make_folder(path.parent)
+    with replacing(path) as partial:
+        image.save(partial, "PNG")
     return path
 
 
@@ -201,8 +204,9 @@ def curves(path: str | os.PathLike[str], rows: Rows, verdict: Any = None) -> Pat
                 headline, x=0.01, ha="left", fontsize=11, wrap=True, color=VERDICT_COLOURS[verdict.name]
             )
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        make_folder(path.parent)
+        with replacing(path) as partial:
+            figure.savefig(partial, format="png")
     return path
 
 

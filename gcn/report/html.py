@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from gcn.files.atomic import write_text
+
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881 }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
@@ -26,11 +28,7 @@ def write(title: str, parts: Iterable[str], file: Path) -> Path:
     """A page of HTML fragments under its title, whole or not at all."""
     head = f"{META}<title>{escape(title)}</title><style>{STYLE}</style>"
     body = f"<h1>{escape(title)}</h1>{''.join(parts)}"
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(
-        f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n", encoding="utf-8"
-    )
-    partial.replace(file)
+    write_text(file, f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n")
     return file
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gcn.files.atomic import make_folder, replacing
 from gcn.report.figures import STYLE
 
 
@@ -33,6 +34,7 @@ def paper_figure(path: Path, size: tuple[float, float], dpi: int = 150, style: A
         figure = Figure(size, dpi=dpi, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(named(path, "png"))
-        figure.savefig(named(path, "svg"), metadata={"Date": None})
+        make_folder(path.parent)
+        for suffix, metadata in (("png", None), ("svg", {"Date": None})):
+            with replacing(named(path, suffix)) as partial:
+                figure.savefig(partial, format=suffix, metadata=metadata)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from gcn.files.atomic import make_folder, write_text
+
 REQUIRED = ("steps", "verdict", "verdict_step", "verdict_reason", "psnr", "bpp", "bpp_actual")
 UNITS = {"psnr": "dB", "bpp": "bit/pixel (estimate)", "bpp_actual": "bit/pixel (bytes of the files)"}
 
@@ -28,16 +30,10 @@ def plain(value: Any) -> Any:
 
 
 def write_json_atomic(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write JSON that is either there in full or not at all: a file beside it, fsync, then one rename."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(plain(content), file, indent=2, allow_nan=False, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Write JSON, whole or not at all, and onto the disk; folders are made."""
+    text = json.dumps(plain(content), indent=2, allow_nan=False, ensure_ascii=False)
+    make_folder(Path(path).parent)
+    write_text(Path(path), text + "\n", sync=True)
 
 
 def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gcn.errors import InputError
+from gcn.files.atomic import make_folder, write_csv
 
 Number = float | int | None
 LONGEST_LINE = 1 << 16  # bytes
@@ -95,14 +96,11 @@ class MetricsTable:
         return header, rows
 
     def _line(self, row: Mapping[str, Any]) -> bytes:
-        return (",".join(_cell(row.get(name)) for name in self.columns) + "\n").encode()
+        return (",".join(self._cells(row)) + "\n").encode()
+
+    def _cells(self, row: Mapping[str, Any]) -> list[str]:
+        return [_cell(row.get(name)) for name in self.columns]
 
     def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(self.path.name + ".part")
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(self.columns)
-            file.writelines(self._line(row).decode() for row in rows)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        make_folder(self.path.parent)
+        write_csv(self.path, [self.columns, *(self._cells(row) for row in rows)], sync=True)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gcn.files.atomic import make_folder, write_text
+
 REACH_TIMEOUT = 5.0  # seconds for the server to say anything at all
 INIT_TIMEOUT = 30.0  # seconds for it to accept the run
 ID_FILE = "wandb_id.txt"
@@ -176,6 +178,6 @@ class WandbRun:
     def _id(self) -> str:
         path = self.folder / ID_FILE
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(secrets.token_hex(4) + "\n")
+            make_folder(self.folder)
+            write_text(path, secrets.token_hex(4) + "\n")
         return path.read_text().strip()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gcn.errors import InputError
+from gcn.files.atomic import make_folder
 from gcn.report.summary import plain, write_json_atomic
 from gcn.report.wandb_log import INIT_TIMEOUT, why_offline
 from gcn.study import table
@@ -60,7 +61,7 @@ def show(folder: Path, out: Path, project: str, mode: str = "auto") -> None:
     if mode == "disabled":
         raise InputError("WANDB_MODE=disabled leaves nothing to do; say mode=offline")
     rows, curves = table.read(folder), table.read_curves(folder)
-    out.mkdir(parents=True, exist_ok=True)  # else wandb writes elsewhere
+    make_folder(out)  # else wandb writes elsewhere
     wandb.setup(wandb.Settings(silent=True))
     why_not = why_offline(mode)
     if why_not is None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gcn.config import Config
 from gcn.eigenvalues import Krylov, rotation_index, skew_norm
+from gcn.files.atomic import make_folder, replacing
 from gcn.game import Game
 from gcn.spectrum import Linearised
 from gcn.study.ground import Ground
@@ -77,10 +78,9 @@ def write(results: Iterable[Mapping[str, Any]], folder: Path) -> None:
         ]
     )
     plain = [{**row, "crops": [_bytes(crop) for crop in row["crops"]]} for row in rows.values()]
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{FILE}.partial"
-    parquet.write_table(pyarrow.Table.from_pylist(plain, schema), partial, compression="zstd")
-    partial.replace(folder / FILE)
+    make_folder(folder)
+    with replacing(folder / FILE) as partial:
+        parquet.write_table(pyarrow.Table.from_pylist(plain, schema), partial, compression="zstd")
 
 
 def _bytes(crop: str | bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gcn.files.atomic import make_folder, write_text
 from gcn.report import html
 from gcn.report.paper import named
 from gcn.study import answer, closer, figures
@@ -59,7 +60,7 @@ class Block(NamedTuple):
 
 def write(study: Study, table: Path, folder: Path) -> list[Path]:
     """Write ``README.md``, ``index.html`` and figures from the table in ``table`` into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     blocks = _blocks(study, read(table), read_curves(table), closer.read(table), folder)
     files = [_markdown(study, blocks, folder / "README.md"), _page(study, blocks, folder / "index.html")]
     return [*files, *(path for block in blocks for path, _ in block.figures)]
@@ -204,7 +205,7 @@ def _markdown(study: Study, blocks: Sequence[Block], file: Path) -> Path:
         for path, caption in block.figures:
             lines += [f"![{caption}]({path.name})", "", f"*{caption}*", ""]
     lines.append("●: resolved.")
-    file.write_text("\n".join(lines).replace("\n\n\n", "\n\n") + "\n", encoding="utf-8")
+    write_text(file, "\n".join(lines).replace("\n\n\n", "\n\n") + "\n")
     return file
 
 

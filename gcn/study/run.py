@@ -20,6 +20,7 @@ from typing import Any
 
 from gcn.compose import CONF
 from gcn.errors import InputError
+from gcn.files.atomic import make_folder, replacing
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study import closer
@@ -84,7 +85,7 @@ def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -
         if target.is_file():
             continue
         if codec_file(kept, seed).is_file():
-            shutil.copyfile(codec_file(kept, seed), target)
+            _copy(codec_file(kept, seed), target)
             continue
         words = [*study.protocol.codec, f"seed={seed}", f"hydra.run.dir={run}", "logger=csv"]
         if (run / "config.yaml").is_file():
@@ -96,14 +97,19 @@ def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -
                 raise InputError(
                     f"{run}: the codec's training ended with status {done.returncode}; see above"
                 )
-        shutil.copyfile(run / package.OF_RUN, target)
+        _copy(run / package.OF_RUN, target)
 
 
 def keep_codecs(folder: Path, kept: Path) -> None:
     """Put the codecs beside the table, so that whoever extends the study plays with the same ones."""
     for file in sorted(folder.glob("codec-*.safetensors")):
         if not (kept / file.name).is_file():
-            shutil.copyfile(file, kept / file.name)
+            _copy(file, kept / file.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as partial:
+        shutil.copyfile(source, partial)
 
 
 def codec_file(folder: Path, seed: int) -> Path:
@@ -125,7 +131,7 @@ def run(
     their codecs are as well.
     """
     for part in ("arms", "closer"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        make_folder(folder / part)
     seen = {row["name"] for row in closer.read(kept)}
     left = remaining(study, folder, known, seen)
     if not study.protocol.joint:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gcn.files.atomic import make_folder, replacing
+
 
 class Response(NamedTuple):
     """Something that is measured of each run; ``lower`` values are the more stable ones."""
@@ -127,15 +129,14 @@ def write(results: Iterable[Mapping[str, Any]], folder: Path) -> tuple[Path, Pat
     points = [{"run": name, **point} for name in runs for point in curves.get(name, [])]
     kinds = [("run", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())), ("step", pyarrow.int32())]
     schema = pyarrow.schema([*kinds, *((name, pyarrow.float32()) for name in CURVES)])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = folder / "runs.parquet", folder / "curves.parquet"
     columns = list(dict.fromkeys(itertools.chain.from_iterable(runs.values())))  # older rows may lack some
     complete = [{column: run.get(column) for column in columns} for run in runs.values()]
     tables = pyarrow.Table.from_pylist(complete), pyarrow.Table.from_pylist(points, schema)
     for file, table in zip(files, tables, strict=True):
-        partial = file.with_name(f".{file.name}.partial")
-        parquet.write_table(table, partial, compression="zstd")
-        partial.replace(file)
+        with replacing(file) as partial:
+            parquet.write_table(table, partial, compression="zstd")
     return files
 
 

@@ -11,6 +11,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from gcn.errors import InputError
+from gcn.files.atomic import make_folder, replacing
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -24,19 +25,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         """Write ``checkpoint`` to ``path``."""
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.partial")
-        try:
+        make_folder(target.parent)
+        with replacing(target, sync=True) as partial:
             with partial.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
             if target.exists():
                 _keep(target, target.with_name(target.name + ".previous"))
-            os.replace(partial, target)
-            _fsync_folder(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _keep(target: Path, previous: Path) -> None:
@@ -45,14 +39,6 @@ def _keep(target: Path, previous: Path) -> None:
         os.link(target, previous)
     except OSError:  # a file system without hard links
         os.replace(target, previous)
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def has_checkpoint(folder: Path) -> bool:

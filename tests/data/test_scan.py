@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn.data.scan import printable, scan
+from gcn.data.scan import scan
 from gcn.errors import InputError
+from gcn.files.names import printable
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "scan.py"
 

@@ -1,15 +1,14 @@
 """What an evaluation has measured, as it is stored: ``evaluation.json`` with everything, ``evaluation.csv`` a row for
 each image."""
 
-import csv
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gcn.files.atomic import write_csv
 from gcn.report.summary import write_json_atomic
 
 LEARNED, CLASSICAL, PUBLISHED = "learned", "classical", "published"
@@ -91,14 +90,12 @@ def write(record: EvaluationRecord, folder: Path) -> list[Path]:
     write_json_atomic(folder / "evaluation.json", asdict(record))
     extras = sorted({name for row in record.images for name in row.extra})
     names = ("codec", "setting", "image", "width", "height", "bytes", "bpp", "psnr", "ms_ssim")
-    partial = folder / ".evaluation.csv.partial"
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*names, *extras])
-        for row in record.images:
-            own = [getattr(row, name) for name in names] + [row.extra.get(name) for name in extras]
-            writer.writerow(["" if _unknown(value) else value for value in own])
-    os.replace(partial, folder / "evaluation.csv")
+    rows = [
+        [getattr(row, name) for name in names] + [row.extra.get(name) for name in extras]
+        for row in record.images
+    ]
+    known = [["" if _unknown(value) else value for value in row] for row in rows]
+    write_csv(folder / "evaluation.csv", [[*names, *extras], *known])
     return [folder / "evaluation.json", folder / "evaluation.csv"]
 
 

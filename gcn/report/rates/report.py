@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from gcn.files.atomic import make_folder
 from gcn.report.rates.crops import SIDE, Column, Pixels, choose, crop_figure
 from gcn.report.rates.curves import rate_figures
 from gcn.report.rates.page import write_page
@@ -34,7 +35,7 @@ def write_report(
     Returns:
         All files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = write(record, folder)
     files += rate_figures(record, folder, published)
     figures = [

@@ -1,0 +1,1 @@
+"""Files and their names: how anything is written, and how a name is shown."""
