@@ -12,7 +12,7 @@ from gcn.assemble import load_codec
 from gcn.build import build
 from gcn.codec.container import File, parse, write
 from gcn.config import load
-from gcn.data.images import BadImage, Size, decode
+from gcn.data.images import BadImage, Decoded, Pixels, Size, decode
 from gcn.data.output import check_target, save_image
 from gcn.errors import InputError
 from gcn.files.atomic import write_bytes
@@ -132,6 +132,19 @@ def for_file(file: File, options: Mapping[str, str]) -> tuple[Codec, tuple[str, 
     )
 
 
+def to_bytes(codec: Codec, image: Decoded) -> bytes:
+    """The bytes of the ``.gcn`` file of an image, grey or in colours; scripts/evaluate.py counts the same."""
+    x = torch.from_numpy(image.pixels).permute(2, 0, 1)[None]
+    return write(codec, x.to(next(codec.parameters()).device), image.grey)
+
+
+def to_pixels(codec: Codec, file: File) -> Pixels:
+    """The pixels (H, W, 3) of a ``.gcn`` file; of a grey image, ``gcn.data.output.one_channel`` of them is stored."""
+    _, height, width, _ = file.coded
+    y_hat = codec.latents(file.coded)
+    return codec.synthesise(y_hat, height, width, torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
+
+
 def compress(codec: Codec, source: Path, target: Path, background: str = "white") -> Report:
     """Write one image as a ``.gcn`` file, whole or not at all.
 
@@ -143,10 +156,9 @@ def compress(codec: Codec, source: Path, target: Path, background: str = "white"
     except BadImage as reason:
         raise InputError(f"{source}: {reason}") from None
     height, width = decoded.pixels.shape[:2]
-    x = torch.from_numpy(decoded.pixels).permute(2, 0, 1)[None]
     try:
         with _watching(codec, height * width, f"compressing {source.name}"):
-            data = write(codec, x.to(next(codec.parameters()).device), decoded.grey)
+            data = to_bytes(codec, decoded)
     except FloatingPointError as problem:
         raise InputError(f"{source}: {problem}; use another model") from None
     write_bytes(target, data)
@@ -170,8 +182,7 @@ def decompress(source: Path, target: Path, options: Mapping[str, str]) -> Report
         codec, notes = for_file(file, options)
         codec.to(device(options))
         with _watching(codec, height * width, f"decompressing {source.name}"):
-            y_hat = codec.latents(file.coded)
-            pixels = codec.synthesise(y_hat, height, width, torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
+            pixels = to_pixels(codec, file)
     except InputError as problem:
         raise InputError(f"{source}: {problem}") from None
     save_image(target, pixels, file.grey)

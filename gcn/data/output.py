@@ -70,7 +70,7 @@ def save_image(path: Path, pixels: Pixels, grey: bool) -> None:
     Args:
         path: of the file; an existing one is replaced, a link stays one.
         pixels: sRGB.
-        grey: write one channel, the mean of the three to the nearest.
+        grey: write :func:`one_channel`.
 
     Raises:
         InputError: an unknown format, one that cannot hold an image of this size, or a place that cannot be
@@ -78,11 +78,12 @@ def save_image(path: Path, pixels: Pixels, grey: bool) -> None:
     """
     check_target(path, Size(*pixels.shape[:2]), grey)
     kind = _FORMATS[path.suffix.lower()]
-    image = Image.fromarray(_mean(pixels) if grey else pixels)
+    image = Image.fromarray(one_channel(pixels) if grey else pixels)
     with replacing(path) as partial:
         image.save(partial, kind.name, **kind.options)
 
 
-def _mean(pixels: Pixels) -> np.ndarray:
+def one_channel(pixels: Pixels) -> np.ndarray:
+    """The grey image (H, W) that is stored of three channels (H, W, 3): their mean, rounded to the nearest."""
     total = pixels.sum(axis=2, dtype=np.uint16)
     return ((total + 1) // 3).astype(np.uint8)  # to the nearest
