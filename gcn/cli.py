@@ -7,7 +7,6 @@ called with words that have been checked, so that its own ways of reporting erro
 import argparse
 import json
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -17,10 +16,12 @@ from typing import Any, NoReturn
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
-from gcn.compose import CONF, TRAIN, Root, declare, jobs, key_of, normal, quoted, search_path
+from gcn.compose import CONF, TRAIN, Root, declare, jobs, key_of, normal, search_path
 from gcn.config import Config, parse, plan, save
 from gcn.errors import InputError
+from gcn.files.command import resuming, word
 from gcn.usage import help_text
 
 Train = Callable[[Config], Any]
@@ -52,6 +53,7 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     if arguments.help:
         sys.stdout.write(help_text(root))
         return 0
+    _refuse_interpolation(Path.cwd())
     extra = arguments.config_dir
     if extra is not None and not Path(extra).is_dir():
         raise InputError(f"--config-dir={extra}: no such folder")
@@ -67,7 +69,8 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     if arguments.cfg or arguments.info:
         return _hydra([*flags, *overrides], train, extra, root)
     _refuse_lonely_folder(overrides)
-    place = [f"hydra.run.dir={quoted(str(folder))}"]
+    _refuse_interpolation(folder)
+    place = [word("hydra.run.dir", folder)]
     resumed = cfg.get("resume") is not None
     if not resumed:
         _refuse_used(folder, root)
@@ -104,15 +107,18 @@ def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) ->
     def job(_: Any) -> Any:
         nonlocal failed
         state = HydraConfig.get()
+        # unresolved: a name with an escaped ${ in it would lose its escape
+        said = OmegaConf.to_container(state.overrides.task, resolve=False)
+        assert isinstance(said, list)
         try:
-            cfg = parse(list(state.overrides.task), extra, root)
+            cfg = parse(said, extra, root)
             cfg["run_dir"] = state.runtime.output_dir
             if not _is_helper_process():
                 save(cfg, Path(cfg.run_dir))
             return train(cfg)
         except InputError as error:  # of this job: a sweep goes on
             print(f"error: {error}", file=sys.stderr)
-            if not any(key_of(word) == "resume" for word in normal(state.overrides.task)):
+            if not any(key_of(word) == "resume" for word in normal(said)):
                 _withdraw(Path(state.runtime.output_dir))
             failed = True
             return None
@@ -133,10 +139,11 @@ def _sweep(
             cfg, _, whole, folder = plan(words, extra, number, root)
             _refuse_processes(cfg)
             _refuse_used(folder, root)
+            _refuse_interpolation(folder)
             folders.append(folder)
         except InputError as error:
             raise InputError(f"{error} (job {number}: {' '.join(words)})") from None
-    place = f"hydra.sweep.dir={quoted(str(whole))}"
+    place = word("hydra.sweep.dir", whole)
     try:
         return _hydra([*flags, *overrides, place], train, extra, root)
     except KeyboardInterrupt:
@@ -160,7 +167,7 @@ def _refuse_processes(cfg: Config) -> None:
 
 def _refuse_used(folder: Path, root: Root) -> None:
     if (folder / "config.yaml").exists() and not _is_helper_process():
-        remedy = f"continue it with resume={folder}, or choose another folder"
+        remedy = f"continue it with: {resuming(folder)}; or choose another folder"
         raise InputError(f"{folder}: holds a run; {remedy if root is TRAIN else 'choose another folder'}")
 
 
@@ -180,6 +187,12 @@ def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
         raise InputError("several processes without a common folder: give hydra.run.dir=DIR")
 
 
+def _refuse_interpolation(folder: Path) -> None:
+    """Hydra notes the run folder and the working directory, and takes ``${`` in them for a reference."""
+    if "${" in str(folder.absolute()):
+        raise InputError(f"{folder}: a run cannot be in or below a folder with ${{ in its name; rename it")
+
+
 def _is_helper_process() -> bool:
     return any(
         os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
@@ -190,7 +203,7 @@ def _how_to_go_on(folder: Path, root: Root) -> str:
     if root is not TRAIN:
         return f"interrupted; begin again in another folder than {folder}"
     if (folder / "checkpoints" / "last.ckpt").exists():
-        return f"interrupted; continue with: python scripts/train.py resume={shlex.quote(str(folder))}"
+        return f"interrupted; continue with: {resuming(folder)}"
     return f"interrupted before the first checkpoint of {folder}"
 
 

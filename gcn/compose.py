@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gcn.errors import InputError
+from gcn.files.command import value
 from gcn.knobs import Knob, scan
 from gcn.schema import suggestion
 
@@ -93,7 +94,7 @@ def _defaults(root: Root) -> list[dict[str, str | None]]:
 def search_path(root: Root, extra: str | None = None) -> list[str]:
     """Hydra's word for the folders beside ``conf/``, where there are any."""
     folders = [*root.folders[1:], *([] if extra is None else [Path(extra).resolve()])]
-    return [f"hydra.searchpath=[{','.join(quoted(str(folder)) for folder in folders)}]"] if folders else []
+    return [f"hydra.searchpath=[{','.join(value(folder) for folder in folders)}]"] if folders else []
 
 
 @cache
@@ -123,11 +124,6 @@ def key_of(word: str) -> str:
 def is_hydras(word: str) -> bool:
     """Whether a word is about Hydra itself: ``hydra.run.dir=DIR``, ``hydra/launcher=joblib``."""
     return word.lstrip("+~").startswith(("hydra.", "hydra/"))
-
-
-def quoted(text: str) -> str:
-    """Text as a value that Hydra's grammar takes literally."""
-    return "'" + text.replace("'", "\\'") + "'"
 
 
 def normal(words: Sequence[str]) -> list[str]:

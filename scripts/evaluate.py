@@ -1,8 +1,8 @@
 """Codecs on images, beside classical ones: ``scripts/evaluate.py run=outputs/… data=folder data.root=DIR``."""
 
-import shlex
 import sys
 
+from gcn.files.command import command
 from gcn.words import Words, choice, folder, run
 
 USAGE = "python scripts/evaluate.py [run=A,B | model=low,mid | series.NAME=A,B] [data.root=FOLDER] [compare=jpeg,webp]"
@@ -30,8 +30,8 @@ def work(words: Words) -> int:
     published = choice("published", words.options.get("published", "false"))
     if "out" in words.options:
         folder("out", words.options["out"])
-    command = "python scripts/evaluate.py " + " ".join(map(shlex.quote, sys.argv[1:]))
-    record, done = evaluate(words.options, command)
+    said = command("python", "scripts/evaluate.py", *sys.argv[1:])
+    record, done = evaluate(words.options, said)
     name = "".join(c if c.isalnum() else "-" for c in record.title.split(": ", 1)[1])
     target = folder("out", words.options.get("out", f"outputs/evaluation/{name}"))
     columns = [*done.learned_columns(), *done.columns]

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from gcn.compose import CONF
 from gcn.errors import InputError
+from gcn.files.command import word
 from gcn.models import package
 from gcn.study import run as runner
 from gcn.study.design import Choice, Study, load
@@ -62,7 +63,7 @@ def _codec(study: Study, folder: Path) -> Path:
 
 def _train(words: Sequence[str], run: Path) -> int:
     """One call of the trainer's command, what it prints hidden unless it fails; returns the updates it made."""
-    command = [sys.executable, str(CONF.parent / "scripts" / "train.py"), *words, f"hydra.run.dir={run}"]
+    command = [sys.executable, str(CONF.parent / "scripts" / "train.py"), *words, word("hydra.run.dir", run)]
     done = subprocess.run(
         command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
@@ -75,7 +76,7 @@ def _train(words: Sequence[str], run: Path) -> int:
 def _plain(study: Study, codec: Path, folder: Path) -> int:
     plan = study.protocol
     own = [f"steps={plan.updates}", f"log_every={plan.log_every}", f"val_every={plan.val_every}", *SAME]
-    return sum(_train([*arm.words, f"init_from={codec}", *own], folder / arm.name) for arm in study.arms)
+    return sum(_train([*arm.words, word("init_from", codec), *own], folder / arm.name) for arm in study.arms)
 
 
 def _study(study: Study, kept: Path, workers: int, folder: Path) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 from gcn.compose import CONF
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
+from gcn.files.command import word
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study import closer
@@ -87,9 +88,9 @@ def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -
         if codec_file(kept, seed).is_file():
             _copy(codec_file(kept, seed), target)
             continue
-        words = [*study.protocol.codec, f"seed={seed}", f"hydra.run.dir={run}", "logger=csv"]
+        words = [*study.protocol.codec, f"seed={seed}", word("hydra.run.dir", run), "logger=csv"]
         if (run / "config.yaml").is_file():
-            words = [f"resume={run}"]
+            words = [word("resume", run)]
         print(f"codec of seed {seed}", flush=True)
         if not (run / "summary.json").is_file():
             done = subprocess.run([sys.executable, CONF.parent / "scripts" / "train.py", *words], check=False)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shlex
 import sys
 import time
 import warnings
@@ -16,6 +15,7 @@ import torch
 
 from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
+from gcn.files.command import resuming
 from gcn.metrics.stability import Verdict, verdict
 from gcn.models import package
 from gcn.report.figures import curves
@@ -121,10 +121,7 @@ def train(plan: Plan) -> dict[str, Any]:
     trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
     if record.stop.signal is not None:
         where = f"stopped after {trainer.global_step} of {steps} updates"
-        folder = shlex.quote(str(plan.folder))
-        raise Interrupted(
-            f"{where}; go on with: python scripts/train.py resume={folder}", 128 + record.stop.signal
-        )
+        raise Interrupted(f"{where}; go on with: {resuming(plan.folder)}", 128 + record.stop.signal)
     if not main:
         return {}
     summary = _finish(plan, record, trainer, time.perf_counter() - before)

@@ -14,6 +14,7 @@ from gcn import cli
 from gcn.compose import CONF, groups, knobs, stamp
 from gcn.config import load
 from gcn.errors import InputError
+from gcn.files.command import resuming, word
 
 SUMMARY = json.dumps({"verdict": "stable", "psnr": 23.4, "bpp": 0.25})
 SCRIPT = CONF.parent / "scripts" / "train.py"
@@ -130,6 +131,46 @@ def test_interruption(trained, capfd):
     Path("there/checkpoints/last.ckpt").touch()
     status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=there")
     assert err == "interrupted; continue with: python scripts/train.py resume=there\n"
+
+
+AWKWARD = [
+    "a blank",
+    "Prüfung, 1",
+    "it's",
+    "a=b",
+    "[x]",
+    "{a:1}",
+    "$x \\'",
+    " both ",
+    "7",
+    "a:b",
+    "(a)",
+    "caf\udce9",
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_a_run_in_a_folder_of_any_name_is_resumed_by_the_printed_words(trained, capfd, name):
+    assert run(trained, capfd, word("hydra.run.dir", name))[0] == 0
+    status, _, err = run(trained, capfd, word("hydra.run.dir", name))
+    assert (status, resuming(name) in err) == (2, True)
+    assert run(trained, capfd, word("resume", name), "steps=20")[0] == 0
+    assert [Path(cfg.run_dir).name for cfg in trained.seen] == [name, name]
+
+
+def test_a_sweep_in_a_folder_of_any_name(trained, capfd):
+    assert run(trained, capfd, "-m", word("hydra.sweep.dir", "it's [1], ü"), "mse=0,1")[0] == 0
+    assert Path("it's [1], ü/1/config.yaml").exists()
+
+
+def test_a_folder_that_hydra_cannot_work_in_is_named(trained, capfd, monkeypatch):
+    for said in (["hydra.run.dir='\\${x}'"], ["-m", "hydra.sweep.dir='\\${'", "mse=0,1"]):
+        status, _, err = run(trained, capfd, *said)
+        assert (status, err.count("\n"), "${ in its name; rename it" in err) == (2, 1, True)
+    Path("in ${here").mkdir()
+    monkeypatch.chdir("in ${here")
+    assert "rename it" in run(trained, capfd)[2]
 
 
 def test_processes_that_others_start_need_a_common_folder(trained, capfd, monkeypatch):

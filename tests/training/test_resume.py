@@ -14,6 +14,7 @@ import torch
 from runs import SCRIPT, Killed, assert_same_run, checkpoint, killed, killed_at, run, undrawn, words
 
 from gcn.errors import InputError, Interrupted
+from gcn.files.command import resuming, word
 from gcn.report.table import MetricsTable
 from gcn.training import run as runs_module
 from gcn.training.record import Record
@@ -182,10 +183,12 @@ def start():
     """Starts the command, each in a group of processes of its own; none outlives the test."""
     started = []
 
-    def starting(*said: str) -> subprocess.Popen[str]:
+    def starting(*said: str, pasted: str = "") -> subprocess.Popen[str]:
+        python, root = Path(sys.executable).parent, Path(SCRIPT).parents[1]
         process = subprocess.Popen(
-            [sys.executable, SCRIPT, *said], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True,
+            ["bash", "-c", f"exec {pasted}"] if pasted else [sys.executable, SCRIPT, *said],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            cwd=root if pasted else None, env=os.environ | {"PATH": f"{python}:{os.environ['PATH']}"},
         )  # fmt: skip
         started.append(process)
         return process
@@ -234,15 +237,15 @@ def test_sigkill(step, start, data, tmp_path):
 def test_signals_to_all_processes_of_a_run(start, data, tmp_path):
     said = words(data, LONG, "data.workers=2")
     run(tmp_path / "reference", *said)
-    folder = tmp_path / "stopped"
-    process = start(*said, f"hydra.run.dir={folder}")
+    folder = tmp_path / "it's 1, {a=b} [é] \\'$HOME"
+    process = start(*said, word("hydra.run.dir", folder))
     for step, number in ((6, signal.SIGTERM), (19, signal.SIGINT)):
         until(process, folder, step)
         os.killpg(process.pid, number)
         last = end(process, 128 + number).splitlines()[-1]
         assert last.startswith("stopped after ")
-        assert last.endswith(f"go on with: python scripts/train.py resume={folder}")
-        process = start(f"resume={folder}")
+        assert last.endswith(f"go on with: {resuming(folder)}")
+        process = start(pasted=last.partition("go on with: ")[2])
     end(process, 0)
     assert_same_run(folder, tmp_path / "reference")
     assert json.loads((folder / "summary.json").read_text())["steps"] == 40
