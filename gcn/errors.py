@@ -1,4 +1,10 @@
-"""The one exception that stands for bad input."""
+"""Errors that are no fault of the program: bad input, an interruption, too little memory."""
+
+import re
+
+_MEMORY = re.compile(
+    r"out of memory|not enough memory|can.?.?.?t allocate memory|bad_alloc|alloc_failed", re.IGNORECASE
+)
 
 
 class InputError(ValueError):
@@ -20,3 +26,14 @@ class Interrupted(Exception):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM); what is half written is removed on the way out."""
+
+
+def is_memory_error(problem: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch says so in a RuntimeError, the system in an OSError."""
+    if isinstance(problem, MemoryError):
+        return True
+    return isinstance(problem, RuntimeError | OSError) and _MEMORY.search(str(problem)) is not None

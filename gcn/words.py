@@ -1,12 +1,13 @@
-"""The command lines of the codec's scripts: ``name=value`` words and files, in any order."""
+"""The command lines of the codec's scripts: ``name=value`` words and files, in any order; ``--`` ends the options."""
 
 import difflib
-import sys
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gcn.errors import InputError
+from gcn.terminal import SMALLER, guarded
 
 
 class Words(NamedTuple):
@@ -26,7 +27,7 @@ def parse(words: Sequence[str], known: Mapping[str, str], usage: str) -> Words:
         usage: a line for the error message.
 
     Raises:
-        InputError: an unknown or doubled option, or ``-o`` without a file.
+        InputError: an unknown or doubled option, an empty name, or ``-o`` without a file.
     """
     options: dict[str, str] = {}
     files: list[str] = []
@@ -34,21 +35,27 @@ def parse(words: Sequence[str], known: Mapping[str, str], usage: str) -> Words:
     rest = iter(words)
     for word in rest:
         name, sign, value = word.partition("=")
-        if word in ("-o", "--output"):
+        if word == "--":
+            files += rest
+        elif word in ("-o", "--output"):
+            if output is not None:
+                raise InputError(f"{word} was given twice")
             output = next(rest, None)
-            if output is None:
+            if not output:
                 raise InputError(f"{word} needs a file behind it; usage: {usage}")
-        elif word.startswith("-") and word != "-":
-            raise InputError(f"{word} is unknown; usage: {usage}")
+        elif word.startswith("-"):
+            raise InputError(f"{word} is unknown; a file of that name goes behind --; usage: {usage}")
         elif sign and (name in known or _family(name) in known):
             if name in options:
                 raise InputError(f"{name}= was given twice")
             options[name] = value
-        elif sign and "/" not in name and not Path(word).exists():
+        elif sign and "/" not in name and not os.path.exists(word):
             near = difflib.get_close_matches(name, known, 3) or list(known)
             raise InputError(f"{name}= is unknown; did you mean {', '.join(f'{n}=' for n in near)}?")
         else:
             files.append(word)
+    if "" in files:
+        raise InputError(f"an input file has an empty name; usage: {usage}")
     return Words(options, files, output)
 
 
@@ -77,21 +84,30 @@ def choice(option: str, value: str) -> bool:
 
 
 def run(
-    words: Sequence[str], known: Mapping[str, str], usage: str, about: str, work: Callable[[Words], int]
+    words: Sequence[str],
+    known: Mapping[str, str],
+    usage: str,
+    about: str,
+    work: Callable[[Words], int],
+    smaller: str = SMALLER,
 ) -> int:
-    """Parse, do the work, and turn bad input into one line and exit status 2; ``--help`` needs no imports."""
-    if {"-h", "--help"} & set(words):
-        lines = (f"  {name + '=':<14} {what}" for name, what in known.items())
-        print("\n".join([about, "", f"usage: {usage}", "", *lines]))
-        return 0
-    try:
-        return work(parse(words, known, usage))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except MemoryError:
-        print("error: not enough memory for this image", file=sys.stderr)
-        return 2
+    """Parse and do the work; returns the exit status (:func:`gcn.terminal.guarded`). ``--help`` needs no imports.
+
+    Args:
+        words: of the command line.
+        known: options and what they are for.
+        usage: a line.
+        about: what the command does, a line.
+        work: does it, and returns the status.
+        smaller: what the user can do when memory runs out.
+    """
+
+    def command() -> int:
+        said = list(words)
+        if {"-h", "--help"} & set(said[: said.index("--")] if "--" in said else said):
+            lines = (f"  {name + '=':<14} {what}" for name, what in known.items())
+            print("\n".join([about, "", f"usage: {usage}", "", *lines]))
+            return 0
+        return work(parse(said, known, usage))
+
+    return guarded(command, smaller)

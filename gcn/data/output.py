@@ -1,5 +1,6 @@
 """Pixels to an image file, whole or not at all."""
 
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,14 @@ _FORMATS = {
 }
 
 
+def check_ending(path: Path) -> None:
+    """Raise InputError for a name that has no ending of an image format."""
+    if path.suffix.lower() not in _FORMATS:
+        raise InputError(
+            f"{printable(path)}: no image format has this ending; use one of {', '.join(_FORMATS)}"
+        )
+
+
 def check_target(path: Path, size: Size | None = None, grey: bool = False) -> None:
     """Find out, before any work is done, that no image can be written here.
 
@@ -45,9 +54,7 @@ def check_target(path: Path, size: Size | None = None, grey: bool = False) -> No
         InputError: an unknown format, one that cannot hold an image of this size, or a place that cannot be
             written.
     """
-    shown = printable(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise InputError(f"{shown}: no image format has this ending; use one of {', '.join(_FORMATS)}")
+    check_ending(path)
     check_output(path, overwrite=True)
     if size is not None:
         _check_size(path, size, grey)
@@ -64,13 +71,14 @@ def _check_size(path: Path, size: Size, grey: bool) -> None:
         raise InputError(f"{printable(path)}: {kind.name} holds at most 4 GB; use .png")
 
 
-def save_image(path: Path, pixels: Pixels, grey: bool) -> None:
+def save_image(path: Path, pixels: Pixels, grey: bool, overwrite: bool = True) -> None:
     """Write pixels (H, W, 3) in the format of the path's ending: JPEG at quality 95, all others without loss.
 
     Args:
-        path: of the file; an existing one is replaced, a link stays one.
+        path: of the file; a link stays one.
         pixels: sRGB.
         grey: write :func:`one_channel`.
+        overwrite: replace a file that exists.
 
     Raises:
         InputError: an unknown format, one that cannot hold an image of this size, or a place that cannot be
@@ -79,8 +87,15 @@ def save_image(path: Path, pixels: Pixels, grey: bool) -> None:
     check_target(path, Size(*pixels.shape[:2]), grey)
     kind = _FORMATS[path.suffix.lower()]
     image = Image.fromarray(one_channel(pixels) if grey else pixels)
-    with replacing(path) as partial:
-        image.save(partial, kind.name, **kind.options)
+    with replacing(path, overwrite) as partial, io.BufferedRandom(_Numberless(partial, "x+")) as file:
+        image.save(file, kind.name, **kind.options)
+
+
+class _Numberless(io.FileIO):
+    """A file that keeps its number from Pillow, whose own writing says of a full disk only "encoder error -2"."""
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("written through Python alone")
 
 
 def one_channel(pixels: Pixels) -> np.ndarray:

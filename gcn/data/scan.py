@@ -2,13 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gcn.data.images import EXTENSIONS, MAX_PIXELS, BadImage, Pixels, colour, decode, read_size
 from gcn.errors import InputError
 from gcn.files.names import printable
+from gcn.files.targets import files_below
 
 _NAMED = 5  # bad files named in a report; the rest is counted
 
@@ -69,6 +70,8 @@ def scan(
     bad_share: float = 0.01,
     keep_bytes: int | None = None,
     without: Iterable[Path] = (),
+    watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    judge: bool = True,
 ) -> Scan:
     """Read the images below ``root`` and keep those that can be used.
 
@@ -83,6 +86,8 @@ def scan(
         root: the folder, searched at any depth; links are followed, hidden files are not looked at.
         option: what the folder is called in error messages.
         without: folders below ``root`` to leave out.
+        watch: may show progress over the files.
+        judge: fail where training would; otherwise call :func:`judge_scan` on what is returned.
 
     Raises:
         InputError: no such folder, no image in it, or too many bad ones.
@@ -96,7 +101,7 @@ def scan(
     notes: Counter[str] = Counter()
     others: Counter[str] = Counter()
     budget = keep_bytes
-    for path in _files(top, {folder.resolve() for folder in without}):
+    for path in watch(files_below(top, {folder.resolve() for folder in without})):
         if path.suffix.lower() not in EXTENSIONS:
             others[path.suffix.lower() or "no suffix"] += 1
             continue
@@ -123,11 +128,13 @@ def scan(
         kinds = ", ".join(suffix for suffix, _ in others.most_common(_NAMED))
         notes[f"other files ignored ({kinds})"] = others.total()
     found = Scan(top, tuple(entries), tuple(bad), tuple(sorted(notes.items())))
-    _judge(found, option, bad_share)
+    if judge:
+        judge_scan(found, option, bad_share)
     return found
 
 
-def _judge(found: Scan, option: str, bad_share: float) -> None:
+def judge_scan(found: Scan, option: str, bad_share: float) -> None:
+    """Raise InputError for a folder without usable images, or with too large a share of bad ones."""
     where = f"{option}={printable(found.root)}"
     if not found.entries:
         why = found.report().removeprefix("images 0").removeprefix(" · ") or "it is empty"
@@ -138,29 +145,3 @@ def _judge(found: Scan, option: str, bad_share: float) -> None:
             f"{where}: {len(found.bad)} of {total} images cannot be used: {found.bad_names()}; "
             f"repair or remove them, or set data.bad_share above {bad_share:g}"
         )
-
-
-def _files(top: Path, without: set[Path]) -> Iterator[Path]:
-    """Visible files below ``top``, in an order that depends on their names only."""
-    seen: set[Path] = set()
-    pending, found = [top], []
-    while pending:
-        here = pending.pop()
-        real = here.resolve()
-        if real in seen or real in without:  # links may form a circle
-            continue
-        seen.add(real)
-        try:
-            children = sorted(here.iterdir())
-        except OSError as error:
-            raise InputError(
-                f"{printable(here)} cannot be listed ({error.strerror}): check permissions"
-            ) from None
-        for child in children:
-            if child.name.startswith(".") or child.name == "__MACOSX":
-                continue
-            if child.is_dir():
-                pending.append(child)
-            elif child.is_file() or child.is_symlink():  # a dangling link is reported, a pipe is not opened
-                found.append(child)
-    return iter(sorted(found, key=lambda path: path.relative_to(top).parts))

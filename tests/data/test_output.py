@@ -108,8 +108,8 @@ def test_the_known_endings_are_named(tmp_path):
 def test_what_was_there_survives_a_failure(tmp_path, monkeypatch, error):
     save_image(tmp_path / "a.png", PIXELS, grey=False)
 
-    def fail(self, path, *_, **__):
-        path.write_bytes(b"half")
+    def fail(self, file, *_, **__):
+        file.write(b"half")
         raise error
 
     monkeypatch.setattr(Image.Image, "save", fail)

@@ -1,0 +1,173 @@
+"""Which file of a command's output belongs to which input, all of it checked before any work is done."""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gcn.errors import InputError
+from gcn.files.atomic import check_folder, check_output
+from gcn.files.names import printable
+
+Identity = tuple[int, int] | str  # device and number of a file that exists, or the path of one that does not
+
+
+class Job(NamedTuple):
+    """One input and its output.
+
+    Args:
+        source: file that is read.
+        target: file that is written.
+        exists: it was there before, and may be replaced or left out.
+    """
+
+    source: Path
+    target: Path
+    exists: bool
+
+
+class Kind(NamedTuple):
+    """What a command makes of what.
+
+    Args:
+        inputs: endings of the files that are looked for in folders.
+        what: these files, for messages.
+        ending: of an output whose name is not given.
+        check: raises InputError for an output whose ending contradicts its content.
+    """
+
+    inputs: Collection[str]
+    what: str
+    ending: str
+    check: Callable[[Path], None]
+
+
+def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool = False) -> list[Job]:
+    """The inputs and where each goes.
+
+    A folder stands for all files of its kind at any depth. Outputs lie beside their inputs, or, with the same folders
+    below it, in the folder ``output``, which need not exist. One input and a name that is no folder: that file.
+
+    Args:
+        names: files and folders.
+        output: file or folder, or None.
+        kind: what is made of what.
+        may_exist: outputs that exist are no error.
+
+    Raises:
+        InputError: an output exists, would replace an input, belongs to two inputs, has another kind's ending or cannot
+            be written; a folder holds nothing of its kind.
+    """
+    if not names:
+        raise InputError("no input file is given")
+    found = list(_inputs(names, kind))
+    several = len(found) > 1 or os.path.isdir(names[0])
+    if output is None:
+        targets = [source.with_name(source.stem + kind.ending) for source, _ in found]
+    elif several or output.endswith("/") or os.path.isdir(output):
+        folder = _output_folder(output, kind, len(found))
+        targets = [folder / below / (source.stem + kind.ending) for source, below in found]
+    else:
+        targets = [Path(output)]
+    sources = [source for source, _ in found]
+    for folder in {target.parent for target in targets}:
+        if several and output is not None and not folder.is_dir():
+            check_folder("-o", folder)
+    return _checked(sources, targets, kind, may_exist)
+
+
+def _output_folder(output: str, kind: Kind, count: int) -> Path:
+    if not os.path.isdir(output) and not output.endswith("/") and Path(output).suffix:
+        raise InputError(
+            f"{printable(output)}: not a folder, and {count} files go there; give a folder, or {printable(output)}/"
+            " to make it"
+        )
+    return check_folder("-o", output)
+
+
+def _inputs(names: Sequence[str], kind: Kind) -> Iterator[tuple[Path, Path]]:
+    """Each file, and the folder below the one that was named in which it lies."""
+    for name in names:
+        path = Path(name)
+        if not os.path.isdir(path):
+            yield path, Path()
+            continue
+        found = [file for file in files_below(path) if file.suffix.lower() in kind.inputs]
+        if not found:
+            raise InputError(f"{printable(name)}: no {kind.what} in this folder")
+        for file in found:
+            yield file, file.relative_to(path).parent
+
+
+def _checked(sources: Iterable[Path], targets: Iterable[Path], kind: Kind, may_exist: bool) -> list[Job]:
+    jobs = [
+        Job(source, target, os.path.exists(target)) for source, target in zip(sources, targets, strict=True)
+    ]
+    taken: dict[Identity, Path] = {}
+    inputs = {_identity(job.source) for job in jobs}
+    there = []
+    for source, target, exists in jobs:
+        kind.check(target)
+        if target.parent.is_dir():  # it is made otherwise
+            check_output(target, overwrite=True)
+        name = _identity(target)
+        if name in inputs:
+            raise InputError(f"{printable(target)} is an input and would be overwritten; give another -o")
+        if name in taken:
+            raise InputError(
+                f"two inputs would become {printable(target)}: {printable(taken[name])} and {printable(source)};"
+                " rename one"
+            )
+        taken[name] = source
+        if exists:
+            there.append(target)
+    if there and not may_exist:
+        more = f", and so do {len(there) - 1} other outputs" if len(there) > 1 else ""
+        raise InputError(
+            f"{printable(there[0])} exists{more}; give overwrite=true to replace it, skip_existing=true to leave out"
+            " what is done, or another -o"
+        )
+    return jobs
+
+
+def _identity(path: Path) -> Identity:
+    """Equal for two names of one file, whether by a link, by a second directory entry or by upper and lower case."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
+
+
+def files_below(top: Path, without: Collection[Path] = ()) -> list[Path]:
+    """Visible files below a folder, in an order that depends on their names only; a link to a folder is followed once.
+
+    Args:
+        top: the folder.
+        without: folders to leave out, resolved.
+
+    Raises:
+        InputError: a folder cannot be listed.
+    """
+    seen: set[Path] = set()
+    pending, found = [top], []
+    while pending:
+        here = pending.pop()
+        real = here.resolve()
+        if real in seen or real in without:  # links may form a circle
+            continue
+        seen.add(real)
+        try:
+            children = sorted(here.iterdir())
+        except OSError as error:
+            raise InputError(
+                f"{printable(here)} cannot be listed ({error.strerror}): check permissions"
+            ) from None
+        for child in children:
+            if child.name.startswith(".") or child.name == "__MACOSX":
+                continue
+            if child.is_dir():
+                pending.append(child)
+            elif child.is_file() or child.is_symlink():  # a dangling link is reported, a pipe is not opened
+                found.append(child)
+    return sorted(found, key=lambda path: path.relative_to(top).parts)

@@ -1,0 +1,101 @@
+"""How a command ends: its exit status, and one line on stderr for whatever went wrong."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TextIO
+
+from gcn.errors import InputError, Terminated, is_memory_error
+from gcn.files.names import printable
+
+BAD_INPUT, INTERRUPTED, PIPE_CLOSED, TERMINATED = (
+    2,
+    130,
+    141,
+    143,
+)  # 128 and the number of a signal, as in a shell
+SMALLER = "close other programs, or use smaller images"
+
+
+def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
+    """Do the work of a command; returns its exit status.
+
+    Bad input, a full disk or too little memory is one line on stderr and status 2. A reader of stdout that has gone
+    (``| head``) ends the command without a word, and Ctrl-C or SIGTERM with one.
+
+    Args:
+        work: does it, and returns the status if nothing goes wrong.
+        smaller: what the user can do when memory runs out.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _print_anything(stream)
+    try:
+        with _terminable():
+            try:
+                return work()
+            finally:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+        return PIPE_CLOSED
+    except KeyboardInterrupt as signalled:
+        terminated = isinstance(signalled, Terminated)
+        print(str(signalled) or ("terminated" if terminated else "interrupted"), file=sys.stderr)
+        return TERMINATED if terminated else INTERRUPTED
+    except (InputError, OSError, MemoryError, RuntimeError) as problem:
+        if not (isinstance(problem, InputError | OSError) or is_memory_error(problem)):
+            raise
+        print(f"error: {reason(problem, smaller)}", file=sys.stderr)
+        if (
+            isinstance(problem, OSError) and problem.filename is None
+        ):  # as a rule stdout itself: its disk is full
+            _abandon_stdout()
+        return BAD_INPUT
+
+
+def reason(problem: Exception, smaller: str = SMALLER) -> str:
+    """One line, of characters that can be shown, that says what went wrong."""
+    if is_memory_error(problem):
+        return f"out of memory; {smaller}"
+    if isinstance(problem, InputError):
+        return printable(str(problem))
+    if isinstance(problem, OSError):
+        where = "the output" if problem.filename is None else printable(problem.filename)
+        return f"{where}: {problem.strerror or printable(str(problem))}; free or choose another place"
+    return printable(f"{type(problem).__name__}: {problem}")
+
+
+def _print_anything(stream: TextIO) -> None:
+    """A character that the terminal's encoding lacks is shown as its number, and is no error."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _abandon_stdout() -> None:
+    """Give stdout a place where the interpreter can flush it at its end."""
+    with contextlib.suppress(OSError, ValueError):  # no stdout, or one without a number
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the work as Ctrl-C does: partial files are removed, worker processes end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
