@@ -1,4 +1,4 @@
-"""The verdict on a run: stable, oscillating, diverged or collapsed, from its logged curves.
+"""The verdict on a run: stable, oscillating, diverged, collapsed or too short to tell, from its logged curves.
 
 It rests on linear, lower-is-better quantities that the distortion weight does not optimise itself: sliced
 Wasserstein distance, logit gap, gradient norms, jitter. PSNR is not asked: a codec can keep it while the game
@@ -9,7 +9,8 @@ it always can.
     collapsed    no blow-up, but the game or the codec is lost: realism stays far worse than it was, the
                  discriminator separates and no longer moves the generator, the rate or all latents are dead
     oscillating  swings that neither grow nor die out
-    stable       none of these; the reason says how much evidence there was
+    stable       none of these, in a run that is long enough to show them
+    too short to tell   none of these, but fewer rows or validations than the rules above look at
 
 The classes are tried in this order and the first that holds is the verdict.
 
@@ -57,6 +58,11 @@ WIDER = 1.3  # and the factor by which it has to have widened in all, so that th
 RESIDUE = 0.02  # amplitude / largest value of the run: less is the residue of something that settled
 SIZEABLE = 0.25  # amplitude / mean level: ripples on a large value are not a swing
 QUALITY_SWING = 0.24  # deviation / mean of a sine between best and twice its best: (1/2)/sqrt(2)/(3/2)
+TOO_SHORT = "too short to tell"
+ENOUGH_ROWS = (
+    2 * indicators.PERIOD_ROWS
+)  # swings are looked for in the second half, and need so many values there
+ENOUGH_EVALUATIONS = LOST_EVALUATIONS + 1  # a best one, and those that stay worse
 MIN_ROWS = 16  # logged rows below which slow growth and swings cannot be seen
 
 
@@ -83,8 +89,8 @@ def verdict(rows: Rows, event: Event | None = None) -> Verdict:
         event: of the watchdog; its word is final.
 
     Returns:
-        The verdict. Without any of the quantities it rests on, a run is "stable" for lack of evidence, and
-        the reason says so.
+        The verdict. Where nothing went wrong, but the rows hold less than it takes to see that, it is
+        "too short to tell", and the reason says what is missing.
     """
     numbers = measure(rows)
     last = int(rows[-1]["step"]) if rows else 0
@@ -95,7 +101,7 @@ def verdict(rows: Rows, event: Event | None = None) -> Verdict:
             finding = test(rows)
             if finding is not None:
                 return Verdict(name, int(finding.step), finding.reason, numbers)
-    return Verdict("stable", last, _evidence(rows), numbers)
+    return Verdict(*_evidence(rows, last), numbers)
 
 
 def measure(rows: Rows) -> dict[str, float | None]:
@@ -300,14 +306,19 @@ def _restless(rows: Rows) -> _Finding | None:
     return None
 
 
-def _evidence(rows: Rows) -> str:
-    alone = all(row.get(D_NORM) is None for row in rows)  # no game was played
+def _evidence(rows: Rows, last: int) -> tuple[str, int, str]:
+    """Verdict, step and reason of a run in which nothing went wrong, by how much there was to see."""
+    alone = all(row.get(D_NORM) is None for row in rows)  # rate-distortion training
     played = len((curve(rows, G_NORM) if alone else curve(rows, G_NORM, D_NORM)).steps)
     judged = len(curve(rows, SWD).steps)
     seen = f"{played} rows of gradient norms and {judged} evaluations of realism"
-    if played < MIN_ROWS and judged < 2 * LOST_EVALUATIONS:
-        return f"nothing went wrong in {seen}, too few to see slow growth or swings"
-    return f"nothing grows, collapses or keeps swinging in {seen}"
+    measured = any(row.get(SWD) is not None for row in rows)  # the games of the lab have no images
+    if played >= ENOUGH_ROWS and (judged >= ENOUGH_EVALUATIONS or not measured):
+        return "stable", last, f"nothing grows, collapses or keeps swinging in {seen}"
+    wanted = (
+        f"{ENOUGH_ROWS} and {ENOUGH_EVALUATIONS} are needed: train longer, or lower log_every and val_every"
+    )
+    return TOO_SHORT, last, f"nothing went wrong in {seen}, too few to see slow growth or swings; {wanted}"
 
 
 CLASSES = {

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gcn.files.atomic import make_folder, replacing
+from gcn.metrics.stability import TOO_SHORT
 
 Pixels = NDArray[np.uint8]
 Rows = Sequence[Mapping[str, Any]]
@@ -30,7 +31,9 @@ BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#785ef0", "#8c564b", "#cc79a7", "#555555",
 )  # fmt: skip
 CYCLE = (BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY)
-VERDICT_COLOURS = {"stable": GREEN, "oscillating": ORANGE, "diverged": RED, "collapsed": RED}
+VERDICT_COLOURS = {
+    "stable": GREEN, "oscillating": ORANGE, "diverged": RED, "collapsed": RED, TOO_SHORT: GREY,
+}  # fmt: skip
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -194,7 +197,7 @@ def curves(path: str | os.PathLike[str], rows: Rows, verdict: Any = None) -> Pat
             if not draw(axes, rows):
                 axes.text(0.5, 0.6, "not measured", transform=axes.transAxes, ha="center", color="#aaaaaa")
                 axes.set_yticks([])
-            if verdict is not None and verdict.name != "stable":
+            if verdict is not None and verdict.name not in ("stable", TOO_SHORT):
                 axes.axvline(verdict.step, color=VERDICT_COLOURS[verdict.name], linewidth=0.8, linestyle=":")
         for axes in plots[1]:
             axes.set_xlabel("generator updates")

@@ -73,7 +73,12 @@ def print_summary(summary: Mapping[str, Any], file: TextIO | None = None) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    colours = {"stable": "green", "oscillating": "yellow", "diverged": "red", "collapsed": "red"}
+    colours = {
+        "stable": "green",
+        "oscillating": "yellow",
+        "diverged": "red",
+        "collapsed": "red",
+    }  # else plain
     table = Table(show_header=False, title="summary", title_justify="left")
     for name, value, unit in rows:
         style = colours.get(value, "") if name == "verdict" else ""

@@ -32,9 +32,8 @@ def verdicts(rows: Sequence[Row], path: Path) -> Path:
                 for place, weight in enumerate(weights):
                     found = [row["verdict"] for row in own if row["mse"] == weight]
                     bottom = 0.0
-                    for verdict in ("stable", "oscillating", "collapsed", "diverged", "failed"):
+                    for verdict, colour in COLOURS.items():
                         share = found.count(verdict) / len(found)
-                        colour = COLOURS[verdict]
                         axes.bar(place, share, 0.8, bottom, color=colour)
                         bottom += share
                     axes.text(place, 1.03, str(len(found)), ha="center", fontsize=6, color=GREY)
@@ -48,8 +47,9 @@ def verdicts(rows: Sequence[Row], path: Path) -> Path:
             axes.set_title(loss)
         for axes in grid[-1]:
             axes.set_xlabel("weight of mse")
-        handles = [_patch(colour) for colour in COLOURS.values()]
-        figure.legend(handles, list(COLOURS), loc="outside lower center", ncols=len(COLOURS), fontsize=7)
+        shown = {name: colour for name, colour in COLOURS.items() if any(r["verdict"] == name for r in rows)}
+        handles = [_patch(colour) for colour in shown.values()]
+        figure.legend(handles, list(shown), loc="outside lower center", ncols=len(shown), fontsize=7)
     return path
 
 
@@ -108,7 +108,7 @@ def _known(number: Any) -> bool:
 
 
 HEATED = {"cool": "2e-4", "warm": "6e-4", "hot": "2e-3", "burning": "6e-3"}  # all with the momentum of hot
-LETTERS = {"stable": "s", "oscillating": "o", "collapsed": "c", "diverged": "d", "failed": "f"}
+LETTERS = {name: name[0] for name in COLOURS}
 
 
 def heat_map(rows: Sequence[Row], path: Path, response: str = "swd") -> Path | None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gcn.files.atomic import make_folder, replacing
+from gcn.metrics.stability import TOO_SHORT
 
 
 class Response(NamedTuple):
@@ -62,7 +63,7 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
     quarter = {name: _median(_late(rows, name, 0.75)) for name in CURVES}
     ended = early and result.get("steps", 0) > 0
     values = {
-        "unstable": float(result["verdict"] != "stable"),
+        "unstable": math.nan if result["verdict"] == TOO_SHORT else float(result["verdict"] != "stable"),
         "swd_dispersion": float(np.std(swd) / np.mean(swd)) if len(swd) > 3 and not ended else math.nan,
         "last_to_best": result.get("indicators", {}).get("last_to_best"),
         "jitter": _median(jitter),

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcn.metrics.stability import verdict
+from gcn.metrics.stability import TOO_SHORT, verdict
 from gcn.metrics.watchdog import Event, Watchdog
 
-NAMES = {"stable", "oscillating", "diverged", "collapsed"}
+NAMES = {"stable", "oscillating", "diverged", "collapsed", TOO_SHORT}
 
 
 # The Dirac-GAN: data at 0, generator at θ, D(x) = ψx, logistic losses (slope ½ at 0)
@@ -208,13 +208,27 @@ def test_the_word_of_the_watchdog_is_final():
 
 
 def test_short_runs_say_how_little_they_show():
-    assert verdict([]).name == "stable"
+    assert verdict([]).name == "too short to tell"
     judged = verdict(codec()[:5])
-    assert judged.name == "stable"
-    assert judged.step == 100
+    assert (judged.name, judged.step) == ("too short to tell", 100)
     assert "5 rows" in judged.reason
-    assert "too few" in judged.reason
+    assert "lower log_every" in judged.reason
     assert "too few" not in verdict(codec()).reason
+
+
+def test_what_is_enough_for_a_verdict_is_what_its_rules_look_at():
+    rows = codec()
+    seen = [row for row in rows if row.get("val/swd") is not None]
+    assert verdict(rows[:39]).name == "too short to tell", "a swing shows in 20 rows of the second half"
+    few = [{**row, "val/swd": row.get("val/swd") if row in seen[:3] else None} for row in rows[:60]]
+    assert verdict(few).name == "too short to tell", "a best validation and three that stay worse"
+    enough = [{**row, "val/swd": row.get("val/swd") if row in seen[:4] else None} for row in rows[:60]]
+    assert verdict(enough).name == "stable"
+
+
+def test_a_short_run_can_still_fail():
+    assert verdict(codec()[:3], Event(3, "train/g/total is nan at step 3")).name == "diverged"
+    assert verdict([{"step": 1, "train/g/grad_norm": math.inf}]).name == "diverged"
 
 
 cells = st.one_of(st.none(), st.floats(), st.integers(-5, 5))

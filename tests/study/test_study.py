@@ -209,7 +209,7 @@ def test_a_whole_codec_plays(joint):
     """As scripts/train.py plays it, with the rate among what G pays."""
     ground = prepare(None, joint, 0)
     result = play.play(arm(joint, "mse=1", "rate=5", "optim.g.lr=1e-2"), ground, joint)
-    assert result["verdict"] == "stable"
+    assert result["verdict"] == "too short to tell"
     assert result["end"]["val/bpp"] != result["start"]["val/bpp"] > 0
     assert table.row(result)["bpp"] > 0
     again = play.play(arm(joint, "mse=0", "rate=5"), ground, joint)
