@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from gcn.compose import CONF, TRAIN, Root, declare, jobs, key_of, normal, search
 from gcn.config import Config, parse, plan, save
 from gcn.errors import InputError
 from gcn.files.command import resuming, word
+from gcn.files.lock import LOCK_FILE, only_writer
 from gcn.usage import help_text
 
 Train = Callable[[Config], Any]
@@ -110,16 +112,16 @@ def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) ->
         # unresolved: a name with an escaped ${ in it would lose its escape
         said = OmegaConf.to_container(state.overrides.task, resolve=False)
         assert isinstance(said, list)
+        folder = Path(state.runtime.output_dir)
         try:
-            cfg = parse(said, extra, root)
-            cfg["run_dir"] = state.runtime.output_dir
-            if not _is_helper_process():
-                save(cfg, Path(cfg.run_dir))
-            return train(cfg)
+            with nullcontext() if _is_helper_process() else _own(folder, normal(said), root):
+                cfg = parse(said, extra, root)
+                cfg["run_dir"] = str(folder)
+                if not _is_helper_process():
+                    save(cfg, folder)
+                return train(cfg)
         except InputError as error:  # of this job: a sweep goes on
             print(f"error: {error}", file=sys.stderr)
-            if not any(key_of(word) == "resume" for word in normal(said)):
-                _withdraw(Path(state.runtime.output_dir))
             failed = True
             return None
 
@@ -171,10 +173,20 @@ def _refuse_used(folder: Path, root: Root) -> None:
         raise InputError(f"{folder}: holds a run; {remedy if root is TRAIN else 'choose another folder'}")
 
 
-def _withdraw(folder: Path) -> None:
-    """Take back what a job has written before it was refused, if that is all there is: it may be tried again."""
-    if {path.name for path in folder.iterdir()} <= {"config.yaml", ".hydra"} and not _is_helper_process():
-        shutil.rmtree(folder)
+@contextmanager
+def _own(folder: Path, words: Sequence[str], root: Root) -> Iterator[None]:
+    """The folder for this job alone. A new one is removed if the job is refused, so that it may be tried again."""
+    with only_writer(folder):
+        if any(key_of(word) == "resume" for word in words):
+            yield
+            return
+        _refuse_used(folder, root)  # once more: another process may have begun a run there in the meantime
+        try:
+            yield
+        except InputError:
+            if {path.name for path in folder.iterdir()} <= {"config.yaml", ".hydra", LOCK_FILE}:
+                shutil.rmtree(folder)
+            raise
 
 
 def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
