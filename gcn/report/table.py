@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gcn.errors import InputError
-from gcn.files.atomic import make_folder, write_csv
+from gcn.files.atomic import cannot_write, make_folder, write_csv
 
 Number = float | int | None
 LONGEST_LINE = 1 << 16  # bytes
@@ -47,7 +47,11 @@ class MetricsTable:
         self.columns = self._read()[0]
 
     def append(self, step: int, row: Mapping[str, Any]) -> None:
-        """Add a row of numbers. A name that is new rewrites the file, atomically, with the wider header."""
+        """Add a row of numbers. A name that is new rewrites the file, atomically, with the wider header.
+
+        Raises:
+            InputError: the row cannot be written; the rows before it are untouched.
+        """
         full = {**row, "step": step}
         new = [name for name in row if name not in self.columns]
         if new or not self.path.exists():
@@ -55,13 +59,19 @@ class MetricsTable:
             self.columns = [*self.columns, *new]
             self._write([*rows, full])
             return
+        try:
+            self._append(self._line(full))
+        except OSError as problem:
+            raise cannot_write(self.path, problem) from None
+
+    def _append(self, line: bytes) -> None:
         with self.path.open("rb+") as file:
             start = max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE)
             file.seek(start)
             end = start + file.read().rfind(b"\n") + 1
-            file.truncate(end)  # half a line that a kill left behind
+            file.truncate(end)  # half a line that a kill or a full disk left behind
             file.seek(end)
-            file.write(self._line(full))
+            file.write(line)
 
     def resume_at(self, step: int) -> int:
         """Drop rows beyond ``step`` and a half-written last line: continue from the checkpoint of ``step``.

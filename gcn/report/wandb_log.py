@@ -1,22 +1,26 @@
 """The W&B log of a run, which never asks, never waits long and never stops a training.
 
-Whether to log online is decided once, at the start: by the ``mode`` that the user gave, else by
-``WANDB_MODE``, else by whether a key is configured and the server answers. Otherwise the run is logged
-offline into its own folder, and one line says how to upload it. Any later failure becomes one warning;
-``metrics.csv`` has the numbers in any case.
+Whether to log online is decided once, at the start: by the ``mode`` that the user gave, else by ``WANDB_MODE`` and
+``WANDB_DISABLED``, else by whether a key is configured and the server answers. Otherwise the run is logged offline into
+its own folder, also where a variable of the environment is unusable, and one line says why and how to upload it. Any
+later failure becomes one warning; ``metrics.csv`` has the numbers in any case.
 """
 
+import contextlib
 import os
 import secrets
-import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gcn.files.atomic import make_folder, write_text
+from gcn.files.command import command
+from gcn.files.names import printable
+from gcn.report.wandb_environment import clear, mode_of_the_environment, reason_of, say, take_out_unusable
+from gcn.report.wandb_file import steps_in_folder, steps_on_server
 
 REACH_TIMEOUT = 5.0  # seconds for the server to say anything at all
 INIT_TIMEOUT = 30.0  # seconds for it to accept the run
@@ -24,14 +28,6 @@ ID_FILE = "wandb_id.txt"
 os.environ.setdefault(
     "WANDB_ERROR_REPORTING", "false"
 )  # else wandb looks for a server on import, offline as well
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")[:120] or type(error).__name__
 
 
 def _reachable(url: str) -> bool:
@@ -61,7 +57,7 @@ def why_offline(asked: str) -> str | None:
     """
     import wandb
 
-    if asked in ("offline", "dryrun"):
+    if asked == "offline":
         return "as asked"
     if not wandb.login(prompt=False, verify=False):
         return "no key; `wandb login` stores one"
@@ -101,35 +97,61 @@ class WandbRun:
     ) -> None:
         self.folder, self.mode = Path(folder), "disabled"
         self._run: Any = None
-        self._skip = -1
+        self._held: set[int] = set()
         if mode == "auto":
-            mode = os.environ.get("WANDB_MODE", "auto")
+            mode = mode_of_the_environment()
         if mode == "disabled":
             return  # not even the import
         options = {
-            "project": project, "name": name or self.folder.resolve().name, "group": group, "entity": entity,
-            "tags": list(tags), "config": dict(config or {}), "resume": "allow",
+            "project": project, "name": name or printable(self.folder.resolve().name)[:128], "group": group,
+            "entity": entity, "tags": list(tags), "config": dict(config or {}), "resume": "allow",
         }  # fmt: skip
         self._guarded("could not start", lambda: self._start(mode, options))
 
-    def log(self, step: int, row: Mapping[str, Any]) -> None:
-        """Log a row of numbers; None is left out."""
-        if self._run is not None and step > self._skip:
+    def log(self, step: int, row: Mapping[str, Any], images: Mapping[str, Path] | None = None) -> None:
+        """Log a row of numbers, with image files, unless W&B has it; None is left out."""
+        if self._run is None or step in self._held:
+            return
+
+        def send() -> None:
             content = {key: value for key, value in row.items() if value is not None}
-            self._guarded("stopped logging", lambda: self._run.log({**content, "step": step}))
+            for name, path in (images or {}).items():
+                import wandb
 
-    def image(self, step: int, name: str, path: str | os.PathLike[str]) -> None:
-        """Log an image file, for instance a panel."""
-        if self._run is not None and step > self._skip:
-            import wandb
+                content[name] = wandb.Image(os.fspath(path))
+            self._run.log({**content, "step": step})
 
-            self._guarded(
-                "stopped logging", lambda: self._run.log({name: wandb.Image(os.fspath(path)), "step": step})
+        self._guarded("stopped logging", send)
+
+    def go_on(
+        self, rows: Iterable[Mapping[str, Any]], seen: int, images: Callable[[int], Mapping[str, Path]]
+    ) -> None:
+        """Continue the log of a run that was stopped: send what W&B lacks, and nothing twice.
+
+        A row that was logged before a kill may not have reached W&B's file or server; what counts is what is there.
+
+        Args:
+            rows: of ``metrics.csv``, with their ``step``.
+            seen: the last update that ever had a row, which may be beyond the checkpoint.
+            images: the image files of an update.
+        """
+        if self._run is None:
+            return
+        try:
+            self._look()
+        except Exception as error:  # of W&B, or of a file of another version
+            say(
+                f"W&B: what was logged before is unknown ({reason_of(error)}); rows before the stop may be missing"
             )
+            self._held = set(range(seen + 1))
+        for row in rows:
+            self.log(row["step"], row, images(row["step"]))
 
-    def skip_until(self, step: int) -> None:
-        """Send nothing up to and including ``step``: that was sent before the run was resumed."""
-        self._skip = step
+    def _look(self) -> None:
+        online = self.mode == "online"
+        self._held = steps_in_folder(self.folder, self._run.id, online)
+        if online:
+            self._held |= steps_on_server(self._run, int(INIT_TIMEOUT))
 
     def finish(self, summary: Mapping[str, Any] | None = None) -> None:
         """Add the summary and close the log; online this waits for what is still to be uploaded."""
@@ -150,32 +172,52 @@ class WandbRun:
             action()
         except Exception as error:
             self._run, self.mode = None, "disabled"
-            _say(f"W&B: {what} ({_first_line(error)}); metrics.csv has the numbers")
+            say(f"W&B: {what} ({reason_of(error)}); metrics.csv has the numbers")
 
     def _start(self, asked: str, options: dict[str, Any]) -> None:
+        import wandb
+
+        why_not = "; ".join(take_out_unusable(self.folder)) or None
+        options = {**options, "dir": self.folder, "id": self._id()}
+        if why_not is None:
+            try:
+                wandb.setup(wandb.Settings(silent=True))
+                why_not = why_offline(asked)
+                if why_not is None:
+                    self._run, self.mode = self._init("online", options), "online"
+            except Exception as error:
+                why_not = reason_of(error)
+        if why_not is not None:
+            try:
+                self._run = self._offline(options)
+            except Exception as error:  # of W&B's variables together
+                why_not += f"; its variables in the environment cannot be used: {reason_of(error)}"
+                clear(self.folder)
+                self._run = self._offline(options)
+            self.mode = "offline"
+            where = Path(self._run.settings.sync_dir)
+            say(f"W&B: offline ({why_not}); to upload the run later: {command('wandb', 'sync', str(where))}")
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+
+    def _offline(self, options: dict[str, Any]) -> Any:
+        import wandb
+
+        with contextlib.suppress(Exception):  # its process may have died
+            wandb.teardown()  # else a failed attempt holds the run's id
+        return self._init("offline", options)
+
+    def _init(self, mode: Literal["online", "offline"], options: dict[str, Any]) -> Any:
         import wandb
 
         wandb.setup(wandb.Settings(silent=True))
         settings = wandb.Settings(
             init_timeout=INIT_TIMEOUT, silent=True, console="off", disable_git=True, save_code=False
         )
-        options = {**options, "dir": self.folder, "id": self._id(), "settings": settings}
-        why_not = why_offline(asked)
-        if why_not is None:
-            try:
-                self._run, self.mode = wandb.init(mode="online", **options), "online"
-            except Exception as error:
-                why_not = _first_line(error)
-                wandb.teardown()  # else the failed attempt holds the run's id
-                wandb.setup(wandb.Settings(silent=True))
-        if why_not is not None:
-            self._run, self.mode = wandb.init(mode="offline", **options), "offline"
-            where = Path(self._run.settings.sync_dir)
-            _say(f"W&B: offline ({why_not}); to upload the run later: wandb sync {where}")
-        self._run.define_metric("step")
-        self._run.define_metric("*", step_metric="step")
+        return wandb.init(mode=mode, settings=settings, **options)
 
     def _id(self) -> str:
+        """W&B's id of the run, the same after a resume."""
         path = self.folder / ID_FILE
         if not path.exists():
             make_folder(self.folder)

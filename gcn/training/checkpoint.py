@@ -5,7 +5,7 @@ import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
@@ -27,10 +27,38 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target = Path(path)
         make_folder(target.parent)
         with replacing(target, sync=True) as partial:
-            with partial.open("wb") as file:
-                torch.save(checkpoint, file)
+            _save(checkpoint, partial)
             if target.exists():
                 _keep(target, target.with_name(target.name + ".previous"))
+
+
+def _save(checkpoint: dict[str, Any], path: Path) -> None:
+    """``torch.save``, which answers an error of the file system by one of its own ("unexpected pos")."""
+    with path.open("wb") as file:
+        output = _Output(file)
+        try:
+            torch.save(checkpoint, output)  # type: ignore[arg-type]  # what it needs of a file
+        except RuntimeError as other:
+            raise output.problem or other from None
+
+
+class _Output:
+    """A file that remembers the first error of writing."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.problem: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write all of the data."""
+        try:
+            return self.file.write(data)
+        except OSError as problem:
+            self.problem = self.problem or problem
+            raise
+
+    def flush(self) -> None:
+        """Nothing: the file is flushed when it is closed."""
 
 
 def _keep(target: Path, previous: Path) -> None:

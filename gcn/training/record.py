@@ -81,7 +81,7 @@ class Record(L.Callback):
         self.best = -math.inf
         self.before: list[Tensor] = []  # the last validation's reconstructions of a few crops
         self.latest: dict[str, float] = {}
-        self.resumed = resumed
+        self.resumed, self.begun, self.phase = resumed, False, "training"
         self._unseen: list[tuple[int, Tensor, Tensor | None]] = []
         self._since = (time.perf_counter(), 0)
 
@@ -90,10 +90,7 @@ class Record(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Continue the table where the checkpoint ends."""
         step = trainer.global_step
-        if self.resumed and trainer.is_global_zero:
-            seen = self.table.resume_at(step)
-            if self.wandb is not None:
-                self.wandb.skip_until(seen)
+        self.go_on(step, trainer.is_global_zero)
         self.stop.listen()
         self._since = (time.perf_counter(), step)
 
@@ -111,7 +108,9 @@ class Record(L.Callback):
             self._check_weights(module, step)
         finite, better = self.event is None, False
         if finite and (due["val"] or due["panel"]):
+            self.phase = "the validation"
             row |= self._validate(module, step, due["panel"], trainer.is_global_zero)
+            self.phase = "training"
             value = row[f"val/{self.often.best}"]
             better = value > self.best
             self.best = value if better else self.best
@@ -140,6 +139,16 @@ class Record(L.Callback):
         self.watchdog.load_state_dict(state_dict["watchdog"])
 
     # --- what they do ---
+
+    def go_on(self, step: int, main: bool) -> None:
+        """Continue the records of a run that was stopped where its checkpoint ends; once."""
+        if self.begun:
+            return
+        self.begun = True
+        if self.resumed and main:
+            seen = self.table.resume_at(step)
+            if self.wandb is not None:
+                self.wandb.go_on(self.table.rows(), seen, self._images)
 
     def save(self, trainer: L.Trainer, name: str) -> None:
         """Write a checkpoint: ``last.ckpt``, or ``best.ckpt`` after the best validation so far."""
@@ -191,10 +200,15 @@ class Record(L.Callback):
             _panel_row(image, opinion(module.game, codec, image, module.device))
             for image in result.images[:PANEL_IMAGES]
         ]
-        path = self.folder / "panels" / f"{step:07d}.png"
-        panel(path, rows, f"update {step}: the middle of each validation image")
-        if self.wandb is not None:
-            self.wandb.image(step, "panel", path)
+        panel(self._panel(step), rows, f"update {step}: the middle of each validation image")
+
+    def _panel(self, step: int) -> Path:
+        return self.folder / "panels" / f"{step:07d}.png"
+
+    def _images(self, step: int) -> dict[str, Path]:
+        """The image files of an update, for W&B."""
+        path = self._panel(step)
+        return {"panel": path} if path.exists() else {}
 
     def _write(self, row: dict[str, float], step: int, main: bool) -> None:
         now = time.perf_counter()
@@ -204,7 +218,7 @@ class Record(L.Callback):
             self.table.append(step, row)
             if self.wandb is not None:
                 seconds = (now - self._since[0]) / max(1, step - self._since[1])
-                self.wandb.log(step, row | {"time/seconds_per_step": seconds})
+                self.wandb.log(step, row | {"time/seconds_per_step": seconds}, self._images(step))
         self._since = (now, step)
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import torch
 
 from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
+from gcn.files.atomic import remove_partials
 from gcn.files.command import resuming
+from gcn.files.lock import only_writer
 from gcn.metrics.stability import Verdict, verdict
 from gcn.models import package
 from gcn.report.figures import curves
@@ -24,6 +27,7 @@ from gcn.report.wandb_log import WandbRun
 from gcn.rng import Streams
 from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 from gcn.training.evaluate import against_jpeg, coding_copy, evaluate
+from gcn.training.failure import explained
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.module import GameModule
 from gcn.training.precision import LIGHTNING, resolve
@@ -84,16 +88,24 @@ def train(plan: Plan) -> dict[str, Any]:
     """Train, evaluate and write the run folder; returns what ``summary.json`` holds.
 
     Raises:
-        InputError: bad input, before the first update.
+        InputError: bad input, before the first update; another process is writing into the folder; later a full disk or
+            too little memory.
         Interrupted: after SIGTERM or Ctrl-C, with a checkpoint written.
     """
     _quiet()
-    module, steps = plan.module, plan.module.training_plan.steps
-    checkpoint, start = _whence(plan.folder, steps) if plan.resume else (None, 0)
     progress = Progress()
-    trainer = _trainer(plan, steps, progress)
+    trainer = _trainer(plan, plan.module.training_plan.steps, progress)
+    with only_writer(plan.folder) if trainer.is_global_zero else nullcontext():
+        return _train(plan, trainer, progress)
+
+
+def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]:
+    module, steps = plan.module, plan.module.training_plan.steps
     rank, world, main = trainer.global_rank, trainer.world_size, trainer.is_global_zero
+    checkpoint, start = _whence(plan.folder, steps) if plan.resume else (None, 0)
     check_ranks(module.game, world)
+    if main and plan.resume:
+        remove_partials(plan.folder)
     threads = plan.machine.threads or threads_each(trainer.num_devices)
     if threads is not None:
         torch.set_num_threads(threads)
@@ -118,16 +130,28 @@ def train(plan: Plan) -> dict[str, Any]:
     if main:
         print(plan.data.report(), flush=True)
     before = time.perf_counter()
-    trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
-    if record.stop.signal is not None:
-        where = f"stopped after {trainer.global_step} of {steps} updates"
-        raise Interrupted(f"{where}; go on with: {resuming(plan.folder)}", 128 + record.stop.signal)
-    if not main:
-        return {}
-    summary = _finish(plan, record, trainer, time.perf_counter() - before)
+    with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun):
+        trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
+        record.go_on(trainer.global_step, main)  # Lightning begins nothing where no update is left
+        if record.stop.signal is not None:
+            where = f"stopped after {trainer.global_step} of {steps} updates"
+            raise Interrupted(f"{where}; go on with: {resuming(plan.folder)}", 128 + record.stop.signal)
+        if not main:
+            return {}
+        record.phase = "the evaluation"
+        summary = _finish(plan, record, trainer, time.perf_counter() - before)
     if wandb is not None:
         wandb.finish(summary)
     return summary
+
+
+def _smaller(plan: Plan, record: Record) -> str:
+    """What to make smaller where memory ran out."""
+    if record.phase == "training":
+        return (
+            f"give a smaller data.batch than {plan.data.batch}, or a smaller data.crop than {plan.data.crop}"
+        )
+    return f"{record.phase} takes validation images as a whole; give smaller ones, data.val_root=FOLDER"
 
 
 def _whence(folder: Path, steps: int) -> tuple[Path | None, int]:
@@ -137,11 +161,17 @@ def _whence(folder: Path, steps: int) -> tuple[Path | None, int]:
         return None, 0
     checkpoint, content = open_checkpoint(folder)
     start = content["global_step"]
-    summary = folder / "summary.json"
-    ended = summary.exists() and json.loads(summary.read_text(encoding="utf-8"))["steps"] >= start
-    if start > steps or (start == steps and ended):
+    if start > steps or (start == steps and _ended(folder, start)):
         raise InputError(f"{folder}: the run has its {start} updates; to go on give steps=N with N > {start}")
     return checkpoint, start
+
+
+def _ended(folder: Path, steps: int) -> bool:
+    """Whether the folder has the summary of a run of so many updates."""
+    try:
+        return json.loads((folder / "summary.json").read_bytes())["steps"] >= steps
+    except (OSError, ValueError, LookupError, TypeError):  # none, or damaged: it will be written again
+        return False
 
 
 class _Remaining:

@@ -1,22 +1,26 @@
 import os
+import struct
 import subprocess
 import sys
 import time
 import types
+import zlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gcn.report import wandb_environment, wandb_file
+from gcn.report.table import MetricsTable
 from gcn.report.wandb_log import WandbRun
 
 RUN = """
 import sys
+from pathlib import Path
 from gcn.report.wandb_log import WandbRun
 assert "wandb" not in sys.modules
 run = WandbRun(sys.argv[1], config={"mse": 1, "terms": {"r1": {"every": 16}}})
-run.skip_until(10)
-for step in (10, 20):
-    run.log(step, {"train/g/mse": 0.001220703125 * step, "val/psnr": None})
-run.image(20, "panel", sys.argv[2])
+run.log(20, {"train/g/mse": 0.001220703125 * 20, "val/psnr": None}, {"panel": Path(sys.argv[2])})
 run.finish({"verdict": "stable", "psnr": None, "indicators": {"period": None}})
 print(run.mode)
 """
@@ -52,21 +56,95 @@ def panel_file(folder):
 
 def test_without_a_key_the_run_is_offline_in_its_own_folder(elsewhere):
     folder = elsewhere / "run"
-    for _ in range(2):  # once more: a resumed run
-        stdout, lines, _ = run_it(folder, panel_file(elsewhere))
-        assert stdout == "offline\n"
-        assert len(lines) == 1
-        assert "no key" in lines[0]
-        assert f"wandb sync {folder}/wandb/offline-run-" in lines[0]
-    written = [path.read_bytes() for path in folder.glob("wandb/offline-run-*/*.wandb")]
-    run_id = (folder / "wandb_id.txt").read_text().strip().encode()
-    assert len(written) == 2
-    for data in written:
-        assert run_id in data
-        assert b"0.0244140625" in data  # the row of step 20
-        assert b"0.01220703125" not in data  # that of step 10 was skipped
-        assert b"panel" in data
+    stdout, lines, _ = run_it(folder, panel_file(elsewhere))
+    assert stdout == "offline\n"
+    assert len(lines) == 1
+    assert "no key" in lines[0]
+    assert f"wandb sync {folder}/wandb/offline-run-" in lines[0]
+    (written,) = [path.read_bytes() for path in folder.glob("wandb/offline-run-*/*.wandb")]
+    assert (folder / "wandb_id.txt").read_text().strip().encode() in written
+    assert b"0.0244140625" in written
+    assert b"panel" in written
     assert not (elsewhere / "home" / ".netrc").exists()
+
+
+LOGGED = """
+import sys, time
+from gcn.report.table import MetricsTable
+from gcn.report.wandb_log import WandbRun
+table, run = MetricsTable(sys.argv[1] + "/metrics.csv"), WandbRun(sys.argv[1])
+rows, first, last = table.rows(), int(sys.argv[2]), int(sys.argv[3])
+if rows:
+    run.go_on([row for row in rows if row["step"] <= first], rows[-1]["step"], lambda step: {})
+    table.resume_at(first)
+for step in range(first + 1, last + 1):
+    row = {"loss": 1 / step, "padding": 10.0**-step}
+    table.append(step, row)
+    run.log(step, row)
+    time.sleep(0.0005)
+if last < 500:
+    print("here", flush=True)
+    time.sleep(60)
+run.finish({})
+"""
+
+
+@pytest.mark.slow
+def test_after_kill_9_the_files_of_wandb_hold_each_row_once(elsewhere):
+    """The killed process has rows beyond the checkpoint that the second one goes on from."""
+    folder = elsewhere / "run"
+    folder.mkdir()
+    lost = 0
+    for first, last in ((0, 300), (270, 500)):
+        said = [sys.executable, "-c", LOGGED, str(folder), str(first), str(last)]
+        with subprocess.Popen(said, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            if last < 500:
+                assert process.stdout.readline() == "here\n"
+                process.kill()
+            assert process.wait(60) == (0 if last == 500 else -9)
+        held = [step for file in folder.glob("wandb/offline-run-*/*.wandb") for step in steps_of(file)]
+        assert len(held) == len(set(held))
+        lost += last - len(held)
+    assert lost > 0  # else nothing was tested
+    assert sorted(held) == [row["step"] for row in MetricsTable(folder / "metrics.csv").rows()]
+    assert sorted(held) == list(range(1, 501))
+
+
+def steps_of(file):
+    return list(wandb_file._steps(file.read_bytes()))
+
+
+def written(contents):
+    """What W&B writes."""
+    data = bytearray(b":W&B" + b"\xe1\xbe\x00")
+    for content in contents:
+        at, first = 0, True
+        while first or at < len(content):
+            left = 32768 - len(data) % 32768
+            if left < 7:
+                data += bytes(left)
+                continue
+            piece = content[at : at + left - 7]
+            at += len(piece)
+            kind = (1 if first else 4) if at == len(content) else (2 if first else 3)
+            data += struct.pack("<IHB", zlib.crc32(bytes([kind]) + piece), len(piece), kind) + piece
+            first = False
+    return data
+
+
+@given(
+    lengths=st.lists(st.integers(0, 100_000), max_size=6),
+    cut=st.integers(0, 400_000),
+    flipped=st.integers(0, 400_000) | st.none(),
+)
+def test_a_torn_or_damaged_file_gives_what_is_whole_before_that_place(lengths, cut, flipped):
+    contents = [bytes([i + 1]) * n for i, n in enumerate(lengths)]
+    data = written(contents)
+    assert list(wandb_file.records(bytes(data))) == contents
+    if flipped is not None and flipped < len(data):
+        data[flipped] ^= 1
+    found = list(wandb_file.records(bytes(data[:cut])))
+    assert found == contents[: len(found)]
 
 
 def test_a_key_without_a_network_is_offline_soon(elsewhere, monkeypatch):
@@ -83,7 +161,7 @@ def test_disabled_does_nothing_at_all(elsewhere, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)  # an import would raise
     run = WandbRun(elsewhere / "run")
     run.log(1, {"a": 1.0})
-    run.image(1, "panel", "nowhere.png")
+    run.go_on([], 1, lambda step: {})
     run.finish({})
     assert run.mode == "disabled"
     assert not (elsewhere / "run").exists()
@@ -95,10 +173,10 @@ class Fake(types.ModuleType):
     def __init__(self, fails=()):
         super().__init__("wandb")
         self.fails, self.inits, self.rows, self.summary = fails, [], [], {}
-        self.settings = types.SimpleNamespace(base_url="http://127.0.0.1:9", sync_dir="here")
+        self.settings, self.id = types.SimpleNamespace(base_url="http://127.0.0.1:9", sync_dir="here"), "id"
 
     def Settings(self, **_):
-        return None
+        return types.SimpleNamespace(update_from_env_vars=lambda _: None)
 
     def setup(self, *_):
         return self
@@ -192,10 +270,82 @@ def test_failures_become_one_line(elsewhere, fake, capsys, failing):
     assert "metrics.csv" in err
 
 
-def test_rows_before_the_resume_are_not_sent_again(elsewhere, fake):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WANDB_DISABLED", "true"), ("WANDB_DISABLED", "1"), ("WANDB_MODE", "disabled")],
+)
+def test_what_switches_wandb_off_is_honoured_and_said(name, value, elsewhere, monkeypatch, capsys):
+    monkeypatch.setenv(name, value)
+    assert WandbRun(elsewhere / "run").mode == "disabled"
+    assert capsys.readouterr().err == f"W&B: off ({name}={value}); metrics.csv has the numbers\n"
+    assert not (elsewhere / "run").exists()
+
+
+UNUSABLE = {
+    "WANDB_API_KEY": ("abc", "40"),
+    "WANDB_MODE": ("junk", "should be"),
+    "WANDB_PROJECT": ("a/b", "cannot contain"),
+    "WANDB_TAGS": ("x" * 65 + ",y", "64 characters"),
+    "WANDB_BASE_URL": ("junk", "URL"),
+    "WANDB_ENTITY": ("a b/c", "letters"),
+    "WANDB_RUN_GROUP": ("g" * 129, "128"),
+    "WANDB_INIT_TIMEOUT": ("soon", "number"),
+    "WANDB_CACHE_DIR": ("/dev/null/cache", "cannot be made"),
+    "WANDB_IDENTITY_TOKEN_FILE": ("/nowhere", "no such file"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_variable_is_named_with_the_reason_and_taken_out(name, elsewhere, monkeypatch):
+    value, reason = UNUSABLE[name]
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WANDB_NOTES", "as they are")
+    (line,) = wandb_environment.take_out_unusable(elsewhere)
+    assert line.startswith(f"{name} is unusable: ")
+    assert reason in line
+    assert "\n" not in line
+    assert os.environ.get(name) in (None, str(elsewhere / "wandb"))
+    assert os.environ["WANDB_NOTES"] == "as they are"
+    assert wandb_environment.take_out_unusable(elsewhere) == []
+
+
+@pytest.mark.slow
+def test_with_unusable_variables_the_run_is_logged_offline(elsewhere, monkeypatch):
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "WANDB_TAGS"):
+        monkeypatch.setenv(name, UNUSABLE[name][0])
+    monkeypatch.setenv("WANDB__SKIP_TRANSACTION_LOG", "true")  # refused with the others only
+    monkeypatch.setenv("HOME", "/dev/null")  # where W&B cannot write
+    stdout, lines, _ = run_it(elsewhere / "run", panel_file(elsewhere))
+    assert stdout == "offline\n"
+    assert len(lines) == 1
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "WANDB_TAGS"):
+        assert f"{name} is unusable" in lines[0]
+    (file,) = (elsewhere / "run").glob("wandb/offline-run-*/*.wandb")
+    assert steps_of(file) == [20]
+
+
+def test_rows_that_wandb_has_are_not_sent_again(elsewhere, fake, monkeypatch):
     wandb = fake()
     run = WandbRun(elsewhere / "run")
-    run.skip_until(20)
-    for step in (10, 20, 30):
+    monkeypatch.setattr("gcn.report.wandb_log.steps_in_folder", lambda *_: {10})
+    monkeypatch.setattr("gcn.report.wandb_log.steps_on_server", lambda *_: {30, 40})
+    run.go_on([{"step": step, "a": step} for step in (10, 20, 30)], 40, lambda step: {})
+    for step in (40, 50):
+        run.log(step, {"a": step})
+    assert [row["step"] for row in wandb.rows] == [20, 50]
+
+
+def test_where_wandb_does_not_say_what_it_has_nothing_is_sent_twice(elsewhere, fake, monkeypatch, capsys):
+    def silent(*_):
+        raise ConnectionError("no answer")
+
+    wandb = fake()
+    run = WandbRun(elsewhere / "run")
+    monkeypatch.setattr("gcn.report.wandb_log.steps_on_server", silent)
+    run.go_on([{"step": 10, "a": 1}], 20, lambda step: {})
+    for step in (20, 30):
         run.log(step, {"a": step})
     assert [row["step"] for row in wandb.rows] == [30]
+    assert capsys.readouterr().err == (
+        "W&B: what was logged before is unknown (no answer); rows before the stop may be missing\n"
+    )

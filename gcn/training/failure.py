@@ -1,0 +1,58 @@
+"""What ends a run from outside, a full disk for instance or too little memory: one line, with the way to go on."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gcn.errors import InputError
+from gcn.files.atomic import cannot_write
+from gcn.files.command import resuming
+
+_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|cannot allocate memory|std::bad_alloc",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"tried to allocate ([\d.]+ ?\w+)", re.IGNORECASE)
+
+
+@contextmanager
+def explained(folder: Path, smaller: Callable[[], str], begun: Callable[[], bool]) -> Iterator[None]:
+    """Turn what may end a run from outside into one line.
+
+    Args:
+        folder: the run folder.
+        smaller: says what can be made smaller where memory ran out.
+        begun: whether the training had begun. Bad input before that is passed on as it is.
+
+    Raises:
+        InputError: instead of an OSError or an error of memory, in torch or elsewhere.
+    """
+    try:
+        yield
+    except (InputError, OSError, MemoryError, RuntimeError) as problem:
+        if is_memory_error(problem):
+            asked = _ASKED.search(str(problem))
+            tried = f" (tried to allocate {asked[1]})" if asked else ""
+            raise InputError(
+                f"out of memory{tried}: {smaller()}{_go_on(folder, '; or free memory and')}"
+            ) from None
+        if isinstance(problem, InputError):
+            known = not begun() or "resume=" in str(problem)  # of another process, which has said so itself
+            raise problem if known else InputError(f"{problem}{_go_on(folder, '; then')}") from None
+        if isinstance(problem, OSError):
+            line = cannot_write(problem.filename or folder, problem)
+            raise InputError(f"{line}{_go_on(folder, '; then')}") from None
+        raise
+
+
+def _go_on(folder: Path, how: str) -> str:
+    """The command that continues the run, if there is anything to continue."""
+    return f"{how} go on with: {resuming(folder)}" if (folder / "metrics.csv").exists() else ""
+
+
+def is_memory_error(problem: BaseException) -> bool:
+    """Whether an error means that memory ran out: torch raises a RuntimeError for that on the CPU."""
+    if isinstance(problem, MemoryError):
+        return True
+    return isinstance(problem, RuntimeError | OSError) and _MEMORY.search(str(problem)) is not None
