@@ -1,6 +1,7 @@
 """Image files to ``.gcn`` files and back, with a model that ships, a model file or the codec of a run."""
 
-import os
+import multiprocessing
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,21 +9,20 @@ from typing import NamedTuple
 
 import torch
 
-from gcn.assemble import load_codec
-from gcn.build import build
+from gcn.batch import Outcome
 from gcn.codec.container import File, parse, write
-from gcn.config import load
-from gcn.data.images import BadImage, Decoded, Pixels, Size, decode
-from gcn.data.output import check_target, save_image
+from gcn.data.images import BadImage, Decoded, Pixels, Size, decode, read_size
+from gcn.data.output import check_ending, check_size, save_image
 from gcn.errors import InputError
-from gcn.files.atomic import write_bytes
+from gcn.files.atomic import make_folder, write_bytes
+from gcn.files.names import printable
 from gcn.models import package
 from gcn.models.codec import Codec
-from gcn.training.checkpoint import has_checkpoint, open_checkpoint
+from gcn.models.places import DEFAULT_MODEL, check_named, model_path, superseded
+from gcn.run_codec import of_run
 
-DEFAULT_MODEL = "mid"
-SUFFIX = ".gcn"
 LARGEST_FILE = 2**29
+REMEDY = "remove it, or give overwrite=true"
 SHOWN = 4_000_000  # pixels of an image from which progress is shown
 
 
@@ -44,6 +44,11 @@ class Report(NamedTuple):
         sizes = f"{self.width}x{self.height}, {self.file_bytes} bytes, {bpp:.3f} bit/pixel"
         return f"{self.source} -> {self.target}: {sizes}{notes}"
 
+    @property
+    def outcome(self) -> Outcome:
+        """For a batch."""
+        return Outcome(self.line, 8 * self.file_bytes)
+
 
 def model(options: Mapping[str, str]) -> Codec:
     """The codec that ``model=`` or ``run=`` names; by default the one that ships.
@@ -51,68 +56,23 @@ def model(options: Mapping[str, str]) -> Codec:
     Raises:
         InputError: both are given, or there is no such model.
     """
-    if "model" in options and "run" in options:
-        raise InputError("model= and run= exclude each other: both name a codec")
+    check_named(options)
     if "run" in options:
         return of_run(Path(options["run"]))
     return package.load(model_path(options.get("model", DEFAULT_MODEL)))
-
-
-def model_path(name: str) -> Path:
-    """The file of a model that ships, or a model file; InputError if it is neither."""
-    known = package.SHIPPED / f"{name}.safetensors"
-    if "/" not in name and known.is_file():
-        return known
-    if Path(name).is_file():
-        return Path(name)
-    choices = ", ".join(package.shipped())
-    raise InputError(f"model={name}: neither a file nor one of the models that ship ({choices})")
-
-
-def of_run(run: Path) -> Codec:
-    """The trained codec of a run folder (averaged weights, where it has them), ready to code.
-
-    The first time it is written to ``codec.safetensors`` in the folder, and read from there later: its tables must
-    be those that files were written with.
-
-    Raises:
-        InputError: not a run folder, or without a checkpoint.
-    """
-    if not (run / "config.yaml").is_file():
-        raise InputError(f"run={run}: not a run folder; give one that scripts/train.py wrote")
-    target = run / package.OF_RUN
-    checkpoint = open_checkpoint(run)[0] if has_checkpoint(run) else None
-    if target.is_file() and (checkpoint is None or target.stat().st_mtime >= checkpoint.stat().st_mtime):
-        return package.load(target)
-    codec = trained(run)
-    if os.access(run, os.W_OK):
-        package.save(codec, target, {"run": run.name})
-    return codec
-
-
-def trained(run: Path, half: bool = False) -> Codec:
-    """The codec of a run's last checkpoint, with fresh tables.
-
-    Args:
-        run: the folder.
-        half: round the weights to half precision first.
-    """
-    codec = build(load(run).generator)
-    load_codec(codec, str(run))
-    try:
-        return (package.rounded(codec) if half else codec).for_coding()
-    except FloatingPointError as problem:
-        raise InputError(f"run={run}: {problem}") from None
 
 
 def for_file(file: File, options: Mapping[str, str]) -> tuple[Codec, tuple[str, ...]]:
     """The codec for a file, and remarks.
 
     Raises:
-        InputError: the model that wrote it is not at hand.
+        InputError: the model that wrote it is not available.
     """
     if "model" in options or "run" in options:
         codec = model(options)
+        if "run" in options and (codec.latents_id, codec.picture_id) != file[:2]:
+            before = superseded(Path(options["run"]), file.latents_id, file.picture_id)
+            codec = package.load(before) if before.is_file() else codec
         if codec.latents_id != file.latents_id:
             raise InputError(
                 f"the file was written by model {file.latents_id.hex()}, not by {codec.latents_id.hex()};"
@@ -126,7 +86,9 @@ def for_file(file: File, options: Mapping[str, str]) -> tuple[Codec, tuple[str, 
             return package.load(card.path), ()
     if cards:
         names = " or ".join(f"model={card.path.stem}" for card in cards)
-        raise InputError(f"the synthesis {file.picture_id.hex()} is not at hand; {names} can draw it instead")
+        raise InputError(
+            f"the synthesis {file.picture_id.hex()} is not available; {names} can draw it instead"
+        )
     raise InputError(
         f"written by model {file.latents_id.hex()}, which does not ship with gcn; name it: model=FILE or run=FOLDER"
     )
@@ -145,11 +107,14 @@ def to_pixels(codec: Codec, file: File) -> Pixels:
     return codec.synthesise(y_hat, height, width, torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
 
 
-def compress(codec: Codec, source: Path, target: Path, background: str = "white") -> Report:
+def compress(
+    codec: Codec, source: Path, target: Path, background: str = "white", overwrite: bool = False
+) -> Report:
     """Write one image as a ``.gcn`` file, whole or not at all.
 
     Raises:
-        InputError: not a usable image, too large for the format, or the codec gives no numbers for it.
+        InputError: not a usable image, too large for the format, or the codec gives no numbers for it; the file exists
+            or cannot be written.
     """
     try:
         decoded = decode(source, background)
@@ -157,63 +122,73 @@ def compress(codec: Codec, source: Path, target: Path, background: str = "white"
         raise InputError(f"{source}: {reason}") from None
     height, width = decoded.pixels.shape[:2]
     try:
-        with _watching(codec, height * width, f"compressing {source.name}"):
+        with _watching(codec, height * width, f"compressing {printable(source.name)}"):
             data = to_bytes(codec, decoded)
     except FloatingPointError as problem:
         raise InputError(f"{source}: {problem}; use another model") from None
-    write_bytes(target, data)
+    except InputError as problem:
+        raise InputError(f"{source}: {problem}") from None
+    make_folder(target.parent)
+    write_bytes(target, data, overwrite)
     return Report(source, target, width, height, len(data), decoded.notes)
 
 
-def decompress(source: Path, target: Path, options: Mapping[str, str]) -> Report:
+def decompress(
+    source: Path,
+    target: Path,
+    choose: Callable[[File], tuple[Codec, tuple[str, ...]]],
+    overwrite: bool = False,
+) -> Report:
     """Write the image of a ``.gcn`` file, whole or not at all.
 
+    Args:
+        source: the file.
+        target: of the image.
+        choose: gives the codec and remarks, such as :func:`for_file` with the options of the command.
+        overwrite: replace an image that exists.
+
     Raises:
-        InputError: not such a file, damaged, or of a model that is not at hand; the image cannot be written.
+        InputError: not such a file, damaged, or of a model that is not available; the image exists or
+            cannot be written.
     """
-    data = read_bytes(source)
-    try:
-        file = parse(data)
-    except InputError as problem:
-        raise InputError(f"{source}: {problem}") from None
+    data, file = read_file(source)
     _, height, width, _ = file.coded
-    check_target(target, Size(height, width), file.grey)
+    check_ending(target)
+    check_size(target, Size(height, width), file.grey)
     try:
-        codec, notes = for_file(file, options)
-        codec.to(device(options))
-        with _watching(codec, height * width, f"decompressing {source.name}"):
+        codec, notes = choose(file)
+        with _watching(codec, height * width, f"decompressing {printable(source.name)}"):
             pixels = to_pixels(codec, file)
     except InputError as problem:
         raise InputError(f"{source}: {problem}") from None
-    save_image(target, pixels, file.grey)
+    make_folder(target.parent)
+    save_image(target, pixels, file.grey, overwrite)
     return Report(source, target, width, height, len(data), notes)
 
 
-def targets(sources: Sequence[Path], output: str | None, suffix: str) -> list[Path]:
-    """Where each source goes: the file ``output``, or files of its name in the folder ``output`` or beside it.
+def check_compressed(codec: Codec, source: Path, target: Path) -> None:
+    """Raise InputError if an existing ``.gcn`` file is not what this codec would write, as far as its header says."""
+    try:
+        file, size = parse(target.read_bytes()), read_size(source)
+    except InputError:
+        raise InputError(f"{target}: exists, but is damaged; {REMEDY}") from None
+    except BadImage as reason:
+        raise InputError(f"{source}: {reason}") from None
+    if (codec.latents_id, codec.picture_id) != file[:2]:
+        raise InputError(f"{target}: exists, but another model wrote it; {REMEDY}")
+    if size != file.coded[1:3]:
+        raise InputError(f"{target}: exists, but {source} has another size; {REMEDY}")
 
-    Raises:
-        InputError: several sources and one file, two sources of one name, or a source would be overwritten.
-    """
-    if not sources:
-        raise InputError("no input file is given")
-    if output is None:
-        found = [source.with_suffix(suffix) for source in sources]
-    elif len(sources) == 1 and not output.endswith("/") and not Path(output).is_dir():
-        found = [Path(output)]
-    elif Path(output).is_dir():
-        found = [Path(output) / (source.stem + suffix) for source in sources]
-    else:
-        raise InputError(f"{output}: not a folder; make it first, {len(sources)} files go there")
-    doubled = {target for target in found if found.count(target) > 1}
-    if doubled:
-        raise InputError(f"two inputs would become {sorted(doubled)[0]}; rename one")
-    for source, target in zip(sources, found, strict=True):
-        if source.resolve() == target.resolve():
-            raise InputError(f"{source} would be overwritten; give another -o")
-        if not target.parent.is_dir():
-            raise InputError(f"{target.parent}: no such folder; make it first")
-    return found
+
+def check_decompressed(source: Path, target: Path) -> None:
+    """Raise InputError if an existing image cannot be decoded, or has another size than its ``.gcn`` file says."""
+    _, file = read_file(source)
+    try:
+        size = decode(target).pixels.shape[:2]
+    except BadImage as reason:
+        raise InputError(f"{target}: exists, but is not a whole image ({reason}); {REMEDY}") from None
+    if size != file.coded[1:3]:
+        raise InputError(f"{target}: exists, but {source} has another size; {REMEDY}")
 
 
 def device(options: Mapping[str, str]) -> torch.device:
@@ -227,14 +202,21 @@ def device(options: Mapping[str, str]) -> torch.device:
     return found
 
 
-def read_bytes(source: Path) -> bytes:
-    """The bytes of a file that may be a ``.gcn`` file; InputError if it cannot be read or is far too large."""
+def read_file(source: Path) -> tuple[bytes, File]:
+    """A ``.gcn`` file: its bytes and what they say; InputError if it cannot be read, or is none."""
     try:
-        if source.stat().st_size > LARGEST_FILE:
-            raise InputError(f"{source}: {source.stat().st_size} bytes are more than any .gcn file has")
-        return source.read_bytes()
+        found = source.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{source}: a folder, a device or a pipe; give a file")
+        if found.st_size > LARGEST_FILE:
+            raise InputError(f"{source}: {found.st_size} bytes are more than any .gcn file has")
+        data = source.read_bytes()
     except OSError as problem:
         raise InputError(f"{source}: {problem.strerror or problem}") from None
+    try:
+        return data, parse(data)
+    except InputError as problem:
+        raise InputError(f"{source}: {problem}") from None
 
 
 def _bar(what: str) -> Callable[[Sequence], Iterable]:
@@ -247,7 +229,9 @@ def _bar(what: str) -> Callable[[Sequence], Iterable]:
 
 @contextmanager
 def _watching(codec: Codec, pixels: int, what: str) -> Iterator[None]:
-    if pixels >= SHOWN:
+    if (
+        pixels >= SHOWN and multiprocessing.parent_process() is None
+    ):  # the bars of several would be one jumble
         codec.watch = _bar(what)
     try:
         yield

@@ -7,29 +7,36 @@ from gcn.words import Words, choice, run
 USAGE = "python scripts/export.py run=FOLDER -o FILE.safetensors [half=true] [base=FILE] [about=TEXT]"
 OPTIONS = {
     "run": "run folder of scripts/train.py",
-    "half": "round the weights to half precision: half the size",
+    "half": "true: round the weights to half precision, half the size",
     "base": "model file with the same latents beside the new one: only the synthesis is written",
     "about": "a remark that the file carries, such as the data and their licence",
+    "overwrite": "true: replace a model file that exists, but never the run's own codec or the base",
 }
 
 
 def work(words: Words) -> int:
     from pathlib import Path
 
-    from gcn.coding import trained
     from gcn.errors import InputError
-    from gcn.models.package import save
+    from gcn.files.atomic import check_output
+    from gcn.models.places import ENDING, check_export, run_folder
 
-    if "run" not in words.options or words.output is None or words.files:
+    options = words.options
+    if "run" not in options or words.output is None or words.files:
         raise InputError(f"usage: {USAGE}")
-    half = choice("half", words.options.get("half", "false"))
-    folder, target = Path(words.options["run"]), Path(words.output)
-    if target.suffix != ".safetensors" or not target.absolute().parent.is_dir():
-        raise InputError(f"{target}: give a name in an existing folder that ends in .safetensors")
-    base = Path(words.options["base"]) if "base" in words.options else None
-    about = {"run": folder.name, "about": words.options.get("about", "")}
-    codec = trained(folder, half)
-    save(codec, target, about, base)
+    half, overwrite = (choice(name, options.get(name, "false")) for name in ("half", "overwrite"))
+    folder, target = run_folder(options["run"]), Path(words.output)
+    base = Path(options["base"]) if "base" in options else None
+    if target.suffix != ENDING:
+        raise InputError(f"{target}: a model file; give a name that ends in {ENDING}")
+    check_export(target, folder, base)
+    check_output(target, overwrite)
+
+    from gcn.models.package import save
+    from gcn.run_codec import for_export
+
+    codec = for_export(folder, half)
+    save(codec, target, {"run": folder.name, "about": options.get("about", "")}, base, overwrite)
     print(f"{target}: {target.stat().st_size} bytes, latents {codec.latents_id.hex()}")
     return 0
 

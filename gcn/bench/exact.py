@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gcn.coding import of_run
 from gcn.data.images import load_image
 from gcn.errors import InputError
 from gcn.models.exact import ONE
 from gcn.models.hyperprior import Hyperprior
+from gcn.run_codec import of_run
 
 
 class _InFloat:

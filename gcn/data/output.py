@@ -57,10 +57,11 @@ def check_target(path: Path, size: Size | None = None, grey: bool = False) -> No
     check_ending(path)
     check_output(path, overwrite=True)
     if size is not None:
-        _check_size(path, size, grey)
+        check_size(path, size, grey)
 
 
-def _check_size(path: Path, size: Size, grey: bool) -> None:
+def check_size(path: Path, size: Size, grey: bool) -> None:
+    """Raise InputError for an image that is too large for the format of the path's ending."""
     kind = _FORMATS[path.suffix.lower()]
     if max(size) > kind.largest:
         raise InputError(

@@ -1,7 +1,7 @@
 """Which file of a command's output belongs to which input, all of it checked before any work is done."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,19 +61,24 @@ def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool =
     if not names:
         raise InputError("no input file is given")
     found = list(_inputs(names, kind))
-    several = len(found) > 1 or os.path.isdir(names[0])
+    several = len(found) > 1 or os.path.isdir(names[0]) or (output or "").endswith("/")
     if output is None:
         targets = [source.with_name(source.stem + kind.ending) for source, _ in found]
-    elif several or output.endswith("/") or os.path.isdir(output):
+    elif several or os.path.isdir(output):
         folder = _output_folder(output, kind, len(found))
         targets = [folder / below / (source.stem + kind.ending) for source, below in found]
     else:
         targets = [Path(output)]
-    sources = [source for source, _ in found]
-    for folder in {target.parent for target in targets}:
-        if several and output is not None and not folder.is_dir():
-            check_folder("-o", folder)
-    return _checked(sources, targets, kind, may_exist)
+    jobs = [Job(source, to, os.path.exists(to)) for (source, _), to in zip(found, targets, strict=True)]
+    new = {folder for folder in {target.parent for target in targets} if several and not folder.is_dir()}
+    for folder in new:
+        check_folder("-o", folder)
+    for job in jobs:
+        kind.check(job.target)
+        if job.target.parent not in new:
+            check_output(job.target, overwrite=True)
+    _refuse_clashes(jobs, may_exist)
+    return jobs
 
 
 def _output_folder(output: str, kind: Kind, count: int) -> Path:
@@ -99,35 +104,24 @@ def _inputs(names: Sequence[str], kind: Kind) -> Iterator[tuple[Path, Path]]:
             yield file, file.relative_to(path).parent
 
 
-def _checked(sources: Iterable[Path], targets: Iterable[Path], kind: Kind, may_exist: bool) -> list[Job]:
-    jobs = [
-        Job(source, target, os.path.exists(target)) for source, target in zip(sources, targets, strict=True)
-    ]
-    taken: dict[Identity, Path] = {}
+def _refuse_clashes(jobs: Sequence[Job], may_exist: bool) -> None:
     inputs = {_identity(job.source) for job in jobs}
-    there = []
-    for source, target, exists in jobs:
-        kind.check(target)
-        if target.parent.is_dir():  # it is made otherwise
-            check_output(target, overwrite=True)
+    taken: dict[Identity, Path] = {}
+    for source, target, _ in jobs:
         name = _identity(target)
         if name in inputs:
             raise InputError(f"{printable(target)} is an input and would be overwritten; give another -o")
         if name in taken:
-            raise InputError(
-                f"two inputs would become {printable(target)}: {printable(taken[name])} and {printable(source)};"
-                " rename one"
-            )
+            both = f"{printable(taken[name])} and {printable(source)}"
+            raise InputError(f"two inputs would become {printable(target)}: {both}; rename one")
         taken[name] = source
-        if exists:
-            there.append(target)
+    there = [job.target for job in jobs if job.exists]
     if there and not may_exist:
-        more = f", and so do {len(there) - 1} other outputs" if len(there) > 1 else ""
+        more = f" (the first of {len(there)} outputs that do)" if len(there) > 1 else ""
         raise InputError(
-            f"{printable(there[0])} exists{more}; give overwrite=true to replace it, skip_existing=true to leave out"
-            " what is done, or another -o"
+            f"{printable(there[0])} exists{more}; give overwrite=true to replace what exists, skip_existing=true to"
+            " leave it out, or another -o"
         )
-    return jobs
 
 
 def _identity(path: Path) -> Identity:

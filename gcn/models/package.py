@@ -20,10 +20,9 @@ from torch import Tensor
 from gcn.errors import InputError
 from gcn.files.atomic import write_bytes
 from gcn.models.codec import Codec
+from gcn.models.places import OF_RUN, shipped_files, superseded
 
 FORMAT = "gcn-model-1"
-OF_RUN = "codec.safetensors"  # in a run folder
-SHIPPED = Path(__file__).parent / "shipped"
 _NEEDED = ("target", "architecture", "latents_id", "picture_id")
 
 
@@ -38,12 +37,12 @@ class Card(NamedTuple):
 
 def shipped() -> dict[str, Card]:
     """The models that come with the package, by name."""
-    return {
-        path.stem: card(path) for path in sorted(SHIPPED.glob("*.safetensors"), key=lambda path: path.stem)
-    }
+    return {path.stem: card(path) for path in shipped_files()}
 
 
-def save(codec: Codec, path: Path, about: Mapping[str, Any], base: Path | None = None) -> None:
+def save(
+    codec: Codec, path: Path, about: Mapping[str, Any], base: Path | None = None, overwrite: bool = True
+) -> None:
     """Write a model file, whole or not at all.
 
     Args:
@@ -51,9 +50,10 @@ def save(codec: Codec, path: Path, about: Mapping[str, Any], base: Path | None =
         path: of the file.
         about: remarks for people (how it was trained), plain values.
         base: a model file in the same folder with the same latents: only the synthesis is written.
+        overwrite: replace a file that exists.
 
     Raises:
-        InputError: the base has other latents or lies elsewhere.
+        InputError: the base has other latents or lies elsewhere; the file cannot be written.
     """
     tensors = {f"weights.{name}": value for name, value in codec.state_dict().items()}
     tensors |= {f"coding.{name}": torch.from_numpy(value) for name, value in codec.coding_state().items()}
@@ -71,7 +71,24 @@ def save(codec: Codec, path: Path, about: Mapping[str, Any], base: Path | None =
         metadata["base"] = base.name
         tensors = {name: value for name, value in tensors.items() if name.startswith("weights.g_s.")}
     data = to_bytes({name: _compact(value) for name, value in tensors.items()}, metadata)
-    write_bytes(path, data, sync=True)  # without its tables, files that it wrote cannot be read
+    write_bytes(path, data, overwrite, sync=True)  # without its tables, files that it wrote cannot be read
+
+
+def save_of_run(codec: Codec, run: Path, about: Mapping[str, Any]) -> None:
+    """Write the codec of a run at the end of its training.
+
+    The codec of a shorter training stays in the folder under a name of its own: files that it wrote need its tables.
+    """
+    target = run / OF_RUN
+    if target.is_file():
+        try:
+            _, latents, picture, _ = card(target)
+            kept = superseded(run, latents, picture)
+        except InputError:  # of another version of this program, perhaps
+            kept = run / "codec-unreadable.safetensors"
+        if kept != superseded(run, codec.latents_id, codec.picture_id):
+            write_bytes(kept, target.read_bytes(), sync=True)
+    save(codec, target, about)
 
 
 def rounded(codec: Codec) -> Codec:

@@ -232,9 +232,7 @@ def _finish(plan: Plan, record: Record, trainer: L.Trainer, seconds: float) -> d
         codec = coding_copy(module.codec, module.average)
         result = evaluate(codec, plan.data.val_images(), module.device, files=True)
         numbers |= result.values | against_jpeg(result)
-        package.save(
-            codec, plan.folder / package.OF_RUN, {"run": plan.folder.name, "steps": trainer.global_step}
-        )
+        package.save_of_run(codec, plan.folder, {"run": plan.folder.name, "steps": trainer.global_step})
     except FloatingPointError:
         pass  # a diverged codec has nothing to show: its numbers are null
     parameters = sum(p.numel() for p in module.game.generator.parameters())

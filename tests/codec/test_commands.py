@@ -1,7 +1,5 @@
-"""compress, decompress and export as a user types them, with the models that ship."""
+"""compress and decompress as a user types them, with the models that ship."""
 
-import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import RNG, ROOT, compress, decompress, error_of, picture
 from PIL import Image
 
 from gcn import coding
@@ -17,39 +16,6 @@ from gcn.codec.container import OVERHEAD, parse, write
 from gcn.data.images import decode, load_image
 from gcn.errors import InputError
 from gcn.models import package
-
-ROOT = Path(__file__).parents[2]
-RNG = np.random.default_rng(0)
-
-
-def script(name):
-    """The ``main`` of a script, in this process."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def main(*words):
-        return coding_run(list(map(str, words)), module)
-
-    return main
-
-
-def coding_run(words, module):
-    from gcn.words import run
-
-    return run(words, module.OPTIONS, module.USAGE, "", module.work)
-
-
-compress, decompress, export = script("compress"), script("decompress"), script("export")
-
-
-def picture(height, width, mode="RGB"):
-    """Smooth colours with some noise."""
-    coarse = RNG.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
-    noisy = (smooth + RNG.normal(0, 6, smooth.shape)).clip(0, 255).astype(np.uint8)
-    return Image.fromarray(noisy).convert(mode)
-
 
 SIZES = [
     *((1, 1), (1, 2), (2, 1), (1, 16), (16, 1), (1, 300), (300, 1), (15, 15), (16, 16), (17, 17), (31, 33)),
@@ -66,7 +32,9 @@ def test_fifty_awkward_sizes(tmp_path):
         source = tmp_path / f"{i}.png"
         picture(height, width).save(source)
         coding.compress(codec, source, tmp_path / f"{i}.gcn")
-        coding.decompress(tmp_path / f"{i}.gcn", tmp_path / f"{i}_out.png", {})
+        coding.decompress(
+            tmp_path / f"{i}.gcn", tmp_path / f"{i}_out.png", lambda file: coding.for_file(file, {})
+        )
         x = torch.from_numpy(load_image(source)).permute(2, 0, 1)[None]
         own = codec.reconstruct(x / 255).x_hat.clamp(0, 1).mul(255).round().to(torch.uint8)
         found = load_image(tmp_path / f"{i}_out.png")
@@ -127,13 +95,16 @@ def test_a_frozen_synthesis_draws_the_same_latents(tmp_path, capsys):
     picture(90, 70).save(tmp_path / "a.png")
     for plain, gan in pairs:
         assert cards[plain].latents_id == cards[gan].latents_id
-        compress(tmp_path / "a.png", f"model={plain}", "-o", tmp_path / "a.gcn")
-        compress(tmp_path / "a.png", f"model={gan}", "-o", tmp_path / "b.gcn")
+        compress(tmp_path / "a.png", f"model={plain}", "-o", tmp_path / "a.gcn", "overwrite=true")
+        compress(tmp_path / "a.png", f"model={gan}", "-o", tmp_path / "b.gcn", "overwrite=true")
         one, other = (parse((tmp_path / name).read_bytes()) for name in ("a.gcn", "b.gcn"))
         assert one.coded == other.coded
-        assert decompress(tmp_path / "a.gcn", f"model={gan}", "-o", tmp_path / "as_gan.png") == 0
+        assert (
+            decompress(tmp_path / "a.gcn", f"model={gan}", "-o", tmp_path / "as_gan.png", "overwrite=true")
+            == 0
+        )
         assert "another synthesis" in capsys.readouterr().out
-        assert decompress(tmp_path / "b.gcn", "-o", tmp_path / "gan.png") == 0
+        assert decompress(tmp_path / "b.gcn", "-o", tmp_path / "gan.png", "overwrite=true") == 0
         assert (tmp_path / "as_gan.png").read_bytes() == (tmp_path / "gan.png").read_bytes()
 
 
@@ -161,14 +132,6 @@ def test_a_file_from_another_day_decodes(tmp_path):
     assert 10 * np.log10(255**2 / error) > 26
 
 
-def error_of(capsys, code):
-    assert code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
-
-
 CASES = {
     "none.png": "none.png: file is missing",
     "text.png": "text.png: not an image",
@@ -183,7 +146,7 @@ CASES = {
     "good.png device=toaster": "device=toaster",
     "good.png other.png -o one.gcn": "not a folder",
     "good.png good.png": "two inputs",
-    "good.gcn -o good.gcn": "overwritten",
+    "done.gcn -o done.gcn": "overwritten",
     "background=nocolour good.png": "no colour",
     "": "no input file",
 }
@@ -195,7 +158,7 @@ def test_bad_input_of_compress(tmp_path, monkeypatch, capsys, line):
     picture(10, 10).save("good.png")
     picture(10, 10).save("other.png")
     Path("text.png").write_text("no image")
-    Path("good.gcn").write_bytes(b"GCN")
+    Path("done.gcn").write_bytes(b"GCN")
     before = sorted(tmp_path.rglob("*"))
     assert CASES[line] in error_of(capsys, compress(*line.split()))
     assert sorted(tmp_path.rglob("*")) == before
@@ -239,11 +202,23 @@ def test_a_codec_that_gives_no_numbers_says_so(tmp_path):
     assert not (tmp_path / "a.gcn").exists()
 
 
-def test_help_needs_no_torch():
+@pytest.mark.slow
+def test_help_and_refusals_need_no_torch(tmp_path):
+    picture(8, 8).save(tmp_path / "a.png")
+    (tmp_path / "a.gcn").write_bytes(b"GCN")
     code = (
-        "import sys; sys.argv=['compress.py','--help']; import runpy\n"
-        "try: runpy.run_path('scripts/compress.py', run_name='__main__')\n"
-        "except SystemExit as end: assert end.code == 0\n"
+        "import sys, runpy\n"
+        "def said(*words):\n"
+        "    sys.argv = list(words)\n"
+        "    try: runpy.run_path(f'scripts/{words[0]}.py', run_name='__main__')\n"
+        "    except SystemExit as end: return end.code\n"
+        f"image, file = {str(tmp_path / 'a.png')!r}, {str(tmp_path / 'a.gcn')!r}\n"
+        "assert said('compress', '--help') == 0\n"
+        "assert said('compress', image) == 2\n"
+        "assert said('compress', image, '-o', 'b.gcn', 'model=none') == 2\n"
+        "assert said('decompress', file) == 2\n"
+        "assert said('export', 'run=nowhere', '-o', 'a.safetensors') == 2\n"
+        "assert said('scan', 'nowhere') == 2\n"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run(
@@ -251,26 +226,3 @@ def test_help_needs_no_torch():
     )
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout
-
-
-def test_a_run_s_codec(tmp_path, capsys):
-    """From training to a file and back, through the run folder and through an exported model."""
-    sys.path.insert(0, str(ROOT / "tests" / "training"))
-    from runs import images, run, words
-
-    data = images(tmp_path / "data")
-    run(tmp_path / "run", *words(data, "loss=none steps=2 val_every=2 panel_every=2"))
-    picture(50, 40).save(tmp_path / "a.png")
-    assert compress(tmp_path / "a.png", f"run={tmp_path / 'run'}") == 0
-    assert decompress(tmp_path / "a.gcn", f"run={tmp_path / 'run'}", "-o", tmp_path / "b.png") == 0
-    target = tmp_path / "model.safetensors"
-    assert export(f"run={tmp_path / 'run'}", "-o", target, "about=a test") == 0
-    assert json.loads(json.dumps(package.card(target).about))["about"] == "a test"
-    assert package.card(target).latents_id == parse((tmp_path / "a.gcn").read_bytes()).latents_id
-    assert decompress(tmp_path / "a.gcn", f"model={target}", "-o", tmp_path / "c.png") == 0
-    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
-    capsys.readouterr()
-    assert "ends in .safetensors" in error_of(
-        capsys, export(f"run={tmp_path / 'run'}", "-o", tmp_path / "a.pt")
-    )
-    assert "half=maybe" in error_of(capsys, export(f"run={tmp_path / 'run'}", "-o", target, "half=maybe"))

@@ -1,0 +1,152 @@
+"""Which output belongs to which input: nothing that exists is replaced unasked, and no input ever."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gcn.errors import InputError
+from gcn.files.targets import Kind, files_below, plan
+
+
+def only_gcn(target):
+    if target.suffix != ".gcn":
+        raise InputError(f"{target}: give a name that ends in .gcn")
+
+
+KIND = Kind({".png", ".jpg"}, "images", ".gcn", only_gcn)
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def planned(*words, output=None, **options):
+    return [
+        (str(job.source), str(job.target))
+        for job in plan([str(word) for word in words], output, KIND, **options)
+    ]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_stands_for_its_images_and_keeps_its_structure(here):
+    touch(
+        *(
+            Path(name)
+            for name in ("in/b.png", "in/a.JPG", "in/sub/deep/c.png", "in/notes.txt", "in/.hidden.png")
+        )
+    )
+    assert planned("in") == [
+        ("in/a.JPG", "in/a.gcn"), ("in/b.png", "in/b.gcn"), ("in/sub/deep/c.png", "in/sub/deep/c.gcn"),
+    ]  # fmt: skip
+    expected = [
+        ("in/a.JPG", "out/a.gcn"), ("in/b.png", "out/b.gcn"), ("in/sub/deep/c.png", "out/sub/deep/c.gcn"),
+    ]  # fmt: skip
+    assert planned("in", output="out") == planned("in/", output="out/") == expected
+    assert not Path("out").exists()
+    assert planned("in/b.png", "in/sub", output="new/place") == [
+        ("in/b.png", "new/place/b.gcn"), ("in/sub/deep/c.png", "new/place/deep/c.gcn"),
+    ]  # fmt: skip
+    assert planned("in/b.png", output="new/") == [("in/b.png", "new/b.gcn")]
+    assert planned("in/b.png", output="in/sub") == [("in/b.png", "in/sub/b.gcn")]
+
+
+def refused(here, said, *words, **options):
+    before = sorted(here.rglob("*"))
+    with pytest.raises(InputError) as caught:
+        planned(*words, **options)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(here.rglob("*")) == before
+
+
+def test_an_output_that_exists_is_refused_whatever_it_is(here):
+    touch(Path("a.png"), Path("b.png"), Path("c.png"), Path("b.gcn"), Path("c.gcn"))
+    refused(
+        here, "b.gcn exists (the first of 2 outputs that do); give overwrite=true", "a.png", "b.png", "c.png"
+    )
+    assert [job.exists for job in plan(["a.png", "b.png"], None, KIND, may_exist=True)] == [False, True]
+    Path("link.gcn").symlink_to("b.gcn")
+    refused(here, "link.gcn exists", "a.png", output="link.gcn")
+    Path("astray.gcn").symlink_to("nowhere.gcn")
+    assert planned("a.png", output="astray.gcn") == [("a.png", "astray.gcn")]
+    Path("d.gcn").mkdir()
+    assert planned("a.png", output="d.gcn") == [("a.png", "d.gcn/a.gcn")]
+    touch(Path("d.png"))
+    refused(here, "d.gcn is a folder", "d.png", may_exist=True)
+    os.mkfifo("pipe.gcn")
+    Path("device.gcn").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket.gcn")
+    for name in ("pipe", "device", "socket"):
+        refused(here, "is a device, a pipe or a socket", "a.png", output=f"{name}.gcn", may_exist=True)
+
+
+def test_no_input_is_an_output_by_any_name(here):
+    touch(Path("a.gcn"), Path("b.png"))
+    Path("link.gcn").symlink_to("a.gcn")
+    os.link("a.gcn", "hard.gcn")
+    for output in ("a.gcn", "./a.gcn", f"{here}/a.gcn", "link.gcn", "hard.gcn"):
+        refused(here, "would be overwritten", "a.gcn", output=output, may_exist=True)
+    refused(here, "would be overwritten", "a.gcn", "b.png", output=str(here), may_exist=True)
+
+
+def test_two_inputs_with_one_output_are_refused(here):
+    touch(*(Path(name) for name in ("a.png", "a.jpg", "x/a.png", "y/a.png", "b.gcn")))
+    for words in (("a.png", "a.jpg"), ("a.png", "a.png"), ("a.png", "./a.png"), ("a.png", f"{here}/a.png")):
+        refused(here, "two inputs would become", *words)
+    refused(here, "x/a.png and y/a.png; rename one", "x", "y", output="out")
+    Path("z").symlink_to("x")
+    refused(here, "two inputs would become", "x/a.png", "z/a.png")
+    os.link("b.gcn", "c.gcn")  # as on a disk that does not tell upper from lower case: two names, one file
+    touch(Path("b.png"), Path("c.png"))
+    refused(here, "two inputs would become c.gcn", "b.png", "c.png", may_exist=True)
+
+
+def test_names_that_contradict_or_cannot_be_written(here):
+    touch(Path("a.png"), Path("b.png"), Path("empty/notes.txt"), Path("file"))
+    refused(here, "no input file")
+    refused(here, "ends in .gcn", "a.png", output="out.png")
+    refused(here, "ends in .gcn", "a.png", output="out")
+    refused(here, "nowhere: no such folder", "a.png", output="nowhere/a.gcn")
+    refused(here, "one.gcn: not a folder, and 2 files go there", "a.png", "b.png", output="one.gcn")
+    refused(here, "is not a folder", "a.png", "b.png", output="file")
+    refused(here, "is not a folder", "a.png", "b.png", output="file/below")
+    refused(here, "empty: no images in this folder", "empty")
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20)
+BYTES = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, 47} & set(name)).map(os.fsdecode)
+
+
+@settings(max_examples=25)
+@given(names=st.sets(NAMES | BYTES, max_size=6).map(lambda names: names - {".", ".."}))
+def test_any_names_give_distinct_new_outputs(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("any")
+    sources = [folder / f"{name}.png" for name in names]
+    touch(*sources)
+    if not sources:
+        return
+    jobs = plan([str(source) for source in sources], None, KIND)
+    assert len({job.target for job in jobs}) == len(sources)
+    assert not any(job.target.exists() for job in jobs)
+    visible = [source for source in sources if not source.name.startswith(".")]
+    assert files_below(folder) == sorted(visible, key=lambda path: path.parts)
+
+
+def test_thousands_of_names_take_no_time(here):
+    touch(*(Path(f"in/{number}.png") for number in range(4000)))
+    start = time.process_time()
+    assert len(plan([f"in/{number}.png" for number in range(4000)], None, KIND)) == 4000
+    assert time.process_time() - start < 2
