@@ -9,9 +9,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn.lab.gallery import FIGURES, adaptive, discrete, drawing, equilibria, losses, pulls
+from gcn.lab.arena import play
+from gcn.lab.gallery import (
+    FIGURES,
+    adaptive,
+    damping,
+    dimensions,
+    discrete,
+    drawing,
+    equilibria,
+    losses,
+    opening,
+    pulls,
+)
+from gcn.lab.gallery.adaptive import adam_paths
 from gcn.lab.gallery.damping import EQUIVALENT, measured_rates, rate_over
 from gcn.lab.gallery.dimensions import FORMULAS, SINGULAR, mode_spectra, uniform_spectra
+from gcn.lab.gallery.drawing import field
 from gcn.lab.gallery.games import LOSSES, arena, decay, eigenvalues, flows, numbers, repeated, roots
 
 CHEAP = ("uniform", "relativistic", "blog")
@@ -38,7 +52,32 @@ def test_a_figure_is_written_twice(tmp_path, name):
     check(path)
 
 
+@pytest.fixture
+def coarse(monkeypatch):
+    """Few points a curve: whether a figure is written does not depend on them; its numbers are tested below."""
+
+    def rough(game, starts, duration, dt=0.1):
+        return flows(game, starts, duration, max(dt, duration / 40))
+
+    def short(game, starts, steps, every=1):
+        return play(game, starts, -(-steps // (20 * every)) * every, every)
+
+    def sparse(*arguments, density=1.0, **options):
+        field(*arguments, density=0.15, **options)
+
+    monkeypatch.setattr(drawing, "field", sparse)
+
+    for module in (damping, dimensions, equilibria, opening):
+        monkeypatch.setattr(module, "flows", rough)
+    for module in (equilibria, losses):
+        monkeypatch.setattr(module, "play", short)
+    monkeypatch.setattr(adaptive, "adam_paths", lambda: adam_paths(steps=1000))
+    monkeypatch.setattr(opening, "UPDATES", 50)
+    monkeypatch.setattr(discrete, "SIDE", 20)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("name", [name for name in FIGURES if name not in CHEAP])
 def test_the_rest_of_the_gallery_is_written(tmp_path, name):
     check(FIGURES[name](tmp_path / name))

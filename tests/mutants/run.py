@@ -15,9 +15,13 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as pytest does
+
+from processes import Forked
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
@@ -71,20 +75,27 @@ def _apply(patch: Path, folder: Path) -> None:
 def outcomes(folder: Path, tests: Iterable[str]) -> dict[str, str]:
     """Run tests of a copy in one process: for each that ran, "passed" or how it ended."""
     report = folder / "report.xml"
-    environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junit-xml={report}", *tests]
-    ran = subprocess.run(
-        command, cwd=folder, env=environment, text=True, timeout=PATIENCE, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    if ran.returncode not in (0, 1) or not report.exists():
-        tail = "\n".join(ran.stdout.splitlines()[-30:])
-        raise MutantError(f"the tests do not run, pytest ended with status {ran.returncode}:\n{tail}")
+    environment = {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    arguments = ["-p", "no:cacheprovider", f"--junit-xml={report}", *tests]
+    process = Forked(_pytest, arguments, environment=environment, cwd=folder)
+    try:
+        ended = process.wait(PATIENCE)
+    finally:
+        process.kill()
+    if ended not in (0, 1) or not report.exists():
+        tail = "\n".join((process.said("out") + process.said("err")).splitlines()[-30:])
+        raise MutantError(f"the tests do not run, pytest ended with status {ended}:\n{tail}")
     found = {}
     for case in ET.parse(report).iter("testcase"):
-        ended = [child for child in case if child.tag in ("failure", "error", "skipped")]
-        found[str(case.get("name"))] = f"{ended[0].tag}: {ended[0].get('message')}" if ended else "passed"
+        bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
+        found[str(case.get("name"))] = f"{bad[0].tag}: {bad[0].get('message')}" if bad else "passed"
     return found
+
+
+def _pytest(arguments: Sequence[str]) -> int:
+    import pytest
+
+    return int(pytest.main(list(arguments)))
 
 
 def _name(test: str) -> str:

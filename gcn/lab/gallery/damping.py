@@ -222,7 +222,7 @@ def _three_arms(portrait: Any, distance: Any) -> None:
         radius = draw.radius(near[:, i]) / draw.radius(near[0, i])
         distance.semilogy(times, radius, color=colour, linewidth=1.8, label=" + ".join(parts))
         rate = float(rate_over(numbers(x), numbers(y))[0])
-        draw.formula(distance, times, np.exp(-rate * (times - 10)) * radius[100])
+        draw.formula(distance, times, np.exp(-rate * (times - 10)) * radius[len(times) // 2])
     draw.rest(portrait)
     portrait.set_title("trajectories (grey: the field of both)")
     distance.legend(loc="lower left")

@@ -1,0 +1,118 @@
+"""Processes of their own for tests, forked from one in which the libraries are imported already.
+
+Importing torch and lightning takes longer than most of what a test does in a new process. Nothing of this project is
+imported before the fork. Where the start of the interpreter is what is tested, a test uses ``subprocess``.
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ["torch", "lightning", "compressai", "hydra", "matplotlib.figure", "pytest", "hypothesis"]
+
+
+@cache
+def _forking() -> Any:
+    context = get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
+    return context
+
+
+class Forked:
+    """A process that calls a function; used like ``subprocess.Popen``.
+
+    Args:
+        work: a function of a module; what it returns, if anything, goes to ``sys.exit``.
+        arguments: of the function.
+        environment: variables beside those of this process.
+        cwd: working directory.
+    """
+
+    def __init__(
+        self,
+        work: Callable[..., Any],
+        *arguments: Any,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self._said = tempfile.TemporaryDirectory(prefix="said-")
+        place = self._said.name
+        settings = {**os.environ, **(environment or {})}
+        self._process = _forking().Process(
+            target=_work, args=(place, settings, str(cwd or Path.cwd()), work, arguments)
+        )
+        self._process.start()
+        self.args = [getattr(work, "__name__", "work"), *map(str, arguments)]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self._process.exitcode is None:
+            os.kill(self._process.pid, number)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def said(self, stream: str = "out") -> str:
+        """What it has written so far to ``out`` or ``err``."""
+        file = Path(self._said.name, stream)
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        self.wait(timeout)
+        return self.said("out"), self.said("err")
+
+
+def script(path: Path, words: Sequence[str], **options: Any) -> Forked:
+    """``python PATH WORDS…`` in a process of its own; options as for :class:`Forked`."""
+    return Forked(_script, str(path), list(words), **options)
+
+
+def _work(
+    place: str, environment: Mapping[str, str], cwd: str, work: Callable[..., Any], arguments: Sequence[Any]
+) -> None:
+    for number, name in ((1, "out"), (2, "err")):
+        with Path(place, name).open("w") as file:
+            os.dup2(file.fileno(), number)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.setsid()  # as a shell's job: a signal to it reaches its own children and nobody else
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [path for path in paths if path]
+    early = [name for name in sys.modules if name.partition(".")[0] == "gcn"]
+    assert not early, f"imported before the fork: {early}"
+    sys.exit(work(*arguments))
+
+
+def _script(path: str, words: Sequence[str]) -> None:
+    sys.argv = [path, *words]
+    sys.path[0:0] = [str(Path(path).parent)]
+    runpy.run_path(path, run_name="__main__")
