@@ -74,6 +74,7 @@ def coarse(monkeypatch):
     monkeypatch.setattr(adaptive, "adam_paths", lambda: adam_paths(steps=1000))
     monkeypatch.setattr(opening, "UPDATES", 50)
     monkeypatch.setattr(discrete, "SIDE", 20)
+    monkeypatch.setattr(losses, "DURATION", 40.0)
 
 
 @pytest.mark.slow
