@@ -60,6 +60,7 @@ class Folder(Data):
         downscale: Sequence[float] | None = None,
     ) -> None:
         super().__init__(crop, batch, workers)
+        self.bad_share = bad_share
         self.augment = Augment(flip, permute_colours, gamma, downscale)
         if not 0 < val_share < 1:
             raise InputError(f"data.val_share={val_share}: give a share between 0 and 1")

@@ -6,8 +6,7 @@ have seen, with no state to save. The random numbers are raw words of Philox, a 
 (words are a function of key and counter), which is also the cheapest way to a new sequence for each sample.
 """
 
-import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from gcn.data.images import Pixels
+from gcn.data.batches import TrainLoader
+from gcn.data.images import BadImage, Pixels
+from gcn.data.store import Store
 from gcn.errors import InputError
 
 _CROP, _ORDER = 1, 2  # purposes of a random sequence; source i orders its images with _ORDER + i
@@ -117,6 +118,11 @@ class Crops(Dataset[Tensor]):
             crops[row] = self.sample((step * self.d_steps + block) * self.batch + self.rank * local + within)
         return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
 
+    def new_bad(self) -> dict[str, str]:
+        """Images that this process found to have gone bad since the last call, with the reasons."""
+        stores = [source.images for source in self.sources if isinstance(source.images, Store)]
+        return {name: reason for store in stores for name, reason in store.new_bad().items()}
+
     def sample(self, k: int) -> Pixels:
         """Crop ``k`` of the run, uint8 (P, P, 3)."""
         which_u, zoom_u, top_u, left_u, flip_u, colour_u, tone_u = uniforms(self.seed, _CROP, k, 7)
@@ -156,30 +162,12 @@ def mirrored(pixels: Pixels, side: int) -> Pixels:
     return np.pad(pixels, ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0)), mode="reflect")
 
 
-def train_loader(crops: Crops, *, steps: int, start_step: int = 0, workers: int = 0) -> DataLoader[Tensor]:
+def train_loader(crops: Crops, *, steps: int, start_step: int = 0, workers: int = 0) -> TrainLoader:
     """One tensor per generator update, from ``start_step`` to ``steps - 1``; its length is their number.
 
     Order and pixels are the same for any number of workers, and nothing is drawn from the global generator.
     """
-    return DataLoader(
-        crops,
-        batch_size=None,
-        sampler=range(start_step, max(start_step, steps)),
-        num_workers=workers,
-        worker_init_fn=_leave_signals if workers else None,
-        pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator().manual_seed(0),  # the loader draws a seed for its workers, who need none
-    )
-
-
-def _leave_signals(worker: int) -> None:
-    """A signal to the whole group of processes is for the main one, which needs its batches until it has stopped.
-
-    One SIGTERM is passed over, not two: at an untimely exit torch sends one and multiprocessing another.
-    """
-    for number in (signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    return TrainLoader(crops, steps=steps, start_step=start_step, workers=workers)
 
 
 class Whole(NamedTuple):
@@ -190,18 +178,40 @@ class Whole(NamedTuple):
 
 
 class WholeImages(Sequence[Whole]):
-    """The validation images of one rank: every ``world``-th; none padded, cropped or repeated."""
+    """The validation images of one rank: every ``world``-th; none padded, cropped or repeated.
 
-    def __init__(self, images: Sequence[Pixels], names: Sequence[str], rank: int = 0, world: int = 1) -> None:
+    An iteration leaves out images that went bad since they were scanned, and notes them in ``bad``.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Pixels],
+        names: Sequence[str],
+        rank: int = 0,
+        world: int = 1,
+        bad: dict[str, str] | None = None,
+    ) -> None:
         self.images, self.names = images, names
         self.indices = range(rank, len(images), world)
+        self.bad = {} if bad is None else bad
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    def __iter__(self) -> Iterator[Whole]:
+        for index in range(len(self)):
+            try:
+                yield self[index]
+            except BadImage as reason:
+                self.bad.setdefault(
+                    self.names[self.indices[index]], f"{reason}; validation goes on without it"
+                )
+
     def __getitem__(self, index: int) -> Whole:  # type: ignore[override]
+        """An image by its place; BadImage if it went bad since it was scanned."""
         at = self.indices[index]
-        chw = np.ascontiguousarray(self.images[at].transpose(2, 0, 1))
+        pixels = self.images.exactly(at) if isinstance(self.images, Store) else self.images[at]
+        chw = np.ascontiguousarray(pixels.transpose(2, 0, 1))
         return Whole(self.names[at], torch.from_numpy(chw)[None].to(torch.float32) / 255)
 
 
@@ -209,6 +219,10 @@ class Data:
     """What training needs of a data set; ``conf/data/*.yaml`` name the subclasses.
 
     A subclass sets ``sources``, ``val``, ``val_names`` and ``augment``, and writes :meth:`report`.
+
+    Attributes:
+        bad: names of images that went bad after the scan, with the reasons; filled while images are read.
+        bad_share: share of all images up to which that is tolerated; one always is.
     """
 
     sources: Sequence[Source]
@@ -221,10 +235,12 @@ class Data:
             if not isinstance(value, int) or value < least:
                 raise InputError(f"data.{name}={value}: give a whole number of at least {least}")
         self.crop, self.batch, self.workers = crop, batch, workers
+        self.bad: dict[str, str] = {}
+        self.bad_share = 0.01
 
     def train_loader(
         self, *, seed: int, steps: int, start_step: int = 0, d_steps: int = 1, rank: int = 0, world: int = 1
-    ) -> DataLoader[Tensor]:
+    ) -> TrainLoader:
         """Crops (d_steps · batch / world, 3, P, P) for each update from ``start_step`` on.
 
         Raises:
@@ -240,11 +256,16 @@ class Data:
             world=world,
             augment=self.augment,
         )
-        return train_loader(crops, steps=steps, start_step=start_step, workers=self.workers)
+        return TrainLoader(crops, steps=steps, start_step=start_step, workers=self.workers, bad=self.bad)
 
     def val_images(self, rank: int = 0, world: int = 1) -> WholeImages:
         """Whole validation images of this rank, with their names."""
-        return WholeImages(self.val, self.val_names, rank, world)
+        return WholeImages(self.val, self.val_names, rank, world, self.bad)
+
+    def tolerated(self) -> int:
+        """How many images may go bad during a run."""
+        total = len(self.val) + sum(len(source.images) for source in self.sources)
+        return max(1, int(self.bad_share * total))
 
     def report(self) -> str:
         """What the data are, in a line or a few, for the user."""

@@ -1,7 +1,5 @@
 """Images by index, in memory where they fit, with a stand-in for a file that goes bad while a run is on."""
 
-import logging
-import multiprocessing
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import chain
@@ -11,15 +9,13 @@ from gcn.data.scan import Entry
 from gcn.errors import InputError
 from gcn.files.names import printable
 
-log = logging.getLogger(__name__)
-
 
 class Store(Sequence[Pixels]):
     """The images of a scan as a sequence of uint8 arrays (H, W, 3).
 
     What the scan kept in memory is served from there, the rest is decoded when asked for; the latest of those
-    stay within ``recent_bytes``. A file that can no longer be read is replaced by the next image
-    (cyclically), the same one in every process and after every resume, and is reported once.
+    stay within ``recent_bytes``. A file that can no longer be read, or that has another size than the scan found, is
+    replaced by the next image (cyclically), the same one in every process; :meth:`new_bad` names it.
     """
 
     def __init__(
@@ -31,9 +27,8 @@ class Store(Sequence[Pixels]):
     ) -> None:
         self.entries = tuple(entries)
         self.background, self.max_pixels, self.recent_bytes = background, max_pixels, recent_bytes
-        self._reported = multiprocessing.Array(
-            "b", len(self.entries)
-        )  # shared with workers, who meet the same file
+        self._known: set[int] = set()  # images that went bad
+        self._unsaid: dict[str, str] = {}
         self._recent: OrderedDict[int, Pixels] = OrderedDict()
 
     def __len__(self) -> int:
@@ -42,27 +37,40 @@ class Store(Sequence[Pixels]):
     def __getitem__(self, index: int) -> Pixels:  # type: ignore[override]  # no slices
         if not 0 <= index < len(self):
             raise IndexError(index)
+        reasons: dict[int, str] = {}
         for at in chain(range(index, len(self)), range(index)):
             try:
-                return self._pixels(at)
+                pixels = self.exactly(at)
             except BadImage as reason:
-                self._report(at, str(reason))
+                reasons[at] = str(reason)
+                continue
+            for bad in reasons.keys() - self._known:
+                self._known.add(bad)
+                name = printable(self.entries[bad].path)
+                self._unsaid[name] = f"{reasons[bad]}; {printable(self.entries[at].path.name)} stands in"
+            return pixels
         raise InputError(f"{printable(self.entries[0].path.parent)}: no image can be read any more")
 
-    def _pixels(self, index: int) -> Pixels:
+    def exactly(self, index: int) -> Pixels:
+        """The image itself; BadImage if it went bad since the scan."""
         kept = self.entries[index].pixels
         if kept is None:
             kept = self._recent.pop(index, None)
             if kept is None:
-                kept = decode(self.entries[index].path, self.background, self.max_pixels).pixels
+                kept = self._decoded(self.entries[index])
             self._recent[index] = kept
             while self._recent and sum(pixels.nbytes for pixels in self._recent.values()) > self.recent_bytes:
                 self._recent.popitem(last=False)
         return kept
 
-    def _report(self, index: int, reason: str) -> None:
-        with self._reported.get_lock():
-            known, self._reported[index] = self._reported[index], 1
-        if not known:
-            path, stand_in = self.entries[index].path, self.entries[(index + 1) % len(self)].path
-            log.warning("%s went bad (%s): %s stands in", printable(path), reason, printable(stand_in.name))
+    def _decoded(self, entry: Entry) -> Pixels:
+        pixels = decode(entry.path, self.background, self.max_pixels).pixels
+        height, width = pixels.shape[:2]
+        if (height, width) != (entry.height, entry.width):
+            raise BadImage(f"{width}x{height} pixels now, {entry.width}x{entry.height} when it was scanned")
+        return pixels
+
+    def new_bad(self) -> dict[str, str]:
+        """Images that went bad, by path, with the reasons and what stands in; each is named once in a process."""
+        said, self._unsaid = self._unsaid, {}
+        return said

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gcn.codec.container import read, write
 from gcn.data.loader import Whole
+from gcn.errors import InputError
 from gcn.game import Game
 from gcn.metrics.classical import jpeg_curve, psnr_at
 from gcn.metrics.distortion import ms_ssim, psnr
@@ -85,6 +86,8 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
         spread = out.y_hat.amax((0, 2, 3)) - out.y_hat.amin((0, 2, 3))
         mine.append(Decoded(name, x[0].cpu(), out.x_hat[0].clamp(0, 1).cpu(), bits, size, spread.cpu()))
     everything = gather(mine)
+    if not everything:
+        raise InputError("no validation image can be read any more; bring the files back")
     return Evaluation(everything, of_first_rank(lambda: measure(everything).values))
 
 

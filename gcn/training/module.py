@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from gcn.dynamics import Descend, Players, Rule
+from gcn.errors import InputError
 from gcn.game import Game
 from gcn.losses.term import OnPlayer
 from gcn.models.codec import Codec
 from gcn.training.player import OptimizerPlayer
 from gcn.training.schedule import Schedule
+from gcn.training.trainer_options import check_options, check_start
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Training:
 class GameModule(L.LightningModule):
     """Pairs the generator with the discriminator and lets a rule move them.
 
+    A plain ``L.Trainer(max_epochs=1).fit(module, data.train_loader(...))`` trains it as ``scripts/train.py`` does; what
+    would be another training is refused, see :mod:`gcn.training.trainer_options`.
+
     Only G's optimizer is stepped through Lightning's wrapper, so ``trainer.global_step``, ``max_steps`` and the
     schedule all count generator updates.
 
@@ -79,6 +84,7 @@ class GameModule(L.LightningModule):
         self.warm_rule = Descend()
         self.has_game = game.objective.loss is not None
         self.average: dict[str, Tensor] | None = None
+        self.follows_checkpoint = False  # the loader begins where a checkpoint ends: a run takes care of that
         self.seats: tuple[OptimizerPlayer, OptimizerPlayer]
 
     @property
@@ -93,6 +99,16 @@ class GameModule(L.LightningModule):
         if self.has_game:
             optimizers.append(plan.d.build(self.game.parameters_of("d")))
         return optimizers
+
+    def configure_callbacks(self) -> list[L.Callback]:
+        """No callbacks; Lightning asks before it makes a process group, so that its options are checked here."""
+        check_options(self.trainer)
+        return []
+
+    def on_train_start(self) -> None:
+        """Check that the loader gives each update its own batch."""
+        plan = self.training_plan
+        check_start(self.trainer, self.game, plan.steps, plan.d_steps)
 
     def on_fit_start(self) -> None:
         """Seat the players; after a resume the optimizers already hold their state."""
@@ -143,6 +159,15 @@ class GameModule(L.LightningModule):
         checkpoint["gcn"] = {"rule": self.rule.state_dict(), "average": self.average}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Bring back what :meth:`on_save_checkpoint` added."""
+        """Bring back what :meth:`on_save_checkpoint` added.
+
+        Raises:
+            InputError: a loader that knows nothing of the checkpoint would begin with the first batch again.
+        """
+        if not self.follows_checkpoint:
+            raise InputError(
+                f"Trainer.fit(ckpt_path=…): the loader would not go on after update {checkpoint['global_step']}; "
+                "use scripts/train.py resume=RUN_FOLDER"
+            )
         self.rule.load_state_dict(checkpoint["gcn"]["rule"])
         self.average = checkpoint["gcn"]["average"]

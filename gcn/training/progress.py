@@ -55,3 +55,10 @@ class Progress(L.Callback):
         self.numbers |= {short: format(row[key], form) for key, (short, form) in SHOWN.items() if key in row}
         if self.bar is not None:
             self.bar.set_postfix(self.numbers, refresh=False)
+
+    def say(self, line: str) -> None:
+        """Show a line above the bar."""
+        if self.bar is not None:
+            self.bar.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)

@@ -5,7 +5,6 @@ It reads; the weights of a run are bit for bit those of the same run without it.
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import lightning as L
 from torch import Tensor
 
-from gcn.data.loader import Whole
+from gcn.data.loader import WholeImages
 from gcn.metrics.watchdog import Event, Watchdog
 from gcn.models.codec import Codec
 from gcn.report.figures import PanelRow, panel
@@ -61,7 +60,7 @@ class Record(L.Callback):
     def __init__(
         self,
         folder: Path,
-        images: Sequence[Whole],
+        images: WholeImages,
         often: Often,
         progress: Progress,
         wandb: WandbRun | None = None,
@@ -79,7 +78,7 @@ class Record(L.Callback):
         self.event: Event | None = None
         self.stop = StopRequest()
         self.best = -math.inf
-        self.before: list[Tensor] = []  # the last validation's reconstructions of a few crops
+        self.before: dict[str, Tensor] = {}  # the last validation's reconstructions of a few crops, by image
         self.latest: dict[str, float] = {}
         self.resumed, self.begun, self.phase = resumed, False, "training"
         self._unseen: list[tuple[int, Tensor, Tensor | None]] = []
@@ -136,6 +135,8 @@ class Record(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.before = state_dict["best"], state_dict["before"]
+        if isinstance(self.before, list):  # of an older checkpoint
+            self.before = dict(zip(self.images.names, self.before, strict=False))
         self.watchdog.load_state_dict(state_dict["watchdog"])
 
     # --- what they do ---
@@ -184,12 +185,14 @@ class Record(L.Callback):
     def _validate(self, module: GameModule, step: int, draw: bool, main: bool) -> dict[str, float]:
         codec = coding_copy(module.codec, module.average)
         result = evaluate(codec, self.images, module.device)
-        crops = [  # copies: a checkpoint would hold the images that views are cut from
-            image.x_hat[:, *centre(image, JITTER_SIDE)].clone() for image in result.images[:JITTER_IMAGES]
-        ]
-        if self.before:
-            pairs = zip(crops, self.before, strict=True)
-            result.values["jitter"] = 255 * sum(_rms(a - b) for a, b in pairs) / len(crops)
+        crops = {  # copies: a checkpoint would hold the images that views are cut from
+            image.name: image.x_hat[:, *centre(image, JITTER_SIDE)].clone()
+            for image in result.images[:JITTER_IMAGES]
+        }
+        pairs = [(crops[name], self.before[name]) for name in crops if name in self.before]
+        moved = [_rms(now - before) for now, before in pairs if now.shape == before.shape]
+        if moved:
+            result.values["jitter"] = 255 * sum(moved) / len(moved)
         self.before = crops
         if draw and main:
             self._draw(module, codec, result, step)

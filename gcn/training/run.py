@@ -14,6 +14,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from gcn.data.batches import TrainLoader
 from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
 from gcn.files.atomic import remove_partials
@@ -25,6 +26,7 @@ from gcn.report.figures import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
 from gcn.rng import Streams
+from gcn.training.bad_images import BadImages
 from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 from gcn.training.evaluate import against_jpeg, coding_copy, evaluate
 from gcn.training.failure import explained
@@ -113,6 +115,7 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         module.game.to(memory_format=torch.channels_last)
     module.game.streams = Streams(plan.seed, rank, world)
     module.game.instruments = list(INSTRUMENTS)
+    module.follows_checkpoint = True
     loader = plan.data.train_loader(
         seed=plan.seed,
         steps=steps,
@@ -126,12 +129,14 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
     )
     record = Record(plan.folder, images, plan.often, progress, wandb, resumed=plan.resume)
-    trainer.callbacks.append(record)  # type: ignore[attr-defined]
+    bad_images = BadImages(plan.data, progress, main)
+    trainer.callbacks += [bad_images, record]  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
     before = time.perf_counter()
     with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun):
-        trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
+        with loader:
+            trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
         record.go_on(trainer.global_step, main)  # Lightning begins nothing where no update is left
         if record.stop.signal is not None:
             where = f"stopped after {trainer.global_step} of {steps} updates"
@@ -139,7 +144,7 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         if not main:
             return {}
         record.phase = "the evaluation"
-        summary = _finish(plan, record, trainer, time.perf_counter() - before)
+        summary = _finish(plan, record, bad_images, trainer, time.perf_counter() - before)
     if wandb is not None:
         wandb.finish(summary)
     return summary
@@ -177,8 +182,8 @@ def _ended(folder: Path, steps: int) -> bool:
 class _Remaining:
     """A loader that has the whole run's length and yields what is left of it, as Lightning's counters expect."""
 
-    def __init__(self, loader: Any, steps: int) -> None:
-        self.loader, self.steps = loader, steps
+    def __init__(self, loader: TrainLoader, steps: int) -> None:
+        self.loader, self.steps, self.start_step, self.crops = loader, steps, loader.start_step, loader.crops
 
     def __len__(self) -> int:
         return self.steps
@@ -217,7 +222,9 @@ def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
     )  # fmt: skip
 
 
-def _finish(plan: Plan, record: Record, trainer: L.Trainer, seconds: float) -> dict[str, Any]:
+def _finish(
+    plan: Plan, record: Record, bad_images: BadImages, trainer: L.Trainer, seconds: float
+) -> dict[str, Any]:
     module, rows = plan.module, record.table.rows()
     judged: Verdict = verdict(rows, record.event)
     summary: dict[str, Any] = {
@@ -235,6 +242,8 @@ def _finish(plan: Plan, record: Record, trainer: L.Trainer, seconds: float) -> d
         package.save_of_run(codec, plan.folder, {"run": plan.folder.name, "steps": trainer.global_step})
     except FloatingPointError:
         pass  # a diverged codec has nothing to show: its numbers are null
+    bad_images.tell()
+    summary["bad_images"] = bad_images.count
     parameters = sum(p.numel() for p in module.game.generator.parameters())
     summary |= numbers | {"parameters": parameters, "seconds": seconds, "indicators": judged.indicators}
     summary["folder"] = str(plan.folder)

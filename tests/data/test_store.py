@@ -1,12 +1,11 @@
 """A file that goes bad after the scan must not end a run."""
 
-import logging
-
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from gcn.data.loader import Crops, Source, train_loader
+from gcn.data.loader import Crops, Source, WholeImages, train_loader
 from gcn.data.scan import scan
 from gcn.data.store import Store
 from gcn.errors import InputError
@@ -36,18 +35,38 @@ def test_recently_decoded_images_stay_within_their_budget(entries):
     assert store[0] is not first
 
 
-@pytest.mark.parametrize("how", ["deleted", "truncated"])
-def test_the_next_image_stands_in_and_it_is_said_once(entries, caplog, how):
+def spoil(path, how):
+    if how == "deleted":
+        path.unlink()
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:200])
+    else:
+        Image.new("RGB", (5, 7)).save(path)
+
+
+@pytest.mark.parametrize("how", ["deleted", "truncated", "of another size"])
+def test_the_next_image_stands_in_and_it_is_said_once(entries, how):
     store = Store(entries)
     expected = store[5]
-    path = entries[4].path
-    path.unlink() if how == "deleted" else path.write_bytes(path.read_bytes()[:200])
-    with caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            assert np.array_equal(store[4], expected)
-    (said,) = [record.getMessage() for record in caplog.records if record.name.startswith("gcn")]
-    assert said.startswith(f"{path} went bad (")
-    assert said.endswith(f"{entries[5].path.name} stands in")
+    spoil(entries[4].path, how)
+    for _ in range(3):
+        assert np.array_equal(store[4], expected)
+    said = store.new_bad()
+    assert list(said) == [str(entries[4].path)]
+    assert said[str(entries[4].path)].endswith(f"; {entries[5].path.name} stands in")
+    assert store.new_bad() == {}
+
+
+@pytest.mark.parametrize("how", ["deleted", "truncated", "of another size"])
+def test_a_validation_goes_on_without_an_image_that_went_bad(entries, how):
+    names = [entry.path.name for entry in entries]
+    images = WholeImages(Store(entries), names)
+    before = list(images)
+    spoil(entries[4].path, how)
+    after = list(images)
+    assert [image.name for image in after] == names[:4] + names[5:]
+    assert all(torch.equal(a.x, b.x) for a, b in zip(before[:4] + before[5:], after, strict=True))
+    assert list(images.bad) == [names[4]]
 
 
 def test_the_last_one_is_followed_by_the_first(entries):
@@ -64,24 +83,16 @@ def test_when_all_are_gone_it_says_so(entries):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_run_goes_on_the_same_way_in_any_process_and_says_it_once(entries, workers, tmp_path, monkeypatch):
-    def batches(workers):
-        crops = Crops([Source(Store(entries))], crop=8, seed=0, batch=6)
-        return list(train_loader(crops, steps=8, workers=workers))
+def test_a_run_goes_on_the_same_way_in_any_process_and_says_it_once(entries, workers):
+    def loader(workers):
+        return train_loader(
+            Crops([Source(Store(entries))], crop=8, seed=0, batch=6), steps=8, workers=workers
+        )
 
     entries[7].path.unlink()
-    expected = batches(0)
-    # whatever a test of a whole command has left behind in this process
-    log = logging.getLogger("gcn.data.store")
-    monkeypatch.setattr(log, "disabled", False)
-    monkeypatch.setattr(log.manager, "disable", logging.NOTSET)
-    log.setLevel(logging.WARNING)
-    handler = logging.FileHandler(tmp_path / "log")
-    log.addHandler(handler)
-    try:
-        assert all(torch.equal(a, b) for a, b in zip(expected, batches(workers), strict=True))
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(logging.NOTSET)
-        handler.close()
-    assert (tmp_path / "log").read_text().count("went bad") == 1
+    expected = list(loader(0))
+    helped = loader(workers)
+    assert all(torch.equal(a, b) for a, b in zip(expected, helped, strict=True))
+    assert helped.bad == {
+        str(entries[7].path): f"file is missing; {entries[8].path.name} stands in",
+    }

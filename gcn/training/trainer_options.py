@@ -1,0 +1,119 @@
+"""Which settings of a Lightning ``Trainer`` train a game exactly; the others, which train another one, are refused.
+
+A run of ``scripts/train.py`` and a plain ``L.Trainer(max_epochs=1).fit(module, loader)`` pass these rules alike.
+"""
+
+import math
+from typing import Any
+
+import lightning as L
+from lightning.pytorch import callbacks
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from gcn.errors import InputError
+from gcn.game import Game
+from gcn.training.precision import LIGHTNING
+from gcn.training.ranks import ReplicatedStrategy
+
+# These change the weights, the learning rates or the batches behind the game's back.
+STEERING = (
+    callbacks.BaseFinetuning,
+    callbacks.BatchSizeFinder,
+    callbacks.GradientAccumulationScheduler,
+    callbacks.LearningRateFinder,
+    callbacks.ModelPruning,
+    callbacks.StochasticWeightAveraging,
+    callbacks.WeightAveraging,
+)
+
+
+def check_options(trainer: L.Trainer) -> None:
+    """Refuse what a trainer is set to do with the game, before any process group is made.
+
+    Raises:
+        InputError: an option that the game does not follow, or follows in another way than it says.
+    """
+    strategy = type(trainer.strategy).__name__
+    if not isinstance(trainer.strategy, SingleDeviceStrategy | ReplicatedStrategy):
+        raise InputError(
+            f"Trainer(strategy=…, devices={trainer.num_devices}): with {strategy} the processes would repeat crops and "
+            "share their noise; use devices=1, or scripts/train.py trainer=ddp"
+        )
+    if trainer.precision not in LIGHTNING.values():
+        allowed = " or ".join(LIGHTNING.values())
+        raise InputError(
+            f"Trainer(precision={trainer.precision!r}): the game has no such form; use {allowed}"
+        )
+    if trainer.accumulate_grad_batches != 1:
+        raise InputError(
+            f"Trainer(accumulate_grad_batches={trainer.accumulate_grad_batches}): the game steps its own optimizers; "
+            "drop it and set data.batch"
+        )
+    if trainer.gradient_clip_val:
+        raise InputError(
+            f"Trainer(gradient_clip_val={trainer.gradient_clip_val}): the game steps its own optimizers; "
+            "drop it and set optim.g.clip and optim.d.clip"
+        )
+    if overfit := getattr(trainer, "overfit_batches", 0):
+        raise InputError(
+            f"Trainer(overfit_batches={overfit}): the batches of an update are fixed by the seed; "
+            "drop it, and give a folder of few images to overfit"
+        )
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, STEERING):
+            raise InputError(
+                f"Trainer(callbacks=…): {type(callback).__name__} would change the game; drop it"
+            )
+
+
+def check_start(trainer: L.Trainer, game: Game, steps: int, d_steps: int) -> None:
+    """Refuse a loader that does not give each update its own batch, before the first update.
+
+    Args:
+        trainer: about to begin, a checkpoint restored.
+        game: what is trained.
+        steps, d_steps: of the game's plan.
+
+    Raises:
+        InputError: batches would be repeated, left out, or of another process.
+    """
+    loader: Any = trainer.train_dataloader
+    if isinstance(loader, list | tuple | dict):
+        raise InputError(f"Trainer.fit: {len(loader)} loaders; give one, of data.train_loader")
+    _check_length(trainer, steps)
+    start = getattr(loader, "start_step", 0)
+    if trainer.global_step != start:
+        raise InputError(
+            f"Trainer.fit: the loader begins after update {start}, the trainer stands at {trainer.global_step}; "
+            "give a new trainer, module and loader"
+        )
+    here = (trainer.global_rank, trainer.world_size)
+    crops = getattr(loader, "crops", None)
+    if crops is None:
+        batches = here if trainer.world_size == 1 else None
+    else:
+        batches = (crops.rank, crops.world)
+        if crops.d_steps != d_steps:
+            raise InputError(
+                f"Trainer.fit: the loader has d_steps={crops.d_steps}, the game {d_steps}; "
+                f"give data.train_loader(d_steps={d_steps}, …)"
+            )
+    if batches != here or (game.streams.rank, game.streams.world) != here:
+        raise InputError(
+            f"Trainer.fit: process {here[0]} of {here[1]} has the batches or the noise of another one; "
+            "use scripts/train.py trainer=ddp"
+        )
+
+
+def _check_length(trainer: L.Trainer, steps: int) -> None:
+    batches, epochs, most = trainer.num_training_batches, trainer.max_epochs, trainer.max_steps
+    if epochs != 1 and not 0 <= most <= batches < math.inf:
+        raise InputError(
+            f"Trainer(max_epochs={epochs}, max_steps={most}) would go through the loader's {batches} batches again; "
+            f"give max_epochs=1, or max_steps of at most {batches}"
+        )
+    updates = batches if most < 0 else min(most, batches)
+    if updates > steps:
+        raise InputError(
+            f"Trainer.fit: {updates} updates, and the game is planned for steps={steps}; give max_steps={steps}"
+        )
