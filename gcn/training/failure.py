@@ -5,14 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gcn.errors import InputError
+from gcn.errors import InputError, is_memory_error
 from gcn.files.atomic import cannot_write
 from gcn.files.command import resuming
 
-_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|cannot allocate memory|std::bad_alloc",
-    re.IGNORECASE,
-)
 _ASKED = re.compile(r"tried to allocate ([\d.]+ ?\w+)", re.IGNORECASE)
 
 
@@ -49,10 +45,3 @@ def explained(folder: Path, smaller: Callable[[], str], begun: Callable[[], bool
 def _go_on(folder: Path, how: str) -> str:
     """The command that continues the run, if there is anything to continue."""
     return f"{how} go on with: {resuming(folder)}" if (folder / "metrics.csv").exists() else ""
-
-
-def is_memory_error(problem: BaseException) -> bool:
-    """Whether an error means that memory ran out: torch raises a RuntimeError for that on the CPU."""
-    if isinstance(problem, MemoryError):
-        return True
-    return isinstance(problem, RuntimeError | OSError) and _MEMORY.search(str(problem)) is not None

@@ -9,10 +9,9 @@ import torch
 from runs import assert_same_run, run, words
 
 from gcn.data.loader import Crops
-from gcn.errors import InputError
+from gcn.errors import InputError, is_memory_error
 from gcn.files import atomic
 from gcn.report.table import MetricsTable
-from gcn.training import failure
 from gcn.training.record import Record
 
 OFTEN = "steps=4 val_every=2 panel_every=2 checkpoint_every=2"
@@ -122,10 +121,10 @@ def test_too_little_memory_names_what_to_make_smaller(owner, name, said, data, t
 
 
 def test_what_counts_as_too_little_memory():
-    assert failure.is_memory_error(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB."))
-    assert failure.is_memory_error(MemoryError())
-    assert failure.is_memory_error(OSError(errno.ENOMEM, "Cannot allocate memory"))
-    assert not failure.is_memory_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert is_memory_error(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB."))
+    assert is_memory_error(MemoryError())
+    assert is_memory_error(OSError(errno.ENOMEM, "Cannot allocate memory"))
+    assert not is_memory_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 @pytest.mark.usefixtures("quick")
