@@ -62,14 +62,25 @@ def model(options: Mapping[str, str]) -> Codec:
     return package.load(model_path(options.get("model", DEFAULT_MODEL)))
 
 
-def for_file(file: File, options: Mapping[str, str]) -> tuple[Codec, tuple[str, ...]]:
+def named(options: Mapping[str, str]) -> Codec | None:
+    """The codec that ``model=`` or ``run=`` names, if one of them is given; errors as for :func:`model`."""
+    return model(options) if {"model", "run"} & options.keys() else None
+
+
+def for_file(
+    file: File, options: Mapping[str, str], codec: Codec | None = None
+) -> tuple[Codec, tuple[str, ...]]:
     """The codec for a file, and remarks.
+
+    Args:
+        file: what it says of itself.
+        options: ``run=`` finds the codecs that the run had before.
+        codec: :func:`named` of the options; by default the one that ships and wrote the file.
 
     Raises:
         InputError: the model that wrote it is not available.
     """
-    if "model" in options or "run" in options:
-        codec = model(options)
+    if codec is not None:
         if "run" in options and (codec.latents_id, codec.picture_id) != file[:2]:
             before = superseded(Path(options["run"]), file.latents_id, file.picture_id)
             codec = package.load(before) if before.is_file() else codec
@@ -220,11 +231,15 @@ def read_file(source: Path) -> tuple[bytes, File]:
 
 
 def _bar(what: str) -> Callable[[Sequence], Iterable]:
-    """Shows a bar over the tiles of an image."""
+    """Shows a bar over the tiles of an image, on a terminal only."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track
 
-    return lambda tiles: track(tiles, what, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return iter
+    return lambda tiles: track(tiles, escape(what), console=console, transient=True)
 
 
 @contextmanager

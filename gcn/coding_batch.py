@@ -1,5 +1,6 @@
 """scripts/compress.py and decompress.py on many files. Wrong words are refused before torch is imported."""
 
+import re
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -59,6 +60,9 @@ def _checked(words: Words, kind: Kind) -> tuple[list[batch.Task], int]:
         raise InputError("overwrite=true and skip_existing=true exclude each other; give one of them")
     jobs = batch.parse_jobs(options.get("jobs", "1"))
     check_named(options)
+    device = options.get("device", "cpu")
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", device):
+        raise InputError(f"device={device}: give cpu or cuda")
     planned = plan(words.files, words.output, kind, may_exist=overwrite or skip)
     return [(str(job.source), job) for job in planned], jobs
 
@@ -86,13 +90,13 @@ def decompressor(options: Mapping[str, str], jobs: int) -> Work:
     from gcn import coding
 
     _share_cores(jobs)
-    device = coding.device(options)
+    device, named = coding.device(options), coding.named(options)
     loaded: dict[tuple[bytes, bytes], tuple[Any, tuple[str, ...]]] = {}
 
     def choose(file: Any) -> tuple[Any, tuple[str, ...]]:
         key = file.latents_id, file.picture_id
         if key not in loaded:
-            codec, notes = coding.for_file(file, options)
+            codec, notes = coding.for_file(file, options, named)
             loaded[key] = codec.to(device), notes
         return loaded[key]
 

@@ -31,6 +31,8 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
         work: does it, and returns the status if nothing goes wrong.
         smaller: what the user can do when memory runs out.
     """
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         _print_anything(stream)
     try:
@@ -64,12 +66,12 @@ def reason(problem: Exception, smaller: str = SMALLER) -> str:
     if isinstance(problem, InputError):
         return printable(str(problem))
     if isinstance(problem, OSError):
-        where = "the output" if problem.filename is None else printable(problem.filename)
+        where = "standard output" if problem.filename is None else printable(problem.filename)
         return f"{where}: {problem.strerror or printable(str(problem))}; free or choose another place"
     return printable(f"{type(problem).__name__}: {problem}")
 
 
-def _print_anything(stream: TextIO) -> None:
+def _print_anything(stream: TextIO | None) -> None:
     """A character that the terminal's encoding lacks is shown as its number, and is no error."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:

@@ -280,7 +280,8 @@ def test_the_disk_of_the_terminal_may_be_full(here, monkeypatch, capfd):
         patch.setattr(sys, "stdout", full)
         assert compress("a.png") == 2
     assert (
-        capfd.readouterr().err == "error: the output: No space left on device; free or choose another place\n"
+        capfd.readouterr().err
+        == "error: standard output: No space left on device; free or choose another place\n"
     )
 
 

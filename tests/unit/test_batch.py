@@ -124,3 +124,11 @@ def test_the_reader_may_go():
         raise BrokenPipeError
 
     assert guarded(gone) == 141
+
+
+def test_nobody_need_read(monkeypatch):
+    """As with ``>&-``."""
+    monkeypatch.setattr("sys.stdout", None)
+    assert guarded(lambda: print("said") or 0) == 0
+    monkeypatch.setattr("sys.stderr", None)
+    assert guarded(lambda: parse_jobs("none")) == 2
