@@ -262,6 +262,12 @@ class Data:
         """Whole validation images of this rank, with their names."""
         return WholeImages(self.val, self.val_names, rank, world, self.bad)
 
+    def val_sizes(self) -> list[tuple[int, int]]:
+        """Height and width in pixels of all validation images."""
+        if isinstance(self.val, Store):
+            return [(entry.height, entry.width) for entry in self.val.entries]
+        return [(pixels.shape[0], pixels.shape[1]) for pixels in self.val]
+
     def tolerated(self) -> int:
         """How many images may go bad during a run."""
         total = len(self.val) + sum(len(source.images) for source in self.sources)

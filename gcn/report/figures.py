@@ -25,6 +25,7 @@ ERROR_LIMIT = 64  # grey levels of 255 at which the error's scale ends
 LOGIT_LIMIT = 4.0  # logits at which D's scale ends, on both sides: a probability of .982
 ERROR_COLOURS, LOGIT_COLOURS = "magma", "RdBu"  # blue: D takes it for real
 SMALLEST_TILE = 192  # pixels; smaller images are magnified by a whole number
+NARROWEST = 96  # pixels of a column, for its heading and its scale
 DPI = 100
 
 BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY = (
@@ -101,7 +102,7 @@ def panel(path: str | os.PathLike[str], rows: Sequence[PanelRow], title: str = "
         raise ValueError("a panel needs at least one row")
     largest = max(max(row.x.shape[-2:]) for row in rows)
     zoom = max(1, -(-SMALLEST_TILE // largest))
-    wide = max(zoom * row.x.shape[-1] for row in rows)
+    wide = max(NARROWEST, *(zoom * row.x.shape[-1] for row in rows))
     columns = ["original", "reconstruction", "error |x − x̂|"]
     if any(row.d_map is not None for row in rows):
         columns.append("D's logits on x̂")

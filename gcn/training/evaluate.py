@@ -1,8 +1,10 @@
 """Whole images through the codec, as a decoder of the file would see them."""
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -13,7 +15,7 @@ from gcn.data.loader import Whole
 from gcn.errors import InputError
 from gcn.game import Game
 from gcn.metrics.classical import jpeg_curve, psnr_at
-from gcn.metrics.distortion import ms_ssim, psnr
+from gcn.metrics.distortion import ms_ssim, ms_ssim_scales, psnr
 from gcn.metrics.realism import real_floor, sliced_wasserstein
 from gcn.models.codec import Codec
 from gcn.reduce import of_first_rank, world_size
@@ -68,9 +70,9 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
         files: write and read back real files, and count their bytes.
 
     Returns:
-        The images of *all* processes, and means over images: ``psnr`` (dB), ``ms_ssim``, ``swd``; ``bpp`` and
-        ``bpp_actual`` are all bits over all pixels; ``dead_channels`` is the share of latent channels that are constant
-        over all images.
+        The images of *all* processes, and means over images: ``psnr`` (dB), ``ms_ssim`` (of those that are large
+        enough), ``swd``; ``bpp`` and ``bpp_actual`` are all bits over all pixels; ``dead_channels`` is the share of
+        latent channels that are constant over all images.
     """
     mine = []
     for name, image in images:
@@ -107,7 +109,11 @@ def measure(images: list[Decoded]) -> Evaluation:
     xs, x_hats = [image.x for image in images], [image.x_hat for image in images]
     values = {
         "psnr": _mean(psnr(x[None], y[None]) for x, y in zip(xs, x_hats, strict=True)),
-        "ms_ssim": _mean(ms_ssim(x[None], y[None]) for x, y in zip(xs, x_hats, strict=True)),
+        "ms_ssim": _mean(
+            ms_ssim(x[None], y[None])
+            for x, y in zip(xs, x_hats, strict=True)
+            if ms_ssim_scales(*x.shape[-2:])  # smaller images have none
+        ),
         "swd": sliced_wasserstein(xs, x_hats, SEED)["mean"],
         "bpp": sum(image.bits for image in images) / pixels,
         "dead_channels": float((torch.stack([i.spread for i in images]).amax(0) == 0).float().mean()),
@@ -128,11 +134,23 @@ def against_jpeg(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
+def can_judge(game: Game, height: int, width: int) -> bool:
+    """Whether the game has a discriminator that takes images of this size in pixels."""
+    discriminator: Any = game.discriminator
+    if discriminator is None or game.objective.loss is None:
+        return False
+    try:
+        discriminator.check_input(height, width)
+    except InputError:
+        return False
+    return True
+
+
 @torch.no_grad()
 def opinion(game: Game, codec: Codec, image: Decoded, device: torch.device) -> Tensor | None:
-    """D's logits (h, w) on a reconstruction, or None where there is no D; leaves D as it was."""
+    """D's logits (h, w) on a reconstruction, or None where D cannot judge it; leaves D as it was."""
     discriminator = game.discriminator
-    if discriminator is None or game.objective.loss is None:
+    if discriminator is None or not can_judge(game, *image.x.shape[-2:]):
         return None
     training = discriminator.training
     discriminator.eval()
@@ -152,4 +170,4 @@ def centre(image: Decoded, side: int) -> tuple[slice, slice]:
 
 def _mean(values: Iterable[Tensor]) -> float:
     numbers: Sequence[float] = [float(value) for value in values]
-    return sum(numbers) / len(numbers)
+    return sum(numbers) / len(numbers) if numbers else math.nan

@@ -235,7 +235,7 @@ def _panel_row(image: Decoded, logits: Tensor | None) -> PanelRow:
             (round(s.start * f), round(min(s.stop, n) * f))
             for s, f, n in zip((rows, columns), scale, image.x.shape[-2:], strict=True)
         )
-        part = logits[top:bottom, left:right]
+        part = logits[top : max(bottom, top + 1), left : max(right, left + 1)]
     x, x_hat = image.x[:, rows, columns], image.x_hat[:, rows, columns]
     quality = -10 * float((image.x - image.x_hat).square().mean().log10())
     return PanelRow(image.name, x, x_hat, part, quality, image.bits / image.pixels)

@@ -36,6 +36,7 @@ from gcn.training.precision import LIGHTNING, resolve
 from gcn.training.progress import Progress
 from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
 from gcn.training.record import Often, Record
+from gcn.training.sizes import check_sizes
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,9 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
     trainer.callbacks += [bad_images, record]  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
+    for line in check_sizes(plan.data, module.game):
+        if main:
+            print(line, file=sys.stderr, flush=True)
     before = time.perf_counter()
     with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun):
         with loader:
