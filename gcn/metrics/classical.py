@@ -6,18 +6,21 @@ import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, NamedTuple
 
 import numpy as np
+import PIL
 import torch
 from numpy.typing import NDArray
 from PIL import Image, features
 from torch import Tensor
 
-from gcn.errors import InputError
+from gcn.data.output import one_channel
+from gcn.errors import InputError, is_memory_error
 from gcn.metrics.distortion import psnr, to_uint8
 
-Pixels = NDArray[np.uint8]  # (H, W, 3)
+Pixels = NDArray[np.uint8]  # (H, W, 3), or (H, W) of a grey image
 
 QUALITIES = tuple(range(5, 96, 5))
 EVERY = tuple(range(96))
@@ -31,13 +34,6 @@ class Point(NamedTuple):
     psnr: float  # dB, mean over images
 
 
-class Coded(NamedTuple):
-    """One image through a codec: bytes of the whole file, and the pixels decoded from them."""
-
-    file_bytes: int
-    x_hat: Tensor  # (3, H, W) in [0, 1]
-
-
 @dataclass(frozen=True)
 class Classical:
     """A codec of Pillow (or of a plugin of it).
@@ -48,7 +44,8 @@ class Classical:
         format: Pillow's name.
         settings: of a curve, by increasing rate.
         steps: all settings, by increasing rate; what `at_rate` searches.
-        options: what Pillow's ``save`` is given for a setting and an image size (height, width).
+        options: what Pillow's ``save`` is given for a setting and the shape of the pixels.
+        largest: pixels a side that the format can hold.
         missing: what to do where Pillow lacks it.
     """
 
@@ -57,28 +54,47 @@ class Classical:
     format: str
     settings: tuple[float, ...]
     steps: tuple[float, ...]
-    options: Callable[[float, tuple[int, int]], dict[str, Any]]
+    options: Callable[[float, tuple[int, ...]], dict[str, Any]]
+    largest: int = 2**31 - 1
     missing: str = "install a Pillow that was built with it: pip install 'pillow>=11.3'"
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
-        """The file of an image (H, W, 3).
+        """The file of an image; a grey one has one channel, where the format knows such.
 
         Raises:
             InputError: the format cannot hold it; WebP ends at 16383 pixels a side.
         """
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
         try:
-            return _save(pixels, self.format, self.options(setting, (pixels.shape[0], pixels.shape[1])))
+            if max(pixels.shape[:2]) > self.largest:
+                raise ValueError(f"at most {self.largest} pixels a side")
+            return _save(pixels, self.format, self.options(setting, pixels.shape))
         except (OSError, ValueError, RuntimeError) as problem:
-            size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+            if is_memory_error(problem):
+                raise
             reason = " ".join(str(problem).split())[:200]
             raise InputError(
                 f"compare={self.name}: {self.title} cannot hold an image of {size} pixels ({reason}); leave it out"
             ) from problem
 
-    def code(self, x: Tensor, setting: float) -> Coded:
-        """One image (3, H, W) in [0, 1], rounded to 8 bits, there and back."""
-        file = self.encode(_pixels(x), setting)
-        return Coded(len(file), _decode(file))
+    @property
+    def version(self) -> str:
+        """Of what codes: Pillow and the library beneath it."""
+        library = metadata.version("pillow-jxl-plugin") if self.format == "JXL" else _library(self.format)
+        return f"{self.name}, Pillow {PIL.__version__}, {library}"
+
+
+def decode(file: bytes, grey: bool) -> Pixels:
+    """The pixels of a file that :meth:`Classical.encode` gave; one channel of a grey image."""
+    image = Image.open(io.BytesIO(file))
+    if grey and image.mode == "L":
+        return np.array(image)
+    pixels = np.array(image.convert("RGB"))
+    return one_channel(pixels) if grey else pixels
+
+
+def _library(name: str) -> str | None:
+    return features.version(_FEATURES[name])
 
 
 def _pixels(x: Tensor) -> Pixels:
@@ -91,16 +107,12 @@ def _save(pixels: Pixels, name: str, options: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(file: bytes) -> Tensor:
-    decoded = np.array(Image.open(io.BytesIO(file)).convert("RGB"))
-    return torch.from_numpy(decoded).permute(2, 0, 1).float() / 255
-
-
-def _jpeg2000(bpp: float, size: tuple[int, int]) -> dict[str, Any]:
-    resolutions = min(6, int(math.log2(min(size))) + 1)  # it refuses more halvings than the image has
-    rates = {"quality_mode": "rates", "quality_layers": [24 / bpp]}
+def _jpeg2000(bpp: float, shape: tuple[int, ...]) -> dict[str, Any]:
+    resolutions = min(6, int(math.log2(min(shape[:2]))) + 1)  # it refuses more halvings than the image has
+    colour = len(shape) == 3
+    rates = {"quality_mode": "rates", "quality_layers": [(24 if colour else 8) / bpp]}
     # mct: code luma and chroma, as everybody does; Pillow leaves it off, which costs a decibel
-    return rates | {"irreversible": True, "mct": 1, "num_resolutions": resolutions}
+    return rates | {"irreversible": True, "mct": int(colour), "num_resolutions": resolutions}
 
 
 # At qualities up to 18 libjxl codes at half the resolution: from there to 19 the bits *fall* by a fifth while PSNR
@@ -112,10 +124,10 @@ CODECS = {
     for codec in (
         Classical(
             "jpeg", "JPEG", "JPEG", (3, *QUALITIES), EVERY[3:],
-            lambda q, _: {"quality": int(q), "subsampling": "4:2:0", "optimize": True},
+            lambda q, _: {"quality": int(q), "subsampling": "4:2:0", "optimize": True}, 65500,
         ),
-        Classical("webp", "WebP", "WEBP", (0, *QUALITIES), EVERY, lambda q, _: {"quality": int(q), "method": 6}),
-        Classical("avif", "AVIF", "AVIF", (0, *QUALITIES), EVERY, lambda q, _: {"quality": int(q), "speed": 4}),
+        Classical("webp", "WebP", "WEBP", (0, *QUALITIES), EVERY, lambda q, _: {"quality": int(q), "method": 6}, 16383),
+        Classical("avif", "AVIF", "AVIF", (0, *QUALITIES), EVERY, lambda q, _: {"quality": int(q), "speed": 4}, 65536),
         Classical(
             "jpeg2000", "JPEG 2000", "JPEG2000",
             (0.05, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.2, 1.6, 2.0, 3.0),
@@ -123,7 +135,7 @@ CODECS = {
         ),
         Classical(
             "jxl", "JPEG XL", "JXL", (*_HALF_RESOLUTION, *range(20, 96, 5)), EVERY[1:13] + EVERY[19:],
-            lambda q, _: {"quality": int(q), "effort": 7}, "pip install 'gcn[evaluation]'",
+            lambda q, _: {"quality": int(q), "effort": 7}, missing="pip install 'gcn[evaluation]'",
         ),
     )
 }  # fmt: skip
@@ -158,55 +170,45 @@ def chosen(names: Sequence[str]) -> list[Classical]:
     return [CODECS[name] for name in dict.fromkeys(names)]
 
 
-def pooled(codec: Classical, images: Sequence[Tensor], setting: float) -> tuple[float, list[Coded]]:
-    """All images at one setting: bits per pixel of all files together, and each image."""
-    coded = [codec.code(x, setting) for x in images]
-    pixels = sum(x.shape[-2] * x.shape[-1] for x in images)
-    return 8 * sum(one.file_bytes for one in coded) / pixels, coded
+def at_rate(steps: Sequence[float], rate: Callable[[float], float], bpp: float) -> tuple[float, float]:
+    """The step whose rate is nearest to ``bpp`` (in logarithm), and this rate.
 
+    By bisection, 7 or 8 calls of ``rate``; an end of the steps where the codec reaches no such rate.
 
-class Matched(NamedTuple):
-    """All images at one setting of a codec."""
-
-    setting: float
-    bpp: float  # pooled
-    coded: list[Coded]
-
-
-def at_rate(codec: Classical, images: Sequence[Tensor], bpp: float) -> Matched:
-    """The one of ``codec.steps`` whose pooled rate over all images is nearest to ``bpp`` (in logarithm).
-
-    By bisection, 7 or 8 codings of all images; an end of the steps where the codec reaches no such rate.
+    Args:
+        steps: settings by increasing rate.
+        rate: bits per pixel at a setting, of all images together.
+        bpp: the rate that is wanted.
     """
-
-    best, least = None, math.inf  # only one is kept: the pixels of eight settings would fill the memory
-    low, high = -1, len(codec.steps)
+    best, least = (math.nan, math.nan), math.inf
+    low, high = -1, len(steps)
     while high - low > 1:
         middle = (low + high) // 2
-        found = Matched(codec.steps[middle], *pooled(codec, images, codec.steps[middle]))
-        low, high = (middle, high) if found.bpp < bpp else (low, middle)
-        if (miss := abs(math.log(found.bpp / bpp))) < least:
+        found = steps[middle], rate(steps[middle])
+        low, high = (middle, high) if found[1] < bpp else (low, middle)
+        if (miss := abs(math.log(found[1] / bpp))) < least:
             best, least = found, miss
-    assert best is not None
     return best
 
 
-def curve(codec: Classical, images: Sequence[Tensor], low: float, high: float) -> Iterator[Matched]:
-    """All settings with pooled rates from the last one below ``low`` to the first one above ``high``.
+def curve(
+    settings: Sequence[float], rate: Callable[[float], float], low: float, high: float
+) -> Iterator[float]:
+    """All settings with rates from the last one below ``low`` to the first one above ``high``; see `at_rate`.
 
     Never empty: a codec whose rates are all outside shows its nearest one.
     """
-    below: Matched | None = None
-    for setting in codec.settings:
-        now = Matched(setting, *pooled(codec, images, setting))
-        if now.bpp < low:
-            below = now
+    below: float | None = None
+    for setting in settings:
+        now = rate(setting)
+        if now < low:
+            below = setting
             continue
         if below is not None:
             yield below
         below = None
-        yield now
-        if now.bpp > high:
+        yield setting
+        if now > high:
             return
     if below is not None:
         yield below
@@ -215,7 +217,7 @@ def curve(codec: Classical, images: Sequence[Tensor], low: float, high: float) -
 def jpeg(x: Tensor, quality: int, optimize: bool) -> tuple[bytes, Tensor]:
     """Code one image (3, H, W) in [0, 1] as JPEG: the whole file, and the pixels decoded from it, same shape."""
     file = _save(_pixels(x), "JPEG", {"quality": quality, "subsampling": "4:2:0", "optimize": optimize})
-    return file, _decode(file)
+    return file, torch.from_numpy(decode(file, grey=False)).permute(2, 0, 1).float() / 255
 
 
 def jpeg_curve(images: Sequence[Tensor], optimize: bool, qualities: Sequence[int] = QUALITIES) -> list[Point]:

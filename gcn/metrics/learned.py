@@ -6,7 +6,8 @@ those of lpips, torchmetrics and torch-fidelity: a number from another network w
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +16,12 @@ from torch import Tensor
 
 from gcn.errors import InputError
 from gcn.losses.perceptual import BACKBONES, LPIPS
-from gcn.metrics.distortion import to_uint8
 from gcn.metrics.feature_sets import frechet, kernel, patches
 
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION}"
 DIMENSIONS = 2048  # of Inception's features; a covariance of fewer samples is singular
+BATCH = 8  # patches that a network sees at once
 FEWEST = 100  # images from which the FID of whole images is stated at all
 INSTALL = "pip install 'gcn[evaluation]'"
 OTHER = "other_"  # begins the names of all numbers that come from unpublished weights
@@ -29,16 +30,18 @@ Pair = Callable[[Tensor, Tensor], float]
 Features = Callable[[Tensor], Tensor]
 
 
-class _Sets(NamedTuple):
-    whole: Tensor | None  # (N, 2048), or None for too few images
-    patches: Tensor  # (M, 2048)
+class ImageFeatures(NamedTuple):
+    """Inception's features of one image: of bounded size, whatever the size of the image."""
+
+    whole: Tensor  # (1, 2048), or (0, 2048) where the images are too few
+    patches: Tensor  # (M, 2048), M at most `gcn.metrics.feature_sets.MOST`
 
 
 class Learned:
     """The metrics whose weights are there.
 
     Attributes:
-        notes: a line for each one that is missing, and where its file belongs; `of_sets` adds how far its numbers go.
+        notes: a line for each one that is missing, and where its file belongs.
         pairs: names and functions of two images (3, H, W) in [0, 1].
         inception: features (N, 2048) float64 of images (N, 3, H, W) uint8, or None.
         prefix: of the names of FID and KID; empty for published weights.
@@ -48,66 +51,69 @@ class Learned:
         self, pairs: dict[str, Pair], inception: Features | None, notes: Sequence[str], prefix: str = ""
     ) -> None:
         self.pairs, self.inception, self.notes, self.prefix = pairs, inception, list(notes), prefix
-        self._originals: tuple[list[Tensor], _Sets] | None = None
 
     def of_pair(self, x: Tensor, x_hat: Tensor) -> dict[str, float]:
         """LPIPS and DISTS of an image and its reconstruction; lower is closer; NaN for images that are too small."""
         return {name: distance(x, x_hat) for name, distance in self.pairs.items()}
 
-    def of_sets(self, xs: Sequence[Tensor], x_hats: Sequence[Tensor]) -> dict[str, float]:
-        """FID and KID between two lists of images (3, H, W) in [0, 1], and over patches of 256 pixels.
+    def features(self, x: Tensor, images: int) -> ImageFeatures | None:
+        """What FID and KID need of an image, uint8 (3, H, W); None without weights.
+
+        Args:
+            x: the image.
+            images: how many there are; whole images count from ``FEWEST`` on.
+        """
+        if self.inception is None:
+            return None
+        none = torch.empty(0, DIMENSIONS, dtype=torch.float64)
+        whole = self.inception(x[None]) if images >= FEWEST else none
+        cut = _batched(patches(x), BATCH)
+        return ImageFeatures(whole, torch.cat([none, *(self.inception(torch.stack(part)) for part in cut)]))
+
+    def of_sets(self, real: Sequence[ImageFeatures], fake: Sequence[ImageFeatures]) -> dict[str, float]:
+        """FID and KID between the features of two lists of images, and over patches of 256 pixels.
 
         ``fid`` and ``kid`` take whole images and need ``FEWEST``; ``fid_256`` and ``kid_256`` pool patches of all
         images (Mentzer et al. 2020, appendix A.7); ``patches_256`` is their number. FID is biased upwards, the more
-        the fewer samples: compare numbers of the same images only. What is left out has a line in ``notes``.
+        the fewer samples: compare numbers of the same images only, see `remarks`.
         """
-        if self.inception is None:
+        if not real:
             return {}
-        real, fake = self._of_originals(xs), self._features(x_hats)
+        wholes, cuts = (
+            [torch.cat([getattr(one, kind) for one in images]) for images in (real, fake)]
+            for kind in ImageFeatures._fields
+        )
         found: dict[str, float] = {}
-        if real.whole is not None and fake.whole is not None:
-            found |= {"fid": frechet(real.whole, fake.whole), "kid": kernel(real.whole, fake.whole)}
-            self._caution("fid", len(xs), "images")
-        else:
-            self._note(f"FID and KID of whole images left out: {len(xs)} images, {FEWEST} are the least")
-        count = len(real.patches)
-        if count > 1:
-            found |= {"fid_256": frechet(real.patches, fake.patches), "patches_256": count}
-            found["kid_256"] = kernel(real.patches, fake.patches)
-            self._caution("fid_256", count, "patches")
-        else:
-            self._note(f"FID/256 and KID/256 left out: {count} patches of 256x256 pixels, 2 are the least")
+        if min(map(len, wholes)) >= FEWEST:
+            found |= {"fid": frechet(*wholes), "kid": kernel(*wholes)}
+        if len(cuts[0]) > 1:
+            found |= {"fid_256": frechet(*cuts), "patches_256": len(cuts[0]), "kid_256": kernel(*cuts)}
         return {self.prefix + name: value for name, value in found.items()}
 
-    def _caution(self, name: str, count: int, what: str) -> None:
-        if count < DIMENSIONS:
-            self._note(
-                f"{self.prefix}{name} rests on {count} {what}, fewer than its {DIMENSIONS} dimensions: it means little;"
-                " compare it on these images only, with no published number"
-            )
+    def remarks(self, real: Sequence[ImageFeatures]) -> list[str]:
+        """Lines on what is left out of `of_sets` for these images, and on numbers that rest on few samples."""
+        if not real:
+            return []
+        whole, cut = sum(len(one.whole) for one in real), sum(len(one.patches) for one in real)
+        said = []
+        if whole < FEWEST:
+            said.append(f"FID and KID of whole images left out: {len(real)} images, {FEWEST} are the least")
+        if cut < 2:
+            said.append(f"FID/256 and KID/256 left out: {cut} patches of 256x256 pixels, 2 are the least")
+        for name, count, what in (("fid", whole, "images"), ("fid_256", cut, "patches")):
+            if (FEWEST if name == "fid" else 2) <= count < DIMENSIONS:
+                said.append(
+                    f"{self.prefix}{name} rests on {count} {what}, fewer than its {DIMENSIONS} dimensions: it means"
+                    " little; compare it on these images only, with no published number"
+                )
+        return said
 
-    def _note(self, line: str) -> None:
-        if line not in self.notes:
-            self.notes.append(line)
 
-    def _of_originals(self, xs: Sequence[Tensor]) -> _Sets:
-        """Every codec is compared with the same originals: their features are computed once."""
-        if self._originals is not None:
-            known, sets = self._originals
-            if len(known) == len(xs) and all(a is b for a, b in zip(known, xs, strict=True)):
-                return sets
-        self._originals = list(xs), self._features(xs)
-        return self._originals[1]
-
-    def _features(self, images: Sequence[Tensor]) -> _Sets:
-        assert self.inception is not None
-        whole, parts = None, [torch.empty(0, DIMENSIONS, dtype=torch.float64)]
-        if len(images) >= FEWEST:
-            whole = torch.cat([self.inception(to_uint8(x)[None]) for x in images])
-        for x in images:
-            if cut := list(patches(to_uint8(x))):
-                parts.append(self.inception(torch.stack(cut)))
-        return _Sets(whole, torch.cat(parts))
+def _batched(items: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
+    """Lists of ``size`` items, the last one shorter; in Python 3.12 of itertools."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 def resolve(

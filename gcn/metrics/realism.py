@@ -16,6 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COARSEST = 16  # pixels: Karras et al. stop at the level of 16x16
+ROUNDING = 1 / 255 / 12**0.5  # deviation of the rounding to 8 bits: the least that patches are divided by
+
+Patches = list[Tensor]  # of one image, a tensor (patches, C · p · p) for each level of its pyramid
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,35 @@ def expand(low: Tensor, size: Sequence[int]) -> Tensor:
     return _blur(up, 2.0)
 
 
-def _descriptors(images: Sequence[Tensor], seed: int, options: Slicing) -> list[Tensor]:
-    """Patches of every level, (images · patches, C · p · p) each, at places that depend on the seed only."""
+def describe(image: Tensor, index: int, seed: int, options: Slicing) -> Patches:
+    """All that the distance needs of an image (C, H, W): patches of every level, whatever its size.
+
+    Args:
+        image: in [0, 1], clamped here.
+        index: of the image; the places of the patches depend on it and on the seed, not on the pixels.
+        seed: key of the places.
+        options: how many patches, and how large.
+    """
     size = options.patch
-    levels: list[list[Tensor]] = [[] for _ in range(options.levels)]
-    for index, image in enumerate(images):
-        x = image.detach().float().clamp(0, 1)[None]
-        for level, band in enumerate(laplacian_pyramid(x, options.levels)):
-            rows, columns = band.shape[-2] - size + 1, band.shape[-1] - size + 1
-            if min(rows, columns) < 1:
-                continue
-            generator = _generator(seed, "places", index, level)
-            top = torch.randint(rows, (options.patches,), generator=generator)
-            left = torch.randint(columns, (options.patches,), generator=generator)
-            windows = band[0].unfold(1, size, 1).unfold(2, size, 1)  # (C, rows, columns, p, p)
-            levels[level].append(windows[:, top, left].transpose(0, 1).flatten(1))
-    return [torch.cat(level) for level in levels if level]
+    x = image.detach().float().clamp(0, 1)[None]
+    found = []
+    for level, band in enumerate(laplacian_pyramid(x, options.levels)):
+        rows, columns = band.shape[-2] - size + 1, band.shape[-1] - size + 1
+        if min(rows, columns) < 1:
+            break
+        generator = _generator(seed, "places", index, level)
+        top = torch.randint(rows, (options.patches,), generator=generator)
+        left = torch.randint(columns, (options.patches,), generator=generator)
+        windows = band[0].unfold(1, size, 1).unfold(2, size, 1)  # (C, rows, columns, p, p)
+        found.append(windows[:, top, left].transpose(0, 1).flatten(1))
+    return found
+
+
+def _pooled(images: Sequence[Patches], levels: int) -> list[Tensor]:
+    """The patches of all images, level by level; small images have fewer levels."""
+    return [
+        torch.cat(level) for i in range(levels) if (level := [image[i] for image in images if len(image) > i])
+    ]
 
 
 def _distance(a: Tensor, b: Tensor, generator: torch.Generator, directions: int) -> float:
@@ -96,17 +112,22 @@ def _sorted(rows: Tensor) -> Tensor:
 
 
 def _normalised(a: Tensor, by: Tensor, channels: int) -> Tensor:
-    """Each colour channel shifted and scaled by mean and standard deviation of the reference's patches."""
+    """Each colour channel shifted and scaled by mean and standard deviation of the reference's patches.
+
+    A deviation below that of rounding counts as this one: a flat channel would divide by zero.
+    """
     by = by.view(len(by), channels, -1)
     mean, std = by.mean(dim=(0, 2)).view(1, -1, 1), by.std(dim=(0, 2)).view(1, -1, 1)
-    return ((a.view(len(a), channels, -1) - mean) / (std + 1e-8)).flatten(1)
+    return ((a.view(len(a), channels, -1) - mean) / (std + 1e-8).clamp(min=ROUNDING)).flatten(1)
 
 
-def _compare(
-    real: list[Tensor], fake: list[Tensor], channels: int, seed: int, options: Slicing
+def compare(
+    real: Sequence[Patches], fake: Sequence[Patches], channels: int, seed: int, options: Slicing
 ) -> dict[str, float]:
+    """The distance between images that :func:`describe` has seen one by one; returns as `sliced_wasserstein`."""
     result = {}
-    for level, (a, b) in enumerate(zip(real, fake, strict=True)):
+    pairs = zip(_pooled(real, options.levels), _pooled(fake, options.levels), strict=True)
+    for level, (a, b) in enumerate(pairs):
         generator = _generator(seed, "axes", level)
         reference, other = _normalised(a, a, channels), _normalised(b, a, channels)
         result[f"level_{level}"] = _distance(reference, other, generator, options.directions)
@@ -136,14 +157,15 @@ def sliced_wasserstein(
 
     Returns:
         ``level_0`` (finest), ``level_1`` ... and their ``mean``, in standard deviations of the real patches'
-        channels (Karras et al. print a thousandfold); lower is better. NaN mean if no image is as large as a
-        patch.
+        channels (Karras et al. print a thousandfold); lower is better. A channel of less deviation than the
+        rounding to 8 bits has (``ROUNDING``, a flat one) is measured in deviations of rounding. NaN mean if no
+        image is as large as a patch.
     """
     shapes = [tuple(x.shape) for x in xs]
     if not shapes or shapes != [tuple(x.shape) for x in x_hats] or any(len(shape) != 3 for shape in shapes):
         raise ValueError("sliced_wasserstein takes two lists of (C, H, W) images of pairwise equal shapes")
-    real, fake = _descriptors(xs, seed, options), _descriptors(x_hats, seed, options)
-    return _compare(real, fake, shapes[0][0], seed, options)
+    real, fake = ([describe(x, i, seed, options) for i, x in enumerate(images)] for images in (xs, x_hats))
+    return compare(real, fake, shapes[0][0], seed, options)
 
 
 def real_floor(xs: Sequence[Tensor], seed: int, options: Slicing = Slicing()) -> dict[str, float]:
@@ -152,5 +174,5 @@ def real_floor(xs: Sequence[Tensor], seed: int, options: Slicing = Slicing()) ->
     Below this floor, reconstructions cannot be told from another look at the real images. It shrinks with the
     number of patches, so report it next to the distance, with the same images.
     """
-    a, b = _descriptors(xs, seed, options), _descriptors(xs, seed + 1, options)
-    return _compare(a, b, xs[0].shape[0], seed, options)
+    a, b = ([describe(x, i, key, options) for i, x in enumerate(xs)] for key in (seed, seed + 1))
+    return compare(a, b, xs[0].shape[0], seed, options)

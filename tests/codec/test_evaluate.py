@@ -12,9 +12,8 @@ from PIL import Image
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
-from gcn import evaluation
 from gcn.codec.container import write
-from gcn.errors import InputError
+from gcn.evaluation import settings
 from gcn.models import package
 from gcn.report.rates.record import read
 
@@ -23,65 +22,101 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two crops of photographs."""
+    """Two crops of photographs of one name, and a file that is no image."""
     root = tmp_path_factory.mktemp("photos")
-    Image.fromarray(data.chelsea()[:180, :200]).save(root / "cat.png")
-    Image.fromarray(data.coffee()[100:290, 100:270]).save(root / "coffee.png")
+    for name, picture in (("cats", data.chelsea()[:180, :200]), ("cups", data.coffee()[100:290, 100:270])):
+        (root / name).mkdir()
+        Image.fromarray(picture).save(root / name / "1.png")
+    (root / "junk.png").write_bytes(b"junk")
     return root
 
 
-def run(monkeypatch, capsys, *words):
+def run(*words):
+    """The script in this process: its status."""
     spec = importlib.util.spec_from_file_location("script_evaluate", ROOT / "scripts" / "evaluate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     from gcn.words import run as run_words
 
     words = list(map(str, words))
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *words])
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: "/nowhere")
-    code = run_words(words, module.OPTIONS, module.USAGE, "", module.work)
-    return code, *capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["evaluate.py", *words])
+        patch.setattr(torch.hub, "get_dir", lambda: "/nowhere")
+        return run_words(words, module.OPTIONS, module.USAGE, "", module.work)
 
 
-def test_all_of_it(folder, tmp_path, monkeypatch, capsys):
-    code, said, _ = run(
-        monkeypatch, capsys, "model=low,mid", "data=folder", f"data.root={folder}", "compare=jpeg,webp",
-        f"out={tmp_path / 'out'}",
-    )  # fmt: skip
-    assert code == 0
-    assert said.count("left out: ") == 3
-    assert "gcn (low) has" in said
-    record = read(tmp_path / "out" / "evaluation.json")
-    assert set(record.series()) == {"gcn", "JPEG", "WebP"}
+@pytest.fixture(scope="module")
+def words(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report") / "out"
+    return ["model=low,mid", "data=folder", f"data.root={folder}", "compare=jpeg", f"out={out}"]
+
+
+@pytest.fixture(scope="module")
+def report(words):
+    """Status, folder and record."""
+    status, out = run(*words), Path(words[-1].removeprefix("out="))
+    return status, out, read(out / "evaluation.json")
+
+
+def test_the_numbers_are_those_of_real_files(report, folder):
+    _, out, record = report
+    assert set(record.series()) == {"gcn", "JPEG"}
     by_name = {(r.codec, r.setting, r.image): r for r in record.images}
     codec = package.load(package.shipped()["mid"].path)
-    for name in ("cat.png", "coffee.png"):
+    for name in ("cats/1.png", "cups/1.png"):
         pixels = np.asarray(Image.open(folder / name))
         x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
         own = by_name["gcn", "mid", name]
         assert own.bytes == len(write(codec, x))
-        x_hat = (
-            codec.reconstruct(x / 255).x_hat[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-        )
-        assert own.psnr == pytest.approx(peak_signal_noise_ratio(pixels, x_hat), abs=1e-3)
+        x_hat = codec.reconstruct(x / 255).x_hat[0].clamp(0, 1).mul(255).round().byte()
+        expected = peak_signal_noise_ratio(pixels, x_hat.permute(1, 2, 0).numpy())
+        assert own.psnr == pytest.approx(expected, abs=1e-9)
         assert own.bpp == pytest.approx(8 * own.bytes / pixels[..., 0].size)
         assert own.extra["bpp_tables"] == pytest.approx(own.bpp, rel=0.01, abs=8 * 40 / pixels[..., 0].size)
     pooled = next(r for r in record.pooled if r.setting == "mid")
-    assert pooled.bpp == pytest.approx(
-        8 * sum(by_name["gcn", "mid", n].bytes for n in ("cat.png", "coffee.png")) / (180 * 200 + 190 * 170)
-    )
+    total = sum(by_name["gcn", "mid", name].bytes for name in ("cats/1.png", "cups/1.png"))
+    assert pooled.bpp == pytest.approx(8 * total / (180 * 200 + 190 * 170))
     assert pooled.value("bpp_estimate") == pytest.approx(pooled.bpp, rel=0.1)
-    assert (tmp_path / "out" / "index.html").stat().st_size > 10_000
+    assert (out / "index.html").stat().st_size > 10_000
     rates = sorted(r.bpp for r in record.series()["JPEG"])
     assert rates[-1] > 1.3 * record.series()["gcn"][-1].bpp
 
 
-def test_series_of_one_s_own(folder, tmp_path, monkeypatch, capsys):
+def test_a_bad_image_is_named_and_the_status_says_so(report):
+    status, out, record = report
+    assert status == 2
+    assert record.failed == {"junk.png": "not an image"}
+    assert "junk.png (not an image)" in (out / "index.html").read_text()
+    assert {row.images for row in record.pooled} == {2}
+
+
+def test_two_files_of_one_name_are_told_apart(report):
+    assert {row.image for row in report[2].images} == {"cats/1.png", "cups/1.png"}
+
+
+def test_the_same_command_takes_up_what_is_saved(report, words, monkeypatch, capsys):
+    _, out, record = report
+    monkeypatch.setattr("gcn.evaluation.job.crops", lambda *_: None)
+    monkeypatch.setattr(settings, "through_file", lambda *_: pytest.fail("an image was coded again"))
+    assert run(*words) == 2
+    said = capsys.readouterr()
+    assert f"{len(record.images)} rows" in said.out
+    assert "2 done, 1 failed" in said.out
+    assert said.err.count("\n") == 1
+    assert read(out / "evaluation.json").images == record.images
+
+
+def test_another_evaluation_is_not_replaced_without_a_word(report, words, capsys):
+    _, out, _ = report
+    before = (out / "evaluation.json").read_bytes()
+    assert run("model=low", *words[1:]) == 2
+    assert "overwrite=true" in capsys.readouterr().err
+    assert (out / "evaluation.json").read_bytes() == before
+
+
+def test_a_series_of_one_s_own_from_the_command_line(folder, tmp_path):
     low = package.shipped()["low"].path
-    code, _, _ = run(
-        monkeypatch, capsys, f"series.mine={low}", f"data.root={folder}", "compare=jpeg", f"out={tmp_path}"
-    )
-    assert code == 0
+    run(f"series.mine={low}", f"data.root={folder / 'cats'}", "compare=", f"out={tmp_path}")
     content = json.loads((tmp_path / "evaluation.json").read_text())
     assert content["pooled"][0]["codec"] == "mine"
 
@@ -97,34 +132,25 @@ def test_series_of_one_s_own(folder, tmp_path, monkeypatch, capsys):
         (["data.root=/nowhere"], "/nowhere"),
         (["weights=/nowhere"], "/nowhere"),
         (["published=maybe"], "published=maybe"),
+        (["overwrite=maybe"], "overwrite=maybe"),
+        (["background=none"], "none"),
         (["stray"], "stray"),
         (["model="], "model=: give a name"),
         (["series.x="], "series.x=: give a name"),
         (["series.=low"], "series.=low: give a name"),
-        ([f"out={__file__}"], "is no folder"),
+        (["series.JPEG=low"], "series.JPEG=: the curve"),
+        ([f"out={__file__}"], "is not a folder"),
+        (["out=/proc/x"], "/proc/x: cannot be made"),
         (["modle=low"], "did you mean model="),
     ],
 )
 def test_bad_input(words, said, tmp_path, monkeypatch, capsys):
+    """Found before an image is decoded, and nothing is left behind."""
     monkeypatch.chdir(tmp_path)
-    code, _, error = run(monkeypatch, capsys, *words)
-    assert code == 2
+    monkeypatch.setattr("gcn.evaluation.job.Evaluation", lambda *_: pytest.fail("work has begun"))
+    assert run(*words) == 2
+    error = capsys.readouterr().err
     assert said in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_a_file_that_is_not_the_reconstruction_stops_it(folder, monkeypatch):
-    """The evaluation would be worthless, so it does not go on."""
-    codec = package.load(package.shipped()["low"].path)
-    monkeypatch.setattr(evaluation, "read", lambda codec, data: torch.zeros(1, 3, 180, 200))
-    with pytest.raises(RuntimeError, match="own reconstruction"):
-        evaluation._through_file(codec, torch.rand(1, 3, 180, 200), "a.png")
-
-
-def test_members_are_curves():
-    found = evaluation.members({"model": "low,mid", "series.other": "low"})
-    assert [(m.series, m.setting) for m in found] == [("gcn", "low"), ("gcn", "mid"), ("other", "low")]
-    with pytest.raises(InputError):
-        evaluation.members({"model": "lowest"})

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from pytorch_msssim import ms_ssim as five_scales
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from gcn.metrics.distortion import ms_ssim, ms_ssim_scales, psnr, to_uint8
+from gcn.metrics.distortion import decibels, ms_ssim, ms_ssim_scales, psnr, squared_error, to_uint8
 
 
 def images(batch=2, height=176, width=192, seed=0):
@@ -113,3 +114,26 @@ def test_five_scales_of_a_grey_image_are_those_of_torchmetrics_to_a_thousandth(s
     x, x_hat = (t[:, :1] for t in photo(*size))
     expected = multiscale_structural_similarity_index_measure(x, x_hat, data_range=1.0).item()
     assert ms_ssim(x, x_hat).item() == pytest.approx(expected, abs=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(11, 200), st.integers(11, 200), st.integers(0, 255), st.integers(0, 2**32))
+def test_ms_ssim_is_never_above_one(height, width, level, seed):
+    """Flat images with a few pixels beside: in float32 their contrast came out above 1."""
+    noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    x = torch.full((1, 3, height, width), level / 255)
+    assert 0 <= ms_ssim(x, ((level + (noise < 0.02)) / 255).clamp(max=1)).item() <= 1
+
+
+def test_the_error_of_8_bit_images_is_exact(monkeypatch):
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (2, 33, 21, 3), dtype=np.uint8)
+    expected = float(((a.astype(float) - b) ** 2).mean())
+    for strip in (1, 200, 2**20):
+        monkeypatch.setattr("gcn.metrics.distortion._STRIP", strip)
+        assert squared_error(a, b) == pytest.approx(expected, rel=1e-12)
+        assert squared_error(a, a) == 0
+    assert decibels(squared_error(a, b)) == pytest.approx(peak_signal_noise_ratio(a, b), abs=1e-9)
+    assert decibels(0.0) == math.inf
+    with pytest.raises(ValueError, match="one shape"):
+        squared_error(a, b[:1])

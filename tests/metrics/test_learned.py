@@ -37,13 +37,28 @@ def drawn(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def eight(x):
+    return (x * 255).round().to(torch.uint8)
+
+
+def features(learned, images):
+    """One image after the other, as an evaluation sees them."""
+    return [learned.features(eight(x), len(images)) for x in images]
+
+
+def of_sets(learned, xs, x_hats):
+    return learned.of_sets(features(learned, xs), features(learned, x_hats))
+
+
 # What is there
 
 
 def test_nothing_there_is_a_line_for_each(tmp_path):
     learned = resolve(tmp_path)
     assert learned.pairs == {}
-    assert learned.of_sets([drawn(3, 300, 300)], [drawn(3, 300, 300)]) == {}
+    assert learned.features(eight(drawn(3, 300, 300)), 1) is None
+    assert learned.of_sets([], []) == {}
+    assert learned.remarks([]) == []
     assert len(learned.notes) == 3
     for note, (name, file) in zip(learned.notes, FILES.items(), strict=True):
         assert note.startswith(f"{name} left out: ")
@@ -132,7 +147,7 @@ def averages(images):
 def test_sets_of_patches_state_their_number_and_how_little_they_mean():
     xs, x_hats = ([drawn(3, 512, 520, seed=s), drawn(3, 200, 600, seed=s + 1)] for s in (0, 5))
     learned = Learned({}, averages, [])
-    found = learned.of_sets(xs, x_hats)
+    found = of_sets(learned, xs, x_hats)
     assert set(found) == {"fid_256", "kid_256", "patches_256"}
     assert found["patches_256"] == 5
     corners = [(0, 0), (0, 256), (256, 0), (256, 256), (128, 128)]
@@ -142,47 +157,32 @@ def test_sets_of_patches_state_their_number_and_how_little_they_mean():
     )
     assert found["fid_256"] == pytest.approx(frechet(real, fake), rel=1e-9)
     assert found["kid_256"] == pytest.approx(kernel(real, fake), rel=1e-9)
-    assert any("fid_256 rests on 5 patches" in note and "means little" in note for note in learned.notes)
-    assert any("whole images left out: 2 images" in note for note in learned.notes)
-
-
-def test_the_same_remark_is_made_once():
-    learned = Learned({}, averages, [])
-    xs = [drawn(3, 256, 256, seed=i) for i in range(3)]
-    learned.of_sets(xs, xs)
-    notes = list(learned.notes)
-    learned.of_sets(xs, xs)
-    assert learned.notes == notes
+    remarks = learned.remarks(features(learned, xs))
+    assert any("fid_256 rests on 5 patches" in line and "means little" in line for line in remarks)
+    assert any("whole images left out: 2 images" in line for line in remarks)
 
 
 def test_whole_images_from_a_hundred_on():
     xs = [drawn(3, 20, 20 + i % 3, seed=i) for i in range(FEWEST)]
     x_hats = [x.flip(0) * 0.9 for x in xs]
     learned = Learned({}, averages, [])
-    found = learned.of_sets(xs, x_hats)
+    found = of_sets(learned, xs, x_hats)
     assert set(found) == {"fid", "kid"}
     assert found["fid"] > 0
-    assert any(f"fid rests on {FEWEST} images" in note for note in learned.notes)
-    assert any("0 patches" in note for note in learned.notes)
-    assert learned.of_sets(xs[1:], x_hats[1:]) == {}
+    remarks = learned.remarks(features(learned, xs))
+    assert any(f"fid rests on {FEWEST} images" in line for line in remarks)
+    assert any("0 patches" in line for line in remarks)
+    assert of_sets(learned, xs[1:], x_hats[1:]) == {}
 
 
-def test_originals_are_looked_at_once_but_never_mistaken():
-    seen = []
-
-    def counting(images):
-        seen.append(len(images))
-        return averages(images)
-
-    learned = Learned({}, counting, [])
-    xs, x_hats = ([drawn(3, 256, 512, seed=s), drawn(3, 256, 256, seed=s + 9)] for s in (0, 1))
-    first = learned.of_sets(xs, x_hats)
-    assert learned.of_sets(list(xs), x_hats) == first
-    assert len(seen) == 3 * 2
-    others = [drawn(3, 256, 512, seed=2), xs[1]]
-    assert learned.of_sets(others, x_hats) == Learned({}, averages, []).of_sets(others, x_hats) != first
-    xs[0] = others[0]
-    assert learned.of_sets(xs, x_hats) == learned.of_sets(others, x_hats)
+def test_a_large_image_counts_with_so_many_patches_at_equal_distances(monkeypatch):
+    """What is kept of an image is of bounded size."""
+    monkeypatch.setattr("gcn.metrics.feature_sets.MOST", 3)
+    learned = Learned({}, averages, [])
+    wide = torch.arange(12).repeat_interleave(256).expand(3, 256, -1).to(torch.uint8)
+    found = learned.features(wide, 1)
+    assert len(found.whole) == 0
+    assert found.patches[:, 0].tolist() == [0, 4, 8]
 
 
 # Networks of random weights
@@ -223,12 +223,12 @@ def test_random_weights_pass_only_by_an_explicit_wish_and_are_named(random_weigh
     assert learned.notes == []
     x, y = drawn(3, 512, 512), drawn(3, 512, 512, seed=1)
     assert set(learned.of_pair(x[:, :99, :99], x[:, :99, :99])) == {"other_lpips", "other_dists"}
-    found = learned.of_sets([x], [x])
+    found = of_sets(learned, [x], [x])
     assert set(found) == {"other_fid_256", "other_kid_256", "other_patches_256"}
     assert found["other_patches_256"] == 5
-    different = learned.of_sets([x], [y.square()])["other_fid_256"]
+    different = of_sets(learned, [x], [y.square()])["other_fid_256"]
     assert abs(found["other_fid_256"]) < different / 100  # features of random weights hardly vary
-    assert any("other_fid_256 rests on 5 patches" in note for note in learned.notes)
+    assert any("other_fid_256 rests on 5 patches" in line for line in learned.remarks(features(learned, [x])))
 
 
 @pytest.mark.slow

@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from gcn.metrics.realism import Slicing, _distance, expand, laplacian_pyramid, real_floor, sliced_wasserstein
+from gcn.metrics.realism import (
+    ROUNDING,
+    Slicing,
+    _distance,
+    compare,
+    describe,
+    expand,
+    laplacian_pyramid,
+    real_floor,
+    sliced_wasserstein,
+)
 
 FEW = Slicing(directions=64)
 
@@ -125,3 +135,40 @@ def test_in_space_it_is_the_mean_of_scipy_s_distances_along_the_axes_to_a_millio
     lines = [((a @ axis).numpy(), (b @ axis).numpy()) for axis in (axes / axes.norm(dim=0)).T]
     expected = sum(wasserstein_distance(*line) for line in lines) / 9
     assert _distance(a, b, torch.Generator().manual_seed(2), 9) == pytest.approx(expected, rel=1e-6)
+
+
+def test_flat_images_are_measured_in_deviations_of_the_rounding_to_8_bits():
+    """They have none of their own to divide by."""
+    flat = torch.full((3, 64, 64), 100 / 255)
+    found = sliced_wasserstein([flat], [flat + 1 / 255], seed=0)
+    assert found["level_0"] == pytest.approx(0, abs=1e-3)
+    assert 0 < found["mean"] < 12**0.5
+    assert real_floor([flat], seed=0)["mean"] == pytest.approx(0, abs=1e-3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255), st.integers(0, 255))
+def test_the_distance_of_any_flat_images_is_at_most_that_of_black_and_white(height, width, a, b):
+    x, y = (torch.full((3, height, width), value / 255) for value in (a, b))
+    mean = sliced_wasserstein([x], [y], seed=0, options=FEW)["mean"]
+    assert math.isnan(mean) if min(height, width) < 7 else 0 <= mean <= 7 * 3**0.5 / ROUNDING
+
+
+def test_a_channel_of_one_value_does_not_outweigh_the_others():
+    red = photo(96, 96) * torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)
+    moved = red.clone()
+    moved[1] += 1 / 255
+    assert sliced_wasserstein([red], [moved], seed=0)["mean"] < 3
+
+
+def test_one_by_one_they_are_what_they_are_together():
+    xs = [photo(64, 80), photo(33, 50, 1), photo(9, 9, 2)]
+    x_hats = [blurred(x) for x in xs]
+    seen = [[describe(x, i, 0, FEW) for i, x in enumerate(images)] for images in (xs, x_hats)]
+    assert compare(*seen, 3, 0, FEW) == sliced_wasserstein(xs, x_hats, 0, FEW)
+
+
+def test_the_numbers_of_ordinary_images_are_those_that_studies_have_stored():
+    xs = [photo(96, 96, seed) for seed in range(2)]
+    found = sliced_wasserstein(xs, [blurred(x, 3) for x in xs], seed=0, options=FEW)
+    assert found["mean"] == pytest.approx(0.13473143676916757, rel=1e-6)

@@ -1,5 +1,6 @@
 """Crops side by side, at rates that match: what numbers do not show."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,17 +10,18 @@ from numpy.typing import NDArray
 
 from gcn.report.paper import named, paper_figure
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]  # (H, W, 3), or (H, W) of a grey image
 SIDE = 96  # pixels of a crop
 MOST = 3  # crops
+STEP = 16  # pixels between the squares that are compared; divides SIDE
 
 
 class Column(NamedTuple):
-    """One codec at the setting nearest to the common rate: its pictures and what stands above them."""
+    """One codec at the setting nearest to the common rate: its crops and what stands above them."""
 
     title: str
     bpp: float
-    pictures: Sequence[Pixels]
+    crops: Sequence[Pixels]
 
 
 class Crop(NamedTuple):
@@ -30,56 +32,62 @@ class Crop(NamedTuple):
     left: int
 
     def of(self, picture: Pixels) -> Pixels:
-        """The crop of an image."""
-        return picture[self.top : self.top + SIDE, self.left : self.left + SIDE]
+        """The crop of an image, with memory of its own."""
+        return picture[self.top : self.top + SIDE, self.left : self.left + SIDE].copy()
 
 
-def choose(originals: Sequence[Pixels], columns: Sequence[Column], most: int = MOST) -> list[Crop]:
+def errors(original: Pixels, picture: Pixels) -> NDArray[np.float64]:
+    """Mean squared error in all squares of ``SIDE`` pixels, at every ``STEP`` pixels; empty for a small image."""
+    rows, columns = (length // STEP for length in original.shape[:2])
+    blocks, channels = np.zeros((rows + 1, columns + 1)), math.prod(original.shape[2:])
+    for row in range(rows):  # in strips: one number is left of 256 pixels
+        strip = np.s_[row * STEP : (row + 1) * STEP, : columns * STEP]
+        squared = (original[strip].astype(np.int64) - picture[strip]) ** 2
+        blocks[row + 1, 1:] = squared.reshape(STEP, columns, STEP * channels).sum(axis=(0, 2))
+    total, side = blocks.cumsum(0).cumsum(1), SIDE // STEP
+    boxes = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    return boxes / (SIDE**2 * channels)
+
+
+def choose(errors: Sequence[Sequence[NDArray[np.float64]]], most: int = MOST) -> list[Crop]:
     """The places where the codecs' errors differ most, one for each image, at most ``most``; not chosen by hand.
 
     The score of a square is the standard deviation over codecs of its root mean squared error.
+
+    Args:
+        errors: of each image, :func:`errors` of each codec.
+        most: crops.
     """
     found: list[tuple[float, Crop]] = []
-    for i, original in enumerate(originals):
-        if min(original.shape[:2]) < SIDE:
+    for i, own in enumerate(errors):
+        if not own or not own[0].size:
             continue
-        errors = np.stack([_errors(original, column.pictures[i]) for column in columns])
-        spread = np.sqrt(errors).std(axis=0)
+        spread = np.sqrt(np.stack(own)).std(axis=0)
         row, column = np.unravel_index(int(spread.argmax()), spread.shape)
-        found.append((float(spread.max()), Crop(i, int(row) * _STEP, int(column) * _STEP)))
+        found.append((float(spread.max()), Crop(i, int(row) * STEP, int(column) * STEP)))
     found.sort(key=lambda pair: -pair[0])
     return [crop for _, crop in found[:most]]
 
 
-_STEP = 16
-
-
-def _errors(original: Pixels, picture: Pixels) -> NDArray[np.float64]:
-    """Mean squared error of all squares on a grid."""
-    squared = ((original.astype(np.float64) - picture) ** 2).mean(axis=2)
-    total = np.pad(squared.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    boxes = total[SIDE:, SIDE:] - total[:-SIDE, SIDE:] - total[SIDE:, :-SIDE] + total[:-SIDE, :-SIDE]
-    return boxes[::_STEP, ::_STEP] / SIDE**2
-
-
 def crop_figure(
-    path: Path,
-    originals: Sequence[Pixels],
-    names: Sequence[str],
-    columns: Sequence[Column],
-    crops: Sequence[Crop],
+    path: Path, originals: Sequence[Pixels], names: Sequence[str], columns: Sequence[Column]
 ) -> list[Path]:
-    """Rows of crops, magnified twice without interpolation: the original, then each codec with its rate and PSNR."""
+    """Rows of crops, magnified twice without interpolation: the original, then each codec with its rate and PSNR.
+
+    Args:
+        path: of the files, without suffix.
+        originals, names: crops of originals, and of which images they are.
+        columns: codecs, with a crop for each original.
+    """
     wide = len(columns) + 1
-    with paper_figure(path, (1.55 * wide, 1.75 * len(crops) + 0.35), dpi=200) as figure:
-        grid = figure.subplots(len(crops), wide, squeeze=False)
-        for row, crop in zip(grid, crops, strict=True):
-            original = crop.of(originals[crop.image])
+    with paper_figure(path, (1.55 * wide, 1.75 * len(originals) + 0.35), dpi=200) as figure:
+        grid = figure.subplots(len(originals), wide, squeeze=False)
+        for i, (row, original) in enumerate(zip(grid, originals, strict=True)):
             for axes, column in zip(row, (None, *columns), strict=True):
-                picture = original if column is None else crop.of(column.pictures[crop.image])
+                picture = _colours(original if column is None else column.crops[i])
                 axes.imshow(np.kron(picture, np.ones((2, 2, 1), np.uint8)), interpolation="nearest")
                 axes.set_axis_off()
-                text = names[crop.image] if column is None else f"{_psnr(original, picture):.1f} dB here"
+                text = names[i] if column is None else _psnr(original, column.crops[i])
                 axes.text(0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top", fontsize=6.5)
         for axes, column in zip(grid[0], (None, *columns), strict=True):
             title = "original" if column is None else f"{column.title}\n{column.bpp:.3f} bit/pixel"
@@ -87,6 +95,10 @@ def crop_figure(
     return [named(path, "png"), named(path, "svg")]
 
 
-def _psnr(x: Pixels, x_hat: Pixels) -> float:
+def _colours(picture: Pixels) -> Pixels:
+    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
+
+
+def _psnr(x: Pixels, x_hat: Pixels) -> str:
     error = ((x.astype(np.float64) - x_hat) ** 2).mean()
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+    return f"{10 * np.log10(255**2 / error):.1f} dB here" if error else "exact here"

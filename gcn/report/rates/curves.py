@@ -71,7 +71,7 @@ def _panel(axes: Any, metric: Metric, record: EvaluationRecord, published: bool)
     colours = dict(zip(learned, LEARNED_COLOURS * len(learned), strict=False))
     styles = iter(CLASSICAL_STYLES * 9)
     for codec, rows in record.series().items():
-        points = [(row.bpp, metric.of(row)) for row in rows if math.isfinite(metric.of(row))]
+        points = [(row.rate(metric.name), metric.of(row)) for row in rows if math.isfinite(metric.of(row))]
         if not points:
             continue
         if codec in learned:
@@ -101,7 +101,9 @@ def _panel(axes: Any, metric: Metric, record: EvaluationRecord, published: bool)
                 markersize=3,
             )
             labels.append((f"{curve.codec}, published, {curve.data}", points, "#8a63b8", False))
-    axes.set_title(f"{metric.label}, {'higher' if metric.better == 'up' else 'lower'} is better")
+    over = next((one for one in record.sets if one.metric == metric.name and one.left_out), None)
+    images = f", {len(over.images)} of {len(over.images) + len(over.left_out)} images" if over else ""
+    axes.set_title(f"{metric.label}{images}, {'higher' if metric.better == 'up' else 'lower'} is better")
     axes.set_xlabel("bit per pixel, of files")
     _limits(axes, metric, record, [point for _, points, _, _ in labels for point in points])
     _label(axes, labels)
@@ -112,10 +114,10 @@ def _limits(
 ) -> None:
     """The range of the learned codecs with some room: classical curves may leave it."""
     own = [row for rows in record.series(LEARNED).values() for row in rows]
-    rates = [row.bpp for row in own] or [bpp for bpp, _ in points]
+    rates = [row.rate(metric.name) for row in own] or [bpp for bpp, _ in points]
     low, high = 0.0, max(rates) * 1.45
     axes.set_xlim(low, high)
-    inside = [value for bpp, value in points if bpp <= high]
+    inside = [value for bpp, value in points if bpp <= high] or [value for _, value in points]
     span = max(inside) - min(inside) or 1.0
     bottom = 0.0 if metric.name not in ("psnr", "ms_ssim") else min(inside) - 0.05 * span
     axes.set_ylim(bottom, max(inside) + 0.08 * span)

@@ -6,15 +6,11 @@ from html import escape
 from pathlib import Path
 
 from gcn.report import html
-from gcn.report.rates.record import LEARNED, EvaluationRecord, ImageRow, PooledRow
-from gcn.report.rates.summary import sentences
+from gcn.report.rates.record import LEARNED, EvaluationRecord, ImageRow
+from gcn.report.rates.summary import TITLES, sentences
 
-TITLES = {
-    "bpp": "bit/pixel", "psnr": "PSNR", "ms_ssim": "MS-SSIM", "swd": "SWD", "lpips": "LPIPS", "dists": "DISTS",
-    "fid_256": "FID/256", "kid_256": "KID/256", "fid": "FID", "kid": "KID", "bpp_estimate": "estimate",
-    "bpp_tables": "by tables", "encode_seconds": "encode, s/MP", "decode_seconds": "decode, s/MP",
-}  # fmt: skip
-FORMATS = {"bpp": ".3f", "psnr": ".2f", "ms_ssim": ".4f", "swd": ".4f", "fid_256": ".2f", "fid": ".2f",
+FORMATS = {"bpp": ".3f", "psnr": ".2f", "overall_psnr": ".2f", "exact": ".0f",
+           "ms_ssim": ".4f", "swd": ".4f", "fid_256": ".2f", "fid": ".2f",
            "bpp_estimate": ".3f", "bpp_tables": ".3f", "encode_seconds": ".2f", "decode_seconds": ".2f"}  # fmt: skip
 
 
@@ -25,15 +21,16 @@ def write_page(record: EvaluationRecord, figures: Sequence[tuple[Path, str]], fi
         " rates are bytes of real files, headers included."
     )
     measured = (
-        f"PSNR and MS-SSIM: means over images. SWD: {record.swd_options}; two draws of the originals are"
-        f" {_number(record.swd_floor, '.4f')} apart. It sees blur, noise and wrong textures, and hardly sees blocks."
+        f"{_over(record)} PSNR of mean error: of the mean squared error of all images, weighed by pixels; finite unless"
+        f" all are exact. SWD: {record.swd_options}; two draws of the originals are {_number(record.swd_floor, '.4f')}"
+        " apart. It sees blur, noise and wrong textures, and hardly sees blocks."
     )
     parts = [
         f"<ul>{''.join(f'<li>{escape(s)}</li>' for s in sentences(record))}</ul>",
         html.small(said),
         *(html.figure(path, caption) for path, caption in figures),
         "<h2>All settings</h2>",
-        _pooled(record.pooled),
+        _pooled(record),
         html.small(measured),
         _bd_rates(record),
         *map(html.small, record.notes),
@@ -44,18 +41,39 @@ def write_page(record: EvaluationRecord, figures: Sequence[tuple[Path, str]], fi
 
 
 def _number(value: float, form: str = ".4g") -> str:
-    return format(value, form) if math.isfinite(value) else ""
+    return "" if math.isnan(value) else format(value, form) if math.isfinite(value) else "∞"
 
 
-def _pooled(rows: Sequence[PooledRow]) -> str:
-    names = [name for name in TITLES if any(math.isfinite(row.value(name)) for row in rows)]
-    ordered = sorted(rows, key=lambda row: (row.bpp, row.codec))
-    body = [
-        [row.codec, row.setting, *(_number(row.value(n), FORMATS.get(n, ".4g")) for n in names)]
-        for row in ordered
-    ]
-    head = ["codec", "setting", *(TITLES[name] for name in names)]
-    return html.table(head, body, (row.kind == LEARNED for row in ordered))
+def _over(record: EvaluationRecord) -> str:
+    """What the means are over."""
+    counts = [f"{TITLES.get(one.metric, one.metric)} {len(one.images)}" for one in record.sets]
+    return f"Means are over the same images for every row ({', '.join(counts)})." if counts else ""
+
+
+def _pooled(record: EvaluationRecord) -> str:
+    """A row for each setting; a metric over fewer than all images has its own rate beside it."""
+    ordered = sorted(record.pooled, key=lambda row: (row.bpp, row.codec))
+    head, columns = ["codec", "setting"], [[row.codec for row in ordered], [row.setting for row in ordered]]
+    for name in TITLES:
+        if not any(math.isfinite(row.value(name)) for row in ordered) or (
+            name == "exact" and not any(row.exact for row in ordered)
+        ):
+            continue
+        head.append(_title(name, record))
+        columns.append([_number(row.value(name), FORMATS.get(name, ".4g")) for row in ordered])
+        if any(name in row.rates for row in ordered):
+            head.append(f"bit/pixel of {TITLES[name]}")
+            columns.append([_number(row.rate(name), ".3f") for row in ordered])
+    return html.table(head, list(zip(*columns, strict=True)), (row.kind == LEARNED for row in ordered))
+
+
+def _title(metric: str, record: EvaluationRecord) -> str:
+    over = next((set(one.images) for one in record.sets if one.metric == metric), set())
+    scales = {row.scales for row in record.images if row.image in over}
+    if metric != "ms_ssim" or len(scales) != 1:
+        return TITLES[metric]
+    count = scales.pop()
+    return f"MS-SSIM, {count} scale{'s' if count > 1 else ''}"
 
 
 def _images(rows: Sequence[ImageRow]) -> str:
@@ -63,10 +81,15 @@ def _images(rows: Sequence[ImageRow]) -> str:
     body = []
     for row in rows:
         numbers = [f"{row.width}×{row.height}", str(row.bytes), f"{row.bpp:.3f}", _number(row.psnr, ".2f")]
-        own = [_number(row.ms_ssim, ".4f"), *(_number(row.extra.get(name, math.nan)) for name in extras)]
+        own = [
+            _number(row.ms_ssim, ".4f"),
+            str(row.scales or ""),
+            *(_number(row.extra.get(name, math.nan)) for name in extras),
+        ]
         body.append([row.image, f"{row.codec} {row.setting}", *numbers, *own])
-    head = ["image", "codec", "size", "bytes", "bit/pixel", "PSNR", "MS-SSIM"]
-    return html.table([*head, *(TITLES.get(name, name) for name in extras)], body)
+    head = ["image", "codec", "size", "bytes", "bit/pixel", "PSNR", "MS-SSIM", "scales"]
+    titles = {**TITLES, "encode_seconds": "encode, s", "decode_seconds": "decode, s"}
+    return html.table([*head, *(titles.get(name, name) for name in extras)], body)
 
 
 def _bd_rates(record: EvaluationRecord) -> str:

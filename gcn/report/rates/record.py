@@ -3,8 +3,8 @@ each image."""
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,26 @@ class ImageRow:
     bpp: float
     psnr: float
     ms_ssim: float
-    extra: dict[str, float] = field(default_factory=dict)  # lpips, dists, bits by the tables, estimate
+    extra: dict[str, float] = field(
+        default_factory=dict
+    )  # lpips, dists, seconds, bits by tables and estimate
+    mse: float = math.nan  # grey levels²; 0: the image came back exactly, and its PSNR is infinite
+    scales: int = 0  # of MS-SSIM
+    codec_id: str = ""  # of weights and tables, or of the library, with the setting
+    image_id: str = ""  # of the pixels
+
+    def value(self, metric: str) -> float:
+        """A metric by name, NaN where it was not measured."""
+        return float(getattr(self, metric) if hasattr(self, metric) else self.extra.get(metric, math.nan))
 
 
 @dataclass(frozen=True)
 class PooledRow:
     """All images through one setting of a codec.
 
-    ``bpp``: all bits of all files over all pixels; ``psnr`` (dB) and ``ms_ssim``: means over images; ``swd``: sliced
-    Wasserstein distance of all images together.
+    ``bpp``: all bits of all files over all pixels; ``psnr`` (dB) and ``ms_ssim``: means over the images of their
+    `ImageSet`, the same for every row; ``swd``: sliced Wasserstein distance of all images together; ``exact``: images
+    that came back without any error. ``rates``: bit/pixel over the images of a metric, where these are not all.
     """
 
     codec: str
@@ -47,10 +58,25 @@ class PooledRow:
     ms_ssim: float = math.nan
     swd: float = math.nan
     extra: dict[str, float] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    exact: int = 0
 
     def value(self, metric: str) -> float:
         """A metric by name, NaN where it was not measured."""
         return float(getattr(self, metric) if hasattr(self, metric) else self.extra.get(metric, math.nan))
+
+    def rate(self, metric: str) -> float:
+        """Bit/pixel over the images that the metric is a mean over."""
+        return self.rates.get(metric, self.bpp)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The images that a metric's means are over, at every setting of every codec, and why others are not."""
+
+    metric: str
+    images: list[str]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,6 +101,8 @@ class EvaluationRecord:
     swd_options: str
     notes: list[str]
     bd_rates: list[BDRate]
+    sets: list[ImageSet] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)  # images that are in no number, and why
 
     def series(self, kind: str | None = None) -> dict[str, list[PooledRow]]:
         """Pooled rows by codec in the order of their first appearance, each by rate."""
@@ -85,27 +113,50 @@ class EvaluationRecord:
         return {codec: sorted(rows, key=lambda row: row.bpp) for codec, rows in found.items()}
 
 
+NAMES = ("codec", "setting", "image", "width", "height", "bytes", "bpp", "mse", "psnr", "ms_ssim", "scales")
+IDS = ("codec_id", "image_id")
+
+
+def cells(row: ImageRow, extras: Sequence[str]) -> list[Any]:
+    """A row of ``evaluation.csv``: ``NAMES``, extras, ``IDS``. Empty: not measured; ``inf``: PSNR of an exact image."""
+    values = [getattr(row, name) for name in NAMES] + [row.extra.get(name) for name in extras]
+    values += [getattr(row, name) for name in IDS]
+    return [
+        "" if value is None or (isinstance(value, float) and math.isnan(value)) else value for value in values
+    ]
+
+
+def from_cells(content: Mapping[str, str], extras: Sequence[str]) -> ImageRow:
+    """The row of :func:`cells`, by column; ValueError or KeyError if it is none."""
+    numbers = {name: float(content[name] or "nan") for name in ("bpp", "mse", "psnr", "ms_ssim")}
+    counts = {name: int(content[name]) for name in ("width", "height", "bytes", "scales")}
+    texts = {name: content[name] for name in ("codec", "setting", "image", *IDS)}
+    extra = {name: float(content[name] or "nan") for name in extras}
+    return ImageRow(**texts, **counts, **numbers, extra=extra)  # type: ignore[arg-type]
+
+
 def write(record: EvaluationRecord, folder: Path) -> list[Path]:
     """Write ``evaluation.json`` and ``evaluation.csv``, each whole or not at all."""
     write_json_atomic(folder / "evaluation.json", asdict(record))
     extras = sorted({name for row in record.images for name in row.extra})
-    names = ("codec", "setting", "image", "width", "height", "bytes", "bpp", "psnr", "ms_ssim")
-    rows = [
-        [getattr(row, name) for name in names] + [row.extra.get(name) for name in extras]
-        for row in record.images
-    ]
-    known = [["" if _unknown(value) else value for value in row] for row in rows]
-    write_csv(folder / "evaluation.csv", [[*names, *extras], *known])
+    rows = (cells(row, extras) for row in record.images)
+    write_csv(folder / "evaluation.csv", [[*NAMES, *extras, *IDS], *rows])
     return [folder / "evaluation.json", folder / "evaluation.csv"]
 
 
 def read(file: Path) -> EvaluationRecord:
     """The record of an ``evaluation.json``."""
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    content["images"] = [ImageRow(**_numbers(row)) for row in content["images"]]
+    content["images"] = [_exact(ImageRow(**_numbers(row))) for row in content["images"]]
     content["pooled"] = [PooledRow(**_numbers(row)) for row in content["pooled"]]
+    content["sets"] = [ImageSet(**one) for one in content["sets"]]
     content["bd_rates"] = [BDRate(**_numbers(row, {"reason"})) for row in content["bd_rates"]]
     return EvaluationRecord(**_numbers(content))
+
+
+def _exact(row: ImageRow) -> ImageRow:
+    """JSON has no infinity either: the PSNR of an image without error is one again."""
+    return replace(row, psnr=math.inf) if row.mse == 0 else row
 
 
 def markdown(rows: Sequence[PooledRow], metrics: Sequence[tuple[str, str]]) -> str:
@@ -127,6 +178,10 @@ def _unknown(value: Any) -> bool:
 
 def _numbers(content: dict[str, Any], texts: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
     """JSON has no NaN: null is one again, but in fields of text."""
-    return {
-        name: math.nan if value is None and name not in texts else value for name, value in content.items()
-    }
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            found[name] = _numbers(value)
+        else:
+            found[name] = math.nan if value is None and name not in texts else value
+    return found

@@ -1,0 +1,110 @@
+"""What is evaluated on: images by name, each decoded when its turn comes, as scripts/compress.py decodes it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gcn.build import build
+from gcn.config import load
+from gcn.data.images import Decoded, colour, decode
+from gcn.data.photos import VAL, photograph
+from gcn.data.scan import scan
+from gcn.data.store import Store
+from gcn.errors import InputError
+from gcn.files.names import printable
+
+
+class Source(NamedTuple):
+    """One image: its name, which no other has, and how its pixels come."""
+
+    name: str
+    load: Callable[[], Decoded]  # raises BadImage
+
+
+class Sources(NamedTuple):
+    """All images, and those that cannot be used, with reasons."""
+
+    title: str
+    images: list[Source]
+    bad: dict[str, str]
+
+
+def sources(options: Mapping[str, str], runs: Sequence[str]) -> Sources:
+    """The images below ``data.root``, or the validation images: of the first run, or of the demonstration data.
+
+    Of files, only the heads are read.
+
+    Raises:
+        InputError: options that contradict each other, no such folder, no image in it.
+    """
+    root = options.get("data.root")
+    data = options.get("data", "photos" if root is None else "folder")
+    if data not in ("folder", "photos") or (data == "folder") != (root is not None):
+        raise InputError(f"data={data}: give data.root=FOLDER, or data=photos without one")
+    background = options.get("background", "white")
+    colour(background)
+    if root is not None:
+        return _below(Path(root).expanduser(), background)
+    if runs and (Path(runs[0]) / "config.yaml").is_file():
+        return _validation(Path(runs[0]))
+    pictures = [Source(name, partial(_photograph, name)) for name in VAL]
+    return Sources("chelsea and coffee", pictures, {})
+
+
+def _photograph(name: str) -> Decoded:
+    return Decoded(photograph(name), ())
+
+
+def _below(root: Path, background: str) -> Sources:
+    found = scan(root, background=background, bad_share=1, keep_bytes=0)
+    paths = [entry.path for entry in found.entries]
+    names = distinct([path.relative_to(found.root).as_posix() for path in paths])
+    bad = {printable(path.relative_to(found.root).as_posix()): reason for path, reason in found.bad}
+    images = [
+        Source(name, partial(decode, path, background)) for name, path in zip(names, paths, strict=True)
+    ]
+    return Sources(printable(root.resolve().name), images, bad)
+
+
+def _validation(run: Path) -> Sources:
+    """Of files, those that the run validates on, with its own background."""
+    node = load(run).data
+    data = build(node, **({"cache_bytes": 0} if "cache_bytes" in node else {}))
+    title = f"validation of {printable(run.resolve().name)}"
+    names = distinct(data.val_names)
+    if isinstance(data.val, Store):
+        loads = [
+            partial(decode, entry.path, data.val.background, data.val.max_pixels)
+            for entry in data.val.entries
+        ]
+    else:
+        loads = [partial(Decoded, pixels, ()) for pixels in data.val]
+    return Sources(title, [Source(name, one) for name, one in zip(names, loads, strict=True)], {})
+
+
+def digest(image: Decoded) -> str:
+    """Names the pixels of an image."""
+    state = hashlib.blake2b(repr((image.pixels.shape, image.grey)).encode(), digest_size=8)
+    state.update(np.ascontiguousarray(image.pixels).data)
+    return state.hexdigest()
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names that can be shown, each once: what is shown alike gets a number."""
+    shown = [printable(name) for name in names]
+    taken, seen, found = set(shown), Counter[str](), []
+    for name in shown:
+        seen[name] += 1
+        number = seen[name]
+        unique = name
+        while number > 1 and unique in taken:
+            unique = f"{name} ({number})"
+            number += 1
+        taken.add(unique)
+        found.append(unique)
+    return found
