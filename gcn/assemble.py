@@ -21,7 +21,7 @@ from gcn.losses.objective import Objective
 from gcn.losses.term import OnPlayer
 from gcn.models.codec import Codec
 from gcn.rng import Streams
-from gcn.training.checkpoint import load_checkpoint
+from gcn.training.checkpoint import has_checkpoint, load_checkpoint
 from gcn.training.module import GameModule, PlayerOptim, Training
 from gcn.training.record import Often
 from gcn.training.run import Machine, Plan
@@ -106,7 +106,10 @@ def optim(cfg: Config, player: str) -> PlayerOptim:
 
 def plan(cfg: Config) -> Plan:
     """Everything that :func:`gcn.training.run.train` needs."""
-    players, constraints = game(cfg)
+    resumed = cfg.resume is not None and has_checkpoint(Path(cfg.resume))
+    players, constraints = game(
+        Config({**cfg, "init_from": None}) if resumed else cfg
+    )  # its weights hold all
     schedule = Schedule(**cfg.optim.schedule)
     training = Training(
         steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,

@@ -76,6 +76,8 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     resumed = cfg.get("resume") is not None
     if not resumed:
         _refuse_used(folder, root)
+    if resumed:  # of what Hydra composes only the place is used; the run's data may be of another kind
+        overrides = [f"++{word}" if key_of(word).startswith("data.") else word for word in overrides]
     if resumed or _is_helper_process():
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:

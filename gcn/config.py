@@ -11,6 +11,7 @@ Keys that begin with an underscore (``_target_``, ``_conflicts_``, ``_lacks_``) 
 ``conf/`` and cannot be set from outside.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -35,14 +36,26 @@ from gcn.compose import (
 from gcn.conflicts import Configured, conflicts
 from gcn.errors import InputError
 from gcn.files.atomic import write_text
+from gcn.files.command import word as word_of
 from gcn.schema import MISSING, Field, at, declarations, paths, put, show, suggestion
 
 OVERLAY = "experiment"  # the one group that changes values of others instead of having its own
 TRUSTED = ("gcn.", "torch.")
 RESUMABLE = (
-    "steps", "devices", "trainer", "logger", "log_every", "val_every", "panel_every", "checkpoint_every",
+    "steps",
+    "devices",
+    "trainer",
+    "logger",
+    "log_every",
+    "val_every",
+    "panel_every",
+    "checkpoint_every",
     "resume",
-)  # fmt: skip
+    "data.root",
+    "data.val_root",
+    "data.workers",
+    "data.cache_bytes",
+)  # fmt: skip; options that change no number
 
 
 class Config(dict[str, Any]):
@@ -92,7 +105,10 @@ def parse(words: Sequence[str], extra: str | None = None, root: Root = TRAIN) ->
 def plan(words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN) -> Planned:
     """:func:`parse`, with the folders that Hydra will use; ``number`` is that of the job in a sweep."""
     words = normal(words)
-    composition = compose(words, extra, number, root)
+    own = [word for word in words if not key_of(word).startswith("data.")] if _resumes(words) else words
+    composition = compose(
+        own, extra, number, root
+    )  # what is said of the data holds for the run's own kind of data
     cfg, folder = check(composition, extra, root), Path(composition.run)
     if cfg.get("resume") is not None:
         folder = Path(cfg.resume)
@@ -102,18 +118,34 @@ def plan(words: Sequence[str], extra: str | None = None, number: int = 0, root: 
     return Planned(cfg, folder, Path(composition.sweep), Path(composition.sweep, composition.job))
 
 
+def _resumes(words: Sequence[str]) -> bool:
+    return any(key_of(word) == "resume" and word not in ("resume=", "resume=null") for word in words)
+
+
 def check(composition: Composition, extra: str | None = None, root: Root = TRAIN) -> Config:
     """Hold a composition against its reference."""
     choices = composition.choices
     chosen = tuple((group, str(choice)) for group, choice in sorted(choices.items()) if group != OVERLAY)
-    settings = _reference(chosen, extra, root).check(composition.values)
+    reference = _reference(chosen, extra, root)
+    settings = reference.check(composition.values)
     configured = Configured(settings, choices, knobs())
     for conflict in conflicts(configured):
         conflict.refuse(configured)
     content = _without_remarks(settings)
     content["terms"] = {name: node for name, node in content["terms"].items() if configured.present(name)}
     content["choices"] = dict(sorted(choices.items()))
+    _locate(content, reference.fields, Path())
     return Config(content)
+
+
+def _locate(content: dict[str, Any], fields: Mapping[str, Field], base: Path) -> None:
+    """Make paths absolute that exist below ``base``, so that they are the same from any working directory."""
+    for name, field in fields.items():
+        value = at(content, name)
+        if field.type == "path" and isinstance(value, str):
+            place = os.path.abspath(base / Path(value).expanduser())
+            if os.path.exists(place):
+                put(content, name, place)
 
 
 @dataclass(frozen=True)
@@ -204,16 +236,20 @@ def _resumed(folder: Path, words: Sequence[str], extra: str | None) -> Config:
     """The stored configuration, with what the user's words change in a configuration of the same kind."""
     stored = load(folder).plain()
     for word in words:
-        if not is_hydras(word) and key_of(word).partition(".")[0] not in RESUMABLE:
+        if not is_hydras(word) and not {key_of(word), key_of(word).partition(".")[0]} & set(RESUMABLE):
             allowed = ", ".join(key for key in RESUMABLE if key != "resume")
             raise InputError(f"{word}: a resumed run keeps its configuration; only {allowed} may change")
+    said = {key_of(word) for word in words}
     kind = [f"{group}={stored['choices'][group]}" for group in groups() if group in RESUMABLE]
+    if any(key.startswith("data.") for key in said):
+        kind.append(f"data={stored['choices']['data']}")
+        if "root" in stored["data"]:  # required
+            kind.append(word_of("data.root", stored["data"]["root"]))
     before = check(compose(kind, extra), extra).plain()
     after = check(compose([*kind, *words], extra), extra).plain()
     for group in groups():
         if after["choices"][group] != before["choices"][group]:
             stored[group] = after[group]
-    said = {key_of(word) for word in words}
     for name in paths(after):
         if name in said or at(after, name) != at(before, name):
             put(stored, name, at(after, name))

@@ -7,12 +7,16 @@ with ``#:``
     betas: [0.9, 0.999]     #: list of 2 float in [0, 1)
     clip: null              #: float > 0 ; largest norm of the gradient
     moments: both           #: one of both, lookahead, update
+    init_from: null         #: path ; checkpoint to start from
+    project: gcn            #: str of 1 to 128 characters without /\\#?%:
 
 so that whoever reads the yaml reads the rule, and whoever adds an option adds no code. Each part is optional:
 
-    [list of [n]] [float|int|bool|str] [> a|>= a|< a|<= a|in [a, b)|one of a, b, c] [or null] [; help]
+    [list of [n]] [float|int|bool|str|path] [> a|>= a|< a|<= a|in [a, b)|one of a, b, c]
+    [of m to n characters] [without characters] [or null] [; help]
 
-A null default is nullable, and needs a type to be checked at all. NaN and infinity are refused everywhere,
+A null default is nullable, and needs a type to be checked at all. A path is a string that names a file or a folder;
+a run folder remembers where it is, whatever the working directory is later. NaN and infinity are refused everywhere,
 true and false are no numbers, a quoted number is a string, and a float without a fraction (1e4) is an integer
 where one is asked for.
 """
@@ -31,12 +35,20 @@ import yaml
 from gcn.errors import InputError
 
 MISSING = "???"  # OmegaConf's mark of a value that the user must give
-NAMES = {"float": "a number", "int": "an integer", "bool": "true or false", "str": "a string"}
+NAMES = {
+    "float": "a number",
+    "int": "an integer",
+    "bool": "true or false",
+    "str": "a string",
+    "path": "a path",
+}
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 _GRAMMAR = re.compile(
     r"""(?P<listed>list\ of(\ (?P<length>\d+))?)?\s*
-        (?P<type>float|int|bool|str)?\s*
+        (?P<type>float|int|bool|str|path)?\s*
+        (of\ (?P<shortest>\d+)\ to\ (?P<longest>\d+)\ characters)?\s*
+        (without\ (?P<without>[^\s;]+))?\s*
         (in\ (?P<open>[\[(])(?P<low>[^,]+),\s*(?P<high>[^\])]+)(?P<close>[\])])
          |one\ of\ (?P<choices>.+?)
          |(?P<bounds>([<>]=?\s*\S+\s*)+?))?\s*
@@ -56,6 +68,8 @@ class Field:
         choices: the only values allowed, if there are any.
         listed: a list of such values.
         length: of the list, if it is fixed.
+        characters: least and largest number of characters of a string.
+        without: characters that may not be in a string.
         nullable: null is a value.
         help: one line for the user.
     """
@@ -65,6 +79,8 @@ class Field:
     choices: tuple[Any, ...] = ()
     listed: bool = False
     length: int | None = None
+    characters: tuple[int, int] | None = None
+    without: str = ""
     nullable: bool = False
     help: str = ""
 
@@ -87,6 +103,8 @@ class Field:
             choices=tuple(yaml.safe_load(f"[{part['choices'] or ''}]")),
             listed=part["listed"] is not None,
             length=int(part["length"]) if part["length"] else None,
+            characters=(int(part["shortest"]), int(part["longest"])) if part["shortest"] else None,
+            without=part["without"] or "",
             nullable=part["nullable"] is not None,
             help=part["help"] or "",
         )
@@ -118,6 +136,8 @@ class Field:
         else:
             text = NAMES.get(self.type or "", "a plain value")
             text += " and".join(f" {sign} {number:g}" for sign, number in self.bounds)
+            text += " of {} to {} characters".format(*self.characters) if self.characters else ""
+            text += f" without any of {self.without}" if self.without else ""
         if self.listed:
             text = f"a list{f' of {self.length}' if self.length else ''}, each {text}"
         return f"{text} or null" if self.nullable else text
@@ -152,13 +172,19 @@ class Field:
             value = float(value)
         elif self.type == "int" and number and float(value).is_integer():
             value = int(value)  # steps=1e4
-        elif self.type == "str" and isinstance(value, int) and number:
+        elif self.type in ("str", "path") and isinstance(value, int) and number:
             value = str(value)  # logger.group=7
-        elif self.type is not None and type(value).__name__ != self.type:
+        elif self.type is not None and type(value).__name__ != {"path": "str"}.get(self.type, self.type):
+            raise self._refusal(name, whole)
+        if isinstance(value, str) and not self._fits(value):
             raise self._refusal(name, whole)
         if not all(COMPARISONS[sign](value, bound) for sign, bound in self.bounds):
             raise self._refusal(name, whole)
         return value
+
+    def _fits(self, text: str) -> bool:
+        least, most = self.characters or (0, len(text))
+        return least <= len(text.strip()) and len(text) <= most and not set(text) & set(self.without)
 
     def _refusal(self, name: str, value: Any) -> InputError:
         return InputError(f"{name}={show(value)}: must be {self}" + (f" ({self.help})" if self.help else ""))

@@ -5,6 +5,7 @@ It reads; the weights of a run are bit for bit those of the same run without it.
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ class Record(L.Callback):
         self.best = -math.inf
         self.before: dict[str, Tensor] = {}  # the last validation's reconstructions of a few crops, by image
         self.latest: dict[str, float] = {}
+        self.changes: list[str] = []  # of the images, between the processes that made the run
         self.resumed, self.begun, self.phase = resumed, False, "training"
         self._unseen: list[tuple[int, Tensor, Tensor | None]] = []
         self._since = (time.perf_counter(), 0)
@@ -140,6 +142,11 @@ class Record(L.Callback):
         self.watchdog.load_state_dict(state_dict["watchdog"])
 
     # --- what they do ---
+
+    def forget_validations(self, changed: Collection[str]) -> None:
+        """The validation images are others: no number is compared with an earlier one, but of images that stayed."""
+        self.best = -math.inf
+        self.before = {name: crop for name, crop in self.before.items() if name not in changed}
 
     def go_on(self, step: int, main: bool) -> None:
         """Continue the records of a run that was stopped where its checkpoint ends; once."""

@@ -36,6 +36,7 @@ from gcn.training.precision import LIGHTNING, resolve
 from gcn.training.progress import Progress
 from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
 from gcn.training.record import Often, Record
+from gcn.training.same_data import SameData
 from gcn.training.sizes import check_sizes
 
 
@@ -130,8 +131,8 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
     )
     record = Record(plan.folder, images, plan.often, progress, wandb, resumed=plan.resume)
-    bad_images = BadImages(plan.data, progress, main)
-    trainer.callbacks += [bad_images, record]  # type: ignore[attr-defined]
+    bad_images, same_data = BadImages(plan.data, progress, main), SameData(plan.data, record, start, main)
+    trainer.callbacks += [bad_images, record, same_data]  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
     for line in check_sizes(plan.data, module.game):
@@ -250,6 +251,8 @@ def _finish(
     summary["bad_images"] = bad_images.count
     parameters = sum(p.numel() for p in module.game.generator.parameters())
     summary |= numbers | {"parameters": parameters, "seconds": seconds, "indicators": judged.indicators}
+    if record.changes:
+        summary["changes"] = record.changes
     summary["folder"] = str(plan.folder)
     write_summary(plan.folder / "summary.json", summary)
     curves(plan.folder / "curves.png", rows, judged)
