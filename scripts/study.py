@@ -1,4 +1,4 @@
-"""Plan, play, resume and report a study: ``scripts/study.py study=distortion_vs_tricks``."""
+"""Plan, train, resume and report a study: ``scripts/study.py study=distortion_vs_tricks``."""
 
 import sys
 from pathlib import Path
@@ -11,13 +11,14 @@ OPTIONS = {
     "study": "file of conf/study",
     "out": "folder of codecs and arms [outputs/study/NAME]; a folder that is there is gone on with",
     "grids": "some of the study's grids, separated by commas [all]",
-    "only.NAME": "some levels of a factor: only.loss=ns,wgan only.heat=hot",
+    "only.NAME": "some levels of a factor: only.loss=ns,wgan only.heat=hot (the learning rate of 2e-3)",
     "seeds": "the first so many [all]",
-    "workers": "arms that are played at once, a thread each [all cores]",
+    "workers": "arms that are trained at once, a thread each [all cores]",
     "minutes": "stop after so long; the next call goes on",
-    "table": "folder of table and codecs [OUT/table]; runs that it holds are not played again",
+    "table": "folder of table and codecs [OUT/table]; runs that it holds are not trained again",
     "report": "folder of the report [OUT/report]; false: none",
-    "play": "false: the report of the stored table alone",
+    "play": "false: no training, only the report of the stored table",
+    "rejudge": "true: verdicts and responses of the stored runs anew from their stored curves [false]",
     "data": "photos or folder, as in training",
     "data.root": "folder of training images",
     "generator": "another generator, as in training",
@@ -45,6 +46,7 @@ def work(words: Words) -> int:
     place = folder("table", options.pop("table", str(out / "table")))
     shown, playing = options.pop("report", str(out / "report")), choice("play", options.pop("play", "true"))
     target = None if shown == "false" else folder("report", shown)
+    again = choice("rejudge", options.pop("rejudge", "false"))
     only = {key.removeprefix("only."): options.pop(key).split(",") for key in list(options) if "only." in key}
     grids = [grid for grid in options.pop("grids", "").split(",") if grid]
     part = design.Choice(grids, only, None if seeds is None else int(seeds))
@@ -52,7 +54,10 @@ def work(words: Words) -> int:
     if playing:
         _play(study, out.absolute(), int(workers), minutes, place)
     elif not table.names(place):
-        raise InputError(f"table={place}: no table here; play the study first")
+        raise InputError(f"table={place}: no table here; train the study's arms first")
+    if again and table.names(place):
+        changed = table.judge_again(place, study.protocol.updates)
+        print(f"{place}: verdicts changed: {len(changed)}")
     if target is not None:
         print(report.write(study, place, target)[1])
     return 0

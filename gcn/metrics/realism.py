@@ -1,9 +1,9 @@
 """Sliced Wasserstein distance: realism without learned weights.
 
-No network judges here, so the number needs no download, cannot be gamed by a loss that uses the same network,
-and the distortion weight does not optimise it directly. It sees blur, noise and wrong texture statistics at
-each scale; it is nearly blind to blockiness. Read it against the floor that two sets of real images have
-between them.
+No network judges here, so the number needs no download and cannot be gamed by a loss that uses the same network. It
+sees blur, noise and wrong texture statistics at each scale; it is nearly blind to blockiness. Between images and their
+own reconstructions patches come from the same places, so it cannot exceed the paired error: a distortion loss lowers it
+too, and it follows PSNR closely. Read it against the floor that two sets of real images have between them.
 """
 
 import hashlib

@@ -127,10 +127,13 @@ class Decoder(nn.Module):
             y_hat = (self.spread * noise.normal(y_hat)).round()
         return Reconstruction(self.g_s(y_hat) + 0.5, y_hat, {})
 
-    def look(self, val_x: Tensor) -> tuple[Tensor, float]:
-        """The validation crops as they are now (V, 3, 128, 128), and their bits per pixel."""
+    def look(self, val_x: Tensor) -> tuple[Tensor, float | None]:
+        """The validation crops as they are now (V, 3, 128, 128), and their bits per pixel.
+
+        A standard GAN has no bitstream and therefore no rate: None, which is not a rate of 0.
+        """
         out = self._synthesise(self.frozen.val_y_hat, Streams(SEED).at("validation").child("same"))
-        return out.x_hat, self.frozen.val_bpp if self.spread is None else 0.0
+        return out.x_hat, self.frozen.val_bpp if self.spread is None else None
 
     def parts(self) -> dict[str, list[Any]]:
         """All parameters are the decoder's."""

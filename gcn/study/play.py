@@ -27,10 +27,10 @@ SEED = 0  # of patches and directions
 
 
 def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False) -> dict[str, Any]:
-    """Play an arm to its end or to its divergence, which is a result like any other.
+    """Train an arm to its end or to its divergence, which is a result like any other.
 
     Args:
-        arm, ground, protocol: who plays, on what, for how long.
+        arm, ground, protocol: what is trained, on which data, for how many updates.
         look_closer: add ``closer``, what :func:`gcn.study.closer.look` says of the end.
 
     Returns:
@@ -116,7 +116,7 @@ class _Look:
         x_hat = x_hat.clamp(0, 1)
         error = (x_hat - self.ground.val_x).double().square().mean((1, 2, 3))
         values = {
-            "val/bpp": bpp,
+            **({} if bpp is None else {"val/bpp": bpp}),
             "val/psnr": float(-10 * error.clamp(min=1e-12).log10().mean()),
             "val/swd": sliced_wasserstein(self.xs, list(x_hat), SEED, SLICING)["mean"],
         }

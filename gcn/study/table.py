@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gcn.files.atomic import make_folder, replacing
-from gcn.metrics.stability import TOO_SHORT
+from gcn.metrics.stability import TOO_SHORT, measure, verdict
 
 
 class Response(NamedTuple):
@@ -24,7 +24,8 @@ class Response(NamedTuple):
     help: str
 
 
-# Stability is read from quantities that a distortion does not optimise. PSNR is listed to be seen, not to decide.
+# PSNR is listed to be seen, not to decide. SWD is no independent witness of stability beside a distortion: it compares
+# the same places of x and x_hat, so it never exceeds the mean paired error, and it follows PSNR closely.
 RESPONSES = (
     Response("unstable", "share of runs not stable", "verdict is not 'stable' (gcn/metrics/stability.py)"),
     Response(
@@ -32,9 +33,11 @@ RESPONSES = (
     ),
     Response("last_to_best", "last / best SWD", "the last validation's SWD over the best one's"),
     Response("jitter", "jitter", "RMS change of fixed crops between validations, second half, grey levels"),
-    Response("logit_gap", "|logit gap|", "|E D(x) - E D(x_hat)|, median over the last quarter"),
+    Response("logit_gap", "|logit gap|", "median of |E D(x) - E D(x_hat)| over the last quarter"),
     Response(
-        "gradient_ratio", "‖g_D‖ / ‖g_G‖", "ratio of parameter gradient norms, median over the last quarter"
+        "gradient_ratio",
+        "‖g_D‖ / ‖g_G‖",
+        "median of the ratio of parameter gradient norms over the last quarter",
     ),
     Response("swd", "final SWD", "sliced Wasserstein distance at the end, median over the last quarter"),
     Response("psnr_loss", "PSNR lost", "PSNR at the start minus the median over the last quarter, dB"),
@@ -67,10 +70,8 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
         "swd_dispersion": float(np.std(swd) / np.mean(swd)) if len(swd) > 3 and not ended else math.nan,
         "last_to_best": result.get("indicators", {}).get("last_to_best"),
         "jitter": _median(jitter),
-        "logit_gap": abs(quarter["train/d/logit_gap"]),
-        "gradient_ratio": quarter["train/d/grad_norm"] / quarter["train/g/grad_norm"]
-        if quarter["train/g/grad_norm"]
-        else math.nan,
+        "logit_gap": _median([abs(gap) for gap in _late(rows, "train/d/logit_gap", 0.75)]),
+        "gradient_ratio": _median(_ratios(rows, "train/d/grad_norm", "train/g/grad_norm", 0.75)),
         "swd": quarter["val/swd"],
         "psnr_loss": result["start"]["val/psnr"] - quarter["val/psnr"] if "start" in result else math.nan,
         "share": _share(rows),
@@ -92,18 +93,30 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _share(rows: Sequence[Mapping[str, Any]]) -> float:
-    adversary, *others = (_late(rows, name, 0.5) for name in (ADVERSARY, *DISTORTIONS))
-    distortion = [sum(values) for values in zip(*filter(None, others), strict=True)] or [0.0] * len(adversary)
-    return _median([a / (a + d) for a, d in zip(adversary, distortion, strict=False) if a + d > 0])
+    shares = []
+    for point in _last(rows, 0.5):
+        adversary, *others = (point.get(name) for name in (ADVERSARY, *DISTORTIONS))
+        if adversary is not None and adversary > 0:
+            shares.append(adversary / (adversary + sum(other or 0.0 for other in others)))
+    return _median([share for share in shares if math.isfinite(share)])
 
 
 def _late(rows: Sequence[Mapping[str, Any]], name: str, share: float) -> list[float]:
     """The finite values of a column in the last part of a run."""
-    if not rows:
-        return []
-    last = rows[-1]["step"]
-    values = (r.get(name) for r in rows if r["step"] >= share * last)
+    values = (point.get(name) for point in _last(rows, share))
     return [float(v) for v in values if v is not None and math.isfinite(v)]
+
+
+def _last(rows: Sequence[Mapping[str, Any]], share: float) -> list[Mapping[str, Any]]:
+    """The rows from this share of the updates on."""
+    return [point for point in rows if point["step"] >= share * rows[-1]["step"]]
+
+
+def _ratios(rows: Sequence[Mapping[str, Any]], one: str, other: str, share: float) -> list[float]:
+    """The finite ratios of two columns in the last part of a run."""
+    pairs = ((point.get(one), point.get(other)) for point in _last(rows, share))
+    found = [float(a / b) for a, b in pairs if a is not None and b]
+    return [ratio for ratio in found if math.isfinite(ratio)]
 
 
 def _median(values: Sequence[float]) -> float:
@@ -115,18 +128,55 @@ def write(results: Iterable[Mapping[str, Any]], folder: Path) -> tuple[Path, Pat
 
     Runs that a table in this folder holds already are kept: a study is extended, here and on other machines.
     """
-    import pyarrow
-    from pyarrow import parquet
-
     runs, curves = {}, {}
     if (folder / "runs.parquet").is_file():
-        runs = {r["name"]: r for r in read(folder)}
-        curves = _by_run(parquet.read_table(folder / "curves.parquet").to_pylist())
+        runs, curves = {r["name"]: r for r in read(folder)}, read_curves(folder)
     for result in results:
         runs[result["name"]] = row(result)
         curves[result["name"]] = [
             {"step": r["step"], **{c: r.get(c) for c in CURVES}} for r in result["rows"]
         ]
+    return _write(runs, curves, folder)
+
+
+def judge_again(folder: Path, updates: int) -> list[str]:
+    """Recompute verdicts and responses of stored runs from their stored curves; returns the runs whose verdict changed.
+
+    In this way a corrected definition applies to stored runs. What ended a run early (before ``updates``) is not in the
+    curves: those verdicts are kept, and so are those of failed runs. A rate of exactly 0 at the start is what earlier
+    versions stored for a generator that has no bitstream; such a column is removed.
+    """
+    runs, curves = {r["name"]: r for r in read(folder)}, read_curves(folder)
+    changed = []
+    for name, stored in runs.items():
+        points = curves.get(name, [])
+        if not points or stored["verdict"] == "failed":
+            continue
+        if points[0]["val/bpp"] == 0:
+            points = curves[name] = [{**point, "val/bpp": None} for point in points]
+        result = _result(stored, points)
+        if stored["steps"] >= updates:
+            judged = verdict(points)
+            result |= {"verdict": judged.name, "verdict_step": judged.step, "verdict_reason": judged.reason}
+        runs[name] = stored | row(result) | {"words": stored["words"]}
+        changed += [name] * (runs[name]["verdict"] != stored["verdict"])
+    _write(runs, curves, folder)
+    return changed
+
+
+def _result(stored: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What :func:`row` takes, from a stored run and its curves."""
+    columns = list(stored)
+    levels = {factor: stored[factor] for factor in columns[1 : columns.index("seed")]}
+    return {**stored, "levels": levels, "rows": points, "start": points[0], "indicators": measure(points)}
+
+
+def _write(
+    runs: Mapping[str, Mapping[str, Any]], curves: Mapping[str, Any], folder: Path
+) -> tuple[Path, Path]:
+    import pyarrow
+    from pyarrow import parquet
+
     points = [{"run": name, **point} for name in runs for point in curves.get(name, [])]
     kinds = [("run", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())), ("step", pyarrow.int32())]
     schema = pyarrow.schema([*kinds, *((name, pyarrow.float32()) for name in CURVES)])
