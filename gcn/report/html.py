@@ -17,6 +17,7 @@ figure img { max-width: 100%; height: auto; display: block }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
+.texts th, .texts td { white-space: normal; text-align: left; vertical-align: top; padding: .25rem .5rem }
 tr.marked td { background: var(--soft); font-weight: 600 }
 code { background: var(--soft); padding: .1rem .3rem; border-radius: .2rem; overflow-wrap: anywhere }
 """
@@ -44,8 +45,13 @@ def figure(path: Path, caption: str) -> str:
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: Iterable[bool] | None = None) -> str:
-    """A table of texts; marked rows stand out."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    marked: Iterable[bool] | None = None,
+    texts: bool = False,
+) -> str:
+    """A table; marked rows stand out. Cells of ``texts`` break into lines, so that the table fits the page."""
     titles = "".join(f"<th>{escape(name)}</th>" for name in head)
     listed = list(rows)
     flags = list(marked) if marked is not None else [False] * len(listed)
@@ -54,4 +60,4 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: Iterable[b
         line = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         lines.append(f'<tr class="marked">{line}</tr>' if flag else f"<tr>{line}</tr>")
     body = f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return f'<div class="wide">{body}</div>'
+    return f'<div class="wide{" texts" if texts else ""}">{body}</div>'

@@ -1,1 +1,1 @@
-"""A factorial study of the game: its arms, how they are played, and what the table says."""
+"""A factorial study of the game: its arms, how they are trained, and what the table says."""

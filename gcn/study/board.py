@@ -17,8 +17,10 @@ from gcn.errors import InputError
 from gcn.files.atomic import make_folder
 from gcn.report.summary import plain, write_json_atomic
 from gcn.report.wandb_log import INIT_TIMEOUT, why_offline
-from gcn.study import table
+from gcn.study import design, table
+from gcn.study.answer import counted
 from gcn.study.board_views import factors, report, workspace, write
+from gcn.study.contrasts import Labels
 from gcn.study.statistics import Row
 
 FINISH_TIMEOUT = 120.0  # seconds for the server to take a run
@@ -56,28 +58,35 @@ def show(folder: Path, out: Path, project: str, mode: str = "auto") -> None:
     except ImportError as missing:
         raise InputError(f"{missing.name} is missing; pip install -c constraints.txt -e '.[board]'") from None
     if not table.names(folder):
-        raise InputError(f"table={folder}: no table here; play a study first")
+        raise InputError(f"table={folder}: no table here; run scripts/study.py first")
     mode = os.environ.get("WANDB_MODE", mode) if mode == "auto" else mode
     if mode == "disabled":
         raise InputError("WANDB_MODE=disabled leaves nothing to do; say mode=offline")
-    rows, curves = table.read(folder), table.read_curves(folder)
+    plan = _plan(folder.name)
+    rows, curves = counted(table.read(folder), plan.withdrawn if plan else {}), table.read_curves(folder)
+    labels = plan.labels if plan else {}
     make_folder(out)  # else wandb writes elsewhere
     wandb.setup(wandb.Settings(silent=True))
     why_not = why_offline(mode)
     if why_not is None:
         try:
-            print(*_online(rows, curves, out, folder.name, project), sep="\n")
+            print(*_online(rows, curves, out, folder.name, project, labels), sep="\n")
         except Exception as error:  # wandb raises all sorts
             said = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
             raise InputError(f"W&B: {said}; call again to go on, or with mode=offline") from error
         return
     log(runs(rows, curves, folder.name, project), out, "offline")
     entity, _, name = project.rpartition("/")
-    files = write(workspace(rows, curves, entity, name), report(rows, entity, name), out)
+    files = write(workspace(rows, curves, entity, name), report(rows, entity, name, labels), out)
     print(f"W&B: offline ({why_not}); {files[0]}, {files[1]}")
     print(
         f"to upload the runs: wandb sync {out}/wandb/offline-run-*; views and runs: this command, with a key"
     )
+
+
+def _plan(name: str) -> design.Study | None:
+    """The study of this name; None where a table's folder is called otherwise."""
+    return design.load(name) if (design.CONF / "study" / f"{name}.yaml").is_file() else None
 
 
 def runs(rows: Sequence[Row], curves: Curves, study: str, project: str) -> Iterator[Run]:
@@ -134,7 +143,7 @@ def _log_one(run: Run, out: Path, mode: str) -> None:
             shutil.rmtree(stale)
     settings = wandb.Settings(
         silent=True, console="off", disable_git=True, save_code=False, disable_code=True,
-        # it was not played here and now
+        # it was not trained here and now
         x_save_requirements=False, x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True,
         init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT, finish_timeout_raises=True,
     )  # fmt: skip
@@ -164,6 +173,7 @@ def _online(
     out: Path,
     study: str,
     project: str,
+    labels: Labels,
 ) -> tuple[str, str]:
     """Log the runs, save the views in place of those of the last call; returns the views' addresses."""
     import wandb
@@ -172,7 +182,7 @@ def _online(
     log(runs(rows, curves, study, project), out, "online")
     entity, _, name = project.rpartition("/")
     entity = entity or wandb.Api().default_entity or ""
-    board, paper = workspace(rows, curves, entity, name), report(rows, entity, name, online=True)
+    board, paper = workspace(rows, curves, entity, name), report(rows, entity, name, labels, online=True)
     write(board, paper, out)
     logged = _logged(out)
     views = logged["views"] if logged["views"].get("project") == f"{entity}/{name}" else {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from gcn.report.summary import write_json_atomic
 from gcn.study import table
-from gcn.study.contrasts import HEATS
+from gcn.study.contrasts import HEATS, Labels
 from gcn.study.statistics import Row
 
 TITLE = "Distortion against tricks"
@@ -28,7 +28,7 @@ COMPARED = {
     "Tricks with and without distortion": ("loss", "mse", "trick"),
     "Relativistic losses with and without distortion": ("loss", "mse", "pairing"),
     "Controls": ("loss", "mse", "control"),
-    "From cool to burning": ("loss", "mse", "heat"),
+    "Learning rate and momentum": ("loss", "mse", "heat"),
 }
 AT_A_GLANCE = ("unstable", "jitter", "swd", "psnr_loss")
 DESCRIBING = ("verdict", "verdict_step", "verdict_reason", "steps", "seconds")  # of a run: no panel
@@ -103,7 +103,7 @@ def workspace(
     )
 
 
-def report(rows: Sequence[Row], entity: str, project: str, online: bool = False) -> Any:
+def report(rows: Sequence[Row], entity: str, project: str, labels: Labels, online: bool = False) -> Any:
     """A report of ``wandb_workspaces``: the question, then a grid for each comparison.
 
     Online, run sets name their project, whose number the server is asked; else they are of the report's own.
@@ -117,7 +117,7 @@ def report(rows: Sequence[Row], entity: str, project: str, online: bool = False)
     def grid(groups: Sequence[str], free: Sequence[str], panels: Sequence[Any]) -> Any:
         heats = [h for h in HEATS if "heat" not in groups and any(row.get("heat") == h for row in rows)]
         keys, sets = [f"config.{factor}" for factor in groups], []
-        for name, at in [(h, {"heat": h}) for h in heats] or [("all", {})]:
+        for name, at in [(labels.get(h, h), {"heat": h}) for h in heats] or [("all", {})]:
             sets.append(wr.Runset(**where, name=name, groupby=keys, filters=_filter(rows, free, at)))
         return wr.PanelGrid(runsets=sets, panels=list(panels))
 

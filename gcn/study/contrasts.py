@@ -1,13 +1,16 @@
-"""The questions of the study as contrasts: H1, H2 and the controls, for each loss at each step size."""
+"""The questions of the study as contrasts: H1, H2 and the controls, for each loss at each setting of the optimizer.
+
+A setting fixes learning rate and momentum together, so no contrast between settings is about one of the two alone.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from gcn.study.statistics import Effect, Row, Side, contrast, effect, holm, interaction, matching, settings
 
-HEATS = ("comfortable", "hot")
+HEATS = ("comfortable", "hot")  # levels of the stored tables; reports show the labels of the study's yaml
+Labels = Mapping[str, str]  # level to the name that reports show
 PLAIN = {"trick": "none", "pairing": "none", "control": "none"}
-# Not optimised by a distortion.
 DECIDE = ("unstable", "swd_dispersion", "last_to_best", "jitter", "logit_gap", "swd")
 WITHOUT, WITH = {"mse": "0"}, {"mse": "1"}
 ALL = "all losses"
@@ -40,39 +43,48 @@ def losses(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(str(row["loss"]) for row in rows))
 
 
-def cells(names: Sequence[str], heats: Sequence[str] = HEATS) -> list[Cell]:
-    """Each loss at each step size; then all losses, where there are several."""
-    found = [Cell(f"{loss}, {heat}", [{"loss": loss, "heat": heat}]) for heat in heats for loss in names]
+def setting(loss: str, heat: str, labels: Labels) -> str:
+    """``ns (lr 2e-4, β₁ 0)``: a loss at a setting of the optimizer."""
+    return f"{loss} ({labels.get(heat, heat)})"
+
+
+def cells(names: Sequence[str], labels: Labels, heats: Sequence[str] = HEATS) -> list[Cell]:
+    """Each loss at each setting of the optimizer; then all losses, where there are several."""
+    found = [
+        Cell(setting(loss, heat, labels), [{"loss": loss, "heat": heat}]) for heat in heats for loss in names
+    ]
     if len(names) > 1:
-        found += [Cell(f"{ALL}, {heat}", settings(loss=names, heat=[heat])) for heat in heats]
+        found += [Cell(setting(ALL, heat, labels), settings(loss=names, heat=[heat])) for heat in heats]
     return found
 
 
-def questions(rows: Sequence[Row]) -> list[Question]:
+def questions(rows: Sequence[Row], labels: Labels) -> list[Question]:
     """All questions that the table has runs for."""
-    return [q for q in (_h1(rows), *_h2(rows), *_controls(rows)) if any(e.seeds for e in q.effects)]
+    asked = (_h1(rows, labels), *_h2(rows, labels), *_controls(rows, labels))
+    return [q for q in asked if any(e.seeds for e in q.effects)]
 
 
 def _family(names: Sequence[Cell], of: Callable[[Cell, str], Effect]) -> list[Effect]:
     return holm([of(cell, response) for cell in names for response in DECIDE])
 
 
-def _h1(rows: Sequence[Row]) -> Question:
+def _h1(rows: Sequence[Row], labels: Labels) -> Question:
     plain = matching(rows, PLAIN)
 
     def of(cell: Cell, response: str) -> Effect:
         return contrast(cell.name, response, plain, WITHOUT, WITH, cell.over)
 
     about = "mse=1 against mse=0, without any trick."
-    return Question("H1", "mse", "H1: what a distortion does", about, _family(cells(losses(rows)), of))
+    family = _family(cells(losses(rows), labels), of)
+    return Question("H1", "mse", "H1: what a distortion does", about, family)
 
 
-def _h2(rows: Sequence[Row]) -> list[Question]:
+def _h2(rows: Sequence[Row], labels: Labels) -> list[Question]:
     found = []
     for factor, level in _tricks(rows):
         plain = {name: value for name, value in PLAIN.items() if name != factor}
         without, with_it = {**plain, factor: "none"}, {**plain, factor: level}
-        names = cells([name for name in losses(rows) if matching(rows, {"loss": name, **with_it})])
+        names = cells([x for x in losses(rows) if matching(rows, {"loss": x, **with_it})], labels)
 
         def within(
             mse: Side, without: Side = without, with_it: Side = with_it
@@ -113,18 +125,17 @@ class Control(NamedTuple):
 
 CONTROLS = {
     "anchor": Control(
-        "mse=1 against a spring as stiff, tied to the first synthesis instead of the image", WITH
+        "mse=1 against an L2 penalty of the same weight towards the decoder's initial output. In the frozen protocol"
+        " both have the same target, up to a constant, and the same Hessian",
+        WITH,
     ),
-    "slow": Control("mse=1 against G's steps at 5e-5", WITH),
-    "crawl": Control("mse=1 against G's steps at 3e-6", WITH),
-    "standard": Control(
-        "The codec's game without a distortion against the standard GAN: latents against noise", WITHOUT
-    ),
+    "slow": Control("mse=1 against G at a learning rate of 5e-5, no distortion", WITH),
+    "crawl": Control("mse=1 against G at a learning rate of 3e-6, no distortion", WITH),
     "conditional": Control("mse=1, D without y_hat against D with it", WITH, "1"),
 }
 
 
-def _controls(rows: Sequence[Row]) -> list[Question]:
+def _controls(rows: Sequence[Row], labels: Labels) -> list[Question]:
     found = []
     for subject, control in CONTROLS.items():
         one = {**PLAIN, "control": subject, "mse": control.mse}
@@ -139,9 +150,9 @@ def _controls(rows: Sequence[Row]) -> list[Question]:
             Question(
                 "control",
                 subject,
-                f"Control: {subject}",
+                f"Control: {labels.get(subject, subject)}",
                 f"{control.about}.",
-                _family(cells(names, heats), of),
+                _family(cells(names, labels, heats), of),
             )
         )
     return found

@@ -1,4 +1,4 @@
-"""From a file of ``conf/study`` to arms: which combinations of factors are played, in which order."""
+"""From a file of ``conf/study`` to arms: which combinations of factors are trained, in which order."""
 
 import hashlib
 import itertools
@@ -42,7 +42,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How arms are played; see the remarks in ``conf/study``.
+    """How arms are trained; see the remarks in ``conf/study``.
 
     Attributes:
         codec: words of the codec that the arms of a seed share; empty: each arm trains its own, jointly from scratch.
@@ -61,13 +61,19 @@ class Protocol:
 
     @property
     def joint(self) -> bool:
-        """Whether the whole codec plays."""
+        """Whether the whole codec is trained, not the decoder alone."""
         return not self.codec
 
 
 @dataclass(frozen=True)
 class Study:
-    """A protocol and its arms; of those named in ``closer`` eigenvalues and reconstructions are kept."""
+    """A protocol and its arms; of those named in ``closer`` eigenvalues and reconstructions are kept.
+
+    Attributes:
+        labels: level to the name under which reports show it; tables and arms keep the level's own name.
+        withdrawn: (factor, level) to the reason why reports leave the runs of this level out.
+        cannot_say: sentences about what the runs do not support.
+    """
 
     name: str
     title: str
@@ -75,6 +81,9 @@ class Study:
     factors: Mapping[str, Sequence[str]]
     arms: Sequence[Arm]
     closer: frozenset[str] = frozenset()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    withdrawn: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    cannot_say: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -138,19 +147,41 @@ def load(name: str, words: Sequence[str] = (), choice: Choice = Choice()) -> Stu
         & arms.keys()
     )
     levels = {factor: list(values) for factor, values in factors.items()}
-    return Study(name, content["title"], protocol, levels, list(arms.values()), closer)
+    return Study(
+        name,
+        content["title"],
+        protocol,
+        levels,
+        list(arms.values()),
+        closer,
+        labels={level: text for (_, level), text in _texts(content, "display", file).items()},
+        withdrawn=_texts(content, "withdrawn", file),
+        cannot_say=content.get("cannot_say", ()),
+    )
+
+
+def _texts(content: Mapping[str, Any], section: str, file: Path) -> dict[tuple[str, str], str]:
+    """A section of texts about levels: (factor, level) to the text."""
+    found = {}
+    for factor, texts in content.get(section, {}).items():
+        for level, text in texts.items():
+            _check_level(content["factors"], factor, level, f"{file}: {section}:")
+            found[factor, level] = str(text)
+    return found
+
+
+def _check_level(factors: Mapping[str, Any], factor: str, level: str, where: str) -> None:
+    if factor not in factors:
+        raise InputError(f"{where} {factor} is no factor; {suggestion(factor, factors)}")
+    if level not in factors[factor]:
+        raise InputError(f"{where} {factor} has no level {level}; {suggestion(level, factors[factor])}")
 
 
 def _grid(grid: Mapping[str, Any], factors: Mapping[str, Any], protocol: Protocol, file: Path) -> list[Arm]:
     varied = {factor: [str(v) for v in levels] for factor, levels in grid.items() if factor != "seeds"}
     for factor, levels in varied.items():
-        if factor not in factors:
-            raise InputError(f"{file}: {factor} is no factor; {suggestion(factor, factors)}")
         for level in levels:
-            if level not in factors[factor]:
-                raise InputError(
-                    f"{file}: {factor} has no level {level}; {suggestion(level, factors[factor])}"
-                )
+            _check_level(factors, factor, level, f"{file}:")
     first = {factor: [next(iter(levels))] for factor, levels in factors.items()}
     chosen = first | varied
     arms = []  # the seed varies slowest: cut short, all cells have as many

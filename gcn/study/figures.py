@@ -1,4 +1,4 @@
-"""What a reader should grasp at once: verdicts over weight and step size, stability against the weight, effects."""
+"""Figures of a report: verdicts and responses against the weight of mse, effects with their intervals, curves."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,9 @@ import numpy as np
 
 from gcn.report.figures import BLUE, GREY, ORANGE, RED, VERDICT_COLOURS
 from gcn.report.paper import paper_figure
-from gcn.study.contrasts import HEATS, PLAIN, Question, losses
+from gcn.study.answer import NO_RATE
+from gcn.study.contrasts import HEATS, PLAIN, Labels, Question, losses
+from gcn.study.predictions import RATES, lr
 from gcn.study.statistics import RATIOS, Effect, Row, matching
 from gcn.study.table import RESPONSES
 
@@ -18,9 +20,10 @@ TRICKS = (("none", BLUE), ("r1", ORANGE))
 FIXED = {"pairing": "none", "control": "none"}
 
 
-def verdicts(rows: Sequence[Row], path: Path) -> Path:
-    """Share of runs with each verdict: a bar for each weight, losses across, step size and trick down."""
+def verdicts(rows: Sequence[Row], path: Path, labels: Labels) -> Path:
+    """Share of runs with each verdict: a bar for each weight, losses across, setting and trick down."""
     names = losses(rows)
+    seen = [verdict for verdict in COLOURS if any(row["verdict"] == verdict for row in rows)]
     with paper_figure(
         path, (max(5.2, 2.0 * len(names) + 0.6), 1.25 * len(HEATS) * len(TRICKS) + 0.8)
     ) as figure:
@@ -32,28 +35,28 @@ def verdicts(rows: Sequence[Row], path: Path) -> Path:
                 for place, weight in enumerate(weights):
                     found = [row["verdict"] for row in own if row["mse"] == weight]
                     bottom = 0.0
-                    for verdict, colour in COLOURS.items():
+                    for verdict in seen:
                         share = found.count(verdict) / len(found)
-                        axes.bar(place, share, 0.8, bottom, color=colour)
+                        axes.bar(place, share, 0.8, bottom, color=COLOURS[verdict])
                         bottom += share
-                    axes.text(place, 1.03, str(len(found)), ha="center", fontsize=6, color=GREY)
-                labels = [weight.removeprefix("0") or "0" for weight in weights]
-                axes.set_xticks(range(len(weights)), labels, fontsize=7)
+                    axes.text(place, 1.03, str(len(found)), ha="center", fontsize=7.5, color=GREY)
+                ticks = [weight.removeprefix("0") or "0" for weight in weights]
+                axes.set_xticks(range(len(weights)), ticks, fontsize=7.5)
                 axes.set_yticks([])
                 axes.set_ylim(0, 1.2)
                 axes.grid(False)
-            line[0].set_ylabel(f"{heat}\n{trick if trick != 'none' else 'no trick'}", fontsize=8)
+            trick_name = "no trick" if trick == "none" else trick
+            line[0].set_ylabel(f"{labels.get(heat, heat)}\n{trick_name}", fontsize=8.5)
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
         for axes in grid[-1]:
             axes.set_xlabel("weight of mse")
-        shown = {name: colour for name, colour in COLOURS.items() if any(r["verdict"] == name for r in rows)}
-        handles = [_patch(colour) for colour in shown.values()]
-        figure.legend(handles, list(shown), loc="outside lower center", ncols=len(shown), fontsize=7)
+        handles = [_patch(COLOURS[verdict]) for verdict in seen]
+        figure.legend(handles, seen, loc="outside lower center", ncols=len(seen), fontsize=9)
     return path
 
 
-COLOURS = {**VERDICT_COLOURS, "collapsed": "#8c2d04", "failed": "#999999"}
+COLOURS = {**VERDICT_COLOURS, "collapsed": "#8c2d04", NO_RATE: "#c9c9e8", "failed": "#999999"}
 
 
 def _patch(colour: str) -> Any:
@@ -62,7 +65,7 @@ def _patch(colour: str) -> Any:
     return Patch(color=colour)
 
 
-def ladder(rows: Sequence[Row], path: Path, response: str) -> Path:
+def ladder(rows: Sequence[Row], path: Path, response: str, labels: Labels) -> Path:
     """A response against the weight of mse, for losses that have the ladder, with and without r1; dots are seeds."""
     own = matching(rows, FIXED)
     names = [x for x in losses(own) if len({r["mse"] for r in own if r["loss"] == x}) > 2] or losses(own)
@@ -80,7 +83,7 @@ def ladder(rows: Sequence[Row], path: Path, response: str) -> Path:
                     )
                 if response in RATIOS:
                     axes.set_yscale("log")
-            line[0].set_ylabel(f"{heat}\n{TITLES[response]}")
+            line[0].set_ylabel(f"{labels.get(heat, heat)}\n{TITLES[response]}")
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
         for axes in grid[-1]:
@@ -107,13 +110,12 @@ def _known(number: Any) -> bool:
     return number is not None and math.isfinite(number)
 
 
-HEATED = {"cool": "2e-4", "warm": "6e-4", "hot": "2e-3", "burning": "6e-3"}  # all with the momentum of hot
 LETTERS = {name: name[0] for name in COLOURS}
 
 
 def heat_map(rows: Sequence[Row], path: Path, response: str = "swd") -> Path | None:
-    """A response over weight and step size at β1 = .9, with the verdicts' letters; None without such runs."""
-    own = [r for r in matching(rows, PLAIN) if r["heat"] in HEATED]
+    """A response over weight and learning rate at β₁ = .9, with the verdicts' letters; None without such runs."""
+    own = [r for r in matching(rows, PLAIN) if r["heat"] in RATES]
     names = [loss for loss in losses(own) if {"warm", "cool"} & {r["heat"] for r in own if r["loss"] == loss}]
     if not names:
         return None
@@ -121,8 +123,8 @@ def heat_map(rows: Sequence[Row], path: Path, response: str = "swd") -> Path | N
     with paper_figure(path, (1.05 * len(weights) * len(names) + 1.6, 3.1)) as figure:
         grid = figure.subplots(1, len(names), squeeze=False)[0]
         for axes, loss in zip(grid, names, strict=True):
-            values = np.full((len(HEATED), len(weights)), math.nan)
-            places = [(i, j, heat, w) for i, heat in enumerate(HEATED) for j, w in enumerate(weights)]
+            values = np.full((len(RATES), len(weights)), math.nan)
+            places = [(i, j, heat, w) for i, heat in enumerate(RATES) for j, w in enumerate(weights)]
             for i, j, heat, weight in places:
                 cell = matching(own, {"loss": loss, "heat": heat, "mse": weight})
                 known = [r[response] for r in cell if _known(r[response])]
@@ -135,17 +137,17 @@ def heat_map(rows: Sequence[Row], path: Path, response: str = "swd") -> Path | N
                 axes.text(j, i, letters, ha="center", va="center", fontsize=8, color=colour)
             image = axes.imshow(values, cmap="viridis_r", aspect="auto", norm="log", origin="lower")
             axes.set_xticks(range(len(weights)), weights)
-            axes.set_yticks(range(len(HEATED)), list(HEATED.values()))
+            axes.set_yticks(range(len(RATES)), [lr(rate) for rate in RATES.values()])
             axes.set_xlabel("weight of mse")
-            axes.set_ylabel("step size of both players")
-            axes.set_title(f"{loss}, β1 = .9")
+            axes.set_ylabel("learning rate of both players")
+            axes.set_title(f"{loss}, β₁ = .9")
             axes.grid(False)
             figure.colorbar(image, ax=axes, label=TITLES[response])
     return path
 
 
 def tricks(asked: Sequence[Question], path: Path, responses: Sequence[str]) -> Path | None:
-    """Effects of every trick without a distortion and beside one; filled: resolved. None without tricks."""
+    """Effects of every trick without a distortion and beside one; filled: significant. None without tricks."""
     sides = {"without": RED, "beside": BLUE}
     own = [q for q in asked if q.kind in sides]
     names = [
@@ -155,7 +157,8 @@ def tricks(asked: Sequence[Question], path: Path, responses: Sequence[str]) -> P
         for e in q.effects
         if e.response == responses[0] and not e.name.startswith("all")
     ]
-    names.sort(key=lambda pair: pair[1].rsplit(", ", 1)[-1])
+    settings = list(dict.fromkeys(name.partition(" (")[2] for _, name in names))
+    names.sort(key=lambda pair: settings.index(pair[1].partition(" (")[2]))
     if not names:
         return None
     with paper_figure(path, (2.6 * len(responses) + 1.6, 0.27 * len(names) + 1.2)) as figure:
@@ -176,7 +179,7 @@ def tricks(asked: Sequence[Question], path: Path, responses: Sequence[str]) -> P
 
 
 def forest(question: Question, path: Path) -> Path:
-    """Effects with their intervals, a panel for each response; filled: resolved after the correction."""
+    """Effects with their intervals, a panel for each response; filled: significant after Holm's correction."""
     responses = list(dict.fromkeys(e.response for e in question.effects))
     names = list(dict.fromkeys(e.name for e in question.effects))
     with paper_figure(path, (1.9 * len(responses) + 1.2, 0.3 * len(names) + 1.1)) as figure:
@@ -184,31 +187,51 @@ def forest(question: Question, path: Path) -> Path:
         for axes, response in zip(grid, responses, strict=True):
             for place, name in enumerate(names):
                 (e,) = (e for e in question.effects if (e.name, e.response) == (name, response))
-                _dot(axes, e, place, GREY if not e.resolved else (BLUE if e.effect < 0 else RED))
+                _dot(axes, e, place, GREY if not e.significant else (BLUE if e.effect < 0 else RED))
             _effect_axes(axes, response, names)
         grid[0].set_ylim(len(names) - 0.5, -0.5)
     return path
 
 
+RATIO_TICKS = (10, 5, 2)  # the furthest that fits is labelled, and its inverse
+
+
 def _dot(axes: Any, e: Effect, place: float, colour: str) -> None:
-    if not math.isfinite(e.effect):
+    if not e.measured:
+        if math.isfinite(e.effect):
+            axes.text(1, place, "beyond measurement", ha="center", va="bottom", fontsize=7, color=GREY)
         return
+    middle, low, high = (
+        np.exp((e.effect, e.low, e.high)) if e.response in RATIOS else (e.effect, e.low, e.high)
+    )
     if math.isfinite(e.low):
-        axes.plot([e.low, e.high], [place, place], color=colour, linewidth=1.3)
-    face = colour if e.resolved else "white"
-    axes.plot(e.effect, place, "o", color=colour, markerfacecolor=face, markersize=4)
+        axes.plot([low, high], [place, place], color=colour, linewidth=1.3)
+    face = colour if e.significant else "white"
+    axes.plot(middle, place, "o", color=colour, markerfacecolor=face, markersize=4)
 
 
 def _effect_axes(axes: Any, response: str, names: Sequence[str]) -> None:
-    axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
-    axes.set_title(TITLES[response], fontsize=8)
+    ratio = response in RATIOS
+    axes.axvline(1 if ratio else 0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    axes.set_title(TITLES[response], fontsize=9)
     axes.set_yticks(range(len(names)), names)
-    axes.tick_params(labelsize=7)
-    axes.set_xlabel("log of the ratio" if response in RATIOS else "difference", fontsize=7)
+    if ratio:
+        axes.set_xscale("log")
+        low, high = axes.get_xlim()
+        reach = max(high, 1 / low, RATIO_TICKS[-1])
+        axes.set_xlim(1 / reach, reach)
+        furthest = next(t for t in RATIO_TICKS if t <= reach)
+        ticks = (1 / furthest, 1, furthest)
+        axes.set_xticks(ticks, [f"×{t:g}" for t in ticks])
+        axes.minorticks_off()
+    axes.tick_params(labelsize=8.5)
+    axes.set_xlabel("ratio" if ratio else "difference", fontsize=8.5)
 
 
-def curves(points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row], path: Path) -> Path:
-    """SWD over the updates of seed 0, for each loss and step size: four lines, mse and r1."""
+def curves(
+    points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row], path: Path, labels: Labels
+) -> Path:
+    """SWD over the updates of seed 0, for each loss and setting: four lines, mse and r1."""
     names = losses(rows)
     arms = [("0", "none", RED, "-"), ("0", "r1", RED, ":"), ("1", "none", BLUE, "-"), ("1", "r1", BLUE, ":")]
     with paper_figure(path, (max(4.8, 2.1 * len(names) + 0.6), 2.0 * len(HEATS) + 0.4)) as figure:
@@ -223,7 +246,7 @@ def curves(points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row
                         steps, values = [p["step"] for p in seen], [p["val/swd"] for p in seen]
                         axes.plot(steps, values, color=colour, linestyle=dashes, label=label)
                 axes.set_yscale("log")
-            line[0].set_ylabel(f"{heat}\nSWD")
+            line[0].set_ylabel(f"{labels.get(heat, heat)}\nSWD")
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
         for axes in grid[-1]:

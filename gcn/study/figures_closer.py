@@ -9,21 +9,21 @@ import numpy as np
 from PIL import Image
 
 from gcn.report.paper import paper_figure
-from gcn.study.contrasts import HEATS
+from gcn.study.contrasts import HEATS, Labels
 from gcn.study.figures import TRICKS
 from gcn.study.statistics import Row
 
 
-def crops(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path) -> Path | None:
+def crops(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, labels: Labels) -> Path | None:
     """Reconstructions of the same crops from the same bits: the image, before the game, then arms of seed 0."""
     seen = {str(look["name"]): look["crops"] for look in looks if look["crops"]}
     known = {str(row["name"]): row for row in rows}
     shown = [(name.split()[0], seen[name]) for name in ("x 0", "start 0") if name in seen]
-    shown += [(_label(known[name]), seen[name]) for name in seen if name in known]
+    shown += [(_label(known[name], labels), seen[name]) for name in seen if name in known]
     if len(shown) < 3:
         return None
     side, across = len(shown[0][1]), -(-len(shown) // 2)
-    with paper_figure(path, (1.25 * across + 0.2, 2 * (1.2 * side + 0.45)), dpi=115) as figure:
+    with paper_figure(path, (1.25 * across + 0.2, 2 * (1.2 * side + 0.45)), dpi=105) as figure:
         grid = figure.subplots(2 * side, across, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
@@ -33,16 +33,19 @@ def crops(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path) -
                 axes = grid[half * side + line][column]
                 axes.imshow(np.asarray(Image.open(io.BytesIO(image))), interpolation="nearest")
                 if line == 0:
-                    axes.set_title(label, fontsize=6)
+                    axes.set_title(label, fontsize=7)
     return path
 
 
-def _label(row: Row) -> str:
+def _label(row: Row, labels: Labels) -> str:
     trick = "" if row["trick"] == "none" else f", {row['trick']}"
-    return f"{row['loss']}, {row['heat']}\nmse={row['mse']}{trick}\n{row['verdict']}"
+    heat = str(row["heat"])
+    return f"{row['loss']}, {labels.get(heat, heat)}\nmse={row['mse']}{trick}\n{row['verdict']}"
 
 
-def eigenvalues(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path) -> Path | None:
+def eigenvalues(
+    looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, labels: Labels
+) -> Path | None:
     """Ritz values of the game's Jacobian at the end of arms: what has converged is filled."""
     known = {str(row["name"]): row for row in rows}
     own = [
@@ -67,9 +70,10 @@ def eigenvalues(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: P
                     axes.plot(real[sure], imaginary[sure], "o", color=colour, markersize=3)
                     label = "no trick" if row["trick"] == "none" else str(row["trick"])
                     said.append(f"{label}: {row['verdict']}, rotation {look['rotation']:.2g}")
-                axes.set_title("\n".join([f"{loss}, {heat}, mse={mse}", *said]), fontsize=7)
+                axes.set_title("\n".join([f"{loss}, {labels.get(heat, heat)}, mse={mse}", *said]), fontsize=7)
                 axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
-                axes.tick_params(labelsize=6)
+                axes.locator_params(axis="x", nbins=5)
+                axes.tick_params(labelsize=7)
             line[0].set_ylabel("Im λ")
         for axes in grid[-1]:
             axes.set_xlabel("Re λ")

@@ -4,135 +4,209 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from gcn.files.atomic import make_folder, write_text
-from gcn.report import html
+from gcn.files.atomic import make_folder
 from gcn.report.paper import named
 from gcn.study import answer, closer, figures
 from gcn.study import figures_closer as looked
-from gcn.study.contrasts import HEATS, PLAIN, losses, questions
+from gcn.study.contrasts import HEATS, PLAIN, Labels, losses, questions, setting
 from gcn.study.design import Study
-from gcn.study.statistics import ENOUGH, Effect, Row, matching
+from gcn.study.figures_share import share
+from gcn.study.pages import Block, Table, markdown, page
+from gcn.study.predictions import predictions
+from gcn.study.statistics import ENOUGH, LEVEL, Effect, Row, matching
 from gcn.study.table import RESPONSES, read, read_curves
 
 TITLES = {response.name: response.title for response in RESPONSES}
 QUESTION = (
-    "Does a distortion loss (pixel-wise MSE) stabilise the game between a decoder and a discriminator (H1), and does it"
-    " make gradient penalties, instance noise and relativistic losses superfluous (H2)?"
+    "Does a distortion loss (pixel-wise MSE) stabilise the game between a decoder and a discriminator (H1), and does"
+    " it make gradient penalties, instance noise and relativistic losses superfluous (H2)?"
 )
 LIMITS = (
     "Small networks on small crops for few updates; what grows slowly is not seen.",
-    "Where the decoder alone plays, joint training is another game, and the other way round.",
-    "Verdict thresholds were set before these runs, on simulations and synthetic curves.",
+    "Fine-tuning a decoder alone and joint training are different games; results of one need not hold in the other.",
+    "Verdict thresholds were set before these runs, on simulations and synthetic curves. A collapse is a final SWD"
+    " of more than twice the best one: at a lower threshold more of the runs without a distortion would be called"
+    " collapsed.",
     "Seeds share data: an interval is about weights, crops and noise, not about other photographs.",
     "Tricks have one weight each, the customary one; the best weight may be another in each setting.",
     "Five seeds: Fisher's test of two shares cannot pass the correction in a single cell, whatever they are.",
 )
 CAPTIONS = {
+    "share": "Each dot is a run: realism at the end against the adversary's share, |∇adv| / (|∇adv| + |∇distortion|)"
+    " at x̂, median over the second half. Beside mse that distortion gradient is dominated by the residual x − x̂,"
+    " most of which no decoder can remove at these bits; a share of 1 is a run without a distortion. ρ is Spearman's"
+    " correlation over the runs left of the dotted line, without controls.",
     "verdicts": "Verdicts over the weight of mse; numbers of runs above the bars.",
-    "heat": "Final SWD over weight and step size; a letter for each run: stable, oscillating, collapsed, diverged.",
-    "h1": "H1: mse=1 against mse=0, without any trick. Filled: resolved after Holm's correction.",
-    "ladder_swd": "Realism at the end against the weight of mse. Dots: runs; lines: medians.",
+    "heat": "Final SWD over weight and learning rate; a letter for each run: stable, oscillating, collapsed, diverged.",
+    "h1": "H1: mse=1 against mse=0, without any trick. Filled: significant after Holm's correction. Beyond"
+    " measurement: the ratio or its interval spans more than a factor of 100.",
+    "ladder_swd": "Final SWD against the weight of mse. Dots: runs; lines: medians.",
     "ladder_jitter": "How far fixed reconstructions move between validations.",
     "ladder_logit_gap": "D's separation of images and reconstructions.",
-    "ladder_share": "The adversary's share of G's gradient at x_hat: what is left of the game.",
+    "ladder_share": "The adversary's share of G's gradient at x̂.",
     "curves": "Sliced Wasserstein distance over the updates, seed 0.",
-    "tricks": "Each trick against none, without a distortion and beside mse=1. Filled: resolved.",
-    "eigenvalues": "Ritz values of the game's Jacobian at the end; filled: residual below 5 %. Away from an equilibrium"
-    " they say how the field bends, and prove nothing about convergence.",
-    "crops": "The same crops from the same bits, seed 0: x, before the game, and at the end of each arm.",
+    "tricks": "Each trick against none, without a distortion and beside mse=1. Filled: significant after Holm's"
+    " correction.",
+    "eigenvalues": "Ritz values of the game's Jacobian at the end; filled: residual below 5 %. Away from an"
+    " equilibrium they say how the field bends, and prove nothing about convergence.",
+    "crops": "The same crops from the same bits, seed 0: x, before the training, and at the end of each arm.",
 }
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-
-
-class Block(NamedTuple):
-    """A section: sentences, then a table, then figures with their captions; ``folded`` on the page."""
-
-    title: str
-    sentences: Sequence[str] = ()
-    table: Table | None = None
-    figures: Sequence[tuple[Path, str]] = ()
-    folded: bool = False
 
 
 def write(study: Study, table: Path, folder: Path) -> list[Path]:
     """Write ``README.md``, ``index.html`` and figures from the table in ``table`` into ``folder``."""
     make_folder(folder)
-    blocks = _blocks(study, read(table), read_curves(table), closer.read(table), folder)
-    files = [_markdown(study, blocks, folder / "README.md"), _page(study, blocks, folder / "index.html")]
+    stored = read(table)
+    blocks = _blocks(study, stored, read_curves(table), closer.read(table), folder)
+    files = [
+        markdown(study.title, QUESTION, blocks, folder / "README.md"),
+        page(study.title, QUESTION, blocks, folder / "index.html"),
+    ]
     return [*files, *(path for block in blocks for path, _ in block.figures)]
 
 
 def _blocks(
-    study: Study, rows: Sequence[Row], points: Mapping[str, Any], looks: Sequence[Any], folder: Path
+    study: Study, stored: Sequence[Row], points: Mapping[str, Any], looks: Sequence[Any], folder: Path
 ) -> list[Block]:
-    asked = questions(rows)
+    labels, left_out = study.labels, _left_out(study, stored)
+    rows = answer.counted(stored, study.withdrawn)
+    asked = questions(rows, labels)
     h1 = next(q for q in asked if q.kind == "H1")
+    found = answer.correlations(rows, points)
 
-    def drawn(*found: Path | None) -> list[tuple[Path, str]]:
-        return [(named(path, "png"), CAPTIONS[path.name]) for path in found if path is not None]
+    def drawn(*paths: Path | None) -> list[tuple[Path, str]]:
+        return [(named(path, "png"), CAPTIONS[path.name]) for path in paths if path is not None]
 
-    theory = answer.predictions(rows, looks)
     blocks = [
-        Block("The answer", answer.sentences(rows, asked)),
-        Block("H1 and H2 for each loss", [], answer.of_each_loss(asked)),
+        Block(
+            "The answer",
+            answer.sentences(rows, asked, points, labels),
+            None,
+            drawn(share(rows, points, found, folder / "share", labels)),
+        ),
+        Block("What this study may not say", study.cannot_say),
+        Block(
+            "Each loss without a trick",
+            [
+                "Medians over seeds: runs judged stable; SWD at the end over that at the start; change of PSNR."
+                + (" The start is the untrained codec." if study.protocol.joint else "")
+            ],
+            answer.at_a_glance(rows, points, labels),
+        ),
+        Block(
+            "H1 and H2 on the final SWD",
+            [
+                "H1: the ratio of final SWD with mse=1 to that with mse=0. H2: the effect of r1 beside mse=1 over"
+                " its effect without a distortion. 95 % intervals; ● significant (Holm) within its table of all"
+                " responses below."
+            ],
+            answer.of_each_loss(asked),
+        ),
         Block(
             "Verdicts",
-            ["Runs that are stable; for the others the verdict and the median update that it dates from."],
-            _verdicts(rows),
-            drawn(figures.verdicts(rows, folder / "verdicts"), figures.heat_map(rows, folder / "heat")),
+            ["Stable runs; for the others the verdict and the median update that it dates from."],
+            _verdicts(rows, labels),
+            drawn(
+                figures.verdicts(rows, folder / "verdicts", labels), figures.heat_map(rows, folder / "heat")
+            ),
         ),
         Block(
             "What a distortion does",
-            answer.realism(rows, points),
+            _realism(rows, points, found, labels),
             None,
             drawn(
                 figures.forest(h1, folder / "h1"),
                 *(
-                    figures.ladder(rows, folder / f"ladder_{r}", r)
+                    figures.ladder(rows, folder / f"ladder_{r}", r, labels)
                     for r in ("swd", "jitter", "logit_gap", "share")
                 ),
-                figures.curves(points, rows, folder / "curves"),
+                figures.curves(points, rows, folder / "curves", labels),
             ),
         ),
         Block(
             "What tricks add", [], None, drawn(figures.tricks(asked, folder / "tricks", ("jitter", "swd")))
         ),
-        Block(
-            "Theory against measurement", [], (("two scalars", "measured", ""), theory) if theory else None
-        ),
+        *_theory(rows, study, looks),
         Block(
             "A closer look",
             [],
             None,
             drawn(
-                looked.eigenvalues(looks, rows, folder / "eigenvalues"),
-                looked.crops(looks, rows, folder / "crops"),
+                looked.eigenvalues(looks, rows, folder / "eigenvalues", labels),
+                looked.crops(looks, rows, folder / "crops", labels),
             ),
         ),
-        Block("Design", _design(study, rows)),
+        Block("Design", [*_design(study, rows), *left_out]),
         Block("Responses", [f"{r.title}: {r.help}." for r in RESPONSES]),
-        Block("Limits", LIMITS),
+        Block("Limits", [*LIMITS, *_paired(rows)]),
         *(Block(f"Table. {q.title}", [q.about], _table(q.effects), folded=True) for q in asked),
     ]
     return [block for block in blocks if block.sentences or block.table or block.figures]
 
 
-def _verdicts(rows: Sequence[Row]) -> Table:
-    own = matching(rows, {"pairing": "none", "control": "none"})
-    columns = [(mse, trick) for mse in "01" for trick in dict.fromkeys(str(r["trick"]) for r in own)]
+def _theory(rows: Sequence[Row], study: Study, looks: Sequence[Any]) -> list[Block]:
+    found = [tuple(prediction) for prediction in predictions(rows, looks, study.labels)]
+    about = "The game of two numbers (docs/theory.md) beside these runs."
+    head = ("theory", "measured", "what follows")
+    return [Block("Theory beside measurement", [about], (head, found))] if found else []
+
+
+def _realism(
+    rows: Sequence[Row], points: answer.Points, found: Sequence[answer.Correlation], labels: Labels
+) -> list[str]:
+    """Final SWD over that at the start for each weight; correlations with the adversary's share."""
+    said = []
+    for heat in HEATS:
+        by_weight: dict[str, list[float]] = {}
+        for row in matching(rows, {**PLAIN, "heat": heat}):
+            by_weight.setdefault(str(row["mse"]), []).append(answer.relative_swd(row, points))
+        medians = {w: float(np.nanmedian(v)) for w, v in by_weight.items() if any(map(math.isfinite, v))}
+        if len(medians) > 2:
+            listed = ", ".join(f"×{medians[w]:.2f} (mse={w})" for w in sorted(medians, key=float))
+            said.append(f"Median of final SWD over that at the start, {labels.get(heat, heat)}: {listed}.")
+    if found:
+        each = "; ".join(
+            f"{answer.number(c.rho)} for {setting(c.loss, c.heat, labels)}, {c.runs} runs" for c in found
+        )
+        said.append(
+            "Spearman's ρ of the adversary's share and that ratio, of runs with a share below"
+            f" {answer.WEAK:g}, where there are at least 15: {each}. So it depends on loss and setting,"
+            " and the first figure shows one loss."
+        )  # fmt: skip
+    return said
+
+
+def _paired(rows: Sequence[Row]) -> list[str]:
+    """How closely SWD follows PSNR."""
+    pairs = [(row["swd"], -row["psnr_loss"]) for row in rows]
+    pairs = [pair for pair in pairs if all(map(math.isfinite, pair))]
+    if len(pairs) < 10:
+        return []
+    rho = float(stats.spearmanr(*zip(*pairs, strict=True)).statistic)
+    return [
+        f"Final SWD and final PSNR go together (Spearman's ρ = {answer.number(rho)} over {len(pairs)} runs): SWD"
+        " compares the same places of x and x̂ and is no independent witness of realism."
+    ]
+
+
+def _verdicts(rows: Sequence[Row], labels: Labels) -> Table:
+    own = matching(rows, {"control": "none"})
+    kinds = dict.fromkeys((str(r["trick"]), str(r["pairing"])) for r in own)
     body = []
     for heat in HEATS:
         for loss in losses(own):
-            cells = [
-                matching(own, {"loss": loss, "heat": heat, "mse": mse, "trick": trick})
-                for mse, trick in columns
-            ]
-            body.append([f"{loss}, {heat}", *map(_counted, cells)])
-    return ["loss, step size", *(f"mse={m}, {'no trick' if t == 'none' else t}" for m, t in columns)], body
+            for trick, pairing in kinds:
+                arm = {"loss": loss, "heat": heat, "trick": trick, "pairing": pairing}
+                cells = [_counted(matching(own, {**arm, "mse": mse})) for mse in "01"]
+                if any(cell != "–" for cell in cells):
+                    name = trick if pairing == "none" else pairing
+                    body.append([setting(loss, heat, labels), "no trick" if name == "none" else name, *cells])
+    return ["loss (setting)", "trick", "mse=0", "mse=1"], body
 
 
 def _counted(cell: Sequence[Row]) -> str:
@@ -158,28 +232,53 @@ def _design(study: Study, rows: Sequence[Row]) -> list[str]:
         for trick in dict.fromkeys(str(r["trick"]) for r in rows)
     }
     frozen = (
-        "One codec for each seed is trained for rate and distortion; encoder and entropy model are then frozen, so all"
-        " arms of a seed start from the same weights, see the same crops and have the same bitstream."
+        "One codec for each seed is trained for rate and distortion; encoder and entropy model are then frozen, so"
+        " all arms of a seed start from the same weights, see the same crops and have the same bitstream."
     )
     joint = "Every arm trains the whole codec from its first weights, which are those of its seed, on the seed's crops."
     codec = f"Codec: `{' '.join(protocol.codec)}`. " if protocol.codec else ""
     shares = {
-        heat: [
-            r["share"] for r in matching(rows, {**PLAIN, "mse": "1", "heat": heat}) if r["share"] is not None
-        ]
-        for heat in HEATS
+        heat: answer.median(matching(rows, {**PLAIN, "mse": "1", "heat": heat}), "share") for heat in HEATS
     }
-    said = [f"{100 * float(np.median(v)):.0f} % ({heat})" for heat, v in shares.items() if v]
+    said = [
+        f"{100 * v:.0f} % ({study.labels.get(heat, heat)})" for heat, v in shares.items() if math.isfinite(v)
+    ]
+    planned = [arm for arm in study.arms if not study.withdrawn.keys() & arm.levels.items()]
     return [
-        f"{len(rows)} of {len(study.arms)} planned runs, {whole} of them of {protocol.updates} generator updates, the"
-        f" others ended by their divergence: {counted}. {sum(seconds) / 3600:.1f} hours on single cores.",
+        f"{len(rows)} of {len(planned)} planned runs are counted, {whole} of them of {protocol.updates} generator"
+        f" updates, the others ended by their divergence: {counted}. {sum(seconds) / 3600:.1f} hours on single cores.",
         joint if protocol.joint else frozen,
         f"{codec}Arms: `{' '.join(protocol.arm)}` and their own words.",
-        f"Effects are paired by seed ({', '.join(f'{t}: {n}' for t, n in seeds.items())}); a contrast counts as"
-        f" resolved with at least {ENOUGH} seeds and p < .05 after Holm's correction over its whole table. ×: a ratio.",
+        f"Effects are paired by seed ({', '.join(f'{t}: {n}' for t, n in seeds.items())}); a contrast is significant"
+        f" (Holm) with at least {ENOUGH} seeds and p < .05 after Holm's correction over its whole table. ×: a ratio."
+        f" A first place among 72 contrasts with 5 seeds takes an effect of {_detectable(72, 5):.1f} standard"
+        " deviations over seeds.",
         "Under Adam a weight also shrinks the adversary's share of G's step: its median at mse=1 is"
         f" {' and '.join(said) or 'not known'}.",
     ]
+
+
+def _left_out(study: Study, stored: Sequence[Row]) -> list[str]:
+    """Which runs of the table are not counted, and why."""
+    said = []
+    for (factor, level), reason in study.withdrawn.items():
+        own = [row for row in stored if row.get(factor) == level]
+        settings = {heat: matching(own, {"heat": heat}) for heat in HEATS}
+        good = [
+            f"{sum(r['verdict'] == 'stable' for r in found)} of {len(found)} at {study.labels.get(heat, heat)}"
+            for heat, found in settings.items()
+            if found
+        ]
+        if good:
+            said.append(
+                f"Not counted: {len(own)} runs with {factor}={level}. {reason} Stable are {answer.listed(good)}."
+            )
+    return said
+
+
+def _detectable(contrasts: int, seeds: int) -> float:
+    """The effect over its deviation that Student's test needs for the first place in Holm's order."""
+    return float(stats.t.isf((1 - LEVEL) / contrasts / 2, seeds - 1)) / math.sqrt(seeds)
 
 
 def _table(effects: Sequence[Effect]) -> Table:
@@ -188,38 +287,6 @@ def _table(effects: Sequence[Effect]) -> Table:
     body = []
     for name in names:
         own = {e.response: e for e in effects if e.name == name}
-        cells = [f"{own[r].text}{' ●' if own[r].resolved else ''}" for r in responses]
+        cells = [f"{own[r].text}{' ●' if own[r].significant else ''}" for r in responses]
         body.append([name, str(max(e.seeds for e in own.values())), *cells])
-    return ["loss, step size", "seeds", *(TITLES[r] for r in responses)], body
-
-
-def _markdown(study: Study, blocks: Sequence[Block], file: Path) -> Path:
-    lines = [f"# {study.title}", "", QUESTION, ""]
-    for block in blocks:
-        lines += [f"## {block.title}", "", *(f"* {sentence}" for sentence in block.sentences), ""]
-        if block.table:
-            head, body = block.table
-            bars = [[cell.replace("|", "\\|") for cell in row] for row in (head, *body)]
-            lines += [f"| {' | '.join(bars[0])} |", "|---" * len(head) + "|"]
-            lines += [*(f"| {' | '.join(row)} |" for row in bars[1:]), ""]
-        for path, caption in block.figures:
-            lines += [f"![{caption}]({path.name})", "", f"*{caption}*", ""]
-    lines.append("●: resolved.")
-    write_text(file, "\n".join(lines).replace("\n\n\n", "\n\n") + "\n")
-    return file
-
-
-def _page(study: Study, blocks: Sequence[Block], file: Path) -> Path:
-    parts = [f"<p>{html.escape(QUESTION)}</p>"]
-    for block in blocks:
-        inside = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in block.sentences)
-        content = [f"<ul>{inside}</ul>"] if inside else []
-        if block.table:
-            content.append(html.table(*block.table))
-        content += [html.figure(path, caption) for path, caption in block.figures]
-        title = html.escape(block.title)
-        if block.folded:
-            parts.append(f"<details><summary>{title}</summary>{''.join(content)}</details>")
-        else:
-            parts += [f"<h2>{title}</h2>", *content]
-    return html.write(study.title, [*parts, html.small("●: resolved.")], file)
+    return ["loss (setting)", "seeds", *(TITLES[r] for r in responses)], body

@@ -102,7 +102,7 @@ def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -
 
 
 def keep_codecs(folder: Path, kept: Path) -> None:
-    """Put the codecs beside the table, so that whoever extends the study plays with the same ones."""
+    """Put the codecs beside the table, so that an extended study uses the same ones."""
     for file in sorted(folder.glob("codec-*.safetensors")):
         if not (kept / file.name).is_file():
             _copy(file, kept / file.name)
@@ -128,7 +128,7 @@ def run(
 ) -> int:
     """Play the arms that are left, at most for so many minutes; returns how many are left then.
 
-    A killed study loses the arms that were being played, no others. ``known`` arms are in the table in ``kept``, where
+    A killed study loses the arms that were being trained, no others. ``known`` arms are in the table in ``kept``, where
     their codecs are as well.
     """
     for part in ("arms", "closer"):
@@ -150,7 +150,7 @@ Task = tuple[Arm, Protocol, str, bool]
 
 
 def _results(tasks: Sequence[Task], workers: int, minutes: float | None) -> Iterator[tuple[str, str]]:
-    """Names and verdicts as they come. After so many minutes no arm is begun, and those being played are finished."""
+    """Names and verdicts as they come. After so many minutes no arm is begun, and those being trained are finished."""
     ends = math.inf if minutes is None else time.monotonic() + 60 * minutes
     waiting = iter(tasks)
     with _interruptible(), ProcessPoolExecutor(workers, get_context("spawn"), _alone) as pool:

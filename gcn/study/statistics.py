@@ -16,7 +16,8 @@ import numpy as np
 from scipy import stats
 
 SHARES = frozenset({"unstable"})
-ENOUGH = 5  # paired seeds from which a contrast may count as resolved
+BEYOND = math.log(100)  # a ratio, or the width of its interval, beyond which there is no number to print
+ENOUGH = 5  # paired seeds from which a contrast may count as significant
 LEVEL = 0.95
 RATIOS = frozenset({"swd_dispersion", "last_to_best", "jitter", "logit_gap", "gradient_ratio", "swd"})
 
@@ -48,19 +49,28 @@ class Effect:
     corrected: float = math.nan
 
     @property
-    def resolved(self) -> bool:
+    def significant(self) -> bool:
         """Whether enough seeds say the same after the correction."""
         return self.seeds >= ENOUGH and self.corrected < 1 - LEVEL
 
     @property
+    def measured(self) -> bool:
+        """Whether there is a number worth printing: an effect, and for a ratio no more than a factor of 100."""
+        if self.response not in RATIOS:
+            return math.isfinite(self.effect)
+        width = 0.0 if math.isnan(self.low) else self.high - self.low
+        return abs(self.effect) <= BEYOND and width <= BEYOND
+
+    @property
     def text(self) -> str:
-        """``×0.52 [0.41, 0.66]`` or ``-0.60 [-0.81, -0.39]``."""
+        """``×0.52 [0.41, 0.66]``, ``-0.60 [-0.81, -0.39]`` or ``beyond measurement``."""
         if math.isnan(self.effect):
             return "no pairs"
+        if not self.measured:
+            return "beyond measurement"
         ratio = self.response in RATIOS
         middle, *ends = (
-            f"{math.exp(min(v, 700.0)):.2f}" if ratio else f"{v:+.2f}"
-            for v in (self.effect, self.low, self.high)
+            f"{math.exp(v):.2f}" if ratio else f"{v:+.2f}" for v in (self.effect, self.low, self.high)
         )
         interval = "one seed" if math.isnan(self.low) else ", ".join(ends)
         return f"{'×' if ratio else ''}{middle} [{interval}]"
@@ -126,6 +136,7 @@ def contrast(
             (place, row["seed"]): float(row[response])
             for place, setting in enumerate(over)
             for row in matching(rows, {**setting, **side})
+            if not math.isnan(value(row, response))
         }
         for side in (one, other)
     ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gcn.study.statistics import differences, effect, holm, interaction, settings
+from gcn.study.statistics import contrast, differences, effect, holm, interaction, settings
 
 RNG = np.random.default_rng(0)
 
@@ -80,9 +80,25 @@ def test_holm():
     assert [corrected[i].corrected for i in order] == pytest.approx(expected)
 
 
-def test_few_seeds_resolve_nothing():
+def test_few_seeds_are_never_significant():
     clear = {seed: 5.0 + 0.01 * seed for seed in range(4)}
     (four,) = holm([effect("", "psnr_loss", clear)])
     (five,) = holm([effect("", "psnr_loss", clear | {4: 5.0})])
-    assert not four.resolved
-    assert five.resolved
+    assert not four.significant
+    assert five.significant
+
+
+def test_a_ratio_beyond_a_factor_of_100_is_not_printed_as_a_number():
+    huge = effect("", "logit_gap", dict(enumerate(RNG.normal(8, 0.1, 5))))
+    vague = effect("", "logit_gap", dict(enumerate((-5.0, 5.0, 0.0, -4.0, 6.0))))
+    assert {huge.text, vague.text} == {"beyond measurement"}
+    assert effect("", "logit_gap", dict(enumerate((0.1, 0.2, 0.1)))).measured
+    assert effect("", "psnr_loss", {0: 1e4, 1: 1.1e4}).measured  # a difference in dB is no ratio
+
+
+def test_a_share_leaves_out_runs_without_a_verdict():
+    table = [{"mse": m, "seed": s, "unstable": 1.0 if m == "0" else 0.0} for m in "01" for s in range(5)]
+    table[0]["unstable"] = None
+    found = contrast("", "unstable", table, {"mse": "0"}, {"mse": "1"}, [{}])
+    assert found.seeds == 4
+    assert found.effect == -1

@@ -97,13 +97,28 @@ def test_words_are_added_to_codecs_and_arms():
     assert study.arms[0].name != design.load("distortion_vs_tricks").arms[0].name
 
 
+def test_levels_have_labels_and_keep_their_names():
+    """Reports show plain names; arms, tables and words such as only.heat=hot keep the level."""
+    for name in ("distortion_vs_tricks", "joint"):
+        study = design.load(name)
+        assert study.labels["comfortable"] == "lr 2e-4, β₁ 0"
+        assert study.labels["hot"] == "lr 2e-3, β₁ .9"
+        assert {arm.levels["heat"] for arm in study.arms} >= {"comfortable", "hot"}
+        assert study.cannot_say
+    assert list(design.load("distortion_vs_tricks").withdrawn) == [("control", "standard")]
+
+
 def test_unknown_studies_and_levels(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="choose distortion_vs_tricks"):
         design.load("nothing")
     text = (design.CONF / "study" / "distortion_vs_tricks.yaml").read_text()
     (tmp_path / "study").mkdir()
     monkeypatch.setattr(design, "CONF", tmp_path)
-    for old, new, said in (("trick: [none, r1]", "trick: [none, r9]", "r9"), ("heat: [", "heet: [", "heet")):
+    for old, new, said in (
+        ("trick: [none, r1]", "trick: [none, r9]", "r9"),
+        ("heat: [", "heet: [", "heet"),
+        ("    cool: lr", "    kool: lr", "display: heat has no level kool; nearest: cool"),
+    ):
         (tmp_path / "study" / "broken.yaml").write_text(text.replace(old, new))
         with pytest.raises(InputError, match=said):
             design.load("broken")
@@ -194,6 +209,15 @@ def test_a_standard_gan_has_no_truth(protocol, codec):
     assert standard["start"] != coded["start"]
     assert standard["start"]["val/psnr"] < 20
     assert math.isfinite(standard["end"]["val/swd"])
+
+
+def test_a_generator_without_a_bitstream_has_no_rate(protocol, codec):
+    """No column, rather than a rate of 0, which would be a verdict: the rate fell to nothing."""
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
+    result = play.play(arm(protocol, "mse=0", standard=True), ground, protocol)
+    assert not any("val/bpp" in point for point in result["rows"])
+    assert "rate" not in result["verdict_reason"]
+    assert math.isnan(table.row(result)["bpp"])
 
 
 def test_divergence_is_a_result(protocol, codec):
