@@ -28,7 +28,7 @@ from gcn.lab.gallery.dimensions import FORMULAS, SINGULAR, mode_spectra, uniform
 from gcn.lab.gallery.drawing import field
 from gcn.lab.gallery.games import LOSSES, arena, decay, eigenvalues, flows, numbers, repeated, roots
 
-CHEAP = ("uniform", "relativistic", "blog")
+CHEAP = ("uniform", "relativistic", "missing_square")
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "figures.py"))
 
 

@@ -23,7 +23,7 @@ from gcn.lab.gallery.dimensions import modes_nd, uniform
 from gcn.lab.gallery.discrete import bilinear, step_sizes
 from gcn.lab.gallery.equilibria import lossy, wrong_point
 from gcn.lab.gallery.losses import non_saturating, relativistic
-from gcn.lab.gallery.opening import blog, circles, run
+from gcn.lab.gallery.opening import circles, missing_square, run
 from gcn.lab.gallery.pulls import penalties
 from gcn.lab.lecture import costs, one_gaussian, optimal_discriminator, piles, segments
 
@@ -43,7 +43,7 @@ FIGURES: dict[str, Callable[[Path], Path]] = {
     "adam": adam,
     "non_saturating": non_saturating,
     "relativistic": relativistic,
-    "blog": blog,
+    "missing_square": missing_square,
     "piles": piles,
     "segments": segments,
     "optimal_discriminator": optimal_discriminator,

@@ -69,12 +69,12 @@ def circles(path: Path) -> Path:
     return draw.figure(path, (11.4, 6.4), title, detail, panels)
 
 
-def blog(path: Path) -> Path:
+def missing_square(path: Path) -> Path:
     """The spectrum with the square of f'(0) and without, and why no rotation does not mean fast."""
 
     def panels(canvas: Any) -> None:
         real, imaginary, rates = canvas.subplots(1, 3, width_ratios=(1.15, 1.15, 1.2))
-        _draft(real, imaginary)
+        _with_and_without(real, imaginary)
         for axes, part, reach in ((real, "Re", (-2.3, 0.3)), (imaginary, "Im", (-2.15, 2.15))):
             axes.set(ylabel=rf"{part} $\lambda$", xlabel=r"$f\,'(0)$", xlim=(0, 2.2), ylim=reach)
             for p in (0.5, 1.0, 2.0):
@@ -86,7 +86,7 @@ def blog(path: Path) -> Path:
         imaginary.legend(loc="upper left")
         _not_fast(rates)
 
-    title = r"The draft drops a square: $\lambda=-1\pm\sqrt{1-f\,'(0)^2}$.  And no rotation is no promise of speed"
+    title = r"The force enters squared: $\lambda=-1\pm\sqrt{1-f\,'(0)^2}$.  And a game that does not rotate may be slow"
     detail = (
         "Left and middle: Dirac-GANs with $D(x)=s\\psi x$, whose force $f\\,'(0)$ is $s$ times that of the loss. "
         "Right: the flow of ns from near its equilibrium."
@@ -94,13 +94,13 @@ def blog(path: Path) -> Path:
     return draw.figure(path, (11.2, 4.0), title, detail, panels)
 
 
-def _draft(real: Any, imaginary: Any) -> None:
-    """The eigenvalues over f'(0): measured, by the formula, and by the draft's."""
+def _with_and_without(real: Any, imaginary: Any) -> None:
+    """The eigenvalues over f'(0): measured, by the formula, and by the formula without the square."""
     scales = np.linspace(0.1, 2.2, 22)
     measured = np.stack([eigenvalues(arena("wgan", Dirac(scale=s), mse=1.0))[0] for s in scales])
     force = np.linspace(0, 2.2, 441)
     wrong, right = (roots(-np.ones_like(force), 1 - power) for power in (force, force**2))
-    texts = [r"draft: $-1\pm\sqrt{1-f\,'(0)}$", "measured", r"$-1\pm\sqrt{1-f\,'(0)^2}$"]
+    texts = [r"not squared: $-1\pm\sqrt{1-f\,'(0)}$", "measured", r"$-1\pm\sqrt{1-f\,'(0)^2}$"]
     for axes, part in ((real, np.real), (imaginary, np.imag)):
         axes.plot(force, part(wrong), color=RED, linewidth=1.5, label=[texts[0], None])
         blue = draw.METHODS["mse"].colour
