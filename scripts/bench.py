@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from gcn.errors import InputError
+from gcn.terminal import guarded
 
 BENCHMARKS = {
     "lab": "Dirac games: the production losses and rule against bare formulas",
@@ -37,15 +38,15 @@ def options(name: str, words: list[str]) -> tuple[Callable[..., None], dict[str,
 
 
 def main(words: list[str]) -> int:
+    return guarded(lambda: work(words))
+
+
+def work(words: list[str]) -> int:
     if not words or {"-h", "--help"} & set(words):
         print(__doc__, *(f"  {name:<8}{what}" for name, what in BENCHMARKS.items()), sep="\n")
         return 0
-    try:
-        bench, said = options(words[0], words[1:])
-        bench(**said)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    bench, said = options(words[0], words[1:])
+    bench(**said)
     return 0
 
 

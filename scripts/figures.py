@@ -7,13 +7,19 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from gcn.files.names import printable
+from gcn.terminal import guarded
+
 OUT = "docs/figures/theory"
 PROCESSES = 2
 LONGEST_FIRST = ("adam", "circles", "lossy", "wrong_point", "non_saturating", "same_spectrum")
 
 
 def main(words: list[str]) -> int:
-    from gcn.errors import InputError
+    return guarded(lambda: work(words))
+
+
+def work(words: list[str]) -> int:
     from gcn.lab.gallery import FIGURES
 
     if {"-h", "--help"} & set(words):
@@ -24,14 +30,10 @@ def main(words: list[str]) -> int:
             "\n".join(f"  {name:16}{(draw.__doc__ or '').splitlines()[0]}" for name, draw in FIGURES.items())
         )
         return 0
-    try:
-        names, out = parse(words, list(FIGURES))
-        begin = time.monotonic()
-        draw_all(names, out)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(names)} figures in {out}, {time.monotonic() - begin:.0f} s")
+    names, out = parse(words, list(FIGURES))
+    begin = time.monotonic()
+    draw_all(names, out)
+    print(printable(f"{len(names)} figures in {out}, {time.monotonic() - begin:.0f} s"))
     return 0
 
 

@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process a core: the networks 
 
 from gcn.errors import InputError
 from gcn.files.atomic import write_text
+from gcn.files.names import printable
 from gcn.lab.modes import (
     Budget,
     Cell,
@@ -29,6 +30,7 @@ from gcn.lab.modes import (
 )  # fmt: skip
 from gcn.lab.modes_figure import figures
 from gcn.lab.modes_report import Table, page, write_rows
+from gcn.terminal import guarded
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
@@ -74,11 +76,19 @@ class Progress:
 
 
 def main(words: list[str] | None = None) -> int:
+    return guarded(lambda: work(words))
+
+
+def work(words: list[str] | None) -> int:
     try:
-        args = arguments(words)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return scan_and_play(words)
+    except KeyboardInterrupt as signalled:
+        going_on = "stopped; the same command goes on with the settings that are not finished"
+        raise type(signalled)(going_on) from None
+
+
+def scan_and_play(words: list[str] | None) -> int:
+    args = arguments(words)
     budget = Budget(steps=args.steps, seeds=args.seeds, scan_seeds=args.scan_seeds)
 
     def rows_of(stage: str, stage_cells: Iterable[Cell]) -> list[Row]:
@@ -98,13 +108,9 @@ def main(words: list[str] | None = None) -> int:
     command = " ".join(["python scripts/modes.py", *(words if words is not None else sys.argv[1:])])
     write_text(args.out / "modes.md", page(rows, scan, command))
     figures(args.figures, Table(rows), results)
-    print(f"{args.out / 'modes.md'}")
+    print(printable(args.out / "modes.md"))
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with the settings that are not finished", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main())

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gcn.errors import InputError
+from gcn.files.names import printable
+from gcn.terminal import guarded
 
 USAGE = """\
 python scripts/spectrum.py checkpoint=RUN [images=4] [k=6] [basis=60] [probes=16] [seed=0] [factor=F] [out=FOLDER]
@@ -22,23 +24,20 @@ python scripts/spectrum.py checkpoint=RUN [images=4] [k=6] [basis=60] [probes=16
 
 
 def main(words: list[str]) -> int:
+    return guarded(lambda: work(words))
+
+
+def work(words: list[str]) -> int:
     if not words or {"-h", "--help"} & set(words):
         print(f"{__doc__}\n\nusage: {USAGE}", end="")
         return 0
-    try:
-        from gcn.spectroscopy import Request, examine, write
+    from gcn.spectroscopy import Request, examine, write
 
-        request = Request(**options(words, {field.name for field in fields(Request)}))
-        record = examine(request)
-        write(request, record)
-        print(text(record))
-        print(f"written: {request.folder}/spectrum.json, .png, .svg")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
+    request = Request(**options(words, {field.name for field in fields(Request)}))
+    record = examine(request)
+    write(request, record)
+    print(text(record))
+    print(printable(f"written: {request.folder}/spectrum.json, .png, .svg"))
     return 0
 
 
