@@ -34,7 +34,10 @@ def work(words: list[str]) -> int:
     from gcn.spectroscopy import Request, examine, write
 
     request = Request(**options(words, {field.name for field in fields(Request)}))
-    record = examine(request)
+    try:
+        record = examine(request)
+    except KeyboardInterrupt as signalled:
+        raise type(signalled)("interrupted; nothing was written") from None
     write(request, record)
     print(text(record))
     print(printable(f"written: {request.folder}/spectrum.json, .png, .svg"))
