@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from processes import script
 from runs import SCRIPT, images, words
 
 pytestmark = pytest.mark.slow
@@ -58,13 +60,16 @@ def alone(said, tmp_path_factory) -> Path:
     return folder
 
 
-def start(said: list[str], command: tuple[str, ...] = (sys.executable, str(SCRIPT)), **variables: str):
+def start(said: list[str], command: tuple[str, ...] = (), **variables: str) -> Any:
+    """scripts/train.py, or another command with these words behind it."""
+    if not command:
+        return script(SCRIPT, said, environment=variables)
     return subprocess.Popen(
         [*command, *said], env=os.environ | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )  # fmt: skip
 
 
-def end(process: subprocess.Popen, status: int) -> tuple[str, str]:
+def end(process: Any, status: int) -> tuple[str, str]:
     """Wait for the end; returns what was said on stdout and stderr."""
     try:
         out, err = process.communicate(timeout=900)
@@ -107,12 +112,12 @@ TORCHRUN = (
 
 @pytest.mark.parametrize(
     ("command", "more"),
-    [((sys.executable,), ["devices=2"]), (TORCHRUN, [])],
+    [((), ["devices=2"]), ((*TORCHRUN, str(SCRIPT)), [])],
     ids=["by itself", "by torchrun"],
 )
 def test_two_processes_make_one_run(command, more, said, alone, tmp_path):
     folder = tmp_path / "run"
-    process = start([*said, *TOGETHER.split(), *more, f"hydra.run.dir={folder}"], (*command, str(SCRIPT)))
+    process = start([*said, *TOGETHER.split(), *more, f"hydra.run.dir={folder}"], command)
     out, _ = end(process, 0)
     assert contents(folder) == contents(alone)
     assert_same_numbers(folder, alone)
@@ -164,10 +169,10 @@ def test_stopped_and_resumed(said, alone, tmp_path):
     ],
 )
 def test_a_failed_process_ends_the_run(harm, status, words_of_the_end, said, tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(SABOTAGE.format(script=str(SCRIPT)))
+    harmed = tmp_path / "train.py"
+    harmed.write_text(SABOTAGE.format(script=str(SCRIPT)))
     words = [*said, *TOGETHER.split(), "devices=2", f"hydra.run.dir={tmp_path / 'run'}"]
-    _, err = end(start(words, (sys.executable, str(script)), HARM=harm), status)
+    _, err = end(script(harmed, words, environment={"HARM": harm}), status)
     assert err.count(words_of_the_end) == 1
 
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from processes import script
 from runs import SCRIPT, Killed, assert_same_run, checkpoint, killed, killed_at, run, undrawn, words
 
 from gcn.errors import InputError, Interrupted
@@ -183,13 +185,15 @@ def start():
     """Starts the command, each in a group of processes of its own; none outlives the test."""
     started = []
 
-    def starting(*said: str, pasted: str = "") -> subprocess.Popen[str]:
-        python, root = Path(sys.executable).parent, Path(SCRIPT).parents[1]
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {pasted}"] if pasted else [sys.executable, SCRIPT, *said],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-            cwd=root if pasted else None, env=os.environ | {"PATH": f"{python}:{os.environ['PATH']}"},
-        )  # fmt: skip
+    def starting(*said: str, pasted: str = "") -> Any:
+        if not pasted:
+            process: Any = script(SCRIPT, said)
+        else:
+            python, root = Path(sys.executable).parent, Path(SCRIPT).parents[1]
+            process = subprocess.Popen(
+                ["bash", "-c", f"exec {pasted}"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                start_new_session=True, cwd=root, env=os.environ | {"PATH": f"{python}:{os.environ['PATH']}"},
+            )  # fmt: skip
         started.append(process)
         return process
 
@@ -199,7 +203,7 @@ def start():
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def until(process: subprocess.Popen[str], folder: Path, step: int) -> None:
+def until(process: Any, folder: Path, step: int) -> None:
     """Wait for a row of ``step`` or later."""
     for _ in itertools.repeat(None):
         assert process.poll() is None, process.communicate()
@@ -210,7 +214,7 @@ def until(process: subprocess.Popen[str], folder: Path, step: int) -> None:
         time.sleep(0.002)
 
 
-def end(process: subprocess.Popen[str], status: int) -> str:
+def end(process: Any, status: int) -> str:
     """Wait for the end; returns what was said on stderr."""
     _, said = process.communicate(timeout=1200)
     assert process.returncode == status, said
