@@ -24,6 +24,7 @@ from gcn.config import Config, parse, plan, save
 from gcn.errors import InputError
 from gcn.files.command import resuming, word
 from gcn.files.lock import LOCK_FILE, only_writer
+from gcn.training.log import LOG_FILE
 from gcn.usage import help_text
 
 Train = Callable[[Config], Any]
@@ -186,7 +187,7 @@ def _own(folder: Path, words: Sequence[str], root: Root) -> Iterator[None]:
         try:
             yield
         except InputError:
-            if {path.name for path in folder.iterdir()} <= {"config.yaml", ".hydra", LOCK_FILE}:
+            if {path.name for path in folder.iterdir()} <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
                 shutil.rmtree(folder)
             raise
 

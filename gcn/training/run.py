@@ -1,12 +1,9 @@
 """One run from its first update to its summary."""
 
 import json
-import logging
 import sys
 import time
-import warnings
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_che
 from gcn.training.evaluate import against_jpeg, coding_copy, evaluate
 from gcn.training.failure import explained
 from gcn.training.instruments import INSTRUMENTS
+from gcn.training.log import quiet, run_log, terminal
 from gcn.training.module import GameModule
 from gcn.training.precision import LIGHTNING, resolve
 from gcn.training.progress import Progress
@@ -96,10 +94,12 @@ def train(plan: Plan) -> dict[str, Any]:
             too little memory.
         Interrupted: after SIGTERM or Ctrl-C, with a checkpoint written.
     """
-    _quiet()
+    quiet()
     progress = Progress()
     trainer = _trainer(plan, plan.module.training_plan.steps, progress)
-    with only_writer(plan.folder) if trainer.is_global_zero else nullcontext():
+    if not trainer.is_global_zero:
+        return _train(plan, trainer, progress)
+    with only_writer(plan.folder), run_log(plan.folder):
         return _train(plan, trainer, progress)
 
 
@@ -255,13 +255,6 @@ def _finish(
         summary["changes"] = record.changes
     summary["folder"] = str(plan.folder)
     write_summary(plan.folder / "summary.json", summary)
+    terminal.info("verdict %s at step %s: %s", judged.name, judged.step, judged.reason)
     curves(plan.folder / "curves.png", rows, judged)
     return summary
-
-
-def _quiet() -> None:
-    """Keep the libraries' advice out of the user's terminal."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

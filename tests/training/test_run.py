@@ -41,7 +41,8 @@ def test_a_run_leaves_everything_in_its_folder(data, tmp_path):
     assert all(math.isfinite(written[name]) for name in ("psnr", "ms_ssim", "swd", "bpp", "bpp_actual"))
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {
-        "summary.json", "metrics.csv", "config.yaml", "curves.png", "panels/0000002.png", "panels/0000004.png",
+        "summary.json", "metrics.csv", "train.log", "config.yaml", "curves.png",
+        "panels/0000002.png", "panels/0000004.png",
         "checkpoints/last.ckpt", "checkpoints/best.ckpt", "codec.safetensors",
         *(found & {"checkpoints/best.ckpt.previous"}),
     }  # fmt: skip
@@ -232,5 +233,5 @@ def test_what_the_terminal_shows(data, tmp_path):
     for folder in folders:
         assert {path.name for path in folder.iterdir()} == {
             "summary.json", "metrics.csv", "config.yaml", "curves.png", "panels", "checkpoints", "wandb",
-            "wandb_id.txt", ".hydra", "codec.safetensors",
+            "wandb_id.txt", ".hydra", "codec.safetensors", "train.log",
         }  # fmt: skip
