@@ -227,6 +227,7 @@ def test_text_and_tables_have_the_same_line_ends_everywhere(tmp_path):
 WRITERS = {"write_text", "write_bytes", "savefig", "touch", "rename", "mkstemp", "NamedTemporaryFile"}
 ELSEWHERE = {
     "gcn/files/atomic.py": "the one way itself",
+    "gcn/evaluation/journal.py": "appends rows to evaluation.csv, so that an interruption loses one at most",
     "gcn/report/table.py": "appends rows to metrics.csv, which a reader may see grow",
     "gcn/training/checkpoint.py": "keeps the checkpoint before as a hard link",
 }
