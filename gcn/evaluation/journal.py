@@ -35,6 +35,7 @@ from gcn.report.rates.report import FILES
 from gcn.report.summary import plain, write_json_atomic
 
 STATE = ".resume"
+RESUMES = "all before it is saved, the same command resumes"
 Sizes = dict[tuple[str, str], int]
 
 
@@ -147,7 +148,10 @@ class Journal:
         make_folder(place.parent)
         data = io.BytesIO()
         np.savez(data, **{name: tensor.numpy() for name, tensor in tensors.items()})
-        write_bytes(place, data.getvalue())
+        try:
+            write_bytes(place, data.getvalue())
+        except InputError as problem:
+            raise InputError(f"{problem}; {RESUMES}") from None
 
     def clean(self) -> None:
         """Drop the patches of all reconstructions: the evaluation is complete."""
@@ -195,9 +199,7 @@ class Journal:
             with path.open("a", encoding="utf-8", newline="") as file:
                 file.write(line)
         except OSError as problem:
-            raise InputError(
-                f"{cannot_write(path, problem)}; all before it is saved, the same command resumes"
-            ) from None
+            raise InputError(f"{cannot_write(path, problem)}; {RESUMES}") from None
 
 
 def _complete(path: Path) -> list[str]:
