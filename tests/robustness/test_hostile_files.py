@@ -97,8 +97,8 @@ def test_500_mutants_are_refused(case):
 
 
 @pytest.mark.slow
-def test_20_000_mutants_are_refused(case):
-    assert attack(case, 20_000) > 19_000
+def test_10_000_mutants_of_each_codec_are_refused(case):
+    assert attack(case, 10_000) > 9_500
 
 
 def test_a_forger_who_fits_every_checksum_gets_an_image_of_his_own(case):
@@ -118,17 +118,18 @@ from gcn.codec.container import HEADER, CHECKSUM, read, write
 from gcn.errors import InputError
 sys.path.insert(0, {tests!r})
 from generators import build, spread
-codec = spread(build({name!r}), 4.0).for_coding()
-data = write(codec, torch.rand(1, 3, 16, 16))
-fields = list(HEADER.unpack_from(data))
-claims = (10_000, 10_000, b""), (65535, 1500, b"\\1\\2\\3\\4" * 100), (9_999, 9_999, b"\\7" * 2_000_000)
-for height, width, stream in claims:
-    fields[5:7] = height, width
-    body = HEADER.pack(*fields) + b"\\1\\2\\3\\4" + stream
-    try:
-        read(codec, body + CHECKSUM.pack(zlib.crc32(body)))
-    except InputError as error:
-        print(error)
+for name in {names!r}:
+    codec = spread(build(name), 4.0).for_coding()
+    data = write(codec, torch.rand(1, 3, 16, 16))
+    fields = list(HEADER.unpack_from(data))
+    claims = (10_000, 10_000, b""), (65535, 1500, b"\\1\\2\\3\\4" * 100), (9_999, 9_999, b"\\7" * 2_000_000)
+    for height, width, stream in claims:
+        fields[5:7] = height, width
+        body = HEADER.pack(*fields) + b"\\1\\2\\3\\4" + stream
+        try:
+            read(codec, body + CHECKSUM.pack(zlib.crc32(body)))
+        except InputError as error:
+            print(error)
 status = open("/proc/self/status").read()  # getrusage would count what the test process had before exec
 print(status.split("VmHWM:")[1].split()[0])
 """
@@ -136,13 +137,12 @@ print(status.split("VmHWM:")[1].split()[0])
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from Linux")
-@pytest.mark.parametrize("name", NAMES)
-def test_a_claimed_size_costs_no_memory(name, request):
-    code = textwrap.dedent(BOMB).format(tests=str(request.config.rootpath / "tests"), name=name)
+def test_a_claimed_size_costs_no_memory(request):
+    code = textwrap.dedent(BOMB).format(tests=str(request.config.rootpath / "tests"), names=NAMES)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     *errors, peak = done.stdout.splitlines()
-    assert len(errors) == 3
+    assert len(errors) == 3 * len(NAMES)
     assert int(peak) < 1024 * 1024  # KiB, torch and all
