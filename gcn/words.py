@@ -3,7 +3,6 @@
 import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from gcn.errors import InputError
@@ -62,18 +61,6 @@ def parse(words: Sequence[str], known: Mapping[str, str], usage: str) -> Words:
 def _family(name: str) -> str:
     """``series.NAME`` stands for all options that begin with ``series.``."""
     return f"{name.partition('.')[0]}.NAME"
-
-
-def folder(option: str, path: str | Path) -> Path:
-    """The folder that an option names, there or to be made: known to be possible before anything is computed for it.
-
-    Raises:
-        InputError: a file is in its place or in its way.
-    """
-    there = next(place for place in (Path(path), *Path(path).absolute().parents) if place.exists())
-    if not there.is_dir():
-        raise InputError(f"{option}={path}: {there} is no folder; name another place")
-    return Path(path)
 
 
 def choice(option: str, value: str) -> bool:

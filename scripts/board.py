@@ -1,8 +1,10 @@
 """A study in Weights & Biases: ``scripts/board.py table=docs/study/distortion_vs_tricks``."""
 
 import sys
+from pathlib import Path
 
-from gcn.words import Words, folder, run
+from gcn.files.atomic import check_folder
+from gcn.words import Words, run
 
 USAGE = "python scripts/board.py table=DIR [project=gcn-study] [out=outputs/board] [mode=auto|offline|online]"
 OPTIONS = {
@@ -24,7 +26,7 @@ def work(words: Words) -> int:
         raise InputError(f"mode={mode}: give auto, offline or online")
     if not all(project.split("/")) or project.count("/") > 1 or set(project) & set("\\#?%:"):
         raise InputError(f"project={project}: give PROJECT or TEAM/PROJECT, without \\ # ? % :")
-    place, out = folder("table", options["table"]), folder("out", options.get("out", "outputs/board"))
+    place, out = Path(options["table"]), check_folder("out", options.get("out", "outputs/board"))
     from gcn.study import board
 
     board.show(place, out, project, mode)

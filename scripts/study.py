@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gcn.words import Words, choice, folder, run
+from gcn.files.atomic import check_folder
+from gcn.words import Words, choice, run
 
 USAGE = "python scripts/study.py study=NAME [minutes=M] [only.FACTOR=LEVELS] [data=folder data.root=DIR] …"
 OPTIONS = {
@@ -35,7 +36,7 @@ def work(words: Words) -> int:
     if "study" not in options or words.files or words.output:
         raise InputError(f"usage: {USAGE}")
     name = options.pop("study")
-    out = folder("out", options.pop("out", f"outputs/study/{name}"))
+    out = check_folder("out", options.pop("out", f"outputs/study/{name}"))
     workers, minutes = options.pop("workers", str(os.cpu_count() or 1)), options.pop("minutes", None)
     seeds = options.pop("seeds", None)
     for key, said in (("workers", workers), ("seeds", seeds)):
@@ -43,9 +44,11 @@ def work(words: Words) -> int:
             raise InputError(f"{key}={said}: give a whole number of at least 1")
     if minutes is not None and not minutes.replace(".", "", 1).isdigit():
         raise InputError(f"minutes={minutes}: give a number")
-    place = folder("table", options.pop("table", str(out / "table")))
     shown, playing = options.pop("report", str(out / "report")), choice("play", options.pop("play", "true"))
-    target = None if shown == "false" else folder("report", shown)
+    place = Path(options.pop("table", str(out / "table")))
+    if playing:  # otherwise it is only read
+        check_folder("table", place)
+    target = None if shown == "false" else check_folder("report", shown)
     again = choice("rejudge", options.pop("rejudge", "false"))
     only = {key.removeprefix("only."): options.pop(key).split(",") for key in list(options) if "only." in key}
     grids = [grid for grid in options.pop("grids", "").split(",") if grid]

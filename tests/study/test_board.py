@@ -306,7 +306,7 @@ def test_a_new_column_has_its_panel(place):
     (["table=nowhere", "mode=later"], "mode=later: give auto, offline or online"),
     (["table=nowhere", "project=a/b/c"], "project=a/b/c: give"),
     (["table=nowhere", "projekt=a"], "did you mean project="),
-    (["table=nowhere", f"out={SCRIPT}"], "is no folder"),
+    (["table=nowhere", f"out={SCRIPT}"], "is not a folder"),
 ])  # fmt: skip
 def test_bad_words_are_one_line(words, says, alone, capsys):
     spec = importlib.util.spec_from_file_location("board_script", SCRIPT)

@@ -56,7 +56,7 @@ def test_the_coder_s_benchmark_compares_the_same_symbols(capsys):
         ("study=distortion_vs_tricks minutes=soon", "minutes=soon"),
         ("study=distortion_vs_tricks play=maybe", "play=maybe: give true or false"),
         ("study=distortion_vs_tricks play=false", "no table here"),
-        (f"study=distortion_vs_tricks report={__file__}", "is no folder"),
+        (f"study=distortion_vs_tricks report={__file__}", "is not a folder"),
         ("study=distortion_vs_tricks seed=3", "seed= is unknown"),
         ("study=distortion_vs_tricks seeds=0", "seeds=0: give a whole number"),
         ("study=distortion_vs_tricks only.loss=nss", "only.loss=nss: unknown; nearest: ns"),
