@@ -67,15 +67,18 @@ def work(words: Words) -> int:
 
 
 def _play(study: Any, out: Path, workers: int, minutes: str | None, place: Path) -> None:
+    from gcn.files.atomic import make_folder
+    from gcn.files.lock import only_writer
     from gcn.study import closer, table
     from gcn.study import run as play
 
     limit = None if minutes is None else float(minutes)
-    left = play.run(study, out, workers, limit, table.names(place), place)
-    files = table.write(play.finished(study, out), place)
-    looks = list(play.finished(study, out, play.closer_file))
-    closer.write([*(play.shared(study, out) if looks else []), *looks], place)
-    play.keep_codecs(out, place)
+    with only_writer(make_folder(out)):  # a second study in the folder would play the same arms
+        left = play.run(study, out, workers, limit, table.names(place), place)
+        files = table.write(play.finished(study, out), place)
+        looks = list(play.finished(study, out, play.closer_file))
+        closer.write([*(play.shared(study, out) if looks else []), *looks], place)
+        play.keep_codecs(out, place)
     print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
 
 

@@ -37,7 +37,7 @@ class SameData(L.Callback):
         return {**self.now, "changes": self.record.changes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What the checkpoint was trained and validated on; anything else than :meth:`state_dict` gives is left alone."""
+        """What the checkpoint was trained and validated on; anything but that is left alone."""
         if _is_state(state_dict):
             self.then, self.record.changes = state_dict, list(state_dict["changes"])
 

@@ -4,11 +4,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import runpy
 import signal
 import time
 
 import pytest
 
+from gcn import cli
+from gcn.compose import CONF
 from gcn.errors import InputError
 from gcn.files.lock import LOCK_FILE, only_writer
 
@@ -41,6 +44,28 @@ def test_a_second_process_is_refused_and_told_who_is_writing(holder, tmp_path):
     assert said.startswith(f"{tmp_path}: process {holder} on ")
     assert " since 2" in said
     assert "\n" not in said
+
+
+def test_a_second_resume_is_refused_before_it_changes_anything(holder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    folder = tmp_path / "run"
+    assert cli.main([f"hydra.run.dir={folder}"], lambda cfg: None) == 0
+    config = (folder / "config.yaml").read_bytes()
+    (tmp_path / LOCK_FILE).rename(folder / LOCK_FILE)
+    for words in (["steps=7", f"resume={folder}"], [f"hydra.run.dir={tmp_path / 'link'}"]):
+        (tmp_path / "link").mkdir(exist_ok=True)  # a folder in which another process has just begun
+        if not (tmp_path / "link" / LOCK_FILE).exists():
+            os.link(folder / LOCK_FILE, tmp_path / "link" / LOCK_FILE)
+        assert cli.main(words, lambda cfg: pytest.fail("trained")) == 2
+        assert f": process {holder} on " in capsys.readouterr().err
+    assert (folder / "config.yaml").read_bytes() == config
+    assert (tmp_path / "link" / LOCK_FILE).exists()
+
+
+def test_a_second_study_is_refused(holder, tmp_path):
+    play = runpy.run_path(str(CONF.parent / "scripts" / "study.py"))["_play"]
+    with pytest.raises(InputError, match=f"process {holder} on "):
+        play(None, tmp_path, 1, None, tmp_path)
 
 
 def test_the_lock_of_a_killed_process_is_free_at_once_although_its_children_live(holder, tmp_path):
