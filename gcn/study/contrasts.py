@@ -43,6 +43,11 @@ def losses(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(str(row["loss"]) for row in rows))
 
 
+def heats(rows: Sequence[Row]) -> list[str]:
+    """The settings of the optimizer that a table has runs for, of the two that are compared."""
+    return [heat for heat in HEATS if any(row["heat"] == heat for row in rows)]
+
+
 def setting(loss: str, heat: str, labels: Labels) -> str:
     """``ns (lr 2e-4, β₁ 0)``: a loss at a setting of the optimizer."""
     return f"{loss} ({labels.get(heat, heat)})"

@@ -10,7 +10,7 @@ import numpy as np
 from gcn.report.figures import BLUE, GREY, ORANGE, RED, VERDICT_COLOURS
 from gcn.report.paper import paper_figure
 from gcn.study.answer import NO_RATE
-from gcn.study.contrasts import HEATS, PLAIN, Labels, Question, losses
+from gcn.study.contrasts import PLAIN, Labels, Question, heats, losses
 from gcn.study.predictions import RATES, lr
 from gcn.study.statistics import RATIOS, Effect, Row, matching
 from gcn.study.table import RESPONSES
@@ -20,15 +20,20 @@ TRICKS = (("none", BLUE), ("r1", ORANGE))
 FIXED = {"pairing": "none", "control": "none"}
 
 
-def verdicts(rows: Sequence[Row], path: Path, labels: Labels) -> Path:
-    """Share of runs with each verdict: a bar for each weight, losses across, setting and trick down."""
-    names = losses(rows)
+def verdicts(rows: Sequence[Row], path: Path, labels: Labels) -> Path | None:
+    """Share of runs with each verdict: a bar for each weight, losses across, settings and tricks down.
+
+    None without runs at the settings that are compared.
+    """
+    names, settings = losses(rows), heats(rows)
+    if not settings:
+        return None
     seen = [verdict for verdict in COLOURS if any(row["verdict"] == verdict for row in rows)]
     with paper_figure(
-        path, (max(5.2, 2.0 * len(names) + 0.6), 1.25 * len(HEATS) * len(TRICKS) + 0.8)
+        path, (max(5.2, 2.0 * len(names) + 0.6), 1.25 * len(settings) * len(TRICKS) + 0.8)
     ) as figure:
-        grid = figure.subplots(len(HEATS) * len(TRICKS), len(names), squeeze=False, sharex="col")
-        for line, (heat, (trick, _)) in zip(grid, ((h, t) for h in HEATS for t in TRICKS), strict=True):
+        grid = figure.subplots(len(settings) * len(TRICKS), len(names), squeeze=False, sharex="col")
+        for line, (heat, (trick, _)) in zip(grid, ((h, t) for h in settings for t in TRICKS), strict=True):
             for axes, loss in zip(line, names, strict=True):
                 own = matching(rows, {**FIXED, "loss": loss, "heat": heat, "trick": trick})
                 weights = sorted({str(row["mse"]) for row in own}, key=float)
@@ -65,13 +70,16 @@ def _patch(colour: str) -> Any:
     return Patch(color=colour)
 
 
-def ladder(rows: Sequence[Row], path: Path, response: str, labels: Labels) -> Path:
+def ladder(rows: Sequence[Row], path: Path, response: str, labels: Labels) -> Path | None:
     """A response against the weight of mse, for losses that have the ladder, with and without r1; dots are seeds."""
     own = matching(rows, FIXED)
+    settings = heats(own)
+    if not settings:
+        return None
     names = [x for x in losses(own) if len({r["mse"] for r in own if r["loss"] == x}) > 2] or losses(own)
-    with paper_figure(path, (2.9 * len(names) + 0.5, 2.4 * len(HEATS))) as figure:
-        grid = figure.subplots(len(HEATS), len(names), squeeze=False, sharey="row", sharex=True)
-        for line, heat in zip(grid, HEATS, strict=True):
+    with paper_figure(path, (2.9 * len(names) + 0.5, 2.4 * len(settings))) as figure:
+        grid = figure.subplots(len(settings), len(names), squeeze=False, sharey="row", sharex=True)
+        for line, heat in zip(grid, settings, strict=True):
             for axes, loss in zip(line, names, strict=True):
                 for trick, colour in TRICKS:
                     _ladder(
@@ -82,7 +90,7 @@ def ladder(rows: Sequence[Row], path: Path, response: str, labels: Labels) -> Pa
                         trick,
                     )
                 if response in RATIOS:
-                    axes.set_yscale("log")
+                    _logarithmic(axes)
             line[0].set_ylabel(f"{labels.get(heat, heat)}\n{TITLES[response]}")
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
@@ -104,6 +112,12 @@ def _ladder(axes: Any, rows: Sequence[Row], response: str, colour: str, trick: s
             medians.append(float(np.median(values)))
     axes.plot(places, medians, color=colour, label="no trick" if trick == "none" else trick)
     axes.set_xticks([-4, -3, -2, -1, 0, 1], ["0", ".001", ".01", ".1", "1", "10"])
+
+
+def _logarithmic(axes: Any) -> None:
+    """Scale y by the logarithm where a line has something positive to show."""
+    if any((np.asarray(line.get_ydata(), float) > 0).any() for line in axes.lines):
+        axes.set_yscale("log")
 
 
 def _known(number: Any) -> bool:
@@ -230,13 +244,15 @@ def _effect_axes(axes: Any, response: str, names: Sequence[str]) -> None:
 
 def curves(
     points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row], path: Path, labels: Labels
-) -> Path:
-    """SWD over the updates of seed 0, for each loss and setting: four lines, mse and r1."""
-    names = losses(rows)
+) -> Path | None:
+    """SWD over the updates of seed 0, for each loss and setting: four lines, mse and r1; None without runs."""
+    names, settings = losses(rows), heats(rows)
+    if not settings:
+        return None
     arms = [("0", "none", RED, "-"), ("0", "r1", RED, ":"), ("1", "none", BLUE, "-"), ("1", "r1", BLUE, ":")]
-    with paper_figure(path, (max(4.8, 2.1 * len(names) + 0.6), 2.0 * len(HEATS) + 0.4)) as figure:
-        grid = figure.subplots(len(HEATS), len(names), squeeze=False, sharex=True, sharey="row")
-        for line, heat in zip(grid, HEATS, strict=True):
+    with paper_figure(path, (max(4.8, 2.1 * len(names) + 0.6), 2.0 * len(settings) + 0.4)) as figure:
+        grid = figure.subplots(len(settings), len(names), squeeze=False, sharex=True, sharey="row")
+        for line, heat in zip(grid, settings, strict=True):
             for axes, loss in zip(line, names, strict=True):
                 for mse, trick, colour, dashes in arms:
                     own = {**FIXED, "loss": loss, "heat": heat, "mse": mse, "trick": trick}
@@ -245,12 +261,11 @@ def curves(
                         label = f"mse={mse}{', r1' if trick == 'r1' else ''}"
                         steps, values = [p["step"] for p in seen], [p["val/swd"] for p in seen]
                         axes.plot(steps, values, color=colour, linestyle=dashes, label=label)
-                axes.set_yscale("log")
+                _logarithmic(axes)
             line[0].set_ylabel(f"{labels.get(heat, heat)}\nSWD")
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
         for axes in grid[-1]:
             axes.set_xlabel("update")
-        handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return path

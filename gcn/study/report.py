@@ -76,7 +76,7 @@ def _blocks(
     labels, left_out = study.labels, _left_out(study, stored)
     rows = answer.counted(stored, study.withdrawn)
     asked = questions(rows, labels)
-    h1 = next(q for q in asked if q.kind == "H1")
+    h1 = [q for q in asked if q.kind == "H1"]
     found = answer.correlations(rows, points)
 
     def drawn(*paths: Path | None) -> list[tuple[Path, str]]:
@@ -120,7 +120,7 @@ def _blocks(
             _realism(rows, points, found, labels),
             None,
             drawn(
-                figures.forest(h1, folder / "h1"),
+                *(figures.forest(q, folder / "h1") for q in h1),
                 *(
                     figures.ladder(rows, folder / f"ladder_{r}", r, labels)
                     for r in ("swd", "jitter", "logit_gap", "share")
@@ -183,8 +183,8 @@ def _realism(
 
 def _paired(rows: Sequence[Row]) -> list[str]:
     """How closely SWD follows PSNR."""
-    pairs = [(row["swd"], -row["psnr_loss"]) for row in rows]
-    pairs = [pair for pair in pairs if all(map(math.isfinite, pair))]
+    both = [(row["swd"], row["psnr_loss"]) for row in rows]
+    pairs = [(swd, -lost) for swd, lost in both if None not in (swd, lost) and math.isfinite(swd + lost)]
     if len(pairs) < 10:
         return []
     rho = float(stats.spearmanr(*zip(*pairs, strict=True)).statistic)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gcn.study import answer, design, table
+from gcn.study import answer, design, report, table
 from gcn.study.statistics import matching
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +70,21 @@ def test_tables_fit_the_page():
     assert heads
     assert max(map(len, heads)) <= 8
     assert page.count('<div class="wide texts">') == len(heads)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["a failed run", "no compared setting"])
+def test_any_part_of_a_table_has_a_report(study, rows, points, tmp_path, part):
+    """A study that is reported while it runs, or in part."""
+    chosen = {
+        "no compared setting": [row for row in rows if row["heat"] in ("cool", "warm")][:8],
+        "a failed run": [
+            {**r, "verdict": "failed", "swd": None, "psnr_loss": None, "share": None} for r in rows[:1]
+        ],
+    }[part]
+    table._write({r["name"]: r for r in chosen}, {r["name"]: points[r["name"]] for r in chosen}, tmp_path)
+    files = report.write(study, tmp_path, tmp_path / "report")
+    assert "What this study may not say" in text(files[1])
 
 
 def test_the_stored_rows_follow_from_the_stored_curves(rows, points):
