@@ -37,9 +37,8 @@ class SameData(L.Callback):
         return {**self.now, "changes": self.record.changes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What the checkpoint was trained and validated on; anything but that is left alone."""
-        if _is_state(state_dict):
-            self.then, self.record.changes = state_dict, list(state_dict["changes"])
+        """What the checkpoint was trained and validated on."""
+        self.then, self.record.changes = state_dict, list(state_dict["changes"])
 
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Compare, once everything is restored."""
@@ -65,17 +64,3 @@ class SameData(L.Callback):
         self.record.changes.append(line)
         if self.main:
             print(line, file=sys.stderr, flush=True)
-
-
-def _is_state(state: Any) -> bool:
-    """Whether a checkpoint, which may come from anybody, has what :meth:`SameData.state_dict` gives."""
-    if not isinstance(state, dict):
-        return False
-    validation, changes = state.get("validation"), state.get("changes")
-    return (
-        isinstance(validation, dict)
-        and isinstance(changes, list)
-        and all(isinstance(text, str) for text in [*validation, *validation.values(), *changes])
-        and isinstance(state.get("training"), str)
-        and isinstance(state.get("training_images"), int)
-    )

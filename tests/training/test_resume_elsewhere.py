@@ -156,12 +156,12 @@ def test_other_training_images_are_said(change, there, capsys):
 
 
 def test_a_checkpoint_that_knows_nothing_of_its_images_is_resumed(there, monkeypatch):
-    """One that was tampered with, or of an older version, after a validation image was added."""
+    """One of an older version, after a validation image was added."""
     import torch
 
     for file in (there / "killed" / "checkpoints").glob("last.ckpt*"):
         content = torch.load(file, weights_only=True)
-        content["callbacks"]["SameData"] = {"validation": ["0.png"], "changes": None}
+        del content["callbacks"]["SameData"]
         content["callbacks"]["Record"]["before"] = list(content["callbacks"]["Record"]["before"].values())
         torch.save(content, file)
     added(there / "images" / "val")
