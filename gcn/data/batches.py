@@ -161,7 +161,10 @@ class TrainLoader:
         iterator._shutdown = True
         signal_handling._remove_worker_pids(id(iterator))  # a worker that ends from here on is no error
         iterator._worker_pids_set = False
-        connection.wait([worker.sentinel for worker in iterator._workers], wait)
+        dying = connection.wait([worker.sentinel for worker in iterator._workers], wait)
+        for worker in iterator._workers:
+            if worker.sentinel in dying:  # its files are closed, its exit code comes a moment later
+                worker.join(PATIENCE)
         codes = [worker.exitcode for worker in iterator._workers]
         dead = [code for code in codes if code is not None and code != 0]
         if dead:
@@ -195,11 +198,14 @@ class TrainLoader:
 
 
 def _how(code: int) -> str:
+    """How a process with this exit code of :mod:`multiprocessing` has ended, and what to do."""
+    memory = "the system may be out of memory: use fewer workers, or data.workers=0"
+    if code == 255:  # of a fork server, which does not know more
+        return f"was killed; {memory}"
     if code > 0:
         return f"ended with status {code}; use data.workers=0 to see why"
     name = signal.Signals(-code).name
-    likely = "the system may be out of memory: use fewer workers, or data.workers=0"
-    return f"was killed by {name}; " + (likely if name in ("SIGKILL", "SIGBUS") else "use data.workers=0")
+    return f"was killed by {name}; " + (memory if name in ("SIGKILL", "SIGBUS") else "use data.workers=0")
 
 
 def _leave_signals(worker: int) -> None:

@@ -1,10 +1,15 @@
 """Images that go bad while a run is on: the user hears of it, finds their number, and the run ends if they are many."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
-from runs import images, run, words
+from runs import SCRIPT, images, run, words
 
 from gcn.errors import InputError
 from gcn.training.module import GameModule
@@ -79,3 +84,38 @@ def test_a_folder_that_vanishes_ends_the_run_in_one_line(data, tmp_path, harm, p
     with pytest.raises(InputError, match=r"no (validation )?image can be read any more") as caught:
         run(tmp_path / "run", *words(data, SAID, "data.bad_share=1"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_command_in_one_line_and_the_run_can_go_on(data, tmp_path):
+    folder = tmp_path / "run"
+    said = words(data, "steps=100000 checkpoint_every=5 val_every=100000 panel_every=100000 data.workers=2")
+    command = [sys.executable, str(SCRIPT), *said, f"hydra.run.dir={folder}"]
+    process = subprocess.Popen(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        wait_for((folder / "checkpoints" / "last.ckpt").exists, process)
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    (line,) = [line for line in err.splitlines() if "error" in line]
+    assert "data.workers=2: a worker process was killed by SIGKILL" in line
+    assert line.endswith(f"go on with: python scripts/train.py resume={folder}")
+    assert "Traceback" not in err
+    assert children(process.pid) == []
+
+
+def wait_for(condition, process, seconds=120):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def children(pid):
+    """Processes that a process has started and that live."""
+    shown = subprocess.run(["ps", "-e", "-o", "ppid=,pid=,stat="], check=True, capture_output=True, text=True)
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    return [int(child) for parent, child, state in rows if int(parent) == pid and state[0] != "Z"]
