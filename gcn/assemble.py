@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_class
 
 from gcn.build import build, objective, present_terms
 from gcn.config import Config
 from gcn.errors import InputError
 from gcn.game import Game
+from gcn.kinds import resolve
 from gcn.losses.objective import Objective
 from gcn.losses.term import OnPlayer
 from gcn.models.codec import Codec
@@ -41,7 +41,7 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 def codec(cfg: Config) -> Codec:
     """The generator with its first weights."""
     with seeded(cfg.seed, "generator"):
-        generator = build(cfg.generator)
+        generator = build(cfg, "generator")
     if cfg.init_from is not None:
         load_codec(generator, cfg.init_from)
     if cfg.freeze is not None:
@@ -58,7 +58,7 @@ def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, l
     discriminator = None
     if cfg.loss["_target_"] is not None:
         with seeded(cfg.seed, "discriminator"):
-            discriminator = build(cfg.discriminator)
+            discriminator = build(cfg, "discriminator")
             discriminator.check_input(cfg.data.crop, cfg.data.crop)
     with seeded(cfg.seed, "terms"):
         present = present_terms(cfg)
@@ -101,7 +101,7 @@ def load_codec(generator: torch.nn.Module, path: str) -> None:
 def optim(cfg: Config, player: str) -> PlayerOptim:
     """How a player moves."""
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in cfg.optim[player].items() if k != "clip"}
-    return PlayerOptim(get_class(cfg.optim["_target_"]), options, cfg.optim[player].clip)
+    return PlayerOptim(resolve("optim", cfg.optim["_target_"]), options, cfg.optim[player].clip)
 
 
 def plan(cfg: Config) -> Plan:
@@ -115,7 +115,7 @@ def plan(cfg: Config) -> Plan:
         steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
         g=optim(cfg, "g"), d=optim(cfg, "d"), schedule=schedule,
     )  # fmt: skip
-    module = GameModule(players, build(cfg.dynamics), training, constraints)
+    module = GameModule(players, build(cfg, "dynamics"), training, constraints)
     machine = cfg.trainer
     wandb: dict[str, Any] | None = None
     if cfg.logger["wandb"]:
@@ -123,7 +123,7 @@ def plan(cfg: Config) -> Plan:
     return Plan(
         folder=Path(cfg.run_dir),
         module=module,
-        data=build(cfg.data),
+        data=build(cfg, "data"),
         seed=cfg.seed,
         often=Often(cfg.val_every, cfg.panel_every, cfg.checkpoint_every),
         machine=Machine(

@@ -1,21 +1,19 @@
 """From a checked configuration to objects.
 
-Classes are named by ``_target_`` and built by Hydra; nothing that the configuration does not ask for is even
-imported.
+Classes are named by ``_target_`` and must be of the kind that :mod:`gcn.kinds` declares for their place; nothing
+that the configuration does not ask for is even imported.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-
 from gcn.compose import knobs
-from gcn.config import TRUSTED, Config
-from gcn.errors import InputError
+from gcn.config import Config
+from gcn.kinds import resolve
 from gcn.losses.adversarial import Adversarial
 from gcn.losses.objective import Objective
 from gcn.losses.term import OnLoss, OnPlayer, Sight, Term
+from gcn.schema import at
 
 
 class Present(NamedTuple):
@@ -32,35 +30,44 @@ class Present(NamedTuple):
     term: Any
 
 
-def build(node: Mapping[str, Any], **arguments: Any) -> Any:
-    """The object that a node with ``_target_`` describes; ``None`` where the target is null.
+def build(cfg: Mapping[str, Any], place: str, **arguments: Any) -> Any:
+    """The object that the node at ``place`` describes; ``None`` where its ``_target_`` is null.
 
     Args:
-        node: class and keyword arguments.
+        cfg: the configuration.
+        place: dotted name of a node with ``_target_`` and the constructor's arguments: ``generator``, ``terms.r1``.
         arguments: further keyword arguments, which win.
+
+    Raises:
+        InputError: the class is not of the kind that belongs there.
     """
-    target = node["_target_"]
-    if target is None:
+    return _built(place, at(cfg, place), arguments)
+
+
+def _built(place: str, node: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+    if node["_target_"] is None:
         return None
-    if not target.startswith(TRUSTED):
-        raise InputError(f"_target_={target}: only classes of {' and '.join(TRUSTED)} may be built")
-    plain = node.plain() if isinstance(node, Config) else dict(node)
-    try:
-        return instantiate({**plain, "_convert_": "all"}, **arguments)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from None
-        raise
+    options = {name: _plain(f"{place}.{name}", value) for name, value in node.items() if name != "_target_"}
+    return resolve(place, node["_target_"])(**{**options, **arguments})
+
+
+def _plain(place: str, value: Any) -> Any:
+    """An argument of a constructor, in built-in types; nodes inside of it are built."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            return _built(place, value, {})
+        return {name: _plain(f"{place}.{name}", part) for name, part in value.items()}
+    return [_plain(place, part) for part in value] if isinstance(value, list) else value
 
 
 def present_terms(cfg: Config) -> list[Present]:
     """The ingredients that are there, weights and settings, in alphabetical order of their knobs."""
     present = []
-    for name, node in cfg.terms.items():
+    for name in cfg.terms:
         knob, value = knobs()[name], cfg[name]
         given = {knob.argument: value} if knob.argument else {}
         weight = value if knob.kind == "weight" else None
-        present.append(Present(name, weight, build(node, **given)))
+        present.append(Present(name, weight, build(cfg, f"terms.{name}", **given)))
     return present
 
 
@@ -74,7 +81,7 @@ def objective(
         present: of :func:`present_terms`.
         side: of the images, in pixels, which the terms check; None where there are no images.
     """
-    loss: Adversarial | None = build(cfg.loss)
+    loss: Adversarial | None = build(cfg, "loss")
     terms: dict[str, tuple[float, Term]] = {}
     sights: list[Sight] = []
     constraints: list[OnPlayer] = []

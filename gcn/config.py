@@ -31,16 +31,16 @@ from gcn.compose import (
     key_of,
     knobs,
     normal,
-    one_line_errors,
 )
 from gcn.conflicts import Configured, conflicts
 from gcn.errors import InputError
 from gcn.files.atomic import write_text
 from gcn.files.command import word as word_of
+from gcn.files.names import printable
+from gcn.kinds import check_name
 from gcn.schema import MISSING, Field, at, declarations, paths, put, show, suggestion
+from gcn.stored import FILE, OVERLAY, checked_choices, completed, stored
 
-OVERLAY = "experiment"  # the one group that changes values of others instead of having its own
-TRUSTED = ("gcn.", "torch.")
 RESUMABLE = (
     "steps",
     "devices",
@@ -125,17 +125,28 @@ def _resumes(words: Sequence[str]) -> bool:
 def check(composition: Composition, extra: str | None = None, root: Root = TRAIN) -> Config:
     """Hold a composition against its reference."""
     choices = composition.choices
-    chosen = tuple((group, str(choice)) for group, choice in sorted(choices.items()) if group != OVERLAY)
-    reference = _reference(chosen, extra, root)
-    settings = reference.check(composition.values)
+    reference = _reference(_chosen(choices), extra, root)
+    content = _configured(composition.values, choices, reference)
+    _locate(content, reference.fields, Path())
+    return Config(content)
+
+
+def _configured(
+    values: Mapping[str, Any], choices: Mapping[str, str | None], reference: "Reference"
+) -> dict[str, Any]:
+    """Checked values with the choices, and with the options of those knobs alone that are present."""
+    settings = reference.check(values)
     configured = Configured(settings, choices, knobs())
     for conflict in conflicts(configured):
         conflict.refuse(configured)
     content = _without_remarks(settings)
     content["terms"] = {name: node for name, node in content["terms"].items() if configured.present(name)}
     content["choices"] = dict(sorted(choices.items()))
-    _locate(content, reference.fields, Path())
-    return Config(content)
+    return content
+
+
+def _chosen(choices: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+    return tuple((group, str(choice)) for group, choice in sorted(choices.items()) if group != OVERLAY)
 
 
 def _locate(content: dict[str, Any], fields: Mapping[str, Field], base: Path) -> None:
@@ -159,6 +170,10 @@ class Reference:
         """The values in their types; ``InputError`` for strangers and for what may not stand there."""
         return self._below("", values, self.values)
 
+    def part(self, group: str) -> "Reference":
+        """What one group offers."""
+        return Reference({group: self.values[group]}, self.fields)
+
     def _below(self, above: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         for key in values:
             if key not in defaults:
@@ -176,8 +191,8 @@ class Reference:
         if name.rpartition(".")[2].startswith("_"):
             if value != default:
                 raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
-            if name.endswith("_target_") and value is not None and not str(value).startswith(TRUSTED):
-                raise InputError(f"{name}={value}: only classes of {' and '.join(TRUSTED)} may be built")
+            if name.endswith("._target_") and value is not None:
+                check_name(name.removesuffix("._target_"), value)
             return value
         if isinstance(default, dict):
             if not isinstance(value, dict):
@@ -234,41 +249,57 @@ def _without_remarks(node: Any) -> Any:
 
 def _resumed(folder: Path, words: Sequence[str], extra: str | None) -> Config:
     """The stored configuration, with what the user's words change in a configuration of the same kind."""
-    stored = load(folder).plain()
+    content = load(folder, extra=extra).plain()
     for word in words:
         if not is_hydras(word) and not {key_of(word), key_of(word).partition(".")[0]} & set(RESUMABLE):
             allowed = ", ".join(key for key in RESUMABLE if key != "resume")
             raise InputError(f"{word}: a resumed run keeps its configuration; only {allowed} may change")
     said = {key_of(word) for word in words}
-    kind = [f"{group}={stored['choices'][group]}" for group in groups() if group in RESUMABLE]
+    kind = [f"{group}={content['choices'][group]}" for group in groups() if group in RESUMABLE]
     if any(key.startswith("data.") for key in said):
-        kind.append(f"data={stored['choices']['data']}")
-        if "root" in stored["data"]:  # required
-            kind.append(word_of("data.root", stored["data"]["root"]))
+        kind.append(f"data={content['choices']['data']}")
+        if "root" in content["data"]:  # required
+            kind.append(word_of("data.root", content["data"]["root"]))
     before = check(compose(kind, extra), extra).plain()
     after = check(compose([*kind, *words], extra), extra).plain()
     for group in groups():
         if after["choices"][group] != before["choices"][group]:
-            stored[group] = after[group]
+            content[group] = after[group]
     for name in paths(after):
         if name in said or at(after, name) != at(before, name):
-            put(stored, name, at(after, name))
-    return Config(stored)
+            put(content, name, at(after, name))
+    return Config(content)
 
 
 def save(config: Config, folder: Path) -> None:
     """Write ``config.yaml`` into a run folder, all or nothing."""
     content = {key: value for key, value in config.plain().items() if key != "run_dir"} | {"resume": None}
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(content)), sync=True)
+    write_text(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(content)), sync=True)
 
 
-def load(folder: Path) -> Config:
-    """The configuration that :func:`save` wrote into a run folder."""
-    path = folder / "config.yaml"
-    if not path.exists():
-        raise InputError(f"{folder}: no run folder, for it holds no config.yaml")
-    with one_line_errors():
-        content = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(content, dict) or "choices" not in content:
-        raise InputError(f"{path}: not the configuration of a run")
-    return Config({str(key): value for key, value in content.items()})
+def load(folder: Path, only: str | None = None, extra: str | None = None) -> Config:
+    """The configuration that :func:`save` wrote into a run folder, which may come from anybody.
+
+    Its values are held to the same declarations as the words of a command line; classes are those that ``conf/`` has
+    for the run's choices.
+
+    Args:
+        folder: the run folder.
+        only: a group of choices; nothing else is checked or returned.
+        extra: a further folder of configurations, where the run had one.
+
+    Raises:
+        InputError: no run folder, or a configuration that no run of this project has.
+    """
+    said = stored(folder)
+    file, choices = printable(folder / FILE), said.pop("choices")
+    try:
+        if only is None:
+            choices = checked_choices(choices, extra)
+            reference = _reference(_chosen(choices), extra, TRAIN)
+            return Config(_configured(completed(file, said, reference.values), choices, reference))
+        choices = checked_choices({only: choices.get(only)}, extra)
+        reference = _reference(((only, str(choices[only])),), extra, TRAIN).part(only)
+        return Config(reference.check(completed(file, {only: said.get(only)}, reference.values)))
+    except InputError as problem:
+        raise InputError(f"{file}: {printable(str(problem))[:300]}") from None

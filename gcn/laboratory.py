@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_class
 from tqdm import tqdm
 
 from gcn.build import build, objective, present_terms
@@ -17,6 +16,7 @@ from gcn.config import Config
 from gcn.dynamics import Simultaneous
 from gcn.errors import InputError
 from gcn.files.atomic import write_csv
+from gcn.kinds import resolve
 from gcn.lab import plane_figure, plane_record, plane_spectrum
 from gcn.lab.analysis import equilibrium
 from gcn.lab.arena import Arena, CommonStreams, Quadrature
@@ -40,7 +40,7 @@ def run(cfg: Config) -> dict[str, Any]:
         InputError: what only the built game can tell, such as a start of the wrong length.
     """
     torch.set_num_threads(1)  # tensors are too small for more
-    folder, game = Path(cfg.run_dir), build(cfg.game)
+    folder, game = Path(cfg.run_dir), build(cfg, "game")
     record = {"game": cfg.choices.game, "loss": cfg.choices.loss}
     record |= _plane(cfg, game, folder) if isinstance(game, Plane) else _numbers(cfg, game, folder)
     write_json_atomic(folder / "lab.json", record)  # the last file: a folder that has it is complete
@@ -53,7 +53,7 @@ def arena(cfg: Config, game: SmallGame) -> Arena:
     g, d = _optimizers(cfg)
     exact = cfg.sampling == "quadrature"
     return Arena(
-        game, paid, rule=partial(build, cfg.dynamics) if cfg.dynamics["_target_"] else Simultaneous,
+        game, paid, rule=partial(build, cfg, "dynamics") if cfg.dynamics["_target_"] else Simultaneous,
         optimizer=g, d_optimizer=d, d_steps=cfg.d_steps, constraints=tuple(constraints),
         streams=Quadrature() if exact else CommonStreams(cfg.seed), copies=None if exact else cfg.samples,
     )  # fmt: skip
@@ -62,7 +62,7 @@ def arena(cfg: Config, game: SmallGame) -> Arena:
 def _optimizers(cfg: Config) -> tuple[Factory, Factory]:
     """What makes a player of parameters, for G and for D."""
     options = {k: v for k, v in cfg.optimizer.items() if k not in ("_target_", "lr", "ratio")}
-    make, lr = get_class(cfg.optimizer["_target_"]), cfg.optimizer.lr
+    make, lr = resolve("optimizer", cfg.optimizer["_target_"]), cfg.optimizer.lr
     return partial(make, lr=lr, **options), partial(make, lr=lr * cfg.optimizer.ratio, **options)
 
 
@@ -94,7 +94,7 @@ def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
     patient = 0.2 if sys.stderr.isatty() else 30.0  # seconds between lines in a log file
     with tqdm(total=cfg.steps, desc="playing", unit="update", dynamic_ncols=True, mininterval=patient) as bar:
         played = plane.train(
-            paid, partial(build, cfg.dynamics), g, d, steps=cfg.steps, log_every=max(1, cfg.steps // LOOKS),
+            paid, partial(build, cfg, "dynamics"), g, d, steps=cfg.steps, log_every=max(1, cfg.steps // LOOKS),
             seeds=range(cfg.seed, cfg.seed + cfg.seeds), d_steps=cfg.d_steps, constraints=constraints,
             progress=lambda done, _: bar.update(done - bar.n),
         )  # fmt: skip
@@ -102,7 +102,7 @@ def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
     plane_record.write_curves(folder / "curves.csv", played)
     record = plane_record.record(played)
     if played.diverged[0] < 0:
-        record |= plane_spectrum.spectrum(played, partial(build, cfg.dynamics), cfg.d_steps)
+        record |= plane_spectrum.spectrum(played, partial(build, cfg, "dynamics"), cfg.d_steps)
     return record
 
 

@@ -84,7 +84,7 @@ def trained(run: Path, half: bool = False) -> Codec:
         run: the folder.
         half: round the weights to half precision first.
     """
-    codec = build(load(run).generator)
+    codec = build(load(run, "generator"), "generator")
     load_codec(codec, str(run))
     try:
         return (package.rounded(codec) if half else codec).for_coding()

@@ -162,7 +162,7 @@ class Field:
 
     def _scalar(self, name: str, value: Any, whole: Any) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if (number and not math.isfinite(value)) or value is None or isinstance(value, dict | list):
+        if (number and not _finite(value)) or value is None or isinstance(value, dict | list):
             raise self._refusal(name, whole)
         if self.choices:
             if not any(value == choice and type(value) is type(choice) for choice in self.choices):
@@ -188,6 +188,13 @@ class Field:
 
     def _refusal(self, name: str, value: Any) -> InputError:
         return InputError(f"{name}={show(value)}: must be {self}" + (f" ({self.help})" if self.help else ""))
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of more digits than any float has
+        return False
 
 
 def show(value: Any) -> str:

@@ -39,7 +39,7 @@ class Trained:
         """The rule, with what it remembers."""
         if not self.playing:
             return Descend()
-        rule: Rule = build(self.cfg.dynamics)
+        rule: Rule = build(self.cfg, "dynamics")
         rule.load_state_dict(_in_double(self.checkpoint["gcn"]["rule"]))
         return rule
 
@@ -118,5 +118,5 @@ def trained(path: Path) -> Trained:
 
 def crops(cfg: Config, images: int, seed: int) -> Tensor:
     """A batch of the run's own training crops, float64."""
-    data = build(cfg.data, batch=images, workers=0)
+    data = build(cfg, "data", batch=images, workers=0)
     return next(iter(data.train_loader(seed=seed, steps=1))).double()

@@ -73,8 +73,8 @@ def _below(root: Path, background: str) -> Sources:
 
 def _validation(run: Path) -> Sources:
     """Of files, those that the run validates on, with its own background."""
-    node = load(run).data
-    data = build(node, **({"cache_bytes": 0} if "cache_bytes" in node else {}))
+    cfg = load(run, "data")
+    data = build(cfg, "data", **({"cache_bytes": 0} if "cache_bytes" in cfg.data else {}))
     title = f"validation of {printable(run.resolve().name)}"
     names = distinct(data.val_names)
     if isinstance(data.val, Store):

@@ -67,7 +67,7 @@ class Ground:
 def prepare(model: Path | None, protocol: Protocol, seed: int) -> Ground:
     """The ground of a seed; ``model`` is the file of its codec, None where the arms train their own."""
     cfg = parse([*protocol.arm, *([] if protocol.joint else ["init_from=codec"]), f"seed={seed}"])
-    data = build(cfg.data)
+    data = build(cfg, "data")
     batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
     x = torch.cat(batches)[: protocol.pool]
     val_x = _val_crops([image.x[0] for image in data.val_images()], protocol.val_crops)
@@ -168,7 +168,7 @@ def generator_of(cfg: Config, ground: Ground, standard: bool) -> Decoder | Whole
     """The generator of an arm: the synthesis of the seed's codec, fed with latents or with noise; or a whole codec."""
     if ground.frozen is None:
         return Whole(first_codec(cfg))
-    codec = build(cfg.generator)
+    codec = build(cfg, "generator")
     codec.load_state_dict(ground.frozen.weights)
     return Decoder(codec, ground.frozen, standard)
 

@@ -44,7 +44,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False
     game, constraints = assemble_game(cfg, generator)
     game.streams = Streams(cfg.seed)
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
-    rule, seats = build(cfg.dynamics), _players(cfg, game, constraints)
+    rule, seats = build(cfg, "dynamics"), _players(cfg, game, constraints)
     watchdog, event, rows = Watchdog(), None, []
     look = _Look(generator, ground)
     rows.append({"step": 0, **look()})

@@ -1,6 +1,7 @@
 """From configurations to objects: only what is asked for, only what is trusted."""
 
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -8,6 +9,7 @@ from gcn.build import build, present_terms
 from gcn.compose import CONF, groups, knobs
 from gcn.config import parse
 from gcn.errors import InputError
+from gcn.kinds import KINDS
 
 
 def test_weights_and_settings_that_are_there():
@@ -38,17 +40,65 @@ def test_every_knob_builds(name):
 
 @pytest.mark.parametrize(("group", "choice"), [(g, c) for g in ("loss", "dynamics") for c in groups()[g]])
 def test_every_loss_and_rule_builds(group, choice):
-    assert (build(parse([f"{group}={choice}"])[group]) is None) == (choice == "none")
+    assert (build(parse([f"{group}={choice}"]), group) is None) == (choice == "none")
 
 
-def test_only_trusted_classes():
-    with pytest.raises(InputError, match="only classes of"):
-        build({"_target_": "os.getcwd"})
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        *[("loss", target) for target in (
+            "os.getcwd", "torch.load", "gcn.losses.adversarial.nn.Linear", "gcn.losses.adversarial.nothing",
+            "gcn.losses.nothing.Hinge", "gcn.losses.distortion.MSE", "gcn.losses..adversarial.Hinge", "Hinge", 7, True,
+        )],
+        *[("generator", target) for target in (
+            "torch.load", "torch.hub.load", "torch.nn.Linear", "gcn.models.package.load", "gcn.models.blocks.GDN",
+            "gcn.models.discriminator.Patch", "gcn.models.codec.torch.load",
+        )],
+        *[("optim", target) for target in ("os.system", "torch.load", "torch.optim.lr_scheduler.StepLR")],
+        ("terms.mse", "gcn.losses.adversarial.Hinge"),
+        ("terms.mse", "gcn.losses.term.nn.Module"),
+        ("dynamics", "gcn.dynamics.contextmanager"),
+        ("data", "gcn.data.images.decode"),
+        ("elsewhere", "gcn.losses.adversarial.Hinge"),
+    ],
+)  # fmt: skip
+def test_nothing_but_classes_of_the_kind_that_belongs_there_is_built(place, target):
+    node = {"_target_": target}
+    content = {"terms": {"mse": node}} if place == "terms.mse" else {place: node}
+    with pytest.raises(InputError, match=f"^{place}._target_={target}: "):
+        build(content, place)
+
+
+def test_kinds_are_checked_at_every_depth():
+    with pytest.raises(InputError, match=r"^generator.extra.deep._target_=torch.load: nothing is built here"):
+        build(
+            {
+                "generator": {
+                    "_target_": "gcn.models.factorized.Factorized",
+                    "extra": {"deep": {"_target_": "torch.load"}},
+                }
+            },
+            "generator",
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_declared_kinds_exist(kind):
+    for base in KINDS[kind].bases:
+        module, _, name = base.rpartition(".")
+        assert isinstance(getattr(import_module(module), name), type)
 
 
 def test_a_constructors_refusal_is_the_users():
     with pytest.raises(InputError, match="relativistic=both"):
-        build({"_target_": "gcn.losses.relativistic.Relativistic", "pairing": "both"})
+        build(
+            {
+                "terms": {
+                    "relativistic": {"_target_": "gcn.losses.relativistic.Relativistic", "pairing": "both"}
+                }
+            },
+            "terms.relativistic",
+        )
 
 
 def test_targets_exist_where_they_are_named():

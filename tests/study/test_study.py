@@ -131,7 +131,7 @@ def test_latents_are_those_of_the_file(protocol, codec):
 
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
     cfg = parse([*protocol.arm, f"init_from={codec / 'codec-0'}"])
-    full = build(cfg.generator)
+    full = build(cfg, "generator")
     load_codec(full, str(codec / "codec-0"))
     out = full.reconstruct(ground.x[:3].float() / 255)
     assert torch.equal(out.y_hat, ground.frozen.y_hat[:3])
@@ -176,7 +176,7 @@ def test_an_arm_is_the_production_game(protocol, codec):
             places = ground.places(step, 2, 0)
             if isinstance(generator, Decoder):
                 generator.feed(places)
-            build(cfg.dynamics)(game, [ground.crops(places)], step, players)
+            build(cfg, "dynamics")(game, [ground.crops(places)], step, players)
         return game.generator.g_s.state_dict()
 
     whole, cached = played(None), played(generator_of(cfg, ground, False))

@@ -42,7 +42,7 @@ class Small:
     def __init__(self, cfg: Config | str, player: type[OptimizerPlayer] = OptimizerPlayer) -> None:
         self.cfg = cfg = parse(words(cfg)) if isinstance(cfg, str) else cfg
         self.game, self.constraints = assemble(cfg)
-        self.rule = build(cfg.dynamics)
+        self.rule = build(cfg, "dynamics")
         self.game.instruments = list(INSTRUMENTS)
         g = player(torch.optim.Adam(self.game.parameters_of("g"), 1e-3, betas=(0.5, 0.9)))
         d = g

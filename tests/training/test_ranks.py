@@ -122,7 +122,7 @@ def play(words: str, optimizer, rank: int = 0, world: int = 1) -> dict[str, dict
         if game.discriminator
         else g
     )
-    rule, data, values = build(cfg.dynamics), batches(cfg, rank, world), {}
+    rule, data, values = build(cfg, "dynamics"), batches(cfg, rank, world), {}
     before = {name: tensor.detach().clone() for name, tensor in game.state_dict().items()}
     for step in range(UPDATES):
         game.values = {}

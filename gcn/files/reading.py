@@ -1,0 +1,107 @@
+"""Plain values from YAML and JSON files of unknown origin, within limits and with errors of one line.
+
+What this project writes itself is far below the limits. A file beyond them is refused before it is parsed, so that
+none can take long, or fill the memory.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gcn.errors import InputError
+from gcn.files.names import printable
+
+LARGEST_YAML = 2**16  # bytes; a run's configuration has 3000
+LARGEST_JSON = 2**24  # bytes; a summary has 3000
+DEEPEST = 12  # mappings and lists inside of each other; a run's configuration has 3
+
+
+def read_text(path: Path, largest: int) -> str:
+    """The text of a file of at most ``largest`` bytes.
+
+    Raises:
+        InputError: no regular file, not readable, larger, or not in UTF-8.
+    """
+    try:
+        if not path.is_file():  # a pipe would never end
+            raise InputError(f"{printable(path)}: no such file")
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise InputError(f"{printable(path)}: cannot be read ({reason})") from None
+    if len(data) > largest:
+        raise InputError(f"{printable(path)}: larger than {largest} bytes; not a file of this project")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{printable(path)}: not a text in UTF-8, or damaged") from None
+
+
+def read_json(path: Path, largest: int = LARGEST_JSON) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: as of `read_text`, or it is not a whole JSON object.
+    """
+    text = read_text(path, largest)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise InputError(f"{printable(path)}: not a whole JSON file ({_line(problem)})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{printable(path)}: not a JSON object")
+    return content
+
+
+def read_yaml(path: Path, largest: int = LARGEST_YAML) -> dict[str, Any]:
+    """The mapping in a YAML file: names and plain values, without aliases, anchors, tags and interpolations.
+
+    Raises:
+        InputError: as of `read_text`, or it holds anything else.
+    """
+    text = read_text(path, largest)
+    try:
+        _check_events(text)
+        content = OmegaConf.to_container(OmegaConf.create(text))
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as problem:
+        raise InputError(f"{printable(path)}: {_line(problem)}") from None
+    if not isinstance(content, dict) or not _named(content):
+        raise InputError(f"{printable(path)}: not a mapping of names to values")
+    return content  # type: ignore[return-value]
+
+
+def _named(content: Any) -> bool:
+    """Whether all keys are texts."""
+    if isinstance(content, dict):
+        return all(isinstance(key, str) and _named(value) for key, value in content.items())
+    return all(_named(value) for value in content) if isinstance(content, list) else True
+
+
+def _check_events(text: str) -> None:
+    """Refuse, before anything is built from them, what only strange files hold."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise ValueError(f"line {line}: aliases and anchors are not allowed")
+        if getattr(event, "tag", None) is not None:
+            raise ValueError(f"line {line}: tags are not allowed")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                raise ValueError(f"line {line}: more than {DEEPEST} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.ScalarEvent) and "${" in event.value:
+            raise ValueError(f"line {line}: interpolations are not allowed")
+
+
+def _line(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:200] or type(problem).__name__
