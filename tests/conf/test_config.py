@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn.compose import CONF, LAB, compose, groups, jobs, knobs, normal, quoted, stamp
+from gcn.compose import CONF, LAB, compose, groups, jobs, knobs, normal, stamp
 from gcn.config import OVERLAY, Config, check, load, parse, plan, save
 from gcn.errors import InputError
 from gcn.schema import Field, declarations, paths, put
@@ -364,12 +364,6 @@ def test_sweeps_expand_as_hydra_does():
         "seed=0",
         "optim.g.betas=[0.5,0.9]",
     ]
-
-
-def test_quoting_survives_hydras_grammar():
-    for text in ("a b", "it's", "a=b,c", "${x}"[:1], "[1]"):
-        (override,) = OverridesParser.create().parse_overrides([f"a={quoted(text)}"])
-        assert override.value() == text
 
 
 def test_plus_is_dropped_from_all_but_hydras_own_keys():
