@@ -4,7 +4,7 @@ Each network is initialised from its own random stream, so that a change of one 
 leaves the others' initial weights as they were.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -21,9 +21,10 @@ from gcn.losses.objective import Objective
 from gcn.losses.term import OnPlayer
 from gcn.models.codec import Codec
 from gcn.rng import Streams
-from gcn.training.checkpoint import has_checkpoint, load_checkpoint
+from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 from gcn.training.module import GameModule, PlayerOptim, Training
 from gcn.training.record import Often
+from gcn.training.restore import check_weights
 from gcn.training.run import Machine, Plan
 from gcn.training.schedule import Schedule
 
@@ -86,16 +87,32 @@ def _refuse_idle_generator(cfg: Config, pays: Objective) -> None:
 
 
 def load_codec(generator: torch.nn.Module, path: str) -> None:
-    """Put a checkpoint's codec in place (its averaged weights, where it has them)."""
-    checkpoint = load_checkpoint(path)
+    """Put a checkpoint's codec in place (its averaged weights, where it has them).
+
+    Raises:
+        InputError: no checkpoint, or that of another generator.
+    """
+    expected = generator.state_dict()
+
+    def check(found: Mapping[str, Any]) -> None:
+        own, average = _codec(found)
+        check_weights(own, expected)
+        check_weights(
+            average, {name: value for name, value in expected.items() if name in average}, "averaged "
+        )
+
+    own, average = _codec(open_checkpoint(path, check)[1])
+    generator.load_state_dict(own | average)
+
+
+def _codec(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The weights of a checkpoint's codec by name, and those that have an average."""
+    weights, average = checkpoint.get("state_dict"), checkpoint["gcn"].get("average") or {}
+    if not isinstance(weights, dict) or not isinstance(average, dict):
+        raise ValueError("the weights are missing")
     prefix = "game.generator."
-    weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-    weights |= checkpoint["gcn"]["average"] or {}
-    try:
-        generator.load_state_dict(weights)
-    except RuntimeError as problem:
-        reason = " ".join(str(problem).split())[:200]
-        raise InputError(f"init_from={path}: the checkpoint is of another generator ({reason})") from None
+    own = {str(name).removeprefix(prefix): v for name, v in weights.items() if str(name).startswith(prefix)}
+    return own, average
 
 
 def optim(cfg: Config, player: str) -> PlayerOptim:
@@ -104,25 +121,27 @@ def optim(cfg: Config, player: str) -> PlayerOptim:
     return PlayerOptim(resolve("optim", cfg.optim["_target_"]), options, cfg.optim[player].clip)
 
 
+def module(cfg: Config) -> GameModule:
+    """The game and how it is trained."""
+    players, constraints = game(cfg)
+    training = Training(
+        steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
+        g=optim(cfg, "g"), d=optim(cfg, "d"), schedule=Schedule(**cfg.optim.schedule),
+    )  # fmt: skip
+    return GameModule(players, build(cfg, "dynamics"), training, constraints)
+
+
 def plan(cfg: Config) -> Plan:
     """Everything that :func:`gcn.training.run.train` needs."""
     resumed = cfg.resume is not None and has_checkpoint(Path(cfg.resume))
-    players, constraints = game(
-        Config({**cfg, "init_from": None}) if resumed else cfg
-    )  # its weights hold all
-    schedule = Schedule(**cfg.optim.schedule)
-    training = Training(
-        steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
-        g=optim(cfg, "g"), d=optim(cfg, "d"), schedule=schedule,
-    )  # fmt: skip
-    module = GameModule(players, build(cfg, "dynamics"), training, constraints)
+    own = Config({**cfg, "init_from": None}) if resumed else cfg  # its checkpoint holds all weights
     machine = cfg.trainer
     wandb: dict[str, Any] | None = None
     if cfg.logger["wandb"]:
         wandb = {k: v for k, v in cfg.logger.items() if k != "wandb"}
     return Plan(
         folder=Path(cfg.run_dir),
-        module=module,
+        module=module(own),
         data=build(cfg, "data"),
         seed=cfg.seed,
         often=Often(cfg.val_every, cfg.panel_every, cfg.checkpoint_every),

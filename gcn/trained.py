@@ -14,7 +14,8 @@ from gcn.dynamics import Descend, Rule
 from gcn.errors import InputError
 from gcn.game import Game
 from gcn.losses.term import OnPlayer, PlayerName
-from gcn.training.checkpoint import open_checkpoint
+from gcn.training.checkpoint import checkpoint_files, open_checkpoint
+from gcn.training.restore import check
 from gcn.update import LinearPlayer
 
 
@@ -98,19 +99,13 @@ def trained(path: Path) -> Trained:
     Raises:
         InputError: no run folder, no checkpoint, one of another game, or weights that are not finite.
     """
-    file, checkpoint = open_checkpoint(path)
+    checkpoint_files(path)
     run = run_of(path)
     cfg = Config({**load(run), "init_from": None})  # all weights are in the checkpoint
-    game, constraints = assemble.game(cfg)
-    try:
-        game.load_state_dict({k.removeprefix("game."): v for k, v in checkpoint["state_dict"].items()})
-    except RuntimeError as problem:
-        reason = " ".join(str(problem).split())[:200]
-        raise InputError(f"{file}: not of the run in {run} ({reason})") from None
-    if not all(p.isfinite().all() for p in game.parameters()):
-        raise InputError(
-            f"{file}: weights that are not finite, the training has diverged; there is no spectrum"
-        )
+    module = assemble.module(cfg)
+    _, checkpoint = open_checkpoint(path, lambda found: check(found, module))
+    game, constraints = module.game, module.constraints
+    game.load_state_dict({k.removeprefix("game."): v for k, v in checkpoint["state_dict"].items()})
     step = checkpoint["global_step"]
     playing = game.objective.loss is not None and step >= cfg.warmup.steps
     return Trained(cfg, game.double(), step, playing, constraints, checkpoint)

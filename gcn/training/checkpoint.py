@@ -1,8 +1,11 @@
 """Checkpoints that are either the old one or the new one, never half of one."""
 
 import os
+import struct
 import sys
 import warnings
+import zipfile
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +15,13 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
+from gcn.files.command import command
+from gcn.files.names import printable
+from gcn.training.restore import step_of
+
+LAST = ("last.ckpt", "last.ckpt.previous")
+LARGEST_PICKLE = 2**23  # bytes of a checkpoint's structure, without its tensors
+Check = Callable[[Mapping[str, Any]], None]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -19,6 +29,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     A process killed at any moment leaves a complete ``last.ckpt``, or a complete ``last.ckpt.previous``.
     """
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """The content of a checkpoint, on the CPU."""
+        return _read(Path(path))
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -69,52 +85,127 @@ def _keep(target: Path, previous: Path) -> None:
         os.replace(target, previous)
 
 
+def accept(checkpoint: Mapping[str, Any]) -> None:
+    """No objection."""
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Whether a run folder holds a checkpoint yet."""
     return any(path.is_file() for path in _last(folder))
 
 
 def _last(folder: Path) -> list[Path]:
-    return [folder / "checkpoints" / name for name in ("last.ckpt", "last.ckpt.previous")]
+    return [folder / "checkpoints" / name for name in LAST]
 
 
-def open_checkpoint(path: str | Path) -> tuple[Path, dict[str, Any]]:
-    """The last readable checkpoint of a run folder, or a checkpoint file: where it lies and what it holds.
+def checkpoint_files(path: str | Path) -> list[Path]:
+    """The file that ``path`` is, or the last checkpoints of the run folder that it is, latest first.
+
+    Raises:
+        InputError: there are none.
+    """
+    path = Path(path)
+    try:
+        files = [file for file in [path, *_last(path)] if file.is_file()]
+    except (OSError, ValueError):  # no name that a file can have
+        files = []
+    if not files:
+        raise InputError(
+            f"{printable(path)}: no checkpoint here; give a run folder that holds checkpoints/last.ckpt, "
+            "or a .ckpt file"
+        )
+    return files
+
+
+def open_checkpoint(path: str | Path, check: Check = accept) -> tuple[Path, dict[str, Any]]:
+    """The last sound checkpoint of a run folder, or a checkpoint file: where it lies and what it holds.
 
     Tensors and plain values only: code in the file is never run. Where ``last.ckpt`` is damaged, one line says so and
     the one before it serves.
 
+    Args:
+        path: of the folder or the file.
+        check: raises ValueError, with the reason, for what cannot be used.
+
     Raises:
-        InputError: no file, or none that is a checkpoint of this project.
+        InputError: no file, or none that is a checkpoint of this project and passes the check.
     """
-    path = Path(path)
-    files = [file for file in [path, *_last(path)] if file.is_file()]
-    if not files:
-        raise InputError(
-            f"{path}: no checkpoint here; give a run folder that holds checkpoints/last.ckpt, or a .ckpt file"
-        )
+    files = checkpoint_files(path)
     for file, other in pairwise(files):
         try:
-            return file, _read(file)
+            return file, _read(file, check)
         except InputError as problem:
             print(f"{problem}; using {other.name}", file=sys.stderr)
-    return files[-1], _read(files[-1])
-
-
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """What the checkpoint that :func:`open_checkpoint` finds holds."""
-    return open_checkpoint(path)[1]
-
-
-def _read(file: Path) -> dict[str, Any]:
     try:
+        return files[-1], _read(files[-1], check)
+    except InputError as problem:
+        raise InputError(f"{problem}{_remedy(files[0], check)}") from None
+
+
+def _remedy(last: Path, check: Check) -> str:
+    """How to go on where the last checkpoints are of no use."""
+    best = last.with_name("best.ckpt")
+    if last.name not in LAST or not best.is_file():
+        return "; give another checkpoint"
+    try:
+        step = _read(best, check)["global_step"]
+    except InputError:
+        return "; best.ckpt is damaged too"
+    first = last.with_name(LAST[0])
+    return f"; best.ckpt, of update {step}, is sound: to go on from there, {command('cp', str(best), str(first))}"
+
+
+def _read(file: Path, check: Check = accept) -> dict[str, Any]:
+    shown = printable(file)
+    try:
+        _verify(file)
         with warnings.catch_warnings():  # of formats that are no checkpoint of ours
             warnings.simplefilter("ignore")
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except Damaged as problem:
+        raise InputError(f"{shown}: not a readable checkpoint ({problem})") from None
     except Exception as problem:
-        raise InputError(
-            f"{file}: not a readable checkpoint ({type(problem).__name__}); give another file"
-        ) from problem
-    if not isinstance(checkpoint, dict) or "gcn" not in checkpoint:
-        raise InputError(f"{file}: not a checkpoint of this project; give a file written by scripts/train.py")
+        raise InputError(f"{shown}: not a readable checkpoint ({type(problem).__name__})") from problem
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("gcn"), dict):
+        raise InputError(f"{shown}: not a checkpoint of this project, which scripts/train.py writes")
+    try:
+        step_of(checkpoint)
+        check(checkpoint)
+    except ValueError as problem:
+        raise InputError(f"{shown}: {printable(str(problem))}") from None
     return checkpoint
+
+
+class Damaged(Exception):
+    """The archive is not as it was written."""
+
+
+def _verify(file: Path) -> None:
+    """Compare all records of the archive with their checksums, at which torch never looks."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            records = archive.infolist()
+            plain = all(
+                r.compress_type == zipfile.ZIP_STORED and r.compress_size == r.file_size for r in records
+            )
+            if not plain or sum(r.file_size for r in records) > file.stat().st_size:
+                raise Damaged("its records are not those of a checkpoint")
+            if len({r.filename for r in records}) < len(records):
+                raise Damaged("it has two records of one name")
+            if any(r.filename.endswith(".pkl") and r.file_size > LARGEST_PICKLE for r in records):
+                raise Damaged("its structure is larger than any run's")
+            damaged = archive.testzip()
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        struct.error,
+    ) as problem:
+        reason = (
+            "it is no archive, or a part of one" if isinstance(problem, zipfile.BadZipFile) else str(problem)
+        )
+        raise Damaged(" ".join(reason.split())[:100]) from None
+    if damaged is not None:
+        raise Damaged(f"{printable(damaged)[:80]} differs from its checksum")

@@ -14,6 +14,7 @@ from gcn.game import Game
 from gcn.losses.term import OnPlayer
 from gcn.models.codec import Codec
 from gcn.training.player import OptimizerPlayer
+from gcn.training.restore import check, counted
 from gcn.training.schedule import Schedule
 from gcn.training.trainer_options import check_options, check_start
 
@@ -159,15 +160,24 @@ class GameModule(L.LightningModule):
         checkpoint["gcn"] = {"rule": self.rule.state_dict(), "average": self.average}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Bring back what :meth:`on_save_checkpoint` added.
+        """Compare a checkpoint with this module before anything of it is restored, and bring back what
+        :meth:`on_save_checkpoint` added.
 
         Raises:
-            InputError: a loader that knows nothing of the checkpoint would begin with the first batch again.
+            InputError: it does not fit; or a loader that knows nothing of it would begin with the first batch again.
         """
+        remembering = [c.state_key for c in self.trainer.callbacks if c.state_dict()]  # type: ignore[attr-defined]
+        try:
+            check(checkpoint, self, remembering)
+        except ValueError as problem:
+            raise InputError(f"the checkpoint cannot be used: {problem}") from None
         if not self.follows_checkpoint:
             raise InputError(
                 f"Trainer.fit(ckpt_path=…): the loader would not go on after update {checkpoint['global_step']}; "
                 "use scripts/train.py resume=RUN_FOLDER"
             )
+        checkpoint["loops"] = {
+            "fit_loop": counted(self.trainer.fit_loop.state_dict(), checkpoint["global_step"])
+        }
         self.rule.load_state_dict(checkpoint["gcn"]["rule"])
         self.average = checkpoint["gcn"]["average"]

@@ -34,6 +34,7 @@ from gcn.training.precision import LIGHTNING, resolve
 from gcn.training.progress import Progress
 from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
 from gcn.training.record import Often, Record
+from gcn.training.restore import check
 from gcn.training.same_data import SameData
 from gcn.training.sizes import check_sizes
 
@@ -106,7 +107,7 @@ def train(plan: Plan) -> dict[str, Any]:
 def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]:
     module, steps = plan.module, plan.module.training_plan.steps
     rank, world, main = trainer.global_rank, trainer.world_size, trainer.is_global_zero
-    checkpoint, start = _whence(plan.folder, steps) if plan.resume else (None, 0)
+    checkpoint, start = _whence(plan, steps) if plan.resume else (None, 0)
     check_ranks(module.game, world)
     if main and plan.resume:
         remove_partials(plan.folder)
@@ -164,12 +165,13 @@ def _smaller(plan: Plan, record: Record) -> str:
     return f"{record.phase} takes validation images as a whole; give smaller ones, data.val_root=FOLDER"
 
 
-def _whence(folder: Path, steps: int) -> tuple[Path | None, int]:
+def _whence(plan: Plan, steps: int) -> tuple[Path | None, int]:
     """The checkpoint and the update at which a resumed run goes on, which may be its end: it was killed after that."""
+    folder = plan.folder
     if not has_checkpoint(folder):
         print(f"{folder}: stopped before its first checkpoint; begins again", file=sys.stderr)
         return None, 0
-    checkpoint, content = open_checkpoint(folder)
+    checkpoint, content = open_checkpoint(folder, lambda found: check(found, plan.module, ["Record"]))
     start = content["global_step"]
     if start > steps or (start == steps and _ended(folder, start)):
         raise InputError(f"{folder}: the run has its {start} updates; to go on give steps=N with N > {start}")

@@ -9,7 +9,7 @@ import torch
 
 from gcn.errors import InputError
 from gcn.files.atomic import remove_partials
-from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, load_checkpoint, open_checkpoint
+from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 
 IO = AtomicCheckpointIO()
 
@@ -24,6 +24,10 @@ def last(tmp_path):
     path = tmp_path / "checkpoints" / "last.ckpt"
     IO.save_checkpoint(content(1), path)
     return path
+
+
+def load_checkpoint(path):
+    return open_checkpoint(path)[1]
 
 
 def files(path):
@@ -140,7 +144,7 @@ def test_junk_is_refused_in_one_line(kind, tmp_path, recwarn):
             torch.save({"state_dict": {}}, file)
         case "list":
             torch.save([1, 2], file)
-    with pytest.raises(InputError, match=f"^{file}: not a .*; give ") as refusal:
+    with pytest.raises(InputError, match=f"^{file}: not a .*; give another checkpoint$") as refusal:
         load_checkpoint(file)
     assert "\n" not in str(refusal.value)
     assert not mark.exists()
