@@ -270,15 +270,13 @@ def _check_record(found: Any) -> None:
 
 
 def _check_watchdog(found: Any) -> None:
-    parts = [found.get(name) for name in ("history", "beyond")] if isinstance(found, dict) else [None]
-    if len(parts) != 2 or not all(isinstance(part, dict) for part in parts):
+    history, beyond = (found.get(name) if isinstance(found, dict) else None for name in ("history", "beyond"))
+    if not isinstance(history, dict) or not isinstance(beyond, dict):
         raise ValueError("the watchdog's history is damaged")
-    history, beyond = parts
     lists = list(history.values())
-    sound = all(isinstance(name, str) for name in [*history, *beyond]) and all(
-        isinstance(v, list) for v in lists
-    )
-    if not sound or sum(map(len, lists)) > NUMBERS:
+    if not all(isinstance(v, list) for v in lists) or sum(map(len, lists)) > NUMBERS:
+        raise ValueError("the watchdog's history is damaged")
+    if not all(isinstance(name, str) for name in [*history, *beyond]):
         raise ValueError("the watchdog's history is damaged")
     if not all(type(v) is float and 0 <= v < math.inf for values in lists for v in values):
         raise ValueError("the watchdog's history has values that are no magnitudes")
