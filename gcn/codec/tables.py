@@ -71,10 +71,17 @@ class Tables:
         """(K,) bits of the most frequent entry of each table: no symbol costs less."""
         return np.array([self.costs[a:b].min() for a, b in pairwise(self.starts)])
 
-    def check(self) -> None:
-        """Raise ValueError for arrays that are no tables, as a damaged file may hold."""
-        if not (len(self.offsets) == len(self.lengths) and (self.lengths >= 1).all()):
-            raise ValueError("ranges without entries")
+    def check(self, count: int | None = None) -> None:
+        """Raise ValueError for arrays that are not tables, ``count`` of them, as a damaged file may hold."""
+        for array in (self.offsets, self.lengths, self.frequencies):
+            if array.dtype != np.int32 or array.ndim != 1:
+                raise ValueError("tables that are not lists of integers")
+        if not len(self.offsets) == len(self.lengths) == (count or len(self.offsets)):
+            raise ValueError("another number of ranges than the codec has tables")
+        if (self.lengths < 1).any() or (self.lengths > TOTAL).any():
+            raise ValueError("ranges without entries, or with too many")
+        if (self.offsets < -TOTAL).any() or (self.offsets > TOTAL).any():
+            raise ValueError("ranges far from all symbols")
         if len(self.frequencies) != self.starts[-1] or (self.frequencies < 1).any():
             raise ValueError("frequencies that do not fill their tables")
         if (np.add.reduceat(self.frequencies.astype(np.int64), self.starts[:-1]) != TOTAL).any():

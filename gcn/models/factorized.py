@@ -42,6 +42,11 @@ class Factorized(FourStages):
         """One table a channel."""
         return {"y": self.entropy_bottleneck.make_tables()}
 
+    @property
+    def table_counts(self) -> dict[str, int]:
+        """One table a channel."""
+        return {"y": self.latent_channels}
+
     def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
         """One block, a table for each channel."""
         medians = self.entropy_bottleneck.medians

@@ -35,6 +35,8 @@ class FileCodec(nn.Module):
         codes: this is such a copy, and quantities of the bitstream stand still.
     """
 
+    CODING: tuple[str, ...] = ()  # what ``coding_state`` has besides medians and tables
+
     downsampling = 16  # pixels a latent, along each side
     latent_channels: int
     margin: int  # latents around a piece of an image that g_a and g_s see
@@ -56,6 +58,11 @@ class FileCodec(nn.Module):
 
     def make_tables(self) -> dict[str, Tables]:
         """The tables of all latents."""
+        raise NotImplementedError
+
+    @property
+    def table_counts(self) -> dict[str, int]:
+        """How many tables the latents of each name have."""
         raise NotImplementedError
 
     def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
@@ -160,13 +167,21 @@ class FileCodec(nn.Module):
             KeyError, ValueError: it is not of such a codec.
             InputError: this machine does not compute what decoding needs.
         """
-        names = {key.split(".")[1] for key in state if key.startswith("tables.")}
-        parts = ("offsets", "lengths", "frequencies")
+        counts, parts = self.table_counts, ("offsets", "lengths", "frequencies")
+        medians = torch.from_numpy(state["medians"])
+        if set(state) != {
+            "medians",
+            *self.CODING,
+            *(f"tables.{name}.{part}" for name in counts for part in parts),
+        }:
+            raise ValueError("its tables are not those of its architecture")
+        if medians.dtype != torch.float32 or medians.shape != self.entropy_bottleneck.quantiles.shape[:1]:
+            raise ValueError("its medians are not those of its architecture")
         self.eval().requires_grad_(False)
-        self.tables = {name: Tables(*(state[f"tables.{name}.{p}"] for p in parts)) for name in sorted(names)}
-        for tables in self.tables.values():
-            tables.check()
-        self.entropy_bottleneck.quantiles[:, 0, 1] = torch.from_numpy(state["medians"])
+        self.tables = {name: Tables(*(state[f"tables.{name}.{p}"] for p in parts)) for name in sorted(counts)}
+        for name, tables in self.tables.items():
+            tables.check(counts[name])
+        self.entropy_bottleneck.quantiles[:, 0, 1] = medians
         self.codes = True
         self.prepare()
 

@@ -19,7 +19,7 @@ from gcn.codec.tables import Tables
 from gcn.errors import InputError
 from gcn.models.blocks import scaled
 from gcn.models.codec import Latents
-from gcn.models.entropy import SMALLEST_SCALE, FactorizedDensity, Gaussian
+from gcn.models.entropy import SCALES, SMALLEST_SCALE, FactorizedDensity, Gaussian
 from gcn.models.exact import LARGEST, ONE, IntegerNetwork, fixed
 from gcn.models.files import symbols_of
 from gcn.models.four_stages import FourStages
@@ -51,6 +51,8 @@ class Hyperprior(FourStages):
     cropped to y's size, so that images need no more padding than y does. A hyper-latent covers 64 pixels: train
     on crops of 128 or more, or h_s never sees two of them.
     """
+
+    CODING = ("borders", "fingerprint")
 
     def build_prior(self, N: int, M: int, init_scale: float, speed: float) -> None:
         """h_a, h_s, a density for each channel of z, a Gaussian for each latent."""
@@ -133,6 +135,11 @@ class Hyperprior(FourStages):
         """For z one table a channel, for y one for each scale."""
         return {"y": self.gaussian_conditional.make_tables(), "z": self.entropy_bottleneck.make_tables()}
 
+    @property
+    def table_counts(self) -> dict[str, int]:
+        """For z one table a channel, for y one for each scale."""
+        return {"y": SCALES, "z": len(self.entropy_bottleneck.quantiles)}
+
     def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
         """z in one block, then y in stripes, its tables being chosen by what z predicts."""
         assert self._borders is not None
@@ -162,12 +169,17 @@ class Hyperprior(FourStages):
 
     def restore_coding(self, state: Mapping[str, NDArray]) -> None:
         """As of any codec; refuses a machine that does not compute the integer network as the maker's did."""
-        self._borders = torch.from_numpy(state["borders"]).double()
+        borders, fingerprint = state["borders"], state["fingerprint"]
+        if borders.shape != (SCALES - 1,) or borders.dtype != np.int64:
+            raise ValueError("the borders between its tables are no list of integers")
+        if (borders[1:] < borders[:-1]).any() or (borders < -LARGEST).any() or (borders > LARGEST).any():
+            raise ValueError("the borders between its tables are not in order")
+        if fingerprint.shape != (1,) or fingerprint.dtype != np.int64:
+            raise ValueError("its fingerprint is none")
+        self._borders = torch.from_numpy(borders).double()
         super().restore_coding(state)
         assert self._integer is not None
-        if self._integer.fingerprint(self.entropy_bottleneck.quantiles.device) != int(
-            state["fingerprint"][0]
-        ):
+        if self._integer.fingerprint(self.entropy_bottleneck.quantiles.device) != int(fingerprint[0]):
             raise InputError(
                 "this machine's linear algebra does not compute the hyper-synthesis exactly, its files would be"
                 " decoded wrongly: use another device or another build of torch"

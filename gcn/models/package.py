@@ -5,8 +5,8 @@ file that was written here decodes elsewhere: nothing that floating point might 
 A *variant* holds only the synthesis of a codec whose other networks are in another file beside it, its ``base``.
 """
 
-import importlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +19,23 @@ from torch import Tensor
 
 from gcn.errors import InputError
 from gcn.files.atomic import write_bytes
+from gcn.files.names import printable
+from gcn.models.architectures import empty
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, shipped_files, superseded
 
 FORMAT = "gcn-model-1"
+LARGEST_HEADER = 2**20  # bytes; those that ship have 4000
+LARGEST_CODING = 2**23  # numbers of tables and the like
+_NAMES = {torch.int32: "I32", torch.int64: "I64", torch.bool: "BOOL"}
 _NEEDED = ("target", "architecture", "latents_id", "picture_id")
+
+
+class Kind(NamedTuple):
+    """Type and shape of a tensor in a file."""
+
+    dtype: str
+    shape: tuple[int, ...]
 
 
 class Card(NamedTuple):
@@ -107,65 +119,110 @@ def _compact(value: Tensor) -> Tensor:
 
 def card(path: Path) -> Card:
     """What a model file says of itself, without loading it; errors as for `load`."""
-    metadata, _ = _open(path, tensors=False)
-    ids = bytes.fromhex(metadata["latents_id"]), bytes.fromhex(metadata["picture_id"])
-    return Card(path, *ids, json.loads(metadata.get("about", "{}")))
+    return _open(path).card
 
 
 def load(path: Path) -> Codec:
     """The codec of a model file, ready to code.
 
+    Nothing is read or built before names, shapes and types are known to be those of a declared architecture.
+
     Raises:
         InputError: no such file, not a model, damaged, or its base is missing; this machine cannot decode exactly.
     """
-    metadata, tensors = _open(path)
-    if "base" in metadata:
-        tensors = _open(path.with_name(Path(metadata["base"]).name))[1] | tensors
+    model = _open(path)
+    files = [model]
+    if "base" in model.metadata:
+        files.insert(0, _open(_beside(path, model.metadata["base"])))
     try:
-        codec = _empty(metadata["target"], json.loads(metadata["architecture"]))
+        codec = empty(model.metadata["target"], _json(model.metadata["architecture"]))
+        read = {name: file.path for file in files for name in file.tensors}  # a variant's own go first
+        kinds = {name: kind for file in files for name, kind in file.tensors.items()}
+        _check_kinds(codec, kinds)
+        tensors = {name: value for file in files for name, value in _read(file.path, read).items()}
         weights, coding = _part(tensors, "weights."), _part(tensors, "coding.")
-        expected = {name: value.shape for name, value in codec.state_dict().items()}
-        if {name: value.shape for name, value in weights.items()} != expected:
-            raise ValueError("its tensors are not those of its architecture")
+        if not all(value.isfinite().all() for value in tensors.values()):
+            raise ValueError("it has numbers that are not finite")
         codec.load_state_dict({name: _single(value) for name, value in weights.items()}, assign=True)
         state: dict[str, NDArray] = {name: _single(value).numpy() for name, value in coding.items()}
         codec.restore_coding(state)
-        if (codec.latents_id.hex(), codec.picture_id.hex()) != (
-            metadata["latents_id"],
-            metadata["picture_id"],
-        ):
+        if (codec.latents_id, codec.picture_id) != (model.card.latents_id, model.card.picture_id):
             raise ValueError("its weights do not have the identifiers that it states")
-    except (KeyError, ValueError, TypeError, RuntimeError) as problem:
-        if isinstance(problem, InputError):
-            raise
-        raise InputError(f"{path}: damaged, or of another version ({_line(problem)})") from None
+    except InputError as problem:  # of the machine
+        raise InputError(f"{printable(path)}: {problem}") from None
+    except (ArithmeticError, LookupError, ValueError, TypeError, RuntimeError) as problem:
+        raise InputError(f"{printable(path)}: damaged, or of another version ({_line(problem)})") from None
     return codec
 
 
-def _empty(target: str, architecture: Mapping[str, Any]) -> Codec:
-    """The codec without weights; nothing but a codec of this package is ever called."""
-    module, _, name = target.rpartition(".")
-    if not module.startswith("gcn.models."):
-        raise ValueError(f"{target} is no codec")
-    cls = getattr(importlib.import_module(module), name, None)
-    if not (isinstance(cls, type) and issubclass(cls, Codec)):
-        raise ValueError(f"{target} is no codec")
-    with torch.device("meta"):  # the file's tensors take the places: nothing is allocated for what it claims
-        return cls(**architecture)
+def _beside(path: Path, name: str) -> Path:
+    """The file of this name in the folder of the model."""
+    if name != Path(name).name or name in ("", "..") or not name.isprintable() or len(name) > 200:
+        raise InputError(f"{printable(path)}: its base is not a file beside it")
+    return path.with_name(name)
 
 
-def _open(path: Path, tensors: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such model file")
+def _check_kinds(codec: Codec, kinds: Mapping[str, Kind]) -> None:
+    """Compare names, shapes and types of a file's tensors with the codec's."""
+    weights = {f"weights.{name}": value for name, value in codec.state_dict().items()}
+    if {name for name in kinds if not name.startswith("coding.")} != set(weights):
+        raise ValueError("its tensors are not those of its architecture")
+    for name, value in weights.items():
+        allowed = ("F32", "F16") if value.dtype == torch.float32 else (_NAMES.get(value.dtype),)
+        if kinds[name].shape != tuple(value.shape) or kinds[name].dtype not in allowed:
+            raise ValueError(f"{name} is not of its architecture")
+    size = sum(math.prod(kind.shape) for name, kind in kinds.items() if name.startswith("coding."))
+    if size > LARGEST_CODING:
+        raise ValueError("its tables are larger than any codec's")
+
+
+class _Open(NamedTuple):
+    """A model file whose tensors have not been read."""
+
+    path: Path
+    metadata: dict[str, str]
+    tensors: dict[str, Kind]
+    card: Card
+
+
+def _open(path: Path) -> _Open:
+    shown = printable(path)
     try:
+        if not path.is_file():
+            raise InputError(f"{shown}: no such model file")
+        with path.open("rb") as raw:
+            length = int.from_bytes(raw.read(8), "little")
+        if length > LARGEST_HEADER:
+            raise InputError(f"{shown}: not a model file, or damaged (a header of {length} bytes)")
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as problem:
-        raise InputError(f"{path}: not a model file, or damaged ({_line(problem)})") from None
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: Kind(s.get_dtype(), tuple(s.get_shape())) for name, s in slices.items()}
+    except (SafetensorError, OSError, OverflowError) as problem:
+        raise InputError(f"{shown}: not a model file, or damaged ({_line(problem)})") from None
     if metadata.get("format") != FORMAT or any(name not in metadata for name in _NEEDED):
-        raise InputError(f"{path}: not a model of this project; give a file written by scripts/export.py")
-    return metadata, found
+        raise InputError(f"{shown}: not a model of this project; give a file written by scripts/export.py")
+    try:
+        ids = [bytes.fromhex(metadata[name]) for name in ("latents_id", "picture_id")]
+        about = _json(metadata.get("about", "{}"))
+        if not isinstance(about, dict) or type(about.get("steps", 0)) is not int:
+            raise ValueError("its remarks are no names and values")
+    except ValueError as problem:
+        raise InputError(f"{shown}: damaged, or of another version ({_line(problem)})") from None
+    return _Open(path, metadata, tensors, Card(path, ids[0], ids[1], about))
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its metadata are nested without end") from None
+
+
+def _read(path: Path, places: Mapping[str, Path]) -> dict[str, Tensor]:
+    """The tensors that are to come from this file."""
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if places[name] == path}  # noqa: SIM118
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -177,4 +234,4 @@ def _single(value: Tensor) -> Tensor:
 
 
 def _line(problem: Exception) -> str:
-    return " ".join(str(problem).split())[:150]
+    return printable(" ".join(str(problem).split()))[:150] or type(problem).__name__

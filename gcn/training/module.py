@@ -166,16 +166,16 @@ class GameModule(L.LightningModule):
         Raises:
             InputError: it does not fit; or a loader that knows nothing of it would begin with the first batch again.
         """
+        if not self.follows_checkpoint:
+            raise InputError(
+                f"Trainer.fit(ckpt_path=…): the loader would not go on after update {checkpoint.get('global_step')}; "
+                "use scripts/train.py resume=RUN_FOLDER"
+            )
         remembering = [c.state_key for c in self.trainer.callbacks if c.state_dict()]  # type: ignore[attr-defined]
         try:
             check(checkpoint, self, remembering)
         except ValueError as problem:
             raise InputError(f"the checkpoint cannot be used: {problem}") from None
-        if not self.follows_checkpoint:
-            raise InputError(
-                f"Trainer.fit(ckpt_path=…): the loader would not go on after update {checkpoint['global_step']}; "
-                "use scripts/train.py resume=RUN_FOLDER"
-            )
         checkpoint["loops"] = {
             "fit_loop": counted(self.trainer.fit_loop.state_dict(), checkpoint["global_step"])
         }

@@ -140,7 +140,7 @@ CHANGES = {
     no_tables: "damaged",
     odd_table: "frequencies",
     other_weights: "identifiers",
-    lost_base: "no such model file",
+    lost_base: "not a file beside it",
 }
 
 

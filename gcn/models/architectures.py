@@ -1,0 +1,65 @@
+"""The codecs that a model file may name, and what their constructors take: the files of ``conf/generator``.
+
+A model file comes from anybody. Its class is found here by name, its arguments are held to the declarations that hold
+for the command line, and no module is built before both are known to be sound.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+
+from gcn.errors import InputError
+from gcn.kinds import resolve
+from gcn.models.codec import Codec
+from gcn.schema import Field, declarations
+
+GENERATORS = Path(__file__).resolve().parents[2] / "conf" / "generator"
+
+
+class Architecture(NamedTuple):
+    """A class of codecs and the values that its arguments may have."""
+
+    target: str
+    fields: Mapping[str, Field]
+
+
+@cache
+def architectures() -> dict[str, Architecture]:
+    """What ``conf/generator`` declares, by the name of the class."""
+    found = {}
+    for path in sorted(GENERATORS.glob("[!_]*.yaml")):
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        target, declared = values.pop("_target_"), declarations(path)
+        fields = {name: declared.get(name, Field()).beside(value) for name, value in values.items()}
+        found[target.rpartition(".")[2]] = Architecture(target, fields)
+    return found
+
+
+def empty(target: str, arguments: Any) -> Codec:
+    """The codec that a model file describes, without weights and without memory for them.
+
+    Args:
+        target: dotted name of its class, which may have moved to another module since.
+        arguments: of its constructor.
+
+    Raises:
+        ValueError: there is no such codec, or it takes no such arguments.
+    """
+    architecture = architectures().get(target.rpartition(".")[2])
+    if architecture is None:
+        raise ValueError(f"{target[:80]} is no codec of conf/generator")
+    if not isinstance(arguments, dict) or set(arguments) != set(architecture.fields):
+        raise ValueError(f"its architecture does not name {', '.join(architecture.fields)}")
+    try:
+        for name, field in architecture.fields.items():
+            value = field.check(f"architecture.{name}", arguments[name])
+            if field.type != "float" and type(value) is not type(arguments[name]):  # 64.0 channels
+                raise ValueError(f"architecture.{name}={arguments[name]}: must be {field}")
+        with torch.device("meta"):  # the file's tensors take the places
+            return resolve("generator", architecture.target)(**arguments)  # type: ignore[no-any-return]
+    except InputError as problem:
+        raise ValueError(str(problem)) from None
