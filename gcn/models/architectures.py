@@ -34,7 +34,11 @@ def architectures() -> dict[str, Architecture]:
     for path in sorted(GENERATORS.glob("[!_]*.yaml")):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         target, declared = values.pop("_target_"), declarations(path)
-        fields = {name: declared.get(name, Field()).beside(value) for name, value in values.items()}
+        fields = {
+            name: declared.get(name, Field()).beside(value)
+            for name, value in values.items()
+            if not name.startswith("_")
+        }
         found[target.rpartition(".")[2]] = Architecture(target, fields)
     return found
 

@@ -5,7 +5,6 @@ JSON that would be sent. A call with a key uploads both, and what the server has
 """
 
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder
+from gcn.files.reading import read_json
 from gcn.report.summary import plain, write_json_atomic
 from gcn.report.wandb_log import INIT_TIMEOUT, why_offline
 from gcn.study import design, table
@@ -164,7 +164,7 @@ def _record(out: Path) -> Path:
 
 def _logged(out: Path) -> dict[str, dict[str, str]]:
     empty: dict[str, dict[str, str]] = {"offline": {}, "online": {}, "views": {}}
-    return json.loads(_record(out).read_text(encoding="utf-8")) if _record(out).is_file() else empty
+    return read_json(_record(out)) if _record(out).is_file() else empty
 
 
 def _online(

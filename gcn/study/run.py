@@ -1,7 +1,6 @@
 """Plays what is left of a study: several processes, a file for each arm, nothing twice."""
 
 import itertools
-import json
 import math
 import os
 import shutil
@@ -22,6 +21,7 @@ from gcn.compose import CONF
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
 from gcn.files.command import word
+from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study import closer
@@ -60,7 +60,7 @@ def finished(
     """The results that are there, or the closer looks."""
     for arm in study.arms:
         if file(folder, arm).is_file():
-            yield {"name": arm.name, **json.loads(file(folder, arm).read_text(encoding="utf-8"))}
+            yield {"name": arm.name, **read_json(file(folder, arm))}
 
 
 def shared(study: Study, folder: Path) -> Iterator[dict[str, Any]]:

@@ -14,9 +14,9 @@ from runs import run, undrawn, words
 from torch import nn
 
 from gcn import assemble
-from gcn.coding import trained as trained_codec
 from gcn.config import load
 from gcn.errors import InputError
+from gcn.run_codec import trained as trained_codec
 from gcn.trained import trained
 from gcn.training.checkpoint import open_checkpoint
 from gcn.training.restore import check
