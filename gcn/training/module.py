@@ -171,9 +171,8 @@ class GameModule(L.LightningModule):
                 f"Trainer.fit(ckpt_path=…): the loader would not go on after update {checkpoint.get('global_step')}; "
                 "use scripts/train.py resume=RUN_FOLDER"
             )
-        remembering = [c.state_key for c in self.trainer.callbacks if c.state_dict()]  # type: ignore[attr-defined]
         try:
-            check(checkpoint, self, remembering)
+            check(checkpoint, self)
         except ValueError as problem:
             raise InputError(f"the checkpoint cannot be used: {problem}") from None
         checkpoint["loops"] = {

@@ -51,6 +51,11 @@ def check(checkpoint: Mapping[str, Any], module: "GameModule", callbacks: Iterab
         raise ValueError("it has schedules of learning rates; a run of this project keeps none")
     if "Record" in checkpoint["callbacks"]:
         _check_record(checkpoint["callbacks"]["Record"])
+    bad = checkpoint["callbacks"].get("BadImages", {"names": []})
+    if not isinstance(bad, dict) or not isinstance(bad.get("names"), list):
+        raise ValueError("the list of bad images is damaged")
+    if not all(isinstance(name, str) for name in bad["names"]):
+        raise ValueError("the list of bad images is damaged")
 
 
 def step_of(checkpoint: Mapping[str, Any]) -> int:
@@ -259,9 +264,10 @@ def _check_record(found: Any) -> None:
     best, before = found["best"], found["before"]
     if type(best) is not float or math.isnan(best):
         raise ValueError("the best validation so far is no number")
-    if not isinstance(before, list) or len(before) > 64:
+    named = isinstance(before, dict) and all(isinstance(name, str) for name in before)
+    if not (named or isinstance(before, list)) or len(before) > 64:  # a list in older checkpoints
         raise ValueError("the last validation's crops are damaged")
-    for crop in before:
+    for crop in before.values() if isinstance(before, dict) else before:
         sides = tuple(crop.shape[1:]) if isinstance(crop, Tensor) and crop.dim() == 3 else (0, 0)
         if max(sides) > 4096:
             raise ValueError("the last validation's crops are damaged")
