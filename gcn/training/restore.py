@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from gcn.training.restore_records import LARGEST_STEP, check_records
+from gcn.training.restore_tensors import check_tensor
+
 if TYPE_CHECKING:
     from gcn.training.module import GameModule, PlayerOptim
 
-LARGEST_STEP = 10**12
 MOST_MOVES = 8  # moves that a rule may make in one update
 NOT_NEGATIVE = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum")  # of optimizers: sums of squares
 _VERSION = r"[2-9]\.\d{1,4}(\.\d{1,4}){0,2}(rc\d{1,4}|\.dev\d{1,9}|\.post\d{1,4})?"
-NUMBERS = 10**5  # plain values in the records of a callback, at most
 
 
 def check(checkpoint: Mapping[str, Any], module: "GameModule", callbacks: Iterable[str] = ()) -> None:
@@ -49,20 +50,16 @@ def check(checkpoint: Mapping[str, Any], module: "GameModule", callbacks: Iterab
             raise ValueError(f"the state of {name} is missing")
     if checkpoint.get("lr_schedulers", []) != []:
         raise ValueError("it has schedules of learning rates; a run of this project keeps none")
-    if "Record" in checkpoint["callbacks"]:
-        _check_record(checkpoint["callbacks"]["Record"])
-    bad = checkpoint["callbacks"].get("BadImages", {"names": []})
-    if not isinstance(bad, dict) or not isinstance(bad.get("names"), list):
-        raise ValueError("the list of bad images is damaged")
-    if not all(isinstance(name, str) for name in bad["names"]):
-        raise ValueError("the list of bad images is damaged")
+    check_records(checkpoint["callbacks"])
 
 
 def step_of(checkpoint: Mapping[str, Any]) -> int:
     """The number of generator updates."""
     step = checkpoint.get("global_step")
     if type(step) is not int or not 0 <= step <= LARGEST_STEP:
-        raise ValueError(f"global_step={str(step)[:40]}: not a number of updates")
+        raise ValueError(
+            f"global_step={step if type(step) is int else type(step).__name__}: not a number of updates"
+        )
     return step
 
 
@@ -77,33 +74,6 @@ def check_weights(found: Any, expected: Mapping[str, Tensor], of: str = "") -> N
     strange = [str(name) for name in found if name not in expected]
     if strange:
         raise ValueError(f"{of}{strange[0][:100]}: unknown to this run; it is of another architecture")
-
-
-def check_tensor(name: str, found: Any, shape: Iterable[int], dtype: torch.dtype) -> None:
-    """Compare one tensor; it must be dense, on the CPU and finite."""
-    if type(found) not in (Tensor, nn.Parameter) or found.layout != torch.strided or found.is_quantized:
-        raise ValueError(f"{name} is no plain tensor")
-    if found.dtype != dtype or tuple(found.shape) != tuple(shape):
-        raise ValueError(f"{name} is {_kind(found.dtype, found.shape)}, this run's is {_kind(dtype, shape)}")
-    if found.device.type != "cpu" or not _dense(found):
-        raise ValueError(f"{name} does not hold its own numbers")
-    if not found.isfinite().all():
-        raise ValueError(f"{name} has numbers that are not finite")
-
-
-def _kind(dtype: torch.dtype, shape: Iterable[int]) -> str:
-    return f"{str(dtype).removeprefix('torch.')} {'x'.join(map(str, shape)) or 'scalar'}"[:80]
-
-
-def _dense(t: Tensor) -> bool:
-    """Whether each element has a place of its own and none are left between them."""
-    step = 1
-    for stride, size in sorted(zip(t.stride(), t.shape, strict=True)):
-        if size > 1:
-            if stride != step:
-                return False
-            step *= size
-    return not (t.is_conj() or t.is_neg())
 
 
 # --- optimizers ---
@@ -255,36 +225,3 @@ def _check_moves(name: str, found: Any, module: "GameModule") -> None:
     for own, tensors in zip(players, found, strict=True):
         for i, (parameter, value) in enumerate(zip(own, tensors, strict=True)):
             check_tensor(f"{name}, parameter {i},", value, parameter.shape, parameter.dtype)
-
-
-def _check_record(found: Any) -> None:
-    """The state of `gcn.training.record.Record`: the best value, a few crops, the watchdog's history."""
-    if not isinstance(found, dict) or not {"best", "before", "watchdog"} <= set(found):
-        raise ValueError("the record of the run is damaged")
-    best, before = found["best"], found["before"]
-    if type(best) is not float or math.isnan(best):
-        raise ValueError("the best validation so far is no number")
-    named = isinstance(before, dict) and all(isinstance(name, str) for name in before)
-    if not (named or isinstance(before, list)) or len(before) > 64:  # a list in older checkpoints
-        raise ValueError("the last validation's crops are damaged")
-    for crop in before.values() if isinstance(before, dict) else before:
-        sides = tuple(crop.shape[1:]) if isinstance(crop, Tensor) and crop.dim() == 3 else (0, 0)
-        if max(sides) > 4096:
-            raise ValueError("the last validation's crops are damaged")
-        check_tensor("a crop of the last validation", crop, (3, *sides), torch.float32)
-    _check_watchdog(found["watchdog"])
-
-
-def _check_watchdog(found: Any) -> None:
-    history, beyond = (found.get(name) if isinstance(found, dict) else None for name in ("history", "beyond"))
-    if not isinstance(history, dict) or not isinstance(beyond, dict):
-        raise ValueError("the watchdog's history is damaged")
-    lists = list(history.values())
-    if not all(isinstance(v, list) for v in lists) or sum(map(len, lists)) > NUMBERS:
-        raise ValueError("the watchdog's history is damaged")
-    if not all(isinstance(name, str) for name in [*history, *beyond]):
-        raise ValueError("the watchdog's history is damaged")
-    if not all(type(v) is float and 0 <= v < math.inf for values in lists for v in values):
-        raise ValueError("the watchdog's history has values that are no magnitudes")
-    if not all(type(v) is int and 0 <= v <= LARGEST_STEP for v in beyond.values()):
-        raise ValueError("the watchdog's counts are damaged")

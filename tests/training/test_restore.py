@@ -149,6 +149,10 @@ SINGLE = {
     "a flat crop": ((*RECORD, "before"), lambda crops: [crop[0] for crop in crops.values()]),
     "names of bad images": (("callbacks",), lambda states: {**states, "BadImages": {"names": [3]}}),
     "bad images": (("callbacks",), lambda states: {**states, "BadImages": 3}),
+    "digests": (("callbacks", "SameData", "validation"), lambda digests: [*digests]),
+    "a digest": (("callbacks", "SameData", "training"), lambda _: 3),
+    "a number of images": (("callbacks", "SameData", "training_images"), lambda _: None),
+    "changes": (("callbacks", "SameData", "changes"), lambda _: "changes"),
     "an old version": (("pytorch-lightning_version",), lambda _: "0.9.0"),
     "another version": (("pytorch-lightning_version",), lambda _: "2.x y"),
 }  # fmt: skip

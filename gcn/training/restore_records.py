@@ -1,0 +1,78 @@
+"""The states of callbacks in a checkpoint: what a run has recorded, in its types and ranges."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gcn.training.restore_tensors import check_tensor
+
+LARGEST_STEP = 10**12
+NUMBERS = 10**5  # plain values in a history, at most
+
+
+def check_records(states: Mapping[Any, Any]) -> None:
+    """Compare the states of this project's callbacks, those that are there; ValueError with the reason."""
+    for name, check in (
+        ("Record", _check_record),
+        ("BadImages", _check_bad_images),
+        ("SameData", _check_same_data),
+    ):
+        if name in states:
+            check(states[name])
+
+
+def _texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _check_bad_images(found: Any) -> None:
+    """The state of `gcn.training.bad_images.BadImages`."""
+    if not isinstance(found, dict) or not _texts(found.get("names")):
+        raise ValueError("the list of bad images is damaged")
+
+
+def _check_same_data(found: Any) -> None:
+    """The state of `gcn.training.same_data.SameData`: digests of images, and what has changed."""
+    digests = found.get("validation") if isinstance(found, dict) else None
+    if not isinstance(digests, dict) or not _texts([*digests, *digests.values()]):
+        raise ValueError("the digests of the validation images are damaged")
+    if not isinstance(found.get("training"), str | None) or type(found.get("training_images")) is not int:
+        raise ValueError("the digest of the training images is damaged")
+    if not _texts(found.get("changes")):
+        raise ValueError("the list of changed images is damaged")
+
+
+def _check_record(found: Any) -> None:
+    """The state of `gcn.training.record.Record`: the best value, a few crops, the watchdog's history."""
+    if not isinstance(found, dict) or not {"best", "before", "watchdog"} <= set(found):
+        raise ValueError("the record of the run is damaged")
+    best, before = found["best"], found["before"]
+    if type(best) is not float or math.isnan(best):
+        raise ValueError("the best validation so far is no number")
+    named = isinstance(before, dict) and all(isinstance(name, str) for name in before)
+    if not (named or isinstance(before, list)) or len(before) > 64:  # a list in older checkpoints
+        raise ValueError("the last validation's crops are damaged")
+    for crop in before.values() if isinstance(before, dict) else before:
+        sides = tuple(crop.shape[1:]) if isinstance(crop, Tensor) and crop.dim() == 3 else (0, 0)
+        if max(sides) > 4096:
+            raise ValueError("the last validation's crops are damaged")
+        check_tensor("a crop of the last validation", crop, (3, *sides), torch.float32)
+    _check_watchdog(found["watchdog"])
+
+
+def _check_watchdog(found: Any) -> None:
+    history, beyond = (found.get(name) if isinstance(found, dict) else None for name in ("history", "beyond"))
+    if not isinstance(history, dict) or not isinstance(beyond, dict):
+        raise ValueError("the watchdog's history is damaged")
+    lists = list(history.values())
+    if not all(isinstance(v, list) for v in lists) or sum(map(len, lists)) > NUMBERS:
+        raise ValueError("the watchdog's history is damaged")
+    if not all(isinstance(name, str) for name in [*history, *beyond]):
+        raise ValueError("the watchdog's history is damaged")
+    if not all(type(v) is float and 0 <= v < math.inf for values in lists for v in values):
+        raise ValueError("the watchdog's history has values that are no magnitudes")
+    if not all(type(v) is int and 0 <= v <= LARGEST_STEP for v in beyond.values()):
+        raise ValueError("the watchdog's counts are damaged")

@@ -1,0 +1,34 @@
+"""A tensor of a checkpoint, compared with what it is to replace."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def check_tensor(name: str, found: Any, shape: Iterable[int], dtype: torch.dtype) -> None:
+    """Compare one tensor; it must be dense, on the CPU and finite."""
+    if type(found) not in (Tensor, nn.Parameter) or found.layout != torch.strided or found.is_quantized:
+        raise ValueError(f"{name} is no plain tensor")
+    if found.dtype != dtype or tuple(found.shape) != tuple(shape):
+        raise ValueError(f"{name} is {_kind(found.dtype, found.shape)}, this run's is {_kind(dtype, shape)}")
+    if found.device.type != "cpu" or not _dense(found):
+        raise ValueError(f"{name} does not hold its own numbers")
+    if not found.isfinite().all():
+        raise ValueError(f"{name} has numbers that are not finite")
+
+
+def _kind(dtype: torch.dtype, shape: Iterable[int]) -> str:
+    return f"{str(dtype).removeprefix('torch.')} {'x'.join(map(str, shape)) or 'scalar'}"[:80]
+
+
+def _dense(t: Tensor) -> bool:
+    """Whether each element has a place of its own and none are left between them."""
+    step = 1
+    for stride, size in sorted(zip(t.stride(), t.shape, strict=True)):
+        if size > 1:
+            if stride != step:
+                return False
+            step *= size
+    return not (t.is_conj() or t.is_neg())
