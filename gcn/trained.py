@@ -99,7 +99,10 @@ def trained(path: Path) -> Trained:
     Raises:
         InputError: no run folder, no checkpoint, one of another game, or weights that are not finite.
     """
-    checkpoint_files(path)
+    if not path.is_file():
+        checkpoint_files(path)
+    else:
+        open_checkpoint(path)  # any other file is told as such, and not by its folder
     run = run_of(path)
     cfg = Config({**load(run), "init_from": None})  # all weights are in the checkpoint
     module = assemble.module(cfg)

@@ -150,7 +150,7 @@ def _remedy(last: Path, check: Check) -> str:
     try:
         step = _read(best, check)["global_step"]
     except InputError:
-        return "; best.ckpt is damaged too"
+        return "; best.ckpt is of no use either, give another checkpoint"
     first = last.with_name(LAST[0])
     return f"; best.ckpt, of update {step}, is sound: to go on from there, {command('cp', str(best), str(first))}"
 

@@ -200,9 +200,9 @@ def test_terms_are_switched_off_for_a_while(a_run):
         (["checkpoint=nowhere"], "nowhere: no checkpoint here"),
         (["checkpoint=RUN/config.yaml"], "not a readable checkpoint"),
         (["checkpoint=ELSEWHERE/checkpoints/last.ckpt"], "no run folder"),
-        (["checkpoint=OTHER"], "not of the run"),
-        (["checkpoint=BROKEN"], "weights that are not finite"),
-        (["checkpoint=FRESH"], "the optimizer of D has not moved yet"),
+        (["checkpoint=OTHER"], "this run's is float32 5x3x5x5"),
+        (["checkpoint=BROKEN"], "has numbers that are not finite"),
+        (["checkpoint=FRESH"], "the optimizer of D has states for 0 of its"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(a_run, said, reason, tmp_path, capsys):
