@@ -14,12 +14,11 @@ import torch
 
 from gcn.build import build, objective, present_terms
 from gcn.config import Config
-from gcn.errors import InputError
 from gcn.game import Game
 from gcn.kinds import resolve
-from gcn.losses.objective import Objective
 from gcn.losses.term import OnPlayer
 from gcn.models.codec import Codec
+from gcn.preflight import check_objective
 from gcn.rng import Streams
 from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 from gcn.training.module import GameModule, PlayerOptim, Training
@@ -68,22 +67,8 @@ def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, l
         with seeded(cfg.seed, "constraints"):
             for constraint in constraints:
                 constraint.prepare(discriminator)
-    _refuse_idle_generator(cfg, paid)
+    check_objective(cfg)
     return Game(generator, discriminator, paid, Streams(cfg.seed)), constraints
-
-
-def _refuse_idle_generator(cfg: Config, pays: Objective) -> None:
-    paid = [pays.terms[name] for name, weight in pays.weights.items() if weight]
-    paid = [term for term in paid if "g" in term.players]
-    if not paid and (pays.loss is None or cfg.adv == 0):
-        raise InputError(
-            "the generator has nothing to learn from: every weight is 0; set mse=1, or choose a loss"
-        )
-    if cfg.warmup.steps > 0 and all(term.needs_discriminator for term in paid):
-        raise InputError(
-            f"warmup.steps={cfg.warmup.steps}: before the game there is neither a distortion nor a rate to learn "
-            "from; set mse=1, or warmup.steps=0"
-        )
 
 
 def load_codec(generator: torch.nn.Module, path: str) -> None:

@@ -4,36 +4,33 @@ Hydra keeps what it is good at (composition, sweeps, launchers, ``--cfg``, ``--i
 called with words that have been checked, so that its own ways of reporting errors are never seen.
 """
 
-import argparse
-import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gcn.compose import CONF, TRAIN, Root, declare, jobs, key_of, normal, search_path
+from gcn import restart
+from gcn.compose import CONF, TRAIN, Root, declare, hydra_key, is_hydras, jobs, key_of, normal, search_path
 from gcn.config import Config, parse, plan, save
 from gcn.errors import InputError
+from gcn.files.atomic import check_folder
 from gcn.files.command import resuming, word
 from gcn.files.lock import LOCK_FILE, only_writer
+from gcn.files.names import printable
+from gcn.flags import plain_errors, read_flags
+from gcn.preflight import check_run, note
+from gcn.report.verdicts import read_summary
 from gcn.training.log import LOG_FILE
 from gcn.usage import help_text
 
 Train = Callable[[Config], Any]
-
-REFUSED = {
-    "config_path": "the configuration lives in conf/; --config-dir=DIR adds a folder of your own",
-    "config_name": "each script has its own root in conf/; --config-dir=DIR adds a folder of your own",
-    "experimental_rerun": "use resume=RUN_FOLDER",
-}
 
 
 def main(words: Sequence[str], train: Train, root: Root = TRAIN) -> int:
@@ -52,34 +49,47 @@ def main(words: Sequence[str], train: Train, root: Root = TRAIN) -> int:
 
 
 def _main(words: Sequence[str], train: Train, root: Root) -> int:
-    arguments = _arguments(words)
+    arguments = read_flags(words)
     if arguments.help:
         sys.stdout.write(help_text(root))
         return 0
     _refuse_interpolation(Path.cwd())
-    extra = arguments.config_dir
-    if extra is not None and not Path(extra).is_dir():
-        raise InputError(f"--config-dir={extra}: no such folder")
-    if arguments.shell_completion or arguments.hydra_help:
-        return _hydra(words, train, extra, root)
+    extra, flags = arguments.config_dir, arguments.flags()
+    if arguments.hydra_help or arguments.shell_completion:
+        said = [w for w in arguments.overrides if arguments.shell_completion or is_hydras(w)]
+        return _view([*flags, *said], extra, root)
     overrides = normal(arguments.overrides)
-    flags = [word for word in words if word not in arguments.overrides]
-    if any(word.startswith("hydra.mode=") for word in overrides):
+    if any(hydra_key(word) == "hydra.mode" for word in overrides):
         raise InputError("hydra.mode: use -m for a sweep")
     if arguments.multirun:
         return _sweep(flags, overrides, train, extra, root)
-    cfg, folder, *_ = plan(overrides, extra, root=root)
     if arguments.cfg or arguments.info:
-        return _hydra([*flags, *overrides], train, extra, root)
+        arguments.check_package(plan(overrides, extra, root=root).config)
+        return _view([*flags, *overrides], extra, root)
+    return _run(flags, overrides, train, extra, root)
+
+
+def _view(words: Sequence[str], extra: str | None, root: Root) -> int:
+    """One of Hydra's views, which begins no job."""
+
+    def nothing(cfg: Config) -> None:
+        raise AssertionError("a view begins no job")
+
+    try:
+        return _hydra(words, nothing, extra, root)
+    except SystemExit as end:  # Hydra has said why
+        return 2 if end.code else 0
+
+
+def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
+    cfg, folder, *_ = plan(overrides, extra, root=root)
     _refuse_lonely_folder(overrides)
-    _refuse_interpolation(folder)
+    begun = _check(cfg, overrides, folder, root, extra)
     place = [word("hydra.run.dir", folder)]
     resumed = cfg.get("resume") is not None
-    if not resumed:
-        _refuse_used(folder, root)
     if resumed:  # of what Hydra composes only the place is used; the run's data may be of another kind
         overrides = [f"++{word}" if key_of(word).startswith("data.") else word for word in overrides]
-    if resumed or _is_helper_process():
+    if begun or resumed or _is_helper_process():
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
         return _hydra([*flags, *overrides, *place], train, extra, root)
@@ -88,26 +98,34 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
         return 130
 
 
-class _Refusal(argparse.ArgumentParser):
-    """Hydra's parser with errors of one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see --help")
-
-
-def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = get_args_parser()
-    parser.__class__ = _Refusal
-    arguments = parser.parse_intermixed_args(list(words))
-    for name, remedy in REFUSED.items():
-        if getattr(arguments, name) is not None:
-            raise InputError(f"--{name.replace('_', '-')}: {remedy}")
-    return arguments
+def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, extra: str | None) -> bool:
+    """Refuse, before torch is imported, a job that cannot begin; returns whether it continues a run in its folder."""
+    _refuse_interpolation(folder)
+    check_folder("hydra.run.dir" if cfg.get("resume") is None else "resume", folder)
+    begun = cfg.get("resume") is None and _refuse_used(cfg, folder, root)
+    if root is TRAIN:
+        check_run(restart.resumed(folder, extra) if begun else cfg, words)
+    return begun
 
 
 def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
     """Hand over to Hydra, which calls ``train`` for each job; returns the exit status."""
-    failed = False
+    failed, problems = False, []
+
+    def train_in(folder: Path, said: list[Any]) -> Any:
+        cfg = parse(said, extra, root)
+        if cfg.get("resume") is None and _refuse_used(cfg, folder, root):
+            if restart.is_complete(folder, cfg.steps):
+                print(f"{printable(folder)}: the run is complete")
+                return None
+            cfg = restart.resumed(folder, extra)
+        cfg["run_dir"] = str(folder)
+        if not _is_helper_process():
+            save(cfg, folder)
+            remark = note(cfg) if root is TRAIN else None
+            if remark is not None:
+                print(remark, file=sys.stderr)
+        return train(cfg)
 
     def job(_: Any) -> Any:
         nonlocal failed
@@ -117,34 +135,41 @@ def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) ->
         assert isinstance(said, list)
         folder = Path(state.runtime.output_dir)
         try:
-            with nullcontext() if _is_helper_process() else _own(folder, normal(said), root):
-                cfg = parse(said, extra, root)
-                cfg["run_dir"] = str(folder)
-                if not _is_helper_process():
-                    save(cfg, folder)
-                return train(cfg)
+            with nullcontext() if _is_helper_process() else _own(folder, normal(said)):
+                return train_in(folder, said)
         except InputError as error:  # of this job: a sweep goes on
             print(f"error: {error}", file=sys.stderr)
             failed = True
             return None
+        except Exception as problem:
+            problems.append(problem)
+            raise
 
     declare()
     sys.argv = [sys.argv[0], *words, *search_path(root)]
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
+    try:
+        with plain_errors(problems):
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
+    finally:
+        sys.argv = sys.argv[:1]
     return 2 if failed else 0
 
 
 def _sweep(
     flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root
 ) -> int:
-    folders, whole = [], Path()
+    folders: list[Path] = []
+    whole = Path()
     listed = jobs(overrides)
     for number, words in enumerate(listed):
         try:
             cfg, _, whole, folder = plan(words, extra, number, root)
             _refuse_processes(cfg)
-            _refuse_used(folder, root)
-            _refuse_interpolation(folder)
+            _check(cfg, words, folder, root, extra)
+            if folder in folders:
+                raise InputError(
+                    f"hydra.sweep.subdir: two jobs would share the folder {printable(folder)}; drop it"
+                )
             folders.append(folder)
         except InputError as error:
             raise InputError(f"{error} (job {number}: {' '.join(words)})") from None
@@ -170,42 +195,53 @@ def _refuse_processes(cfg: Config) -> None:
         )
 
 
-def _refuse_used(folder: Path, root: Root) -> None:
-    if (folder / "config.yaml").exists() and not _is_helper_process():
+def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
+    """Refuse a folder that holds a run, unless the cluster has restarted this very run: then return True."""
+    if not (folder / "config.yaml").exists():
+        return False
+    if root is TRAIN and restart.continues(cfg, folder):
+        restart.refuse_other(cfg, folder)
+        return True
+    if not _is_helper_process():
         remedy = f"continue it with: {resuming(folder)}; or choose another folder"
-        raise InputError(f"{folder}: holds a run; {remedy if root is TRAIN else 'choose another folder'}")
+        raise InputError(
+            f"{printable(folder)}: holds a run; {remedy if root is TRAIN else 'choose another folder'}"
+        )
+    return False
 
 
 @contextmanager
-def _own(folder: Path, words: Sequence[str], root: Root) -> Iterator[None]:
+def _own(folder: Path, words: Sequence[str]) -> Iterator[None]:
     """The folder for this job alone. A new one is removed if the job is refused, so that it may be tried again."""
     with only_writer(folder):
-        if any(key_of(word) == "resume" for word in words):
-            yield
-            return
-        _refuse_used(folder, root)  # once more: another process may have begun a run there in the meantime
+        new = not (folder / "config.yaml").exists() and not any(key_of(word) == "resume" for word in words)
         try:
             yield
         except InputError:
-            if {path.name for path in folder.iterdir()} <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
+            written = {path.name for path in folder.iterdir()}
+            if new and written <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
                 shutil.rmtree(folder)
             raise
 
 
 def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
     """Processes that somebody else starts would each make a folder of their own."""
-    named = any(word.startswith(("hydra.run.dir=", "resume=")) for word in overrides)
+    named = any(hydra_key(word) in ("hydra.run.dir", "resume") for word in overrides)
     started_outside = ("RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1) or (
         "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
     )
     if started_outside and not named:
         raise InputError("several processes without a common folder: give hydra.run.dir=DIR")
+    if restart.happened() and not named:
+        print("note: restarted without hydra.run.dir=DIR: this begins a new run", file=sys.stderr)
 
 
 def _refuse_interpolation(folder: Path) -> None:
     """Hydra notes the run folder and the working directory, and takes ``${`` in them for a reference."""
     if "${" in str(folder.absolute()):
-        raise InputError(f"{folder}: a run cannot be in or below a folder with ${{ in its name; rename it")
+        raise InputError(
+            f"{printable(folder)}: a run cannot be in or below a folder with ${{ in its name; rename it"
+        )
 
 
 def _is_helper_process() -> bool:
@@ -231,9 +267,7 @@ def _print_summary(whole: Path, jobs: Sequence[Sequence[str]], folders: Sequence
     fixed = set.intersection(*(set(words) for words in jobs))
     for number, (words, folder) in enumerate(zip(jobs, folders, strict=True)):
         path = folder / root.record
-        found = (
-            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {root.columns[0]: "no summary"}
-        )
+        found = read_summary(path) or {root.columns[0]: "no summary"}
         cells = [found.get(key) for key in root.columns]
         text = [
             f"{cell:.4g}" if isinstance(cell, float) else str("-" if cell is None else cell) for cell in cells

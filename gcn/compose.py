@@ -1,7 +1,9 @@
 """Hydra's part of the configuration: what a list of words composes to, and one line for what goes wrong."""
 
 import itertools
+import math
 import secrets
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,17 +17,29 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gcn.errors import InputError
+from gcn.files.atomic import cannot_write
 from gcn.files.command import value
 from gcn.knobs import Knob, scan
 from gcn.schema import suggestion
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+MOST_JOBS = 10_000  # of a sweep; more is a slip of the finger, range(0,1000000)
+PLUGINS = {  # choices of Hydra's that come with packages of their own
+    "hydra/launcher": {
+        "joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher",
+        "submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher", "ray_aws": "hydra-ray-launcher",
+        "rq": "hydra-rq-launcher",
+    },
+    "hydra/sweeper": {
+        "optuna": "hydra-optuna-sweeper", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
+    },
+}  # fmt: skip
 TERMS = "term"  # the folder of the knobs, which is no group of choices
 
 
@@ -121,6 +135,11 @@ def key_of(word: str) -> str:
     return word.partition("=")[0]
 
 
+def hydra_key(word: str) -> str:
+    """The key of a word without the signs before it: ``hydra.mode`` of ``++hydra.mode=RUN``."""
+    return key_of(word).lstrip("+~")
+
+
 def is_hydras(word: str) -> bool:
     """Whether a word is about Hydra itself: ``hydra.run.dir=DIR``, ``hydra/launcher=joblib``."""
     return word.lstrip("+~").startswith(("hydra.", "hydra/"))
@@ -172,7 +191,8 @@ def _composing() -> Iterator[None]:
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        with warnings.catch_warnings(), initialize_config_dir(str(CONF), version_base="1.3"):
+            warnings.simplefilter("error", UserWarning)  # a folder of hydra.searchpath that does not exist
             yield
     finally:
         GlobalHydra.instance().hydra = running
@@ -194,7 +214,9 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
         raise InputError(f"{word}: no group of scripts/{root.name}.py, which has {', '.join(offered)}")
     if name in offered:
         choice = override.value()
-        if not isinstance(choice, str) and not (choice is None and {name: None} in _defaults(root)):
+        if choice is None and {name: None} in _defaults(root):
+            raise InputError(f"{word}: is so without the word; drop it")
+        if not isinstance(choice, str):
             said = word.partition("=")[2]
             raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered[name])}")
         if str(choice).startswith("_"):
@@ -210,6 +232,11 @@ def one_line_errors() -> Iterator[None]:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         if not group or not error.options:
             raise InputError(_line(error)) from None
+        package = PLUGINS.get(group, {}).get(choice)
+        if package is not None:
+            raise InputError(
+                f"{group}={choice}: needs a package that is missing: pip install {package}"
+            ) from None
         choices = [option for option in error.options if not option.startswith("_")]
         options = ", ".join(sorted(choices))
         near = suggestion(choice, choices, otherwise="no name is near")
@@ -224,7 +251,11 @@ def one_line_errors() -> Iterator[None]:
         raise InputError(name + str(error).split("\n", 1)[0]) from None
     except InputError:
         raise
-    except (HydraException, yaml.YAMLError, OSError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise cannot_write(error.filename or "the run folder", error) from None
+    except UserWarning as error:  # of Hydra, which would go on
+        raise InputError(_line(error)) from None
+    except (HydraException, yaml.YAMLError, ValueError, TypeError) as error:
         raise InputError(_line(error)) from None
 
 
@@ -233,14 +264,28 @@ def _line(error: BaseException) -> str:
     return " ".join(f"{error}{cause}".split())
 
 
-def jobs(words: Sequence[str]) -> list[list[str]]:
+def jobs(words: Sequence[str], root: Root = TRAIN, extra: str | None = None) -> list[list[str]]:
     """The words of each job of a sweep, in Hydra's order; sweeps over intervals are left to their sweeper."""
     axes: dict[str, list[str]] = {}
+    own_sweeper = any(hydra_key(word) == "hydra/sweeper" for word in words)
     with one_line_errors():
         for override in OverridesParser.create().parse_overrides(list(words)):
-            key = override.get_key_element()
-            if not override.is_sweep_override():
+            key, sweep = override.get_key_element(), override.value()
+            if isinstance(sweep, Glob):
+                chosen = sweep.filter(groups(root, extra).get(key, []))
+                axes[key] = [f"{key}={name}" for name in chosen]
+            elif not override.is_sweep_override():
                 axes[key] = [str(override.input_line)]
             elif override.is_discrete_sweep():
-                axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+                given = itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1)
+                axes[key] = [f"{key}={value}" for value in given]
+            elif not own_sweeper:
+                raise InputError(
+                    f"{override.input_line}: an interval needs a sweeper of its own; give values a,b,c"
+                )
+    for key, values in axes.items():
+        if not values:
+            raise InputError(f"{key}: the sweep has no value; give values a,b,c")
+    if math.prod(map(len, axes.values())) > MOST_JOBS:
+        raise InputError(f"-m: this sweep has more than {MOST_JOBS} jobs; give fewer values")
     return [list(chosen) for chosen in itertools.product(*axes.values())]

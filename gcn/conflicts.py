@@ -10,16 +10,24 @@ A knob (``conf/term``) says ``conflicts:`` and ``needs:``; the choice of a group
 
 A knob's entries count while the knob is present, a choice's while it is chosen. A condition names a knob
 (``present``, ``absent`` or a value), a group (a choice), or any dotted setting; it holds a value, a list of
-values, or a range such as ``"> 1"``.
+values, a range such as ``"> 1"`` or ``">= steps"``, or ``"no multiple of 16"``, where a number may be the name of
+a setting.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gcn.errors import InputError
 from gcn.knobs import ABSENT, PRESENT, Knob
-from gcn.schema import Field, at, show
+from gcn.schema import COMPARISONS, at, show
+
+RELATION = re.compile(r"(<=|>=|<|>|no multiple of)\s*(\S+)")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,15 @@ class Configured:
         if name in self.knobs and wanted in (PRESENT, ABSENT):
             return self.present(name) == (wanted == PRESENT)
         value = self.value(name)
-        if isinstance(wanted, str) and wanted.startswith(("<", ">")):
-            return Field.parse(wanted).accepts(value)
-        return bool(value == wanted)
+        relation = RELATION.fullmatch(wanted) if isinstance(wanted, str) else None
+        if relation is None:
+            return bool(value == wanted)
+        other = self.value(relation[2]) if relation[2][0].isalpha() else float(relation[2])
+        if not _number(value) or not _number(other):
+            return False
+        return (
+            value % other != 0 if relation[1] == "no multiple of" else COMPARISONS[relation[1]](value, other)
+        )
 
 
 @dataclass(frozen=True)
@@ -61,9 +75,15 @@ class Conflict:
     def refuse(self, configured: Configured) -> None:
         """``InputError`` if the configuration is of this kind."""
         if all(configured.matches(name, wanted) for name, wanted in self.conditions.items()):
-            names = dict.fromkeys([*([] if self.owner is None else [self.owner]), *self.conditions])
+            owner = [] if self.owner is None else [self.owner]
+            names = dict.fromkeys([*owner, *self.conditions, *self._compared()])
             words = " ".join(f"{name}={show(configured.value(name))}" for name in names)
             raise InputError(f"{words}: {self.because}")
+
+    def _compared(self) -> list[str]:
+        """The settings that conditions compare others with."""
+        relations = (RELATION.fullmatch(str(wanted)) for wanted in self.conditions.values())
+        return [found[2] for found in relations if found is not None and found[2][0].isalpha()]
 
 
 def conflicts(configured: Configured) -> Iterator[Conflict]:

@@ -7,6 +7,7 @@
     options:                            # arguments of the class, terms.r1.every=16 on the command line
       every: 1                          #: int >= 1 ; apply at every n-th update, n times as strong
     needs: discriminator                # or a list; refused where a chosen option says that it lacks one
+    alone: false                        # a weight from which G learns nothing by itself; true, if it says nothing
     conflicts:                          # refused if all of `with` holds
       - with: {discriminator.norm: batch}
         because: ...
@@ -51,6 +52,7 @@ class Knob:
     argument: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     needs: str | list[str] | None = None
+    alone: bool = True
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     declared: dict[str, Field] = field(default_factory=dict)  # of the options
 
@@ -63,6 +65,16 @@ class Knob:
     def needed(self) -> list[str]:
         """What a chosen option must not lack."""
         return [self.needs] if isinstance(self.needs, str) else self.needs or []
+
+    @property
+    def needs_discriminator(self) -> bool:
+        """Whether it makes no sense where nobody discriminates."""
+        return "discriminator" in self.needed
+
+    @property
+    def trains_g(self) -> bool:
+        """Whether a positive value adds to what the generator pays."""
+        return self.kind == "weight" and self.who in ("G pays", "on both")
 
     @property
     def start(self) -> Any:

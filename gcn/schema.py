@@ -15,10 +15,10 @@ so that whoever reads the yaml reads the rule, and whoever adds an option adds n
     [list of [n]] [float|int|bool|str|path] [> a|>= a|< a|<= a|in [a, b)|one of a, b, c]
     [of m to n characters] [without characters] [or null] [; help]
 
-A null default is nullable, and needs a type to be checked at all. A path is a string that names a file or a folder;
-a run folder remembers where it is, whatever the working directory is later. NaN and infinity are refused everywhere,
-true and false are no numbers, a quoted number is a string, and a float without a fraction (1e4) is an integer
-where one is asked for.
+A null default is nullable, and needs a type to be checked at all; ``or null`` makes others so. A path is a string that
+names a file or a folder; a run folder remembers where it is, whatever the working directory is later. NaN, infinity and
+numbers with which nothing can be computed (1e300) are refused everywhere, true and false are no numbers, a quoted
+number is a string, and a float without a fraction (1e4) is an integer where one is asked for.
 """
 
 import difflib
@@ -42,6 +42,7 @@ NAMES = {
     "str": "a string",
     "path": "a path",
 }
+LARGEST = {"float": 1e18, "int": 1e15}  # their squares are numbers of 32 bits
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 _GRAMMAR = re.compile(
@@ -162,6 +163,11 @@ class Field:
 
     def _scalar(self, name: str, value: Any, whole: Any) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
+        largest = LARGEST.get(str(self.type), math.inf)
+        if number and math.inf > abs(value) > largest:
+            raise InputError(
+                f"{name}={_short(show(whole))}: too large to compute with; give at most {largest:g}"
+            )
         if (number and not _finite(value)) or value is None or isinstance(value, dict | list):
             raise self._refusal(name, whole)
         if self.choices:
@@ -208,6 +214,10 @@ def show(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{show(entry)}" for key, entry in value.items()) + "}"
     return f"[{','.join(map(show, value))}]" if isinstance(value, list) else str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 40 else f"{text[:20]}…"
 
 
 def _looks_like_a_number(text: str) -> bool:

@@ -73,6 +73,8 @@ def check_folder(option: str, path: str | Path) -> Path:
             raise InputError(f"{shown}: {printable(existing)} is not a folder; choose another place")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise InputError(f"{shown}: the folder {printable(existing)} is read-only; choose another place")
+    except InputError:
+        raise
     except (OSError, ValueError) as problem:
         raise InputError(f"{shown}: {_reason(problem)}; choose another place") from None
     return Path(path)

@@ -1,41 +1,78 @@
 """Many runs in one table."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import yaml
+from gcn.errors import InputError
+from gcn.schema import at, paths, suggestion
 
 NUMBERS = {"psnr": ".2f", "bpp_actual": ".3f", "swd": ".3f"}
 INDICATORS = {"logit_gap": ".2f", "last_to_best": ".2f", "jitter": ".2f", "gradient_norm_ratio": ".2g"}
 
 
-def table(runs: Sequence[tuple[str, Mapping[str, Any]]], settings: Sequence[str]) -> str:
-    """A Markdown table: a row a run, sorted by the settings.
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """What a ``summary.json`` holds; None where there is none, or half of one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def table(runs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]], settings: Sequence[str]) -> str:
+    """A Markdown table: a row a run, sorted by the settings, numbers by size.
 
     Args:
-        runs: the text of ``config.yaml`` and the content of ``summary.json`` of each.
+        runs: configuration and summary of each; None: the run is not finished.
         settings: dotted names in the configuration; a group (``loss``) is its choice.
+
+    Raises:
+        InputError: no run has such a setting.
     """
+    for name in settings:
+        if not any(_has(config, name) for config, _ in runs):
+            known = {known for config, _ in runs for known in (*paths(config), *config["choices"])}
+            raise InputError(
+                f"{name}: no setting of these runs; {suggestion(name, known, 'see config.yaml')}"
+            )
     head = [*settings, "verdict", "step", *NUMBERS, *INDICATORS]
     rows = []
-    for text, summary in runs:
-        config = yaml.safe_load(text)
-        row = [_setting(config, name) for name in settings]
-        row += [str(summary["verdict"]), str(summary["verdict_step"])]
-        row += [_number(summary.get(name), form) for name, form in NUMBERS.items()]
-        row += [_number(summary["indicators"].get(name), form) for name, form in INDICATORS.items()]
-        rows.append(row)
-    lines = [head, ["---"] * len(head), *sorted(rows)]
+    for config, summary in runs:
+        values = [_setting(config, name) for name in settings]
+        found = summary or {"verdict": "not finished"}
+        indicators = found.get("indicators") or {}
+        row = [*map(_text, values), str(found.get("verdict", "")), _text(found.get("verdict_step"), "")]
+        row += [_number(found.get(name), form) for name, form in NUMBERS.items()]
+        row += [_number(indicators.get(name), form) for name, form in INDICATORS.items()]
+        rows.append(([_order(value) for value in values], row))
+    lines = [head, ["---"] * len(head), *(row for _, row in sorted(rows))]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _setting(config: Any, name: str) -> str:
-    if name in config["choices"]:
-        return str(config["choices"][name])
-    for part in name.split("."):
-        config = config.get(part) if isinstance(config, Mapping) else None
-    return "null" if config is None else str(config)
+def _has(config: Mapping[str, Any], name: str) -> bool:
+    parent, _, leaf = name.rpartition(".")
+    inside = at(config, parent) if parent else config
+    return name in config["choices"] or (isinstance(inside, Mapping) and leaf in inside)
 
 
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def _setting(config: Mapping[str, Any], name: str) -> Any:
+    return config["choices"][name] if name in config["choices"] else at(config, name)
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    """Absent values first, then numbers by size, then words."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return 1, float(value), ""
+    return (0, 0.0, "") if value is None else (2, 0.0, str(value))
+
+
+def _text(value: Any, absent: str = "null") -> str:
+    return absent if value is None else str(value).replace("|", "\\|")
+
+
+def _number(value: Any, form: str) -> str:
+    known = isinstance(value, int | float) and math.isfinite(value)
+    return format(value, form) if known else "" if value is None else str(value)

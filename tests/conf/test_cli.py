@@ -60,9 +60,9 @@ def test_a_run_has_its_folder_and_configuration(trained, capfd):
 
 
 def test_a_chosen_folder_and_a_used_one(trained, capfd):
-    assert run(trained, capfd, "hydra.run.dir=a folder/here")[0] == 0
+    assert run(trained, capfd, "hydra.run.dir=a folder/here", "mse=1")[0] == 0
     assert Path(trained.seen[0].run_dir) == Path("a folder/here").resolve()
-    status, _, err = run(trained, capfd, "hydra.run.dir=a folder/here")
+    status, _, err = run(trained, capfd, "hydra.run.dir=a folder/here", "mse=1")
     assert (status, len(trained.seen)) == (2, 1)
     assert err.startswith("error: a folder/here: holds a run")
 
@@ -81,7 +81,7 @@ def test_resume(trained, capfd):
     "words",
     [
         ["msee=1"], ["loss=nss"], ["steps"], ["--bad"], ["--info=nothing"], ["--config-dir=nowhere"],
-        ["--config-name=other"], ["--config-path=other"], ["hydra.mode=MULTIRUN"], ["mse=0,1"], ["seed=13"],
+        ["--config-name=other"], ["--config-path=other"], ["hydra.mode=MULTIRUN"], ["mse=0,1"], ["seed=13", "mse=1"],
         ["-m", "mse=0,-1"], ["-m", "loss=ns,nss"], ["-m", "trainer=ddp"], ["-m", "resume=here"],
         ["--cfg", "job", "msee=1"], ["--cfg", "everything"], ["--info", "config", "msee=1"],
     ],
@@ -107,7 +107,7 @@ def test_a_sweep_has_a_folder_for_each_job_and_one_summary(trained, capfd):
 
 
 def test_a_sweep_goes_on_after_a_bad_job(trained, capfd):
-    status, out, err = run(trained, capfd, "seed=13,1", "-m")
+    status, out, err = run(trained, capfd, "seed=13,1", "-m", "mse=1")
     assert (status, [cfg.seed for cfg in trained.seen]) == (2, [1])
     assert "error: seed=13: unlucky" in err
     assert "no summary" in out
@@ -125,11 +125,11 @@ def test_several_processes_are_not_swept(trained, capfd):
 
 
 def test_interruption(trained, capfd):
-    status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=here")
+    status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=here", "mse=1")
     assert (status, err) == (130, "interrupted before the first checkpoint of here\n")
     Path("there/checkpoints").mkdir(parents=True)
     Path("there/checkpoints/last.ckpt").touch()
-    status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=there")
+    status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=there", "mse=1")
     assert err == "interrupted; continue with: python scripts/train.py resume=there\n"
 
 
@@ -152,8 +152,8 @@ AWKWARD = [
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_a_run_in_a_folder_of_any_name_is_resumed_by_the_printed_words(trained, capfd, name):
-    assert run(trained, capfd, word("hydra.run.dir", name))[0] == 0
-    status, _, err = run(trained, capfd, word("hydra.run.dir", name))
+    assert run(trained, capfd, word("hydra.run.dir", name), "mse=1")[0] == 0
+    status, _, err = run(trained, capfd, word("hydra.run.dir", name), "mse=1")
     assert (status, resuming(name) in err) == (2, True)
     assert run(trained, capfd, word("resume", name), "steps=20")[0] == 0
     assert [Path(cfg.run_dir).name for cfg in trained.seen] == [name, name]
@@ -178,9 +178,11 @@ def test_processes_that_others_start_need_a_common_folder(trained, capfd, monkey
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "hydra.run.dir" in run(trained, capfd)[2]
     monkeypatch.setenv("RANK", "0")
-    assert run(trained, capfd, "hydra.run.dir=here", "trainer=ddp")[0] == 0
+    assert run(trained, capfd, "hydra.run.dir=here", "trainer=ddp", "mse=1")[0] == 0
     monkeypatch.setenv("RANK", "1")
-    assert run(trained, capfd, "hydra.run.dir=here", "trainer=ddp")[0] == 0, "the folder holds rank 0's run"
+    assert run(trained, capfd, "hydra.run.dir=here", "trainer=ddp", "mse=1")[0] == 0, (
+        "the folder holds rank 0's run"
+    )
 
 
 def test_hydras_own_views(trained, capfd):
@@ -230,7 +232,138 @@ def test_help_and_errors_do_without_torch(tmp_path):
     code = """
 import sys
 from gcn.cli import main
-statuses = [main(words, None) for words in (["--help"], ["mse=-1"], ["--cfg", "job"])]
+refused = [line.split() for line in (
+    "mse=-1", "data.crop=65", "", "mse=1 data=folder data.root=/nowhere", "mse=1 init_from=/nowhere"
+)]
+statuses = [main(words, None) for words in (["--help"], ["--cfg", "job"], *refused)]
 print(statuses, [name for name in ("torch", "lightning", "numpy") if name in sys.modules], file=sys.stderr)
 """
-    assert "[0, 2, 0] []" in script(tmp_path, code=code)[2]
+    assert "[0, 0, 2, 2, 2, 2, 2] []" in script(tmp_path, code=code)[2]
+
+
+# --- what is refused at once, and what is explained ---
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "add mse=1"), (["steps=10"], "add mse=1"), (["r1=1"], "add mse=1"), (["seed=0,1", "-m"], "add mse=1"),
+        (["loss=none"], "all that the generator pays"), (["adv=0"], "adv=1"),
+        (["loss=none", "mse=0"], "all that the generator pays"), (["loss=none", "rate=null"], "nothing to learn from"),
+        (["loss=none", "rate=null", "anchor=1"], "nothing to learn from"),
+        (["mse=1", "steps=5", "warmup.steps=5"], "warmup.steps=5 steps=5"),
+        (["loss=ns", "warmup.steps=5"], "no distortion to learn from"),
+        (["mse=1", "data.crop=65"], "multiple of 16"),
+        (["mse=1", "generator=hyperprior", "data.crop=8"], "multiple of"),
+        (["mse=1", "ms_ssim=1", "data.crop=32"], "larger crops"), (["lpips=1", "data.crop=16"], "terms.lpips.net=vgg"),
+        (["lpips=1", "terms.lpips.weights=nowhere.pth"], "no such file"),
+        (["mse=1", "devices=3"], "data.batch=8 devices=3"),
+        (["mse=1", "devices=2", "discriminator.norm=batch"], "statistics of its own part"),
+        (["mse=1", "data=folder", "data.root=nowhere"], "nowhere does not exist"),
+        (["mse=1", "data=folder", "data.root=empty"], "empty is empty"),
+        (["mse=1", "data=folder", "data.root=file"], "not a folder"),
+        (["mse=1", "data=folder", "data.root=full", "data.val_root=nowhere"], "nowhere does not exist"),
+        (["mse=1", "init_from=nowhere"], "nowhere does not exist"),
+        (["mse=1", "init_from=empty"], "holds no checkpoint"), (["resume=nowhere"], "no config.yaml"),
+        (["mse=1", "hydra.run.dir=file"], "file is not a folder"),
+        (["mse=1", "hydra.run.dir=file/below"], "file is not a folder"),
+        (["mse=1", "hydra.run.dir=/proc/x"], "/proc/x: cannot be written"),
+        (["mse=1", f"hydra.run.dir={'n' * 256}"], "too long"),
+        (["mse=1", "hydra.sweep.dir=file", "-m"], "file is not a folder"),
+    ],
+)  # fmt: skip
+def test_what_cannot_begin_or_cannot_learn_is_refused_at_once(trained, capfd, words, said):
+    Path("empty").mkdir()
+    Path("full").mkdir()
+    for name in ("file", "full/picture.png"):
+        Path(name).touch()
+    status, _, err = run(trained, capfd, *words)
+    assert (status, err.count("\n"), trained.seen) == (2, 1, []), err
+    assert err.startswith("error: ")
+    assert said in err
+
+
+def test_a_run_without_a_distortion_is_explained_in_one_line_before_it_begins(trained, capfd):
+    for words in (["loss=ns"], ["mse=0"]):
+        status, _, err = run(trained, capfd, *words, f"hydra.run.dir=run{len(trained.seen)}")
+        assert (status, err.count("\n")) == (0, 1)
+        assert err.startswith("note: rate=5.5 without a distortion")
+    assert [cfg.mse for cfg in trained.seen] == [None, 0]
+
+
+def test_the_control_arm_of_a_frozen_codec_needs_no_distortion_and_no_explanation(trained, capfd):
+    Path("codec.ckpt").touch()
+    for number, words in enumerate((["loss=ns"], ["loss=wgan", "mse=0"], ["experiment=frozen", "mse=null"])):
+        frozen = ["freeze=encoder", "init_from=codec.ckpt", "rate=null", f"hydra.run.dir=run{number}"]
+        assert run(trained, capfd, *words, *frozen)[::2] == (0, "")
+
+
+# --- Hydra's flags ---
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-m mse=0,1 --cfg job", "--cfg job --info", "--package loss mse=1", "--cfg job --package nothing",
+        "--pack loss", "--resolve mse=1", "-r -m mse=0,1", "-c", "-i loss=ns", "-sc", "-sc query=nothing",
+        "--experimental-rerun x", "-m mse=interval(0,1)", "-m mse=range(0,1,0)", "-m mse=choice()",
+        "-m seed=range(0,1000000000) mse=1",
+        "-m mse=0,1 hydra.sweep.subdir=x", "++hydra.mode=MULTIRUN mse=1", "hydra.nothing=1 mse=1",
+        "hydra.run.dir=[a] mse=1", "hydra.searchpath=[/nowhere] mse=1", "experiment=null mse=1",
+        "+hydra.callbacks.x._target_=os.system mse=1", "hydra.output_subdir=/proc/x/y mse=1", "-- -x",
+    ],
+)  # fmt: skip
+def test_a_flag_that_cannot_be_followed_is_one_line(trained, capfd, line):
+    status, _, err = run(trained, capfd, *line.split())
+    assert (status, err.count("\n"), trained.seen) == (2, 1, []), err
+    assert err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("choice", "package"),
+    [("hydra/launcher=joblib", "hydra-joblib-launcher"), ("hydra/sweeper=optuna", "hydra-optuna-sweeper")],
+)
+def test_a_missing_launcher_is_named_with_its_package(trained, capfd, choice, package):
+    assert f"pip install {package}" in run(trained, capfd, "-m", choice, "mse=0,1")[2]
+
+
+@pytest.mark.parametrize(
+    "line", ["--cfg job -p loss", "--hydra-help mse=1", "--info all mse=1", "-c all --resolve"]
+)
+def test_a_view_begins_no_run(trained, capfd, line):
+    status, out, err = run(trained, capfd, *line.split())
+    assert (status, err, trained.seen, list(Path().iterdir())) == (0, "", [], [])
+    assert out
+
+
+def test_a_sweep_over_all_choices_of_a_group(trained, capfd):
+    assert run(trained, capfd, "-m", "trainer=glob(c*)", "mse=1")[0] == 0
+    assert [cfg.choices.trainer for cfg in trained.seen] == ["cpu"]
+
+
+# --- jobs that a cluster starts again ---
+
+
+@pytest.mark.parametrize("variable", ["SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"])
+def test_a_requeued_job_takes_up_its_run_with_the_same_command(trained, capfd, monkeypatch, variable):
+    words = ["mse=1", "steps=9", "hydra.run.dir=here"]
+    assert run(trained, capfd, *words)[0] == 0
+    Path("here/summary.json").unlink()  # it was killed
+    monkeypatch.setenv(variable, "0")
+    assert "holds a run" in run(trained, capfd, *words)[2]
+    monkeypatch.setenv(variable, "1")
+    assert run(trained, capfd, *words)[0] == 0
+    assert [cfg.resume for cfg in trained.seen] == [None, str(Path("here").resolve())]
+    assert trained.seen[1].steps == 9
+    status, _, err = run(trained, capfd, *words, "r1=1")
+    assert (status, "r1=1: the run in here has null" in err) == (2, True)
+    Path("here/summary.json").write_text(json.dumps({"steps": 9, "verdict": "stable"}))
+    status, out, _ = run(trained, capfd, *words)
+    assert (status, len(trained.seen), "here: the run is complete" in out) == (0, 2, True)
+
+
+def test_a_requeued_job_that_had_not_begun_begins(trained, capfd, monkeypatch):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    assert run(trained, capfd, "mse=1", "hydra.run.dir=here")[0] == 0
+    assert trained.seen[0].resume is None
+    assert "begins a new run" in run(trained, capfd, "mse=1")[2]

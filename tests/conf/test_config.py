@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from gcn.compose import CONF, LAB, compose, groups, jobs, knobs, normal, stamp
 from gcn.config import OVERLAY, Config, check, load, parse, plan, save
+from gcn.conflicts import RELATION
 from gcn.errors import InputError
-from gcn.schema import Field, declarations, paths, put
+from gcn.schema import declarations, paths, put
 
 CHOICES = [(group, choice) for group, choices in groups().items() for choice in choices]
 NEEDED = {"folder": ["data.root=somewhere"], "frozen": ["init_from=some.ckpt"]}
@@ -315,6 +316,7 @@ def _leaves(tree, prefix=""):
 
 def test_conditions_of_conflicts_name_what_exists():
     known = {*paths(parse([])), *knobs(), *groups(), *groups(LAB)}
+    known |= {f"terms.{name}.{option}" for name, knob in knobs().items() for option in knob.options}
     for group, choice in CHOICES:
         known |= set(paths(chosen(group, choice)))
     files = [path for path in CONF.rglob("*.yaml") if path.parent.name != OVERLAY]
@@ -324,8 +326,9 @@ def test_conditions_of_conflicts_name_what_exists():
             assert set(entry) == {"with", "because"}, path
             assert set(entry["with"]) <= known, path
             for wanted in entry["with"].values():
-                if isinstance(wanted, str) and wanted[0] in "<>":
-                    Field.parse(wanted)
+                relation = RELATION.fullmatch(str(wanted))
+                assert relation or not str(wanted).startswith(("<", ">", "no ")), wanted
+                assert relation is None or relation[2] in known or float(relation[2])
 
 
 def test_every_knob_has_a_line_of_help():
