@@ -7,6 +7,7 @@ from typing import Any
 
 from gcn.errors import InputError
 from gcn.files.names import printable
+from gcn.terminal import guarded
 
 DEFAULT = ("loss", "mse", "seed")
 
@@ -52,4 +53,4 @@ def show(top: Path, settings: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(guarded(lambda: main(sys.argv[1:])))
