@@ -39,7 +39,7 @@ from gcn.files.command import word as word_of
 from gcn.files.names import printable
 from gcn.kinds import check_name
 from gcn.schema import MISSING, Field, at, declarations, paths, put, show, suggestion
-from gcn.stored import FILE, OVERLAY, checked_choices, completed, stored
+from gcn.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored
 
 RESUMABLE = (
     "steps",
@@ -297,7 +297,9 @@ def load(folder: Path, only: str | None = None, extra: str | None = None) -> Con
         if only is None:
             choices = checked_choices(choices, extra)
             reference = _reference(_chosen(choices), extra, TRAIN)
-            return Config(_configured(completed(file, said, reference.values), choices, reference))
+            content = _configured(completed(file, said, reference.values), choices, reference)
+            _locate(content, reference.fields, started_in(folder))
+            return Config(content)
         choices = checked_choices({only: choices.get(only)}, extra)
         reference = _reference(((only, str(choices[only])),), extra, TRAIN).part(only)
         return Config(reference.check(completed(file, {only: said.get(only)}, reference.values)))

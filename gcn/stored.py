@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gcn.compose import TRAIN, compose, groups
 from gcn.errors import InputError
 from gcn.files.names import printable
-from gcn.files.reading import read_yaml
+from gcn.files.reading import LARGEST_YAML, read_text, read_yaml
 from gcn.schema import show
 
 FILE = "config.yaml"
@@ -31,6 +33,18 @@ def stored(folder: Path) -> dict[str, Any]:
     if not isinstance(content.get("choices"), dict):
         raise InputError(f"{printable(path)}: not the configuration of a run")
     return content
+
+
+def started_in(folder: Path) -> Path:
+    """The working directory in which a run was started: older runs keep paths relative to it.
+
+    It is in Hydra's record of the run; without one it is taken to be the present directory.
+    """
+    try:  # not read_yaml: this file has interpolations, and nothing but one text is taken from it
+        record = yaml.safe_load(read_text(folder / ".hydra" / "hydra.yaml", LARGEST_YAML))
+        return Path(record["hydra"]["runtime"]["cwd"])
+    except (InputError, yaml.YAMLError, ValueError, LookupError, TypeError, RecursionError):
+        return Path()
 
 
 def checked_choices(said: Mapping[str, Any], extra: str | None = None) -> dict[str, str | None]:

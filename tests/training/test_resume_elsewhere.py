@@ -68,6 +68,20 @@ def test_elsewhere_and_without_the_run_that_it_began_from(there, capsys):
     assert "changed" not in capsys.readouterr().err
 
 
+def test_a_run_folder_of_an_older_version_that_kept_relative_paths(there):
+    folder = there / "killed"
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["data"]["root"], config["init_from"] = "images", "first"
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / ".hydra").mkdir()
+    record = {
+        "hydra": {"run": {"dir": "outputs/${stamp:}"}, "runtime": {"cwd": str(there)}}
+    }  # as Hydra writes it
+    (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(record))
+    resume(folder)
+    assert_same_training(folder, there / "reference")
+
+
 def test_with_the_same_images_in_other_folders_and_other_ways_to_load_them(there, capsys):
     (there / "images" / "train").rename(there / "moved")
     (there / "images" / "val").rename(there / "held out")
