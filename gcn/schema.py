@@ -42,7 +42,7 @@ NAMES = {
     "str": "a string",
     "path": "a path",
 }
-LARGEST = {"float": 1e18, "int": 1e15}  # their squares are numbers of 32 bits
+LARGEST = {"float": 1e30, "int": 1e15}  # numbers of 32 bits, whose squares are still numbers of 64
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 _GRAMMAR = re.compile(
