@@ -12,9 +12,10 @@ GENERATORS = Path(__file__).parents[1] / "conf" / "generator"
 def build(name: str, **options):
     """The generator of conf/generator/<name>.yaml, with small layers unless told otherwise."""
     settings = yaml.safe_load((GENERATORS / f"{name}.yaml").read_text()) | {"N": 8, "M": 6} | options
-    module, cls = settings.pop("_target_").rsplit(".", 1)
+    module, cls = settings["_target_"].rsplit(".", 1)
     torch.manual_seed(0)
-    return getattr(importlib.import_module(module), cls)(**settings)
+    arguments = {key: value for key, value in settings.items() if not key.startswith("_")}
+    return getattr(importlib.import_module(module), cls)(**arguments)
 
 
 def spread(codec, factor: float):

@@ -220,9 +220,10 @@ def _json(text: str) -> Any:
 
 
 def _read(path: Path, places: Mapping[str, Path]) -> dict[str, Tensor]:
-    """The tensors that are to come from this file."""
+    """Copies of the tensors that are to come from this file: a mapped file that shrinks would end the process."""
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys() if places[name] == path}  # noqa: SIM118
+        names = [name for name in file.keys() if places[name] == path]  # noqa: SIM118
+        return {name: file.get_tensor(name).clone() for name in names}
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

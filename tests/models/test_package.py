@@ -1,10 +1,12 @@
 """Model files."""
 
 import json
+import os
 import struct
 
 import pytest
 import torch
+from processes import Forked
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -35,6 +37,18 @@ def test_a_loaded_model_codes_as_the_saved_one(saved):
     assert write(loaded, X) == data
     assert torch.equal(read(loaded, data), codec.reconstruct(X).x_hat.clamp(0, 1))
     assert (loaded.latents_id, loaded.picture_id) == (codec.latents_id, codec.picture_id)
+
+
+def _uses_a_model_whose_file_is_emptied(path):
+    loaded = package.load(path)
+    os.truncate(path, 0)
+    loaded.count(X)
+
+
+@pytest.mark.slow
+def test_a_model_in_use_does_not_depend_on_its_file(saved):
+    """Pages of a mapped file that are gone end a process with SIGBUS."""
+    assert Forked(_uses_a_model_whose_file_is_emptied, saved[1]).wait(120) == 0
 
 
 def test_the_card_says_what_the_file_is(saved):

@@ -95,6 +95,7 @@ def outcomes(folder: Path, tests: Iterable[str]) -> dict[str, str]:
 def _pytest(arguments: Sequence[str]) -> int:
     import pytest
 
+    assert "gcn" not in sys.modules, "what is imported must be the copy"
     return int(pytest.main(list(arguments)))
 
 

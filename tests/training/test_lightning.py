@@ -78,7 +78,7 @@ def reference(data, tmp_path_factory):
         ({"enable_checkpointing": True}, 6),
         ({"gradient_clip_val": 0}, 6),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else str(value),  # objects would show addresses
 )  # fmt: skip
 def test_a_plain_fit_is_the_run(options, updates, plan, reference, tmp_path):
     try:
