@@ -10,12 +10,12 @@ from gcn.words import Words, choice, run
 USAGE = "python scripts/study.py study=NAME [minutes=M] [only.FACTOR=LEVELS] [data=folder data.root=DIR] …"
 OPTIONS = {
     "study": "file of conf/study",
-    "out": "folder of codecs and arms [outputs/study/NAME]; a folder that is there is gone on with",
+    "out": "folder of codecs and arms [outputs/study/NAME]; what it holds already is not trained again",
     "grids": "some of the study's grids, separated by commas [all]",
     "only.NAME": "some levels of a factor: only.loss=ns,wgan only.heat=hot (the learning rate of 2e-3)",
     "seeds": "the first so many [all]",
     "workers": "arms that are trained at once, a thread each [all cores]",
-    "minutes": "stop after so long; the next call goes on",
+    "minutes": "stop after so many minutes, codecs included; run the command again to resume",
     "table": "folder of table and codecs [OUT/table]; runs that it holds are not trained again",
     "report": "folder of the report [OUT/report]; false: none",
     "play": "false: no training, only the report of the stored table",
@@ -30,6 +30,7 @@ def work(words: Words) -> int:
     import os
 
     from gcn.errors import InputError
+    from gcn.files.command import word
     from gcn.study import design, report, table
 
     options = dict(words.options)
@@ -53,11 +54,13 @@ def work(words: Words) -> int:
     only = {key.removeprefix("only."): options.pop(key).split(",") for key in list(options) if "only." in key}
     grids = [grid for grid in options.pop("grids", "").split(",") if grid]
     part = design.Choice(grids, only, None if seeds is None else int(seeds))
-    study = design.load(name, [f"{key}={value}" for key, value in options.items()], part)
+    study = design.load(name, [word(key, value) for key, value in options.items()], part)
     if playing:
         _play(study, out.absolute(), int(workers), minutes, place)
     elif not table.names(place):
         raise InputError(f"table={place}: no table here; train the study's arms first")
+    if playing and not table.names(place):
+        return 0  # nothing to report yet
     if again and table.names(place):
         changed = table.judge_again(place, study.protocol.updates)
         print(f"{place}: verdicts changed: {len(changed)}")
@@ -75,7 +78,13 @@ def _play(study: Any, out: Path, workers: int, minutes: str | None, place: Path)
     limit = None if minutes is None else float(minutes)
     with only_writer(make_folder(out)):  # a second study in the folder would play the same arms
         left = play.run(study, out, workers, limit, table.names(place), place)
-        files = table.write(play.finished(study, out), place)
+        results = list(play.finished(study, out))
+        if not results and not table.names(place):
+            print(
+                f"{left} of {len(study.arms)} arms are left, and none is finished; run the command again to resume"
+            )
+            return
+        files = table.write(results, place)
         looks = list(play.finished(study, out, play.closer_file))
         closer.write([*(play.shared(study, out) if looks else []), *looks], place)
         play.keep_codecs(out, place)

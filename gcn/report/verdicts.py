@@ -1,12 +1,12 @@
 """Many runs in one table."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gcn.errors import InputError
+from gcn.files.reading import read_json
 from gcn.schema import at, paths, suggestion
 
 NUMBERS = {"psnr": ".2f", "bpp_actual": ".3f", "swd": ".3f"}
@@ -16,10 +16,9 @@ INDICATORS = {"logit_gap": ".2f", "last_to_best": ".2f", "jitter": ".2f", "gradi
 def read_summary(path: Path) -> dict[str, Any] | None:
     """What a ``summary.json`` holds; None where there is none, or half of one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except InputError:
         return None
-    return content if isinstance(content, dict) else None
 
 
 def table(runs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]], settings: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from gcn.compose import CONF
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
 from gcn.files.command import word
+from gcn.files.names import printable
 from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
@@ -73,10 +74,18 @@ def shared(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
         yield {"name": f"start {seed}", "crops": closer.pngs(ground.frozen.start)}
 
 
-def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -> None:
+def train_codecs(
+    study: Study, folder: Path, seeds: Sequence[int], kept: Path, ends: float = math.inf
+) -> bool:
     """Provide the codec of each seed as a model file: the one in ``kept``, or trained by ``scripts/train.py``.
 
-    A killed training goes on where it was.
+    A training that was killed, or stopped because the time was up, is resumed.
+
+    Args:
+        ends: time of ``time.monotonic`` at which training stops.
+
+    Returns:
+        Whether all codecs are there.
 
     Raises:
         InputError: a training failed, which has said why.
@@ -91,14 +100,34 @@ def train_codecs(study: Study, folder: Path, seeds: Sequence[int], kept: Path) -
         words = [*study.protocol.codec, f"seed={seed}", word("hydra.run.dir", run), "logger=csv"]
         if (run / "config.yaml").is_file():
             words = [word("resume", run)]
-        print(f"codec of seed {seed}", flush=True)
         if not (run / "summary.json").is_file():
-            done = subprocess.run([sys.executable, CONF.parent / "scripts" / "train.py", *words], check=False)
-            if done.returncode:
-                raise InputError(
-                    f"{run}: the codec's training ended with status {done.returncode}; see above"
-                )
+            print(f"codec of seed {seed}", flush=True)
+            if not _train(words, run, ends):
+                print(f"the time is up; run the command again to resume the codec of seed {seed}", flush=True)
+                return False
         _copy(run / package.OF_RUN, target)
+    return True
+
+
+def _train(words: Sequence[str], run: Path, ends: float) -> bool:
+    """Train a codec; False if it was stopped, with a checkpoint, because the time was up."""
+    left = ends - time.monotonic()
+    if left <= 0:
+        return False
+    training = subprocess.Popen([sys.executable, CONF.parent / "scripts" / "train.py", *words])
+    try:
+        status = training.wait(None if left == math.inf else left)
+    except subprocess.TimeoutExpired:
+        training.terminate()
+        training.wait()
+        return (run / "summary.json").is_file()  # it may have ended meanwhile
+    except BaseException:  # Ctrl-C
+        training.terminate()
+        training.wait()
+        raise
+    if status:
+        raise InputError(f"{printable(run)}: the codec's training ended with status {status}; see above")
+    return True
 
 
 def keep_codecs(folder: Path, kept: Path) -> None:
@@ -126,21 +155,26 @@ def run(
     known: Collection[str] = (),
     kept: Path = Path(),
 ) -> int:
-    """Play the arms that are left, at most for so many minutes; returns how many are left then.
+    """Train codecs and then arms that are left, at most for so many minutes; returns how many arms are left then.
 
-    A killed study loses the arms that were being trained, no others. ``known`` arms are in the table in ``kept``, where
-    their codecs are as well.
+    When the time is up a codec's training is stopped, to be resumed, and the arms in training are finished. A killed
+    study loses the arms that were being trained, no others. ``known`` arms are in the table in ``kept``, where their
+    codecs are as well.
     """
+    begun, total = time.monotonic(), len(study.arms)
+    ends = math.inf if minutes is None else begun + 60 * minutes
     for part in ("arms", "closer"):
         make_folder(folder / part)
     seen = {row["name"] for row in closer.read(kept)}
     left = remaining(study, folder, known, seen)
-    if not study.protocol.joint:
-        train_codecs(study, folder, sorted({arm.seed for arm in left}), kept)
-    begun, total = time.monotonic(), len(study.arms)
+    if not study.protocol.joint and not train_codecs(
+        study, folder, sorted({arm.seed for arm in left}), kept, ends
+    ):
+        return len(left)
+    begun = time.monotonic()
     print(f"{study.title}: {total} arms, {total - len(left)} done, {workers} at once", flush=True)
     tasks = [(arm, study.protocol, str(folder), arm.name in study.closer) for arm in left]
-    for done, (name, said) in enumerate(_results(tasks, workers, minutes), start=1):
+    for done, (name, said) in enumerate(_results(tasks, workers, ends), start=1):
         rest = (time.monotonic() - begun) / done * (len(left) - done) / 60
         print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
     return len(remaining(study, folder, known, seen))
@@ -149,10 +183,9 @@ def run(
 Task = tuple[Arm, Protocol, str, bool]
 
 
-def _results(tasks: Sequence[Task], workers: int, minutes: float | None) -> Iterator[tuple[str, str]]:
-    """Names and verdicts as they come. After so many minutes no arm is begun, and those being trained are finished."""
-    ends = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    waiting = iter(tasks)
+def _results(tasks: Sequence[Task], workers: int, ends: float) -> Iterator[tuple[str, str]]:
+    """Names and verdicts as they come. After the time ``ends`` no arm is begun, and those in training are finished."""
+    waiting = iter(tasks if time.monotonic() < ends else ())
     with _interruptible(), ProcessPoolExecutor(workers, get_context("spawn"), _alone) as pool:
         playing = {pool.submit(_play, task) for task in itertools.islice(waiting, workers)}
         try:

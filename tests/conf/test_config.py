@@ -442,3 +442,42 @@ def test_a_folder_of_ones_own_is_held_to_the_same_rules(tmp_path):
     for name in ("typo", "evil", "broken"):
         with pytest.raises(InputError):
             parse([f"experiment={name}"], str(tmp_path))
+
+
+ODD_NUMBERS = st.one_of(
+    st.integers().map(str),
+    st.floats().map(repr),
+    st.sampled_from(
+        ["null", "1e300", "-1e300", "1e400", "1e-400", "-0", "0x10", "1_000", "007", "''", "[1]", "[]"]
+    ),
+    st.integers(-3, 3).map(lambda power: f"1e{100 * power}"),
+)
+
+
+@settings(max_examples=50)
+@given(name=st.sampled_from(sorted(paths(parse(["loss=ns", "mse=1"]).plain()))), value=ODD_NUMBERS)
+def test_any_number_gives_a_configuration_or_one_line(name, value):
+    said = ""
+    try:
+        parse(["loss=ns", "mse=1", f"{name}={value}"])
+    except InputError as refused:
+        said = str(refused)
+    assert "\n" not in said
+    assert len(said) < 1000
+
+
+NULLABLE = [
+    name
+    for name, field in declarations(CONF / "optim" / "adam.yaml").items()
+    if field.nullable or name.endswith("clip")
+]
+
+
+@pytest.mark.parametrize("name", NULLABLE)
+def test_a_documented_off_value_beside_a_number_is_taken(name):
+    """A number as default does not forbid null where the declaration allows it."""
+    assert NULLABLE
+    value = parse(["loss=ns", "mse=1", f"optim.{name}=null"])
+    for part in f"optim.{name}".split("."):
+        value = value[part]
+    assert value is None

@@ -338,3 +338,37 @@ def test_a_table_is_extended(protocol, codec, tmp_path):
         points = curves[result["name"]]
         assert [p["step"] for p in points] == [r["step"] for r in result["rows"]]
         assert points[-1]["val/swd"] == pytest.approx(result["rows"][-1]["val/swd"], rel=1e-6)
+
+
+class SlowTraining:
+    """A training of a codec that needs longer than the time that is left."""
+
+    def __init__(self, command):
+        self.command, self.stopped = command, False
+
+    def wait(self, timeout=None):
+        assert self.stopped or timeout is not None
+        if not self.stopped:
+            raise running.subprocess.TimeoutExpired(self.command, timeout)
+        return 143
+
+    def terminate(self):
+        self.stopped = True
+
+
+def test_the_minutes_of_a_study_include_its_codecs(protocol, tmp_path, monkeypatch, capsys):
+    started = []
+    monkeypatch.setattr(
+        running.subprocess, "Popen", lambda command: started.append(SlowTraining(command)) or started[-1]
+    )
+    study = Study("s", "title", protocol, {"loss": ["ns"]}, [arm(protocol)], frozenset())
+    assert running.run(study, tmp_path, 1, minutes=0.01) == 1
+    assert [training.stopped for training in started] == [True]
+    assert "run the command again to resume the codec of seed 0" in capsys.readouterr().out
+    assert running.run(study, tmp_path, 1, minutes=0) == 1
+    assert len(started) == 1  # the time was up before
+
+
+def test_no_arm_begins_when_the_time_is_up(protocol, codec):
+    study = Study("s", "title", protocol, {"loss": ["ns"]}, [arm(protocol)], frozenset())
+    assert running.run(study, codec, 1, minutes=0) == 1
