@@ -30,6 +30,10 @@ from gcn.report.verdicts import read_summary
 from gcn.training.log import LOG_FILE
 from gcn.usage import help_text
 
+# Of a run, in training and in the lab; its records in libraries' folders and train.log, to which is added, are not.
+WRITTEN = (
+    "summary.json", "metrics.csv", "curves.png", "codec.safetensors", "panels", "checkpoints", "lab.json", "lab.png",
+)  # fmt: skip
 Train = Callable[[Config], Any]
 
 
@@ -196,8 +200,14 @@ def _refuse_processes(cfg: Config) -> None:
 
 
 def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
-    """Refuse a folder that holds a run, unless the cluster has restarted this very run: then return True."""
+    """Refuse a folder that holds a run or what a run would replace; True: the cluster has restarted this very run."""
     if not (folder / "config.yaml").exists():
+        there = [name for name in WRITTEN if os.path.lexists(folder / name)]
+        if there and not _is_helper_process():
+            raise InputError(
+                f"{printable(folder)}: holds {there[0]}, which is of no run and would be replaced; "
+                "choose another folder"
+            )
         return False
     if root is TRAIN and restart.continues(cfg, folder):
         restart.refuse_other(cfg, folder)
@@ -214,7 +224,8 @@ def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
 def _own(folder: Path, words: Sequence[str]) -> Iterator[None]:
     """The folder for this job alone. A new one is removed if the job is refused, so that it may be tried again."""
     with only_writer(folder):
-        new = not (folder / "config.yaml").exists() and not any(key_of(word) == "resume" for word in words)
+        before = {path.name for path in folder.iterdir()}
+        new = before <= {".hydra", LOCK_FILE} and not any(key_of(word) == "resume" for word in words)
         try:
             yield
         except InputError:
@@ -273,4 +284,4 @@ def _print_summary(whole: Path, jobs: Sequence[Sequence[str]], folders: Sequence
             f"{cell:.4g}" if isinstance(cell, float) else str("-" if cell is None else cell) for cell in cells
         ]
         table.add_row(str(number), " ".join(word for word in words if word not in fixed), *text)
-    Console().print(table)
+    Console(markup=False).print(table)  # names may have brackets

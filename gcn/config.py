@@ -302,6 +302,7 @@ def load(folder: Path, only: str | None = None, extra: str | None = None) -> Con
             return Config(content)
         choices = checked_choices({only: choices.get(only)}, extra)
         reference = _reference(((only, str(choices[only])),), extra, TRAIN).part(only)
-        return Config(reference.check(completed(file, {only: said.get(only)}, reference.values)))
+        values = completed(file, {only: said.get(only)}, reference.values)
+        return Config(_without_remarks(reference.check(values)))
     except InputError as problem:
         raise InputError(f"{file}: {printable(str(problem))[:300]}") from None

@@ -11,6 +11,7 @@ from gcn.assemble import load_codec
 from gcn.build import build
 from gcn.config import load
 from gcn.errors import InputError
+from gcn.files.atomic import refuse_links
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, run_folder
@@ -32,6 +33,7 @@ def of_run(run: Path) -> Codec:
         codec = trained(run)
         if not os.access(run, os.W_OK):
             return codec
+        refuse_links(run)
         try:
             package.save(codec, target, {"run": run.name, "steps": _steps(run)}, overwrite=False)
         except InputError:

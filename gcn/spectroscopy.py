@@ -18,13 +18,16 @@ from torch import Tensor
 
 from gcn.eigenvalues import TOLERANCE, Krylov, as_record, read, rotation_index, skew_norm
 from gcn.errors import InputError
-from gcn.files.atomic import make_folder
+from gcn.files.atomic import make_folder, refuse_links
+from gcn.files.names import printable
 from gcn.game import Game
 from gcn.report.spectra import spectra
 from gcn.report.summary import write_json_atomic
 from gcn.spectrum import Linearised
 from gcn.trained import Trained, crops, run_of, trained
 from gcn.update import UpdateMap
+
+NAME = "spectrum"  # of the files
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,13 @@ class Request:
         nearest = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             raise InputError(f"out={self.folder}: cannot write there; give a folder")
+        refuse_links(self.folder)
+        there = [name for name in (f"{NAME}.png", f"{NAME}.svg") if os.path.lexists(self.folder / name)]
+        if there and not any((self.folder / own).is_file() for own in ("config.yaml", f"{NAME}.json")):
+            raise InputError(
+                f"{printable(self.folder)}: holds {there[0]}, which is of no spectrum and would be replaced;"
+                " give another folder, out=FOLDER"
+            )
 
 
 def arms(of: Trained) -> list[str | None]:
@@ -195,5 +205,5 @@ def _check(linear: Linearised, seed: int) -> dict[str, float]:
 def write(request: Request, record: Mapping[str, Any]) -> None:
     """``spectrum.png``, ``spectrum.svg`` and, last, ``spectrum.json``, each of them whole or not at all."""
     make_folder(request.folder)
-    spectra(request.folder / "spectrum", record)
-    write_json_atomic(request.folder / "spectrum.json", record)
+    spectra(request.folder / NAME, record)
+    write_json_atomic(request.folder / f"{NAME}.json", record)

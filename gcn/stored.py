@@ -13,7 +13,7 @@ import yaml
 from gcn.compose import TRAIN, compose, groups
 from gcn.errors import InputError
 from gcn.files.names import printable
-from gcn.files.reading import LARGEST_YAML, read_text, read_yaml
+from gcn.files.reading import LARGEST_YAML, check_events, read_text, read_yaml
 from gcn.schema import show
 
 FILE = "config.yaml"
@@ -41,7 +41,9 @@ def started_in(folder: Path) -> Path:
     It is in Hydra's record of the run; without one it is taken to be the present directory.
     """
     try:  # not read_yaml: this file has interpolations, and nothing but one text is taken from it
-        record = yaml.safe_load(read_text(folder / ".hydra" / "hydra.yaml", LARGEST_YAML))
+        text = read_text(folder / ".hydra" / "hydra.yaml", LARGEST_YAML)
+        check_events(text, interpolations=True)
+        record = yaml.safe_load(text)
         return Path(record["hydra"]["runtime"]["cwd"])
     except (InputError, yaml.YAMLError, ValueError, LookupError, TypeError, RecursionError):
         return Path()

@@ -42,6 +42,8 @@ def parse(words: Sequence[str], known: Mapping[str, str], usage: str) -> Words:
             output = next(rest, None)
             if not output:
                 raise InputError(f"{word} needs a file behind it; usage: {usage}")
+        elif word.startswith(("-o", "--output=")):
+            raise InputError(f"{word}: give -o and the name as two words, -o FILE")
         elif word.startswith("-"):
             raise InputError(f"{word} is unknown; a file of that name goes behind --; usage: {usage}")
         elif sign and (name in known or _family(name) in known):

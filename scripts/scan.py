@@ -38,7 +38,10 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         "--bad-share", type=float, default=0.01, help="share of bad files tolerated [%(default)s]"
     )
     parser.add_argument("--bad", action="store_true", help="name every bad file, a line each")
-    return parser.parse_args(words)
+    found = parser.parse_args(words)
+    if found.crop < 1 or found.max_pixels < 1 or not 0 <= found.bad_share <= 1:
+        parser.error("--crop and --max-pixels are 1 or more, --bad-share is between 0 and 1")
+    return found
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -46,7 +49,7 @@ def report(arguments: argparse.Namespace) -> int:
 
     found = scan(
         arguments.folder,
-        option="FOLDER",
+        option="",
         crop=arguments.crop,
         max_pixels=arguments.max_pixels,
         watch=progress,
@@ -55,7 +58,7 @@ def report(arguments: argparse.Namespace) -> int:
     if arguments.bad:  # also where there are too many
         for path, reason in found.bad:
             print(f"{printable(path)}: {printable(reason)}")
-    judge_scan(found, "FOLDER", arguments.bad_share)
+    judge_scan(found, "", arguments.bad_share)
     sizes = sorted((entry.height * entry.width, entry.width, entry.height) for entry in found.entries)
     (_, *smallest), (_, *largest) = sizes[0], sizes[-1]
     print(found.report())

@@ -50,13 +50,19 @@ class Scan:
 def existing_folder(root: str | os.PathLike[str] | None, option: str = "data.root") -> Path:
     """The folder that an option names; InputError if there is none."""
     if root is None or not str(root):
-        raise InputError(f"{option} is not set: give a folder of images, {option}=FOLDER")
+        example = f", {option}=FOLDER" if option else ""
+        raise InputError(f"{option or 'the folder'} is not set: give a folder of images{example}")
     path = Path(root).expanduser()
     if not path.exists():
-        raise InputError(f"{option}={printable(path)} does not exist: give a folder of images")
+        raise InputError(f"{_said(option, path)} does not exist: give a folder of images")
     if not path.is_dir():
-        raise InputError(f"{option}={printable(path)} is not a folder: give the folder that holds the images")
+        raise InputError(f"{_said(option, path)} is not a folder: give the folder that holds the images")
     return path
+
+
+def _said(option: str, path: Path) -> str:
+    """A folder as the user named it, by an option or as a word of its own."""
+    return f"{option}={printable(path)}" if option else printable(path)
 
 
 def scan(
@@ -84,7 +90,7 @@ def scan(
 
     Args:
         root: the folder, searched at any depth; links are followed, hidden files are not looked at.
-        option: what the folder is called in error messages.
+        option: that names the folder, for error messages; empty if it is a word of its own.
         without: folders below ``root`` to leave out.
         watch: may show progress over the files.
         judge: fail where training would; otherwise call :func:`judge_scan` on what is returned.
@@ -135,7 +141,7 @@ def scan(
 
 def judge_scan(found: Scan, option: str, bad_share: float) -> None:
     """Raise InputError for a folder without usable images, or with too large a share of bad ones."""
-    where = f"{option}={printable(found.root)}"
+    where = _said(option, found.root)
     if not found.entries:
         why = found.report().removeprefix("images 0").removeprefix(" · ") or "it is empty"
         raise InputError(f"{where} holds no usable image ({why}): give a folder of images")
@@ -143,5 +149,5 @@ def judge_scan(found: Scan, option: str, bad_share: float) -> None:
     if len(found.bad) > max(1, bad_share * total):
         raise InputError(
             f"{where}: {len(found.bad)} of {total} images cannot be used: {found.bad_names()}; "
-            f"repair or remove them, or set data.bad_share above {bad_share:g}"
+            f"repair or remove them, or set {'data.bad_share' if option else '--bad-share'} above {bad_share:g}"
         )

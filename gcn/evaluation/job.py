@@ -13,7 +13,7 @@ from gcn.evaluation.cropping import crops, matched
 from gcn.evaluation.journal import Journal
 from gcn.evaluation.measuring import Evaluation, Failure, Measured, describe_slicing
 from gcn.evaluation.settings import NUMBERS, Setting, classical, listed, members, remarks
-from gcn.evaluation.sources import Sources, sources
+from gcn.evaluation.sources import Sources, report_folder, sources
 from gcn.files.atomic import make_folder
 from gcn.files.names import printable
 from gcn.metrics.classical import Classical, chosen, curve
@@ -50,8 +50,7 @@ def plan(options: Mapping[str, str], overwrite: bool = False) -> Plan:
     found = members(options)
     learned = resolve(Path(options["weights"]) if "weights" in options else None)
     data = sources(options, listed(options.get("run")))
-    name = "".join(c if c.isalnum() else "-" for c in data.title)
-    folder = Path(options.get("out", f"outputs/evaluation/{name}"))
+    folder = report_folder(options, data.title)
     words = {key: value for key, value in sorted(options.items()) if key not in FREE}
     saved.check(folder, words, overwrite)
     settings = [member.setting() for member in found]

@@ -11,6 +11,8 @@ import io
 import json
 import math
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,13 @@ from gcn.files.atomic import (
     check_folder,
     check_output,
     make_folder,
+    refuse_links,
     remove_partials,
     write_bytes,
     write_text,
 )
 from gcn.files.names import printable
+from gcn.files.reading import read_json
 from gcn.report.rates.record import IDS, NAMES, ImageRow, cells, from_cells
 from gcn.report.rates.report import FILES
 from gcn.report.summary import plain, write_json_atomic
@@ -54,6 +58,9 @@ def check(folder: Path, words: Mapping[str, str], overwrite: bool) -> None:
     for name in FILES:
         if (folder / name).exists():
             check_output(folder / name, overwrite=True)
+    refuse_links(folder)
+    if (folder / STATE).is_symlink():  # what is in it is removed at the end
+        raise InputError(f"{printable(folder / STATE)}: a link; remove it, or name another folder")
     if overwrite or _words(folder) == dict(words):
         return
     there = [name for name in FILES if (folder / name).exists()]
@@ -69,8 +76,8 @@ def check(folder: Path, words: Mapping[str, str], overwrite: bool) -> None:
 
 def _words(folder: Path) -> Any:
     try:
-        return json.loads((folder / STATE / "words.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(folder / STATE / "words.json")
+    except InputError:
         return None
 
 
@@ -90,7 +97,8 @@ class Journal:
         self.folder, self.state, self.extras = folder, make_folder(folder / STATE), extras
         self.columns = list(dict.fromkeys(name for names in extras.values() for name in names))
         self.table, self.journal = folder / "evaluation.csv", self.state / "journal.jsonl"
-        remove_partials(folder)
+        remove_partials(folder, below=False)  # further below, others may be writing
+        remove_partials(self.state)
         if overwrite and _words(folder) != dict(words):
             shutil.rmtree(self.state)
             self.table.unlink(missing_ok=True)
@@ -135,12 +143,12 @@ class Journal:
         try:
             with np.load(self._place(codec, image), allow_pickle=False) as file:
                 return {name: torch.from_numpy(file[name]) for name in file.files}
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile, zlib.error):  # damaged
             return None
 
     def has_tensors(self, codec: str, image: str) -> bool:
         """Whether :meth:`tensors` has something."""
-        return self._place(codec, image).is_file()
+        return self._place(codec, image).is_file() and self.tensors(codec, image) is not None
 
     def add_tensors(self, codec: str, image: str, tensors: Mapping[str, Tensor]) -> None:
         """Save tensors of bounded size, float32 or float64, of a reconstruction."""
@@ -167,11 +175,13 @@ class Journal:
 
     def _read_table(self) -> dict[tuple[str, str], dict[str, str]]:
         """All rows that are complete; the file is written again with these only, under the columns of now."""
-        lines = _complete(self.table)
         rows = {}
-        for content in csv.DictReader(lines):
-            if None not in content and None not in content.values() and content.get("image_id"):
-                rows[content["codec_id"], content["image_id"]] = content
+        try:
+            for content in csv.DictReader(_complete(self.table)):
+                if None not in content and None not in content.values():
+                    rows[content["codec_id"], content["image_id"]] = content
+        except (csv.Error, KeyError):  # damaged; what cannot be read is computed again
+            pass
         text = io.StringIO()
         writer = csv.DictWriter(text, self._head(), restval="", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -185,11 +195,19 @@ class Journal:
             try:
                 entry = json.loads(line)
                 if "bytes" in entry:
-                    self.sizes[entry["codec"], entry["image"]] = entry["bytes"]
+                    self.sizes[entry["codec"], entry["image"]] = int(entry["bytes"])
                 else:
-                    numbers = {name: math.nan if v is None else v for name, v in entry["values"].items()}
-                    self.sets[entry["codec"], entry["images"]] = numbers
-            except (ValueError, KeyError, AttributeError):  # damaged; it is computed again
+                    values = entry["values"]
+                    numbers = {name: math.nan if v is None else float(v) for name, v in values.items()}
+                    self.sets[entry["codec"], entry["images"]] = {"swd": numbers.pop("swd"), **numbers}
+            except (
+                ValueError,
+                LookupError,
+                AttributeError,
+                TypeError,
+                RecursionError,
+                OverflowError,
+            ):  # damaged; it is computed again
                 continue
             lines.append(line)
         write_text(self.journal, "".join(lines))

@@ -256,9 +256,10 @@ def shown(items: Sequence[T], what: str) -> Iterable[T]:
     if not sys.stderr.isatty() or len(items) < 2:
         return items
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track
 
-    return track(items, what, console=Console(stderr=True), transient=True)
+    return track(items, escape(what), console=Console(stderr=True), transient=True)
 
 
 def _load(source: Source) -> Decoded:

@@ -1,6 +1,7 @@
 """What is evaluated on: images by name, each decoded when its turn comes, as scripts/compress.py decodes it."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from gcn.data.scan import scan
 from gcn.data.store import Store
 from gcn.errors import InputError
 from gcn.files.names import printable
+from gcn.report.rates.report import FILES
 
 
 class Source(NamedTuple):
@@ -49,7 +51,7 @@ def sources(options: Mapping[str, str], runs: Sequence[str]) -> Sources:
     background = options.get("background", "white")
     colour(background)
     if root is not None:
-        return _below(Path(root).expanduser(), background)
+        return _below(Path(root).expanduser(), background, options)
     if runs and (Path(runs[0]) / "config.yaml").is_file():
         return _validation(Path(runs[0]))
     pictures = [Source(name, partial(_photograph, name)) for name in VAL]
@@ -60,15 +62,32 @@ def _photograph(name: str) -> Decoded:
     return Decoded(photograph(name), ())
 
 
-def _below(root: Path, background: str) -> Sources:
+def report_folder(options: Mapping[str, str], title: str) -> Path:
+    """Where the report goes."""
+    name = "".join(c if c.isalnum() else "-" for c in title)
+    return Path(options.get("out", f"outputs/evaluation/{name}"))
+
+
+def _below(root: Path, background: str, options: Mapping[str, str]) -> Sources:
+    """All images but the figures of an earlier report in the same place."""
+    title = printable(root.resolve().name)
+    place = os.path.realpath(report_folder(options, title))
+    own = {os.path.join(place, name) for name in FILES}
     found = scan(root, background=background, bad_share=1, keep_bytes=0)
-    paths = [entry.path for entry in found.entries]
+    paths = [entry.path for entry in found.entries if os.path.realpath(entry.path) not in own]
+    mine = [entry.path for entry in found.entries if entry.path not in paths]
+    if mine and not os.path.isfile(os.path.join(place, "evaluation.json")):
+        raise InputError(
+            f"{printable(mine[0])}: an image that the report would replace; give another out=FOLDER"
+        )
+    if not paths:
+        raise InputError(f"data.root={printable(root)}: holds nothing but the figures of a report")
     names = distinct([path.relative_to(found.root).as_posix() for path in paths])
     bad = {printable(path.relative_to(found.root).as_posix()): reason for path, reason in found.bad}
     images = [
         Source(name, partial(decode, path, background)) for name, path in zip(names, paths, strict=True)
     ]
-    return Sources(printable(root.resolve().name), images, bad)
+    return Sources(title, images, bad)
 
 
 def _validation(run: Path) -> Sources:

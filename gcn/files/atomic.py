@@ -146,11 +146,26 @@ def make_folder(path: str | Path) -> Path:
     return Path(path)
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove partial files that killed processes left below a folder; call it while no other process writes there."""
-    for path in folder.rglob(".*.partial"):
+def remove_partials(folder: Path, below: bool = True) -> None:
+    """Remove partial files that killed processes left in a folder, and below it, while no process writes there."""
+    for path in folder.rglob(".*.partial") if below else folder.glob(".*.partial"):
         if _PARTIAL.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise InputError if a run folder, which may come from anybody, holds a link to a file outside of it.
+
+    What a run writes under the name of the link would replace that file.
+    """
+    real = os.path.realpath(folder)
+    for path in (path for below in ("", "checkpoints", "panels") for path in (folder / below).glob("*")):
+        target = os.path.realpath(path)
+        if path.is_symlink() and not os.path.isdir(target) and os.path.commonpath([real, target]) != real:
+            raise InputError(
+                f"{printable(path)}: a link to {printable(target)}, outside of this folder, which would be replaced;"
+                " remove the link"
+            )
 
 
 def cannot_write(path: str | Path, problem: Exception) -> InputError:

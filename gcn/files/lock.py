@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gcn.errors import InputError
-from gcn.files.atomic import cannot_write
+from gcn.files.atomic import cannot_write, refuse_links
 from gcn.files.names import printable
 
 LOCK_FILE = ".lock"
@@ -31,12 +31,14 @@ def only_writer(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder during the block. A block inside another one of the same folder changes nothing.
 
     Raises:
-        InputError: another process holds the lock, and the message names it; or the folder is missing or read-only.
+        InputError: another process holds the lock, and the message names it; the folder is missing or read-only, or
+            it holds a link to a file outside of it.
     """
     real = folder.resolve()
     if real in _held:
         yield
         return
+    refuse_links(folder)
     handle = _acquire(folder)
     _held.add(real)
     try:
@@ -53,7 +55,7 @@ def _acquire(folder: Path) -> int:
     path = folder / LOCK_FILE
     try:
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
             try:
                 _lock(handle, folder)
                 if _is_at(handle, path):  # else its holder removed it between the two lines above

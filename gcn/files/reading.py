@@ -68,7 +68,7 @@ def read_yaml(path: Path, largest: int = LARGEST_YAML) -> dict[str, Any]:
     """
     text = read_text(path, largest)
     try:
-        _check_events(text)
+        check_events(text)
         content = OmegaConf.to_container(OmegaConf.create(text))
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as problem:
         raise InputError(f"{printable(path)}: {_line(problem)}") from None
@@ -84,8 +84,17 @@ def _named(content: Any) -> bool:
     return all(_named(value) for value in content) if isinstance(content, list) else True
 
 
-def _check_events(text: str) -> None:
-    """Refuse, before anything is built from them, what only strange files hold."""
+def check_events(text: str, interpolations: bool = False) -> None:
+    """Refuse, before anything is built from it, YAML with what only strange files hold.
+
+    Args:
+        text: of the file.
+        interpolations: whether ``${...}`` may stand in it.
+
+    Raises:
+        ValueError: an alias, an anchor, a tag, an interpolation, or too many levels.
+        yaml.YAMLError: no YAML.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1
@@ -99,7 +108,7 @@ def _check_events(text: str) -> None:
                 raise ValueError(f"line {line}: more than {DEEPEST} levels")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        elif isinstance(event, yaml.ScalarEvent) and "${" in event.value:
+        elif not interpolations and isinstance(event, yaml.ScalarEvent) and "${" in event.value:
             raise ValueError(f"line {line}: interpolations are not allowed")
 
 

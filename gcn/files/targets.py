@@ -77,6 +77,7 @@ def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool =
         kind.check(job.target)
         if job.target.parent not in new:
             check_output(job.target, overwrite=True)
+        kind.check(Path(os.path.realpath(job.target)))  # a link leads to the file that is replaced
     _refuse_clashes(jobs, may_exist)
     return jobs
 
@@ -112,6 +113,8 @@ def _refuse_clashes(jobs: Sequence[Job], may_exist: bool) -> None:
         if name in inputs:
             raise InputError(f"{printable(target)} is an input and would be overwritten; give another -o")
         if name in taken:
+            if _identity(taken[name]) == _identity(source):
+                raise InputError(f"{printable(source)} is given twice; name it once")
             both = f"{printable(taken[name])} and {printable(source)}"
             raise InputError(f"two inputs would become {printable(target)}: {both}; rename one")
         taken[name] = source

@@ -1,5 +1,6 @@
 """Where model files lie: those that ship and those of a run folder; without torch, to refuse wrong names at once."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,9 +58,14 @@ def check_named(options: Mapping[str, str]) -> None:
 
 def check_export(target: Path, run: Path, base: Path | None) -> None:
     """Raise InputError if a model file may not be written here: it would replace a codec of a run, or its own base."""
-    inside = (target.resolve().parent / "config.yaml").is_file()
-    if inside and (target.name == OF_RUN or target.name.startswith("codec-")):
+    real = Path(os.path.realpath(target))  # a link would replace what it leads to
+    inside = (real.parent / "config.yaml").is_file()
+    if inside and (real.name == OF_RUN or real.name.startswith("codec-")):
         raise InputError(f"{printable(target)}: the codec of a run, which its files need; give another name")
+    if real.suffix != ENDING:
+        raise InputError(
+            f"{printable(target)}: a link to {printable(real)}, no model file; give another name"
+        )
     if base is None:
         return
     if not base.is_file():

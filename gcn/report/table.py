@@ -13,9 +13,12 @@ from typing import Any
 
 from gcn.errors import InputError
 from gcn.files.atomic import cannot_write, make_folder, write_csv
+from gcn.files.names import printable
+from gcn.files.reading import read_text
 
 Number = float | int | None
 LONGEST_LINE = 1 << 16  # bytes
+LARGEST = 1 << 30  # bytes
 
 
 def _cell(value: Any) -> str:
@@ -92,17 +95,19 @@ class MetricsTable:
     def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
         if not self.path.exists():
             return ["step"], []
-        text = self.path.read_text(encoding="utf-8")
-        lines = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
-        if not lines:
-            return ["step"], []
-        header, *body = lines
+        text = read_text(self.path, LARGEST)
         try:
+            lines = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+            if not lines:
+                return ["step"], []
+            header, *body = lines
             rows = [dict(zip(header, map(_number, line), strict=True)) for line in body]
             if not all(isinstance(row["step"], int) for row in rows) or "step" not in header:
                 raise ValueError("a row without its step")
-        except (ValueError, KeyError) as error:
-            raise InputError(f"{self.path} is not a metrics table ({error}); move it away") from None
+        except (ValueError, KeyError, csv.Error) as error:
+            raise InputError(
+                f"{printable(self.path)} is not a metrics table ({error}); move it away"
+            ) from None
         return header, rows
 
     def _line(self, row: Mapping[str, Any]) -> bytes:

@@ -1,11 +1,12 @@
 """Many runs in one table."""
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gcn.errors import InputError
+from gcn.files.names import printable
 from gcn.files.reading import read_json
 from gcn.schema import at, paths, suggestion
 
@@ -42,8 +43,11 @@ def table(runs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]], se
     for config, summary in runs:
         values = [_setting(config, name) for name in settings]
         found = summary or {"verdict": "not finished"}
-        indicators = found.get("indicators") or {}
-        row = [*map(_text, values), str(found.get("verdict", "")), _text(found.get("verdict_step"), "")]
+        indicators = found.get("indicators")
+        if not isinstance(indicators, Mapping):
+            indicators = {}
+        row = [_text(value) for value in values]
+        row += [_text(found.get(name), "") for name in ("verdict", "verdict_step")]
         row += [_number(found.get(name), form) for name, form in NUMBERS.items()]
         row += [_number(indicators.get(name), form) for name, form in INDICATORS.items()]
         rows.append(([_order(value) for value in values], row))
@@ -69,9 +73,9 @@ def _order(value: Any) -> tuple[int, float, str]:
 
 
 def _text(value: Any, absent: str = "null") -> str:
-    return absent if value is None else str(value).replace("|", "\\|")
+    return absent if value is None else printable(str(value)).replace("|", "\\|")
 
 
 def _number(value: Any, form: str) -> str:
-    known = isinstance(value, int | float) and math.isfinite(value)
-    return format(value, form) if known else "" if value is None else str(value)
+    known = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return format(value, form) if known else _text(value, "")

@@ -133,6 +133,9 @@ def test_export_replaces_nothing_unasked(here, capsys):
     Path("there.safetensors").write_bytes(b"mine")
     Path("link.safetensors").symlink_to("there.safetensors")
     shutil.copy("run/codec.safetensors", "base.safetensors")
+    Path("of_run.safetensors").symlink_to("run/codec.safetensors")
+    Path("astray.safetensors").symlink_to("a.png")
+    Path("loop.safetensors").symlink_to("loop.safetensors")
     os.mkfifo("pipe.safetensors")
     before = {path: path.read_bytes() for path in Path().rglob("*.safetensors") if path.is_file()}
     for line, said in {
@@ -142,6 +145,9 @@ def test_export_replaces_nothing_unasked(here, capsys):
         "run=run -o none/a.safetensors": "no such folder",
         "run=run -o pipe.safetensors overwrite=true": "is a device, a pipe or a socket",
         "run=run -o run/codec.safetensors overwrite=true": "the codec of a run",
+        "run=run -o of_run.safetensors overwrite=true": "the codec of a run",
+        "run=run -o astray.safetensors overwrite=true": "no model file",
+        "run=run -o loop.safetensors overwrite=true": "a link to itself",
         "run=run -o base.safetensors base=base.safetensors overwrite=true": "would be overwritten",
         "run=run -o a.safetensors base=none.safetensors": "no such model file",
         "run=run -o there.safetensors half=maybe": "half=maybe",

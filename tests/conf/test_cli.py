@@ -67,6 +67,23 @@ def test_a_chosen_folder_and_a_used_one(trained, capfd):
     assert err.startswith("error: a folder/here: holds a run")
 
 
+@pytest.mark.parametrize("name", ["summary.json", "curves.png", "panels/mine.png", "codec.safetensors"])
+def test_a_run_does_not_replace_what_no_run_has_written(trained, capfd, name):
+    mine = Path("here", name)
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    status, _, err = run(trained, capfd, "hydra.run.dir=here", "mse=1")
+    assert (status, trained.seen, mine.read_text()) == (2, [], "mine")
+    assert err.startswith(f"error: here: holds {Path(name).parts[0]}, which is of no run")
+
+
+def test_a_refused_run_removes_nothing_that_it_has_not_made(trained, capfd):
+    Path("here").mkdir()
+    Path("here/train.log").write_text("mine")
+    assert run(trained, capfd, "hydra.run.dir=here", "mse=1", "seed=13")[0] == 2
+    assert Path("here/train.log").read_text() == "mine"
+
+
 def test_resume(trained, capfd):
     run(trained, capfd, "hydra.run.dir=here", "mse=3", "steps=10")
     record = Path("here/.hydra/overrides.yaml").read_text()
@@ -127,10 +144,10 @@ def test_several_processes_are_not_swept(trained, capfd):
 def test_interruption(trained, capfd):
     status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=here", "mse=1")
     assert (status, err) == (130, "interrupted before the first checkpoint of here\n")
-    Path("there/checkpoints").mkdir(parents=True)
-    Path("there/checkpoints/last.ckpt").touch()
-    status, _, err = run(trained, capfd, "seed=14", "hydra.run.dir=there", "mse=1")
-    assert err == "interrupted; continue with: python scripts/train.py resume=there\n"
+    Path("here/checkpoints").mkdir()
+    Path("here/checkpoints/last.ckpt").touch()
+    status, _, err = run(trained, capfd, "resume=here")
+    assert err == "interrupted; continue with: python scripts/train.py resume=here\n"
 
 
 AWKWARD = [

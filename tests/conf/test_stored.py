@@ -12,6 +12,7 @@ from gcn.compose import CONF
 from gcn.config import Config, load, parse, save
 from gcn.errors import InputError
 from gcn.schema import at, paths, put
+from gcn.stored import started_in
 
 WORDS = [
     "loss=hinge",
@@ -221,3 +222,15 @@ def test_a_folder_of_ones_own_names_classes_of_the_declared_kinds_alone(group, n
     (tmp_path / group).mkdir()
     (tmp_path / group / "mine.yaml").write_text(node)
     assert "_target_=" in refused(parse, [f"{group}=mine"], str(tmp_path))
+
+
+def test_hydras_record_cannot_take_long(run, tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    record = tmp_path / ".hydra" / "hydra.yaml"
+    record.write_text("hydra: {runtime: {cwd: /a/b}, run: {dir: '${now:%H}'}}")
+    assert str(started_in(tmp_path)) == "/a/b"
+    merges = [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 9)]
+    record.write_text("\n".join(["a0: &a0 {x: 1}", *merges]))  # 9^8 entries
+    begun = time.process_time()
+    assert str(started_in(tmp_path)) == "."
+    assert time.process_time() - begun < 1

@@ -142,4 +142,4 @@ def test_the_command_refuses_in_one_line_with_status_2(tmp_path, capsys):
     assert script().main([str(tmp_path / "nowhere")]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"error: FOLDER={tmp_path}/nowhere does not exist: give a folder of images\n"
+    assert err == f"error: {tmp_path}/nowhere does not exist: give a folder of images\n"

@@ -342,3 +342,68 @@ def test_the_report_says_ctrl_c_can_be_resumed(codecs, images, evaluate, monkeyp
     monkeypatch.setattr(job.Evaluation, "measure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt, match="the same command"):
         evaluate(images)
+
+
+def test_the_report_may_lie_among_the_images(codecs, images, evaluate):
+    out = images / "report"
+    _, first = evaluate(images, out)
+    Image.fromarray(photo(30, 30)).save(out / "crops.png")  # as the report has one in other cases
+    _, again = evaluate(images, out)
+    assert bare(first.images) == bare(again.images)
+
+
+def test_a_report_never_replaces_an_image_that_it_is_about(codecs, images, evaluate):
+    (images / "0.png").rename(images / "crops.png")
+    before = (images / "crops.png").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"crops.png: an image that the report would replace"):
+            evaluate(images, images, overwrite=overwrite)
+    assert (images / "crops.png").read_bytes() == before
+
+
+def test_a_report_touches_nothing_but_its_own_files(codecs, images, evaluate, tmp_path):
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    partial = out / "run" / ".0123456789abcdef.partial"
+    for folder in (partial.parent, mine / "folder"):
+        folder.mkdir(parents=True)
+    partial.touch()
+    assert evaluate(images, out)[0] == 0
+    assert partial.exists()
+    shutil.rmtree(out / ".resume")
+    (out / ".resume").symlink_to(mine)
+    with pytest.raises(InputError, match=r"\.resume: a link"):
+        evaluate(images, out, overwrite=True)
+    (out / ".resume").unlink()
+    (out / "crops.png").symlink_to(images / "0.png")
+    with pytest.raises(InputError, match=r"a link to .*0\.png, outside"):
+        evaluate(images, out, overwrite=True)
+    assert (mine / "folder").exists()
+
+
+DAMAGES = {
+    "evaluation.csv": ["x" * 200_000 + "\n", "image_id\na\n", "codec_id,image_id\na,b\n"],
+    ".resume/journal.jsonl": [
+        '5\n"bytes"\n[]\n', "[" * 99_999 + "\n", '{"codec": [1], "image": [2], "bytes": 3}\n',
+        '{"codec": "id-8", "images": "a", "values": {"swd": "x"}}\n', '{"codec": "a", "image": "b", "bytes": "c"}\n',
+    ],
+    ".resume/words.json": ["[" * 99_999],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), [(n, c) for n, cs in DAMAGES.items() for c in cs])
+def test_damage_of_what_was_saved_costs_time_alone(codecs, images, evaluate, name, content):
+    _, expected = evaluate(images)
+    (images.parent / "out" / name).write_text(content)
+    assert bare(evaluate(images, overwrite=True)[1].images) == bare(expected.images)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[: len(b) // 2], lambda b: bytes(len(b))])
+def test_damage_of_saved_patches_costs_time_alone(codecs, images, evaluate, monkeypatch, damage):
+    _, expected = evaluate(images, images.parent / "expected")
+    interrupted(images, evaluate, monkeypatch, 5, KeyboardInterrupt())
+    saved = list((images.parent / "out").rglob("*.npz"))
+    assert saved
+    for place in saved:
+        place.write_bytes(damage(place.read_bytes()))
+    _, record = evaluate(images)
+    assert [row.swd for row in record.pooled] == [row.swd for row in expected.pooled]

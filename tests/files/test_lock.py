@@ -49,10 +49,10 @@ def test_a_second_process_is_refused_and_told_who_is_writing(holder, tmp_path):
 def test_a_second_resume_is_refused_before_it_changes_anything(holder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py"])
     folder = tmp_path / "run"
-    assert cli.main([f"hydra.run.dir={folder}"], lambda cfg: None) == 0
+    assert cli.main([f"hydra.run.dir={folder}", "mse=1"], lambda cfg: None) == 0
     config = (folder / "config.yaml").read_bytes()
     (tmp_path / LOCK_FILE).rename(folder / LOCK_FILE)
-    for words in (["steps=7", f"resume={folder}"], [f"hydra.run.dir={tmp_path / 'link'}"]):
+    for words in (["steps=7", f"resume={folder}"], [f"hydra.run.dir={tmp_path / 'link'}", "mse=1"]):
         (tmp_path / "link").mkdir(exist_ok=True)  # a folder in which another process has just begun
         if not (tmp_path / "link" / LOCK_FILE).exists():
             os.link(folder / LOCK_FILE, tmp_path / "link" / LOCK_FILE)
@@ -134,3 +134,27 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
     with only_writer(tmp_path):
         pass
     assert capsys.readouterr().err.endswith("has no locks; let no other process continue this run\n")
+
+
+@pytest.mark.parametrize("name", [LOCK_FILE, "summary.json", "checkpoints/last.ckpt", "panels/1.png"])
+def test_no_run_writes_through_a_link_that_leaves_its_folder(tmp_path, name):
+    run, precious = tmp_path / "run", tmp_path / "precious"
+    (run / name).parent.mkdir(parents=True)
+    precious.write_text("mine")
+    (run / name).symlink_to(precious)
+    with (
+        pytest.raises(InputError, match=f"{name}: a link to .*precious, outside of this folder"),
+        only_writer(run),
+    ):
+        pass
+    assert precious.read_text() == "mine"
+
+
+def test_links_inside_a_run_folder_and_to_folders_are_no_objection(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "summary.json").touch()
+    (run / "latest.json").symlink_to("summary.json")
+    (run / "checkpoints").symlink_to(tmp_path)
+    with only_writer(run):
+        pass

@@ -104,11 +104,12 @@ def test_no_input_is_an_output_by_any_name(here):
 
 def test_two_inputs_with_one_output_are_refused(here):
     touch(*(Path(name) for name in ("a.png", "a.jpg", "x/a.png", "y/a.png", "b.gcn")))
-    for words in (("a.png", "a.jpg"), ("a.png", "a.png"), ("a.png", "./a.png"), ("a.png", f"{here}/a.png")):
-        refused(here, "two inputs would become", *words)
+    refused(here, "two inputs would become", "a.png", "a.jpg")
+    for again in ("a.png", "./a.png", f"{here}/a.png"):
+        refused(here, "a.png is given twice", "a.png", again)
     refused(here, "x/a.png and y/a.png; rename one", "x", "y", output="out")
     Path("z").symlink_to("x")
-    refused(here, "two inputs would become", "x/a.png", "z/a.png")
+    refused(here, "z/a.png is given twice", "x/a.png", "z/a.png")
     os.link("b.gcn", "c.gcn")  # as on a disk that does not tell upper from lower case: two names, one file
     touch(Path("b.png"), Path("c.png"))
     refused(here, "two inputs would become c.gcn", "b.png", "c.png", may_exist=True)
@@ -119,6 +120,8 @@ def test_names_that_contradict_or_cannot_be_written(here):
     refused(here, "no input file")
     refused(here, "ends in .gcn", "a.png", output="out.png")
     refused(here, "ends in .gcn", "a.png", output="out")
+    Path("link.gcn").symlink_to("b.png")  # what is replaced is b.png
+    refused(here, "ends in .gcn", "a.png", output="link.gcn", may_exist=True)
     refused(here, "nowhere: no such folder", "a.png", output="nowhere/a.gcn")
     refused(here, "one.gcn: not a folder, and 2 files go there", "a.png", "b.png", output="one.gcn")
     refused(here, "is not a folder", "a.png", "b.png", output="file")

@@ -86,7 +86,8 @@ def test_resuming_nothing(tmp_path):
 
 def test_another_file_in_its_place_is_refused_in_one_line(tmp_path):
     path = Path(tmp_path / "metrics.csv")
-    path.write_text("name,psnr\ncat,30\n")
-    with pytest.raises(InputError, match=r"not a metrics table") as error:
-        MetricsTable(path)
-    assert "\n" not in str(error.value)
+    for content in (b"name,psnr\ncat,30\n", b"step\n" + b"1" * 200_000 + b"\n", b"step\n\xff\n"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"not a metrics table|not a text in UTF-8") as error:
+            MetricsTable(path)
+        assert "\n" not in str(error.value)

@@ -1,12 +1,14 @@
 """``scripts/table.py``: every run below a folder is a row, in order, and what cannot be read is said."""
 
 import json
+import os
 import runpy
 
 import pytest
 
 from gcn.compose import CONF
 from gcn.config import parse, save
+from gcn.report.verdicts import read_summary, table
 
 main = runpy.run_path(str(CONF.parent / "scripts" / "table.py"))["main"]
 SUMMARY = {"verdict": "stable", "verdict_step": 8, "psnr": 26.543, "bpp_actual": 0.25, "swd": 0.1}
@@ -74,3 +76,29 @@ def test_a_folder_without_runs_and_a_damaged_run_are_one_line_each(runs, tmp_pat
     (tmp_path / "bad" / "config.yaml").write_text("a: &a [*a]")
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        {"verdict": "stable", "psnr": 10**400, "bpp_actual": -(10**400)},
+        {"verdict": ["stable"], "indicators": [1], "psnr": {}},
+        {"verdict": "a|b\n\x1b[31m", "verdict_step": "\n", "psnr": "\n|"},
+        {"verdict": None, "psnr": float("nan"), "swd": float("inf"), "bpp_actual": True},
+    ],
+)
+def test_a_strange_summary_is_a_row_of_the_table(tmp_path, summary):
+    config = {"choices": {"loss": "ns"}, "seed": 0}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    lines = table([(config, read_summary(tmp_path / "summary.json"))], ["loss", "seed"]).split("\n")
+    assert len(lines) == 3
+    assert "\x1b" not in lines[2]
+    assert {line.count(" | ") for line in lines} == {10}
+
+
+def test_a_summary_that_cannot_be_read_is_none(tmp_path):
+    for content in ("[" * 200_000, "[]", '{"psnr": ' + "9" * 5000 + "}", '{"psnr"'):
+        (tmp_path / "summary.json").write_text(content)
+        assert read_summary(tmp_path / "summary.json") is None
+    os.mkfifo(tmp_path / "pipe.json")
+    assert read_summary(tmp_path / "pipe.json") is None
