@@ -10,8 +10,9 @@ import torch
 from runs import images, run, undrawn, words
 
 from gcn.compose import CONF
+from gcn.errors import InputError
 from gcn.report.spectra import spectra
-from gcn.spectroscopy import switched
+from gcn.spectroscopy import Request, switched
 from gcn.trained import crops, trained
 
 sys.path.append(str(CONF.parent / "scripts"))
@@ -287,3 +288,11 @@ def test_the_figure_is_drawn_and_reproducible(changed, tmp_path):
     for one, other in zip(*files, strict=True):
         assert one.read_bytes() == other.read_bytes()
         assert len(one.read_bytes()) > 5000
+
+
+def test_a_figure_that_is_of_no_spectrum_is_not_replaced(tmp_path):
+    (tmp_path / "spectrum.png").write_text("mine")
+    with pytest.raises(InputError, match=r"holds spectrum\.png, which is of no spectrum"):
+        Request(checkpoint=tmp_path, out=tmp_path).check()
+    (tmp_path / "spectrum.json").touch()
+    Request(checkpoint=tmp_path, out=tmp_path).check()
