@@ -60,8 +60,9 @@ def check_objective(cfg: Config) -> None:
                 f"rate={cfg.rate:g} is all that the generator pays, and it pays least for sending nothing; set a "
                 f"distortion, mse=1, or {remedy}"
             )
+        why = f"{', '.join(paid)} alone make no image" if paid else "every weight is 0"
         raise InputError(
-            "the generator has nothing to learn from: every weight is 0; set mse=1, or choose a loss"
+            f"the generator has nothing to learn from: {why}; set mse=1, or choose a loss with adv above 0"
         )
     if cfg.warmup.steps > 0 and not [
         n for n in paid if knobs()[n].alone and not knobs()[n].needs_discriminator

@@ -65,6 +65,9 @@ def _handle(stack: ExitStack, file: logging.Handler) -> None:
         handler.setLevel(logging.WARNING if handler is not file else logging.INFO)
         root.addHandler(handler)
         stack.callback(root.removeHandler, handler)
+    if root.level > logging.WARNING:
+        stack.callback(root.setLevel, root.level)
+        root.setLevel(logging.WARNING)
     for name in LIGHTNING:
         logger = logging.getLogger(name)
         stack.callback(setattr, logger, "propagate", logger.propagate)

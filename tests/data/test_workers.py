@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from torch.utils.data._utils import signal_handling
 
 from gcn.data.loader import Crops, Source, train_loader
 from gcn.data.scan import scan
@@ -18,12 +19,15 @@ from gcn.data.store import Store
 from gcn.errors import InputError
 
 IMAGES = [np.full((16, 16, 3), i, np.uint8) for i in range(4)]
-SECONDS = 20  # that an end may take on a busy machine; a hang takes for ever
+SECONDS = 60  # that an end may take on a busy machine; a hang takes for ever
 
 
 @pytest.fixture(autouse=True)
-def no_hang():
+def no_hang(monkeypatch):
     """A test that would wait for ever fails, and no worker is left behind."""
+    # torch installs its handler once in a process; another test may have taken it out since
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
+    child = signal.getsignal(signal.SIGCHLD)
 
     def fail(*_):
         raise TimeoutError(f"still waiting after {SECONDS} s")
@@ -33,6 +37,7 @@ def no_hang():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGCHLD, child)
     assert multiprocessing.active_children() == []
 
 

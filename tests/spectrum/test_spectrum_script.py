@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from runs import images, run, undrawn, words
+from runs import images, killed_at, run, undrawn, words
 
 from gcn.compose import CONF
 from gcn.errors import InputError
@@ -137,8 +137,10 @@ def test_a_frozen_encoder_leaves_the_decoder_and_the_discriminator(made, tmp_pat
     assert record["inexact"] == []
 
 
-def test_before_the_game_begins_there_is_none(made, tmp_path):
-    assert spectrum.main([f"checkpoint={made('warmup.steps=100 r1=1')}", f"out={tmp_path}", *QUICK]) == 0
+def test_before_the_game_begins_there_is_none(data, tmp_path, monkeypatch):
+    undrawn(monkeypatch)
+    killed_at(5, tmp_path / "run", *words(data, SMALL, "warmup.steps=5 r1=1 checkpoint_every=4"))
+    assert spectrum.main([f"checkpoint={tmp_path / 'run'}", f"out={tmp_path}", *QUICK]) == 0
     record = record_of(tmp_path)
     assert set(record["parameters"]) == {"g"}
     assert set(record["without"]) == {"mse", "rate"}

@@ -227,8 +227,9 @@ def test_the_turn_cuts_the_condition_unless_told_otherwise(passes):
     assert (felt is not None and bool(felt.any())) is passes
 
 
-def test_the_generator_may_live_on_norms_of_gradients_alone():
-    Small("adv=0 rate=null consensus=1 jare=1 grad_norm=1").play(2)
+def test_norms_of_gradients_alone_are_nothing_to_learn_from():
+    with pytest.raises(InputError, match="consensus, grad_norm, jare alone make no image"):
+        Small("adv=0 rate=null consensus=1 jare=1 grad_norm=1")
 
 
 def test_the_sum_of_all_parts_is_all_parameters():
