@@ -27,6 +27,7 @@ from gcn.files.names import printable
 from gcn.flags import plain_errors, read_flags
 from gcn.preflight import check_run, note
 from gcn.report.verdicts import read_summary
+from gcn.terminal import guarded
 from gcn.training.log import LOG_FILE
 from gcn.usage import help_text
 
@@ -38,18 +39,14 @@ Train = Callable[[Config], Any]
 
 
 def main(words: Sequence[str], train: Train, root: Root = TRAIN) -> int:
-    """Run the command line; returns the exit status: 0, 2 for bad input, 130 after an interruption.
+    """Run the command line; returns the exit status: 0, 2 for bad input, 130 or 143 after an interruption.
 
     Args:
         words: of the command line.
         train: what is done with the checked configuration of each job.
         root: whose configuration.
     """
-    try:
-        return _main(words, train, root)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return guarded(lambda: _main(words, train, root))
 
 
 def _main(words: Sequence[str], train: Train, root: Root) -> int:
@@ -63,8 +60,11 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
         said = [w for w in arguments.overrides if arguments.shell_completion or is_hydras(w)]
         return _view([*flags, *said], extra, root)
     overrides = normal(arguments.overrides)
-    if any(hydra_key(word) == "hydra.mode" for word in overrides):
+    keys = {hydra_key(word) for word in overrides}
+    if "hydra.mode" in keys:
         raise InputError("hydra.mode: use -m for a sweep")
+    if "hydra/sweeper" not in keys and any(key.startswith("hydra.sweeper.params") for key in keys):
+        raise InputError("hydra.sweeper.params: give the values of a sweep as words, mse=0,1 with -m")
     if arguments.multirun:
         return _sweep(flags, overrides, train, extra, root)
     if arguments.cfg or arguments.info:
@@ -97,9 +97,8 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: st
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
         return _hydra([*flags, *overrides, *place], train, extra, root)
-    except KeyboardInterrupt:
-        print(_how_to_go_on(folder, root), file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as signalled:
+        raise type(signalled)(_how_to_go_on(folder, root)) from None
 
 
 def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, extra: str | None) -> bool:
@@ -164,7 +163,7 @@ def _sweep(
 ) -> int:
     folders: list[Path] = []
     whole = Path()
-    listed = jobs(overrides)
+    listed = jobs(overrides, root, extra)
     for number, words in enumerate(listed):
         try:
             cfg, _, whole, folder = plan(words, extra, number, root)
@@ -180,10 +179,9 @@ def _sweep(
     place = word("hydra.sweep.dir", whole)
     try:
         return _hydra([*flags, *overrides, place], train, extra, root)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as signalled:
         begun = [folder for folder in folders if (folder / "config.yaml").exists()]
-        print(_how_to_go_on(begun[-1] if begun else whole, root), file=sys.stderr)
-        return 130
+        raise type(signalled)(_how_to_go_on(begun[-1] if begun else whole, root)) from None
     finally:
         _print_summary(whole, listed, folders, root)
 

@@ -24,7 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gcn.errors import InputError
 from gcn.files.atomic import cannot_write
-from gcn.files.command import value
+from gcn.files.command import command, value
+from gcn.files.command import word as word_of
 from gcn.knobs import Knob, scan
 from gcn.schema import suggestion
 
@@ -242,10 +243,7 @@ def one_line_errors() -> Iterator[None]:
         near = suggestion(choice, choices, otherwise="no name is near")
         raise InputError(f"{group}={choice}: no such choice; {near} (of {options})") from None
     except OverrideParseException as error:
-        reason = str(error).split("\n", 1)[0]
-        raise InputError(
-            f"{error.override}: {reason}; write key=value, and quote special characters"
-        ) from None
+        raise InputError(f"{error.override}: {_remedy(error)}") from None
     except OmegaConfBaseException as error:
         name = f"{error.full_key}: " if error.full_key else ""
         raise InputError(name + str(error).split("\n", 1)[0]) from None
@@ -257,6 +255,16 @@ def one_line_errors() -> Iterator[None]:
         raise InputError(_line(error)) from None
     except (HydraException, yaml.YAMLError, ValueError, TypeError) as error:
         raise InputError(_line(error)) from None
+    except Exception as error:  # Hydra's assertions, and plugins
+        raise InputError(f"{type(error).__name__}: {_line(error)}") from None
+
+
+def _remedy(error: OverrideParseException) -> str:
+    """What to do about a word that Hydra cannot read: most often its value needs quotes."""
+    key, sign, text = str(error.override).partition("=")
+    if not key.lstrip("+~") or not sign:
+        return "not readable; write key=value"
+    return f"not readable; write key=value, and special characters in quotes: {command(word_of(key, text))}"
 
 
 def _line(error: BaseException) -> str:
@@ -273,6 +281,8 @@ def jobs(words: Sequence[str], root: Root = TRAIN, extra: str | None = None) -> 
             key, sweep = override.get_key_element(), override.value()
             if isinstance(sweep, Glob):
                 chosen = sweep.filter(groups(root, extra).get(key, []))
+                if root.folders[1:] or extra is not None:  # Hydra would look into conf/ alone
+                    raise InputError(f"{override.input_line}: no pattern here; give {key}={','.join(chosen)}")
                 axes[key] = [f"{key}={name}" for name in chosen]
             elif not override.is_sweep_override():
                 axes[key] = [str(override.input_line)]

@@ -105,7 +105,10 @@ def parse(words: Sequence[str], extra: str | None = None, root: Root = TRAIN) ->
 def plan(words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN) -> Planned:
     """:func:`parse`, with the folders that Hydra will use; ``number`` is that of the job in a sweep."""
     words = normal(words)
-    own = [word for word in words if not key_of(word).startswith("data.")] if _resumes(words) else words
+    own = words
+    if _resumes(words):
+        _refuse_changes(words)
+        own = [word for word in words if not key_of(word).startswith("data.")]
     composition = compose(
         own, extra, number, root
     )  # what is said of the data holds for the run's own kind of data
@@ -247,13 +250,16 @@ def _without_remarks(node: Any) -> Any:
     }
 
 
-def _resumed(folder: Path, words: Sequence[str], extra: str | None) -> Config:
-    """The stored configuration, with what the user's words change in a configuration of the same kind."""
-    content = load(folder, extra=extra).plain()
+def _refuse_changes(words: Sequence[str]) -> None:
     for word in words:
         if not is_hydras(word) and not {key_of(word), key_of(word).partition(".")[0]} & set(RESUMABLE):
             allowed = ", ".join(key for key in RESUMABLE if key != "resume")
             raise InputError(f"{word}: a resumed run keeps its configuration; only {allowed} may change")
+
+
+def _resumed(folder: Path, words: Sequence[str], extra: str | None) -> Config:
+    """The stored configuration, with what the user's words change in a configuration of the same kind."""
+    content = load(folder, extra=extra).plain()
     said = {key_of(word) for word in words}
     kind = [f"{group}={content['choices'][group]}" for group in groups() if group in RESUMABLE]
     if any(key.startswith("data.") for key in said):

@@ -82,14 +82,13 @@ def plain_errors(own: Sequence[Exception]) -> Iterator[None]:
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
     try:
-        with warnings.catch_warnings(), one_line_errors():
+        with warnings.catch_warnings():
             yield
-    except InputError:
-        raise
     except Exception as error:
         if any(error is problem for problem in own):
             raise
-        raise InputError(" ".join(f"{type(error).__name__}: {error}".split())) from None
+        with one_line_errors():
+            raise
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]

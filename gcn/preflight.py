@@ -6,7 +6,7 @@ networks and the decoded images can tell is found later, by those who build them
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from gcn.compose import is_hydras, key_of, knobs, normal
 from gcn.config import Config
 from gcn.errors import InputError
 from gcn.files.names import printable
+from gcn.files.targets import files_below
 
 GPU_FILES = (
     "nvidia[0-9]*",
@@ -117,12 +118,17 @@ def _check_data(data: Config) -> None:
             raise InputError(f"{shown} is not a folder: give the folder that holds the images")
         if not os.access(path, os.R_OK | os.X_OK):
             raise InputError(f"{shown} may not be read: change its permissions, or give another folder")
-        if next(_files(path), None) is None:
-            raise InputError(f"{shown} is empty: give a folder of images")
+        if not _has_image(path):
+            raise InputError(f"{shown} holds no image: give a folder of images")
 
 
-def _files(folder: Path) -> Iterator[str]:
-    return (name for _, _, names in os.walk(folder, followlinks=True) for name in names)
+def _has_image(folder: Path) -> bool:
+    from gcn.data.images import EXTENSIONS  # with numpy and Pillow, which help and other errors do without
+
+    names = (name for _, _, names in os.walk(folder) for name in names)
+    if any(Path(name).suffix.lower() in EXTENSIONS for name in names):  # ends with the first
+        return True
+    return any(path.suffix.lower() in EXTENSIONS for path in files_below(folder))  # links to folders as well
 
 
 def _check_checkpoint(path: Path) -> None:

@@ -189,7 +189,7 @@ class Field:
         return value
 
     def _fits(self, text: str) -> bool:
-        least, most = self.characters or (0, len(text))
+        least, most = self.characters or (int(self.type == "path"), len(text))  # an empty path is no folder
         return least <= len(text.strip()) and len(text) <= most and not set(text) & set(self.without)
 
     def _refusal(self, name: str, value: Any) -> InputError:

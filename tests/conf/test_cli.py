@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gcn import cli
-from gcn.compose import CONF, groups, knobs, stamp
+from gcn.compose import CONF, LAB, groups, knobs, stamp
 from gcn.config import load
 from gcn.errors import InputError
 from gcn.files.command import resuming, word
@@ -277,8 +278,15 @@ print(statuses, [name for name in ("torch", "lightning", "numpy") if name in sys
         (["mse=1", "devices=3"], "data.batch=8 devices=3"),
         (["mse=1", "devices=2", "discriminator.norm=batch"], "statistics of its own part"),
         (["mse=1", "data=folder", "data.root=nowhere"], "nowhere does not exist"),
-        (["mse=1", "data=folder", "data.root=empty"], "empty is empty"),
+        (["mse=1", "data=folder", "data.root=empty"], "empty holds no image"),
         (["mse=1", "data=folder", "data.root=file"], "not a folder"),
+        (["mse=1", "data=folder", "data.root=texts"], "texts holds no image"),
+        (["mse=1", "data=folder", "data.root="], "must be a path"), (["mse=1", "init_from="], "must be a path"),
+        (["mse=1", "data=folder", "data.root=~/x"], "'~/x'"),
+        (["mse=1", "loss=none", "warmup.steps=5"], "no game to warm up for"),
+        (["mse=1", "discriminator.latent_channels=5"], "drop discriminator.latent_channels"),
+        (["mse=1", "discriminator.latent_channels=500"], "drop discriminator.latent_channels"),
+        (["resume=full", "data=folder", "data.root=full"], "data=folder: a resumed run keeps its configuration"),
         (["mse=1", "data=folder", "data.root=full", "data.val_root=nowhere"], "nowhere does not exist"),
         (["mse=1", "init_from=nowhere"], "nowhere does not exist"),
         (["mse=1", "init_from=empty"], "holds no checkpoint"), (["resume=nowhere"], "no config.yaml"),
@@ -292,7 +300,8 @@ print(statuses, [name for name in ("torch", "lightning", "numpy") if name in sys
 def test_what_cannot_begin_or_cannot_learn_is_refused_at_once(trained, capfd, words, said):
     Path("empty").mkdir()
     Path("full").mkdir()
-    for name in ("file", "full/picture.png"):
+    Path("texts").mkdir()
+    for name in ("file", "full/picture.png", "texts/notes.txt"):
         Path(name).touch()
     status, _, err = run(trained, capfd, *words)
     assert (status, err.count("\n"), trained.seen) == (2, 1, []), err
@@ -325,7 +334,9 @@ def test_the_control_arm_of_a_frozen_codec_needs_no_distortion_and_no_explanatio
         "--pack loss", "--resolve mse=1", "-r -m mse=0,1", "-c", "-i loss=ns", "-sc", "-sc query=nothing",
         "--experimental-rerun x", "-m mse=interval(0,1)", "-m mse=range(0,1,0)", "-m mse=choice()",
         "-m seed=range(0,1000000000) mse=1",
-        "-m mse=0,1 hydra.sweep.subdir=x", "++hydra.mode=MULTIRUN mse=1", "hydra.nothing=1 mse=1",
+        "-m mse=0,1 hydra.sweep.subdir=x", "-m hydra.sweeper.params.mse=1,2 mse=1",
+        "-m +hydra.sweeper.params={mse:'1,2'} mse=1", "hydra=x mse=1", "++hydra.mode=MULTIRUN mse=1",
+        "hydra.nothing=1 mse=1",
         "hydra.run.dir=[a] mse=1", "hydra.searchpath=[/nowhere] mse=1", "experiment=null mse=1",
         "+hydra.callbacks.x._target_=os.system mse=1", "hydra.output_subdir=/proc/x/y mse=1", "-- -x",
     ],
@@ -356,6 +367,48 @@ def test_a_view_begins_no_run(trained, capfd, line):
 def test_a_sweep_over_all_choices_of_a_group(trained, capfd):
     assert run(trained, capfd, "-m", "trainer=glob(c*)", "mse=1")[0] == 0
     assert [cfg.choices.trainer for cfg in trained.seen] == ["cpu"]
+
+
+def test_a_pattern_over_choices_of_the_lab_is_answered_by_the_choices(trained, capfd):
+    assert cli.main(["-m", "game=glob([bi*,di*])"], trained, LAB) == 2
+    assert "give game=bilinear,dirac" in capfd.readouterr().err
+
+
+# --- how a command ends ---
+
+
+def test_a_fault_of_the_program_is_not_taken_for_bad_input(trained):
+    def faulty(cfg):
+        raise TypeError("a fault")
+
+    with pytest.raises(TypeError, match="a fault"):
+        cli.main(["mse=1"], faulty)
+
+
+def test_a_reader_that_has_gone_ends_a_run_without_a_word_about_its_folder(trained, capfd):
+    def told(cfg):
+        raise BrokenPipeError
+
+    assert cli.main(["mse=1"], told) == 141
+    assert "cannot be written" not in capfd.readouterr().err
+
+
+def test_a_run_that_is_terminated_before_its_first_update_says_so(trained, capfd):
+    def terminated(cfg):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    status, _, err = run(terminated, capfd, "mse=1")
+    assert (status, err.count("\n")) == (143, 1)
+    assert err.startswith("interrupted before the first checkpoint")
+
+
+@pytest.mark.slow
+def test_help_on_any_terminal():
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(
+        [sys.executable, SCRIPT, "--help"], env=ascii_only, capture_output=True, check=False
+    )
+    assert (shown.returncode, shown.stderr) == (0, b"")
 
 
 # --- jobs that a cluster starts again ---
