@@ -145,7 +145,7 @@ CASES = {
     "good.png -x": "-x is unknown",
     "good.png device=toaster": "device=toaster",
     "good.png other.png -o one.gcn": "not a folder",
-    "good.png good.png": "two inputs",
+    "good.png good.png": "given twice",
     "done.gcn -o done.gcn": "overwritten",
     "background=nocolour good.png": "no colour",
     "": "no input file",
