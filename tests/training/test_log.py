@@ -85,7 +85,9 @@ def test_how_a_run_ended_is_its_last_entry(error, lines, tmp_path):
 
 
 def test_a_name_that_cannot_be_printed_is_logged(tmp_path, monkeypatch):
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest-xdist cannot send what pytest's would keep
+    monkeypatch.setattr(
+        logging.getLogger(), "handlers", []
+    )  # pytest-xdist cannot send what pytest's would keep
     with run_log(tmp_path):
         logging.getLogger("some.library").warning("caf\udce9.png")
     assert "caf\\udce9.png" in (tmp_path / "train.log").read_text()
