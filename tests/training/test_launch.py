@@ -179,8 +179,14 @@ def test_a_failed_process_ends_the_run(harm, status, words_of_the_end, said, tmp
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("devices=2 discriminator.norm=batch r1=null", "error: discriminator.norm=batch with 2 processes: "),
-        ("devices=3", "error: data.batch=2 does not split over 3 processes: use a multiple of 3\n"),
+        (
+            "devices=2 discriminator.norm=batch r1=null",
+            "discriminator.norm=batch devices=2: each process would normalise with the statistics of its own part",
+        ),
+        (
+            "devices=3",
+            "error: data.batch=2 devices=3: each process has an equal part of the batch; choose a multiple of",
+        ),
     ],
 )
 def test_refused(words, reason, said, tmp_path):
