@@ -1,5 +1,6 @@
 """A run that was killed and resumed is bit for bit the run that was not."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -199,7 +200,7 @@ def start():
 
     yield starting
     for process in started:
-        if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):  # loading processes of one that was killed among them
             os.killpg(process.pid, signal.SIGKILL)
 
 
