@@ -29,7 +29,7 @@ def options(name: str, words: list[str]) -> tuple[Callable[..., None], dict[str,
         if not sign or key not in known:
             raise InputError(f"{word}: give {', '.join(f'{k}={p.default!r}' for k, p in known.items())}")
         if isinstance(known[key].default, int):
-            if not value.isdigit() or int(value) < 1:
+            if not value.isdecimal() or int(value) < 1:
                 raise InputError(f"{word}: give a whole number of at least 1")
             said[key] = int(value)
         else:

@@ -41,9 +41,9 @@ def work(words: Words) -> int:
     workers, minutes = options.pop("workers", str(os.cpu_count() or 1)), options.pop("minutes", None)
     seeds = options.pop("seeds", None)
     for key, said in (("workers", workers), ("seeds", seeds)):
-        if said is not None and (not said.isdigit() or int(said) < 1):
+        if said is not None and (not said.isdecimal() or int(said) < 1):
             raise InputError(f"{key}={said}: give a whole number of at least 1")
-    if minutes is not None and not minutes.replace(".", "", 1).isdigit():
+    if minutes is not None and not minutes.replace(".", "", 1).isdecimal():
         raise InputError(f"minutes={minutes}: give a number")
     shown, playing = options.pop("report", str(out / "report")), choice("play", options.pop("play", "true"))
     place = Path(options.pop("table", str(out / "table")))

@@ -28,6 +28,7 @@ def script(name):
         ("exact run=/nowhere", "not a run folder"),
         ("study arms=99", "arms=99: give 1 to"),
         ("study workers=3 arms=2", "workers=3: give 1 to 2"),
+        ("study workers=²", "workers=²"),
     ],
 )
 def test_bad_words_of_bench(line, said, capsys):
@@ -54,6 +55,8 @@ def test_the_coder_s_benchmark_compares_the_same_symbols(capsys):
         ("study=nothing", "choose distortion_vs_tricks, joint"),
         ("study=distortion_vs_tricks workers=0", "workers=0"),
         ("study=distortion_vs_tricks minutes=soon", "minutes=soon"),
+        ("study=distortion_vs_tricks minutes=²", "minutes=²: give a number"),
+        ("study=distortion_vs_tricks seeds=²", "seeds=²: give a whole number"),
         ("study=distortion_vs_tricks play=maybe", "play=maybe: give true or false"),
         ("study=distortion_vs_tricks play=false", "no table here"),
         (f"study=distortion_vs_tricks report={__file__}", "is not a folder"),
