@@ -5,8 +5,8 @@ import inspect
 import sys
 from collections.abc import Callable
 
+from gcn.cli.terminal import guarded
 from gcn.errors import InputError
-from gcn.terminal import guarded
 
 BENCHMARKS = {
     "lab": "Dirac games: the production losses and rule against bare formulas",

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from gcn.cli.arguments import Words, run
 from gcn.files.atomic import check_folder
-from gcn.words import Words, run
 
 USAGE = "python scripts/board.py table=DIR [project=gcn-study] [out=outputs/board] [mode=auto|offline|online]"
 OPTIONS = {

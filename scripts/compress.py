@@ -2,9 +2,9 @@
 
 import sys
 
-from gcn.coding_batch import OPTIONS as COMMON
-from gcn.coding_batch import SMALLER, compress
-from gcn.words import run
+from gcn.cli.arguments import run
+from gcn.commands.compress import OPTIONS as COMMON
+from gcn.commands.compress import SMALLER, compress
 
 USAGE = "python scripts/compress.py [model=NAME|FILE | run=FOLDER] IMAGE|FOLDER... [-o FILE|FOLDER]"
 OPTIONS = {

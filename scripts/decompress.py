@@ -2,9 +2,9 @@
 
 import sys
 
-from gcn.coding_batch import OPTIONS as COMMON
-from gcn.coding_batch import SMALLER, decompress
-from gcn.words import run
+from gcn.cli.arguments import run
+from gcn.commands.compress import OPTIONS as COMMON
+from gcn.commands.compress import SMALLER, decompress
 
 USAGE = "python scripts/decompress.py FILE.gcn|FOLDER... [-o IMAGE|FOLDER] [model=NAME|FILE | run=FOLDER]"
 OPTIONS = {

@@ -2,9 +2,9 @@
 
 import sys
 
+from gcn.cli.arguments import Words, choice, run
+from gcn.cli.quoting import command
 from gcn.evaluation import SMALLER
-from gcn.files.command import command
-from gcn.words import Words, choice, run
 
 USAGE = "python scripts/evaluate.py [run=A,B | model=low,mid | series.NAME=A,B] [data.root=FOLDER] [compare=jpeg,webp]"
 OPTIONS = {

@@ -2,7 +2,7 @@
 
 import sys
 
-from gcn.words import Words, choice, run
+from gcn.cli.arguments import Words, choice, run
 
 USAGE = "python scripts/export.py run=FOLDER -o FILE.safetensors [half=true] [base=FILE] [about=TEXT]"
 OPTIONS = {
@@ -32,8 +32,8 @@ def work(words: Words) -> int:
     check_export(target, folder, base)
     check_output(target, overwrite)
 
+    from gcn.coding.run_codec import for_export
     from gcn.models.package import save
-    from gcn.run_codec import for_export
 
     codec = for_export(folder, half)
     save(codec, target, {"run": folder.name, "about": options.get("about", "")}, base, overwrite)

@@ -7,8 +7,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from gcn.cli.terminal import guarded
 from gcn.files.names import printable
-from gcn.terminal import guarded
 
 OUT = "docs/figures/theory"
 PROCESSES = 2
@@ -40,7 +40,7 @@ def work(words: list[str]) -> int:
 def parse(words: Sequence[str], known: Sequence[str]) -> tuple[list[str], Path]:
     """Names of figures, all where none is given, and the folder, which is made."""
     from gcn.errors import InputError
-    from gcn.schema import suggestion
+    from gcn.schema.fields import suggestion
 
     out, names = OUT, list[str]()
     for word in words:

@@ -3,14 +3,14 @@
 import sys
 from typing import Any
 
-from gcn.cli import main
-from gcn.compose import LAB
-from gcn.config import Config
+from gcn.commands.hydra_command import main
+from gcn.config.compose import LAB
+from gcn.config.parse import Config
 
 
 def play(cfg: Config) -> Any:
     # torch is imported for a checked configuration only
-    from gcn.laboratory import print_record, run
+    from gcn.commands.lab import print_record, run
 
     record = run(cfg)
     print_record(record)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process a core: the networks are too small for threads
 
+from gcn.cli.terminal import guarded
 from gcn.errors import InputError
 from gcn.files.atomic import write_text
 from gcn.files.names import printable
@@ -30,7 +31,6 @@ from gcn.lab.modes import (
 )  # fmt: skip
 from gcn.lab.modes_figure import figures
 from gcn.lab.modes_report import Table, page, write_rows
-from gcn.terminal import guarded
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from gcn.cli.terminal import guarded
 from gcn.errors import InputError
 from gcn.files.names import printable
-from gcn.terminal import guarded
 
 
 class Parser(argparse.ArgumentParser):

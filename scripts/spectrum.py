@@ -6,9 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from gcn.cli.terminal import guarded
 from gcn.errors import InputError
 from gcn.files.names import printable
-from gcn.terminal import guarded
 
 USAGE = """\
 python scripts/spectrum.py checkpoint=RUN [images=4] [k=6] [basis=60] [probes=16] [seed=0] [factor=F] [out=FOLDER]
@@ -31,7 +31,7 @@ def work(words: list[str]) -> int:
     if not words or {"-h", "--help"} & set(words):
         print(f"{__doc__}\n\nusage: {USAGE}", end="")
         return 0
-    from gcn.spectroscopy import Request, examine, write
+    from gcn.commands.spectrum import Request, examine, write
 
     request = Request(**options(words, {field.name for field in fields(Request)}))
     try:

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gcn.cli.arguments import Words, choice, run
 from gcn.files.atomic import check_folder
-from gcn.words import Words, choice, run
 
 USAGE = "python scripts/study.py study=NAME [minutes=M] [only.FACTOR=LEVELS] [data=folder data.root=DIR] …"
 OPTIONS = {
@@ -29,8 +29,8 @@ OPTIONS = {
 def work(words: Words) -> int:
     import os
 
+    from gcn.cli.quoting import word
     from gcn.errors import InputError
-    from gcn.files.command import word
     from gcn.study import design, report, table
 
     options = dict(words.options)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gcn.cli.terminal import guarded
 from gcn.errors import InputError
 from gcn.files.names import printable
-from gcn.terminal import guarded
 
 DEFAULT = ("loss", "mse", "seed")
 
@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
 
 def show(top: Path, settings: list[str]) -> int:
     """Print the table of all runs below a folder; returns 2 if one of them could not be read."""
-    from gcn.config import load
+    from gcn.config.parse import load
     from gcn.report.verdicts import read_summary, table
 
     folders = sorted({path.parent for path in top.rglob("config.yaml") if path.parent.name != ".hydra"})

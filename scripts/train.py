@@ -3,16 +3,16 @@
 import sys
 from typing import Any
 
-from gcn.cli import main
-from gcn.config import Config
+from gcn.commands.hydra_command import main
+from gcn.config.parse import Config
 from gcn.errors import Interrupted
 
 
 def train(cfg: Config) -> Any:
     # torch and lightning are imported for a checked configuration only
-    from gcn.assemble import plan
+    from gcn.config.assemble import plan
     from gcn.report.summary import print_summary
-    from gcn.training.run import train
+    from gcn.training.fit import train
 
     try:
         summary = train(plan(cfg))

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from gcn.metrics.bd_rate import bd_rate
-from gcn.metrics.distortion import decibels
-from gcn.report.rates.record import CLASSICAL, LEARNED, BDRate, ImageRow, ImageSet, PooledRow
+from gcn.metrics.fidelity import decibels
+from gcn.report.rates.rate_record import CLASSICAL, LEARNED, BDRate, ImageRow, ImageSet, PooledRow
 
 RATES = 3  # least points of a curve for a BD-rate
 LISTED = 3  # settings that a reason names

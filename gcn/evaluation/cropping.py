@@ -9,8 +9,8 @@ from gcn.evaluation.measuring import Evaluation, Image, Measured, shown
 from gcn.evaluation.settings import Setting, classical, stored
 from gcn.metrics.classical import Classical, Pixels, at_rate
 from gcn.report.rates.crops import Column, Crop, choose, errors
-from gcn.report.rates.record import LEARNED
-from gcn.report.rates.report import Crops
+from gcn.report.rates.rate_record import LEARNED
+from gcn.report.rates.rate_report import Crops
 
 SEARCHED = 8  # images in which crops are looked for
 

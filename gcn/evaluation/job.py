@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gcn.cli.terminal import BAD_INPUT, reason
 from gcn.errors import InputError, is_memory_error
 from gcn.evaluation import SMALLER
 from gcn.evaluation import journal as saved
@@ -17,12 +18,11 @@ from gcn.evaluation.sources import Sources, report_folder, sources
 from gcn.files.atomic import make_folder
 from gcn.files.names import printable
 from gcn.metrics.classical import Classical, chosen, curve
-from gcn.metrics.distortion import decibels
+from gcn.metrics.fidelity import decibels
 from gcn.metrics.learned import Learned, resolve
-from gcn.report.rates.record import CLASSICAL, LEARNED, EvaluationRecord
-from gcn.report.rates.report import Crops, write_report
-from gcn.report.rates.summary import sentences
-from gcn.terminal import BAD_INPUT, reason
+from gcn.report.rates.rate_record import CLASSICAL, LEARNED, EvaluationRecord
+from gcn.report.rates.rate_report import Crops, write_report
+from gcn.report.rates.rate_summary import sentences
 
 FREE = ("out", "overwrite", "published")  # options that change no number
 ABOVE = 1.3  # classical codecs are measured up to this multiple of the learned codecs' highest rate

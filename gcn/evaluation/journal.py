@@ -34,8 +34,8 @@ from gcn.files.atomic import (
 )
 from gcn.files.names import printable
 from gcn.files.reading import read_json
-from gcn.report.rates.record import IDS, NAMES, ImageRow, cells, from_cells
-from gcn.report.rates.report import FILES
+from gcn.report.rates.rate_record import IDS, NAMES, ImageRow, cells, from_cells
+from gcn.report.rates.rate_report import FILES
 from gcn.report.summary import plain, write_json_atomic
 
 STATE = ".resume"

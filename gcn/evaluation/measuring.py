@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from gcn.cli.terminal import reason
 from gcn.data.images import BadImage, Decoded
 from gcn.errors import InputError, is_memory_error
 from gcn.evaluation import SMALLER
@@ -22,11 +23,10 @@ from gcn.evaluation.journal import Journal
 from gcn.evaluation.settings import Code, Coded, Files, NotTheReconstruction, Setting, classical, stored
 from gcn.evaluation.sources import Source, digest
 from gcn.metrics.classical import Classical, Pixels
-from gcn.metrics.distortion import decibels, ms_ssim, ms_ssim_scales, squared_error
+from gcn.metrics.fidelity import decibels, ms_ssim, ms_ssim_scales, squared_error
 from gcn.metrics.learned import ImageFeatures, Learned
 from gcn.metrics.realism import Patches, Slicing, compare, describe
-from gcn.report.rates.record import ImageRow
-from gcn.terminal import reason
+from gcn.report.rates.rate_record import ImageRow
 
 SEED = 0  # of patches and directions, the same for every evaluation
 PATCHES = 32768  # of all images together on each level: 128 of each up to 256 images

@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 import torch
 
-from gcn import coding
 from gcn.codec.container import parse
+from gcn.coding import transcode
+from gcn.coding.run_codec import kept, of_run
 from gcn.data.images import Decoded
 from gcn.data.output import one_channel
 from gcn.errors import InputError
 from gcn.evaluation.sources import digest
 from gcn.files.names import printable
 from gcn.metrics.classical import CODECS, Classical, Pixels, decode
-from gcn.metrics.distortion import to_uint8
+from gcn.metrics.fidelity import to_uint8
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, model_path, shipped_files
-from gcn.report.rates.record import CLASSICAL, LEARNED
-from gcn.run_codec import kept, of_run
+from gcn.report.rates.rate_record import CLASSICAL, LEARNED
 
 SERIES = "series."
 NUMBERS = ("bpp_estimate", "bpp_tables", "encode_seconds", "decode_seconds")  # of learned codecs
@@ -153,10 +153,10 @@ def through_file(codec: Codec, image: Decoded) -> Coded:
         NotTheReconstruction: the file does not hold what the codec computes without one.
     """
     begun = time.perf_counter()
-    data = coding.to_bytes(codec, image)
+    data = transcode.to_bytes(codec, image)
     written = time.perf_counter()
     file = parse(data)
-    pixels = coding.to_pixels(codec, file)
+    pixels = transcode.to_pixels(codec, file)
     ended = time.perf_counter()
     x = torch.from_numpy(image.pixels).permute(2, 0, 1)[None]
     out = codec.reconstruct(x)

@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gcn.build import build
-from gcn.config import load
+from gcn.config.build import build
+from gcn.config.parse import load
 from gcn.data.images import Decoded, colour, decode
 from gcn.data.photos import VAL, photograph
 from gcn.data.scan import scan
 from gcn.data.store import Store
 from gcn.errors import InputError
 from gcn.files.names import printable
-from gcn.report.rates.report import FILES
+from gcn.report.rates.rate_report import FILES
 
 
 class Source(NamedTuple):

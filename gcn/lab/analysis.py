@@ -14,7 +14,7 @@ from scipy.optimize import root
 from torch import Tensor
 
 from gcn.errors import InputError
-from gcn.lab.arena import Arena
+from gcn.lab.ensemble import Arena
 
 MOST_CALLS = 30_000  # of the field along a flow; a smooth one takes a few thousand
 AT_REST = 1e-9  # |v| below which a point is an equilibrium

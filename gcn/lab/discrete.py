@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcn.dynamics import Players
-from gcn.game import Game
-from gcn.lab.arena import Arena, coordinates
+from gcn.game.game import Game
+from gcn.game.rules import Players
+from gcn.lab.ensemble import Arena, coordinates
 from gcn.lab.players import PLAIN, Linear
-from gcn.update import LinearPlayer, rebuilt, tensors_in
+from gcn.spectrum.update_map import LinearPlayer, rebuilt, tensors_in
 
 OFFSET = 1e-5  # of the central differences: the rounding of float64 and the field's curvature weigh the same
 

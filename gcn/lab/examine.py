@@ -21,8 +21,8 @@ from gcn.lab.analysis import (
     spectrum,
     step_sizes,
 )
-from gcn.lab.arena import Arena, play_on
 from gcn.lab.discrete import update_map
+from gcn.lab.ensemble import Arena, play_on
 from gcn.lab.players import Descent
 
 Spectrum = list[complex]

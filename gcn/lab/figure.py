@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gcn.lab.arena import Arena
+from gcn.lab.ensemble import Arena
 from gcn.lab.examine import Examination
-from gcn.report.figures import BLUE, GREEN, GREY, ORANGE, RED
 from gcn.report.paper import paper_figure
+from gcn.report.plots import BLUE, GREEN, GREY, ORANGE, RED
 
 STABLE = "#eaf4ee"  # where eigenvalues are those of a stable game
 MESH = 25

@@ -8,7 +8,7 @@ import numpy as np
 from gcn.files.atomic import replacing
 from gcn.lab.examine import Examination
 from gcn.lab.figure import field, numbers
-from gcn.report.figures import BLUE, GREY, STYLE
+from gcn.report.plots import BLUE, GREY, STYLE
 
 FRAMES, MILLISECONDS = 120, 50
 

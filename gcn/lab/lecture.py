@@ -16,8 +16,8 @@ import torch
 from gcn.lab import divergences
 from gcn.lab.divergences import Array, Divergence, Gaussian, kl, reverse_kl
 from gcn.losses.adversarial import Adversarial, MaximumLikelihood, NonSaturating, Vanilla
-from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, RED
 from gcn.report.paper import paper_figure
+from gcn.report.plots import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, RED
 
 DPI = 200
 INK = "#222222"  # of text inside the axes

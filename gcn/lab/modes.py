@@ -20,16 +20,16 @@ import torch
 from torch import Tensor
 
 from gcn.files.atomic import make_folder, replacing
-from gcn.lab.distributions import Distribution, Grid, Ring
-from gcn.lab.plane import Plane
-from gcn.lab.plane_figure import View, view
+from gcn.game.objective import Objective
+from gcn.game.slots import Term
+from gcn.lab.plane.distributions import Distribution, Grid, Ring
+from gcn.lab.plane.plane import Plane
+from gcn.lab.plane.plane_figure import View, view
 from gcn.lab.players import Adam
 from gcn.losses.adversarial import Adversarial, Hinge, NonSaturating, Relativised, Wasserstein
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import Objective
 from gcn.losses.penalties import GP, R1
-from gcn.losses.perturb import InstanceNoise
-from gcn.losses.term import Term
+from gcn.losses.perturbation import InstanceNoise
 
 Row = dict[str, Any]
 

@@ -9,8 +9,8 @@ import numpy as np
 from gcn.lab.figure import write
 from gcn.lab.modes import ARMS, DATA, LOSSES, Cell, Result
 from gcn.lab.modes_report import METRICS, SETTINGS, Table, interval
-from gcn.lab.plane_figure import View, multiples
-from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
+from gcn.lab.plane.plane_figure import View, multiples
+from gcn.report.plots import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
 
 LOSS_COLOURS = {"ns": BLUE, "wgan": ORANGE, "hinge": GREEN}
 CURVES = {

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcn.losses.term import OnPlayer
+from gcn.game.slots import OnPlayer
 
 Factory = Callable[[Sequence[Tensor]], "Descent"]
 
@@ -27,7 +27,7 @@ PLAIN = Linear([torch.ones(1, 1)], beta=0.0, gain=1.0)  # gradient descent
 
 
 class Descent:
-    """w ← w - lr·move(g); see :class:`gcn.dynamics.Player`.
+    """w ← w - lr·move(g); see :class:`gcn.game.rules.Player`.
 
     Args:
         parameters: tensors (E, ...).

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gcn.game.objective import Objective
 from gcn.losses.adversarial import (
     LSGAN,
     Adversarial,
@@ -15,8 +16,7 @@ from gcn.losses.adversarial import (
     Vanilla,
     Wasserstein,
 )
-from gcn.losses.objective import Objective
-from gcn.losses.perturb import InstanceNoise
+from gcn.losses.perturbation import InstanceNoise
 
 
 @dataclass(frozen=True)

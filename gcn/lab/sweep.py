@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gcn.lab.analysis import equilibrium, spectrum
-from gcn.lab.arena import Arena
 from gcn.lab.discrete import growth
+from gcn.lab.ensemble import Arena
 from gcn.lab.figure import STABLE, write
-from gcn.report.figures import GREY
+from gcn.report.plots import GREY
 
 SIDE, LARGEST_STEP = 120, 4.0
 NOWHERE = complex(np.nan, np.nan)

@@ -12,7 +12,7 @@ from torch.nn.functional import relu, softplus
 from gcn.errors import InputError
 
 if TYPE_CHECKING:
-    from gcn.game import Turn
+    from gcn.game.game import Turn
 
 
 class Adversarial(nn.Module):

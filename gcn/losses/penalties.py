@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from gcn.errors import InputError
-from gcn.losses.term import Term
+from gcn.game.slots import Term
 
 if TYPE_CHECKING:
-    from gcn.game import Game, Turn
+    from gcn.game.game import Game, Turn
 
 
 class GradientPenalty(Term):

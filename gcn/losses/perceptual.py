@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from gcn.errors import InputError
-from gcn.losses.term import Term
+from gcn.game.slots import Term
 
 if TYPE_CHECKING:
-    from gcn.game import Turn
+    from gcn.game.game import Turn
 
 
 class FeatureMatching(Term):

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gcn.losses.term import Term
+from gcn.game.slots import Term
 
 if TYPE_CHECKING:
-    from gcn.game import Turn
+    from gcn.game.game import Turn
 
 
 class Rate(Term):

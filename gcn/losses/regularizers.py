@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gcn.losses.term import PlayerName, Term
+from gcn.game.slots import PlayerName, Term
 
 if TYPE_CHECKING:
-    from gcn.game import Turn
+    from gcn.game.game import Turn
 
 
 class GradNorm(Term):

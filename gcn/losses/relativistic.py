@@ -1,8 +1,8 @@
 """The knob ``relativistic``: play any loss on differences of logits."""
 
 from gcn.errors import InputError
+from gcn.game.slots import OnLoss
 from gcn.losses.adversarial import Adversarial, Relativised
-from gcn.losses.term import OnLoss
 
 PAIRINGS = ("pair", "pair_shuffled", "average")
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gcn.data.output import one_channel
 from gcn.errors import InputError, is_memory_error
-from gcn.metrics.distortion import psnr, to_uint8
+from gcn.metrics.fidelity import psnr, to_uint8
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), or (H, W) of a grey image
 

@@ -13,9 +13,9 @@ import torch
 import yaml
 
 from gcn.errors import InputError
-from gcn.kinds import resolve
 from gcn.models.codec import Codec
-from gcn.schema import Field, declarations
+from gcn.schema.fields import Field, declarations
+from gcn.schema.kinds import resolve
 
 GENERATORS = Path(__file__).resolve().parents[2] / "conf" / "generator"
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gcn.errors import InputError
+from gcn.game.streams import Stream
 from gcn.models.files import FileCodec
-from gcn.rng import Stream
 
 QUANTISATIONS = ("noise", "ste", "mixed")
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from gcn.codec.coder import Coder
 from gcn.codec.tables import Tables
+from gcn.game.streams import Stream
 from gcn.models.codec import Latents
 from gcn.models.entropy import FactorizedDensity
 from gcn.models.files import symbols_of
 from gcn.models.four_stages import FourStages
-from gcn.rng import Stream
 
 
 class Factorized(FourStages):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gcn.codec.coder import Coder
 from gcn.codec.tables import Tables
 from gcn.errors import InputError
+from gcn.game.streams import Stream
 from gcn.models.blocks import scaled
 from gcn.models.codec import Latents
 from gcn.models.entropy import SCALES, SMALLEST_SCALE, FactorizedDensity, Gaussian
@@ -24,7 +25,6 @@ from gcn.models.exact import LARGEST, ONE, IntegerNetwork, fixed
 from gcn.models.files import symbols_of
 from gcn.models.four_stages import FourStages
 from gcn.models.tiling import Span, spans
-from gcn.rng import Stream
 
 HALVINGS = 2
 STRIPE, SEEN = 16, 2  # rows of z whose latents are predicted at once, and that h_s sees on either side

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gcn.files.atomic import make_folder, replacing
-from gcn.report.figures import STYLE
+from gcn.report.plots import STYLE
 
 
 def named(path: Path, suffix: str) -> Path:

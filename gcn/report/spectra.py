@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
 from gcn.report.paper import named, paper_figure
+from gcn.report.plots import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
 
 Record = Mapping[str, Any]
 INK, STABLE = "#222222", "#eaf4ee"

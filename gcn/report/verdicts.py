@@ -8,7 +8,7 @@ from typing import Any
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.reading import read_json
-from gcn.schema import at, paths, suggestion
+from gcn.schema.fields import at, paths, suggestion
 
 NUMBERS = {"psnr": ".2f", "bpp_actual": ".3f", "swd": ".3f"}
 INDICATORS = {"logit_gap": ".2f", "last_to_best": ".2f", "jitter": ".2f", "gradient_norm_ratio": ".2g"}

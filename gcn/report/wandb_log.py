@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from gcn.cli.quoting import command
 from gcn.files.atomic import make_folder, write_text
-from gcn.files.command import command
 from gcn.files.names import printable
 from gcn.report.wandb_environment import clear, mode_of_the_environment, reason_of, say, take_out_unusable
 from gcn.report.wandb_file import steps_in_folder, steps_on_server

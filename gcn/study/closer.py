@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gcn.config import Config
-from gcn.eigenvalues import Krylov, rotation_index, skew_norm
+from gcn.config.parse import Config
 from gcn.files.atomic import make_folder, replacing
-from gcn.game import Game
-from gcn.spectrum import Linearised
+from gcn.game.game import Game
+from gcn.spectrum.eigenvalues import Krylov, rotation_index, skew_norm
+from gcn.spectrum.linearised import Linearised
 from gcn.study.ground import Ground
 
 FILE = "closer.parquet"

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from gcn.compose import CONF
+from gcn.config.compose import CONF
 from gcn.errors import InputError
-from gcn.schema import suggestion
+from gcn.schema.fields import suggestion
 
 STANDARD = "gan=standard"  # of the study alone: latents are noise
 

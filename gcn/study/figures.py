@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gcn.report.figures import BLUE, GREY, ORANGE, RED, VERDICT_COLOURS
 from gcn.report.paper import paper_figure
+from gcn.report.plots import BLUE, GREY, ORANGE, RED, VERDICT_COLOURS
 from gcn.study.answer import NO_RATE
 from gcn.study.contrasts import PLAIN, Labels, Question, heats, losses
 from gcn.study.predictions import RATES, lr

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gcn.report.figures import GREY
 from gcn.report.paper import paper_figure
+from gcn.report.plots import GREY
 from gcn.study.answer import WEAK, Correlation, Points, number, relative_swd
 from gcn.study.contrasts import HEATS, Labels
 from gcn.study.statistics import Row, matching

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcn.assemble import codec as first_codec
-from gcn.build import build
-from gcn.config import Config, parse
+from gcn.config.assemble import codec as first_codec
+from gcn.config.build import build
+from gcn.config.parse import Config, parse
 from gcn.data.loader import order
+from gcn.game.streams import Stream, Streams
 from gcn.models import package
 from gcn.models.codec import Codec, Reconstruction
-from gcn.rng import Stream, Streams
 from gcn.study.design import Arm, Protocol
 
 SIDE = 128  # pixels of a validation crop
@@ -174,5 +174,5 @@ def generator_of(cfg: Config, ground: Ground, standard: bool) -> Decoder | Whole
 
 
 def words_of(arm: Arm, joint: bool) -> list[str]:
-    """An arm's words as :func:`gcn.config.parse` takes them; the seed's codec stands in for init_from."""
+    """An arm's words as :func:`gcn.config.parse.parse` takes them; the seed's codec stands in for init_from."""
     return [*arm.words, *([] if joint else ["init_from=codec"])]

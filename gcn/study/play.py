@@ -6,16 +6,16 @@ from typing import Any
 
 import torch
 
-from gcn.assemble import game as assemble_game
-from gcn.assemble import optim
-from gcn.build import build
-from gcn.config import parse
-from gcn.dynamics import Players
-from gcn.game import Game
+from gcn.config.assemble import game as assemble_game
+from gcn.config.assemble import optim
+from gcn.config.build import build
+from gcn.config.parse import parse
+from gcn.game.game import Game
+from gcn.game.rules import Players
+from gcn.game.streams import Streams
 from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
 from gcn.metrics.watchdog import Event, Watchdog
-from gcn.rng import Streams
 from gcn.study import closer
 from gcn.study.design import Arm, Protocol
 from gcn.study.ground import Decoder, Ground, Whole, generator_of, words_of

@@ -17,10 +17,10 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
-from gcn.compose import CONF
+from gcn.cli.quoting import word
+from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
-from gcn.files.command import word
 from gcn.files.names import printable
 from gcn.files.reading import read_json
 from gcn.models import package

@@ -7,7 +7,7 @@ import torch.distributed as dist
 
 from gcn.data.loader import Data
 from gcn.errors import InputError
-from gcn.reduce import world_size
+from gcn.game.reduction import world_size
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
 

@@ -13,9 +13,9 @@ from typing import IO, Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from gcn.cli.quoting import command
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
-from gcn.files.command import command
 from gcn.files.names import printable
 from gcn.training.restore import step_of
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gcn.cli.quoting import resuming
 from gcn.errors import InputError, is_memory_error
 from gcn.files.atomic import cannot_write
-from gcn.files.command import resuming
 
 _ASKED = re.compile(r"tried to allocate ([\d.]+ ?\w+)", re.IGNORECASE)
 

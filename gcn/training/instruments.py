@@ -5,10 +5,10 @@ import itertools
 import torch
 from torch import Tensor
 
-from gcn.game import Turn
-from gcn.losses.objective import Charge
-from gcn.losses.term import PlayerName
-from gcn.reduce import mean_over_ranks, world_size
+from gcn.game.game import Turn
+from gcn.game.objective import Charge
+from gcn.game.reduction import mean_over_ranks, world_size
+from gcn.game.slots import PlayerName
 
 
 def logits(turn: Turn, player: PlayerName, charges: list[Charge]) -> dict[str, Tensor]:
@@ -46,7 +46,7 @@ def gradients_at_x_hat(turn: Turn, player: PlayerName, charges: list[Charge]) ->
             continue
         (gradient,) = torch.autograd.grad(charge.value, turn.x_hat, retain_graph=True, allow_unused=True)
         if gradient is not None:
-            # each process differentiates its own replica of the joint mean: see gcn.reduce
+            # each process differentiates its own replica of the joint mean: see gcn.game.reduction
             gradients[charge.name] = charge.weight * gradient / world_size()
     inner = {
         pair: mean_over_ranks((gradients[pair[0]] * gradients[pair[1]]).sum()) * world_size()

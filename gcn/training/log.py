@@ -14,7 +14,7 @@ from gcn.files.atomic import cannot_write
 LOG_FILE = "train.log"
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LIGHTNING = ("lightning.pytorch", "lightning.fabric")
-terminal = logging.getLogger("gcn.terminal")
+terminal = logging.getLogger("gcn.cli.terminal")
 
 
 @contextmanager

@@ -8,10 +8,10 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from gcn.dynamics import Descend, Players, Rule
 from gcn.errors import InputError
-from gcn.game import Game
-from gcn.losses.term import OnPlayer
+from gcn.game.game import Game
+from gcn.game.rules import Descend, Players, Rule
+from gcn.game.slots import OnPlayer
 from gcn.models.codec import Codec
 from gcn.training.player import OptimizerPlayer
 from gcn.training.restore import check, counted

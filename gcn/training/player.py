@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class OptimizerPlayer:
-    """Parameters and the torch optimizer that moves them; see :class:`gcn.dynamics.Player`.
+    """Parameters and the torch optimizer that moves them; see :class:`gcn.game.rules.Player`.
 
     ``.grad`` exists only inside of a step, so nothing can be left behind for the other player.
 

@@ -17,7 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from gcn.errors import InputError
-from gcn.game import Game
+from gcn.game.game import Game
 
 PATIENCE = 10.0  # seconds from the end of one process to the end of the others
 TAIL = 40  # lines shown of what a failed process wrote
@@ -27,7 +27,7 @@ class ReplicatedStrategy(DDPStrategy):
     """Lightning's process group, without DDP's reducer.
 
     The reducer hooks ``backward()``; it neither sees ``autograd.grad`` nor could it average inside the graph,
-    which norms of global gradients need. :mod:`gcn.reduce` averages instead.
+    which norms of global gradients need. :mod:`gcn.game.reduction` averages instead.
     """
 
     def configure_ddp(self) -> None:

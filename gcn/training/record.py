@@ -16,13 +16,13 @@ from torch import Tensor
 from gcn.data.loader import WholeImages
 from gcn.metrics.watchdog import Event, Watchdog
 from gcn.models.codec import Codec
-from gcn.report.figures import PanelRow, panel
-from gcn.report.table import MetricsTable
+from gcn.report.metrics_table import MetricsTable
+from gcn.report.plots import PanelRow, panel
 from gcn.report.wandb_log import WandbRun
-from gcn.training.evaluate import Decoded, Evaluation, centre, coding_copy, evaluate, opinion
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
 from gcn.training.stop import StopRequest
+from gcn.training.validate import Decoded, Evaluation, centre, coding_copy, evaluate, opinion
 
 LOOK = 10  # updates between looks at the gradient norms on a GPU, where a look waits for the device
 PANEL_IMAGES, PANEL_SIDE = 4, 256

@@ -5,7 +5,7 @@ from typing import Any
 
 import lightning as L
 
-from gcn.data.identity import digests, joint_digest
+from gcn.data.fingerprint import digests, joint_digest
 from gcn.data.loader import Data
 from gcn.training.record import Record
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from gcn.codec.container import MOST_PIXELS
 from gcn.data.loader import Data
 from gcn.errors import InputError
-from gcn.game import Game
-from gcn.metrics.distortion import ms_ssim_scales
+from gcn.game.game import Game
+from gcn.metrics.fidelity import ms_ssim_scales
 from gcn.metrics.realism import Slicing
-from gcn.training.evaluate import can_judge
+from gcn.training.validate import can_judge
 
 LARGEST_SIDE = 65_500  # pixels, of a JPEG file; a file of ours takes 35 more
 NAMED = 3

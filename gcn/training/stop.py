@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from gcn.reduce import world_size
+from gcn.game.reduction import world_size
 
 
 class StopRequest:

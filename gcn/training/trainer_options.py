@@ -11,7 +11,7 @@ from lightning.pytorch import callbacks
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from gcn.errors import InputError
-from gcn.game import Game
+from gcn.game.game import Game
 from gcn.training.precision import LIGHTNING
 from gcn.training.ranks import ReplicatedStrategy
 

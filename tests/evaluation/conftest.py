@@ -9,8 +9,8 @@ from rounding import Rounding, photo
 
 from gcn.evaluation import job, measuring
 from gcn.metrics.realism import Slicing
-from gcn.report.rates import report
-from gcn.report.rates.record import read
+from gcn.report.rates import rate_report
+from gcn.report.rates.rate_record import read
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def codecs(monkeypatch):
     monkeypatch.setattr(job, "remarks", lambda found: [])
     monkeypatch.setattr(job, "_crops", lambda *_: (None, []))
     monkeypatch.setattr(measuring, "Slicing", functools.partial(Slicing, patches=8, directions=8, levels=2))
-    monkeypatch.setattr(report, "rate_figures", lambda *_: [])
+    monkeypatch.setattr(rate_report, "rate_figures", lambda *_: [])
     monkeypatch.setattr(torch.hub, "get_dir", lambda: "/nowhere")
     return made
 

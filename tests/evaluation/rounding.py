@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from gcn.evaluation.settings import NUMBERS, Coded, Setting, stored
-from gcn.report.rates.record import LEARNED
+from gcn.report.rates.rate_record import LEARNED
 
 
 class Rounding:

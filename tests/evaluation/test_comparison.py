@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcn.evaluation.comparison import bd_rates, image_set, pool
-from gcn.report.rates.record import CLASSICAL, LEARNED, EvaluationRecord, ImageRow
-from gcn.report.rates.summary import sentences
+from gcn.report.rates.rate_record import CLASSICAL, LEARNED, EvaluationRecord, ImageRow
+from gcn.report.rates.rate_summary import sentences
 
 METRICS = ("psnr", "ms_ssim", "lpips")
 NAMES = [("gcn", "low"), ("gcn", "high"), ("JPEG", "5"), ("JPEG", "50")]

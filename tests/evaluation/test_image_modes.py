@@ -6,11 +6,11 @@ from PIL import Image
 from rounding import photo
 from skimage.metrics import peak_signal_noise_ratio
 
-from gcn import coding
+from gcn.coding import transcode
 from gcn.data.images import decode
 from gcn.data.output import one_channel
 from gcn.evaluation import settings
-from gcn.metrics.distortion import decibels, squared_error
+from gcn.metrics.fidelity import decibels, squared_error
 from gcn.models import package
 from gcn.models.places import model_path
 
@@ -55,8 +55,8 @@ def codec():
 def test_the_numbers_are_those_of_the_files(name, background, codec, tmp_path):
     source, file, target = tmp_path / name, tmp_path / "a.gcn", tmp_path / "out.png"
     CASES[name](source)
-    coding.compress(codec, source, file, background)
-    coding.decompress(file, target, lambda _: (codec, ()))
+    transcode.compress(codec, source, file, background)
+    transcode.decompress(file, target, lambda _: (codec, ()))
     written = np.asarray(Image.open(target))
     image = decode(source, background)
     found = settings.through_file(codec, image)
@@ -76,7 +76,7 @@ def test_a_grey_image_is_what_decompress_writes_not_what_the_codec_draws(codec):
     """The mean of the three channels that the codec draws has less error than these."""
     image = decode_grey()
     found = settings.through_file(codec, image)
-    drawn = coding.to_pixels(codec, coding.parse(coding.to_bytes(codec, image)))
+    drawn = transcode.to_pixels(codec, transcode.parse(transcode.to_bytes(codec, image)))
     assert found.pixels.shape == image.pixels.shape[:2]
     assert squared_error(settings.stored(image), found.pixels) < squared_error(image.pixels, drawn)
 
@@ -89,7 +89,7 @@ def decode_grey():
 
 def test_a_file_that_is_not_the_reconstruction_stops_the_evaluation(codec, monkeypatch):
     """No number of this codec would mean anything."""
-    monkeypatch.setattr(coding, "to_pixels", lambda codec, file: np.zeros((37, 50, 3), np.uint8))
+    monkeypatch.setattr(transcode, "to_pixels", lambda codec, file: np.zeros((37, 50, 3), np.uint8))
     with pytest.raises(settings.NotTheReconstruction, match="own reconstruction"):
         settings.through_file(codec, decode_grey())
 

@@ -228,8 +228,8 @@ WRITERS = {"write_text", "write_bytes", "savefig", "touch", "rename", "mkstemp",
 ELSEWHERE = {
     "gcn/files/atomic.py": "the one way itself",
     "gcn/evaluation/journal.py": "appends rows to evaluation.csv, so that an interruption loses one at most",
-    "gcn/report/table.py": "appends rows to metrics.csv, which a reader may see grow",
-    "gcn/terminal.py": "writes into the null device what nobody reads",
+    "gcn/report/metrics_table.py": "appends rows to metrics.csv, which a reader may see grow",
+    "gcn/cli/terminal.py": "writes into the null device what nobody reads",
     "gcn/training/checkpoint.py": "keeps the checkpoint before as a hard link",
 }
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from gcn import cli
-from gcn.compose import CONF
+from gcn.commands import hydra_command
+from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.lock import LOCK_FILE, only_writer
 
@@ -49,14 +49,14 @@ def test_a_second_process_is_refused_and_told_who_is_writing(holder, tmp_path):
 def test_a_second_resume_is_refused_before_it_changes_anything(holder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py"])
     folder = tmp_path / "run"
-    assert cli.main([f"hydra.run.dir={folder}", "mse=1"], lambda cfg: None) == 0
+    assert hydra_command.main([f"hydra.run.dir={folder}", "mse=1"], lambda cfg: None) == 0
     config = (folder / "config.yaml").read_bytes()
     (tmp_path / LOCK_FILE).rename(folder / LOCK_FILE)
     for words in (["steps=7", f"resume={folder}"], [f"hydra.run.dir={tmp_path / 'link'}", "mse=1"]):
         (tmp_path / "link").mkdir(exist_ok=True)  # a folder in which another process has just begun
         if not (tmp_path / "link" / LOCK_FILE).exists():
             os.link(folder / LOCK_FILE, tmp_path / "link" / LOCK_FILE)
-        assert cli.main(words, lambda cfg: pytest.fail("trained")) == 2
+        assert hydra_command.main(words, lambda cfg: pytest.fail("trained")) == 2
         assert f": process {holder} on " in capsys.readouterr().err
     assert (folder / "config.yaml").read_bytes() == config
     assert (tmp_path / "link" / LOCK_FILE).exists()

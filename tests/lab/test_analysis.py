@@ -5,18 +5,18 @@ import math
 import pytest
 import torch
 
-from gcn.dynamics import SGA, Alternating, Extragradient, Optimistic, Simultaneous
+from gcn.game.objective import Objective
+from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.lab.analysis import equilibrium, flow, is_smooth, outcome, point, rotation_index, spectrum
-from gcn.lab.arena import Arena, play
+from gcn.lab.ensemble import Arena, play
 from gcn.lab.examine import examine
 from gcn.lab.games import Dirac, LinearND, Lossy, Quantiser, Uniform
 from gcn.lab.players import SGD, Adam, RMSProp
 from gcn.losses.adversarial import Hinge, MaximumLikelihood, NonSaturating, Vanilla, Wasserstein
+from gcn.losses.constraints import WeightClip
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import Objective
 from gcn.losses.penalties import GP, R1
-from gcn.losses.perturb import InstanceNoise
-from gcn.losses.structure import WeightClip
+from gcn.losses.perturbation import InstanceNoise
 
 
 def arena(loss, small=None, mse=None, sights=(), rule=Alternating, lr=0.1, optimizer=SGD, **terms):
@@ -300,7 +300,7 @@ def test_noise_by_quadrature_has_the_moments_of_normal_noise():
 
 
 def test_random_noise_can_be_asked_for_and_has_the_same_spectrum_on_average():
-    from gcn.rng import Streams
+    from gcn.game.streams import Streams
 
     sights = [InstanceNoise(1.0)]
     exact = arena(NonSaturating(), sights=sights)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from gcn.errors import InputError
-from gcn.lab.distributions import SAMPLES, Circle, Gaussians, Grid, Line, Mixture, Ring
-from gcn.lab.paired import PairedStreams
-from gcn.rng import Streams
+from gcn.game.streams import Streams
+from gcn.lab.plane.distributions import SAMPLES, Circle, Gaussians, Grid, Line, Mixture, Ring
+from gcn.lab.plane.paired import PairedStreams
 
 ALL = (Ring, Grid, Gaussians, Line, Circle)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn.lab.arena import play
+from gcn.lab.ensemble import play
 from gcn.lab.gallery import (
     FIGURES,
     adaptive,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gcn.cli import main
-from gcn.compose import CONF, LAB, stamp
-from gcn.config import parse
+from gcn.commands.hydra_command import main
+from gcn.config.compose import CONF, LAB, stamp
+from gcn.config.parse import parse
 
 play = runpy.run_path(str(CONF.parent / "scripts" / "lab.py"))["play"]
 
@@ -25,7 +25,7 @@ def lab(tmp_path, monkeypatch, capfd):
     def run(*words, folder="here", drawn=False):
         with monkeypatch.context() as patch:
             if not drawn:
-                patch.setattr("gcn.laboratory.portrait", lambda *_: None)
+                patch.setattr("gcn.commands.lab.portrait", lambda *_: None)
             status = main([*words, f"hydra.run.dir={folder}"], play, LAB)
         _, err = capfd.readouterr()
         assert "Traceback" not in err

@@ -6,21 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from gcn.dynamics import Alternating, Extragradient, Players, Simultaneous
 from gcn.errors import InputError
-from gcn.game import Game
-from gcn.lab.distributions import Circle, Gaussians, Ring
+from gcn.game.game import Game
+from gcn.game.objective import Objective
+from gcn.game.rules import Alternating, Extragradient, Players, Simultaneous
+from gcn.game.streams import Streams
 from gcn.lab.games import Judgement, Output
-from gcn.lab.plane import Plane
-from gcn.lab.plane_figure import multiples, portrait, view
+from gcn.lab.plane.distributions import Circle, Gaussians, Ring
+from gcn.lab.plane.plane import Plane
+from gcn.lab.plane.plane_figure import multiples, portrait, view
 from gcn.lab.players import SGD, Adam
 from gcn.losses.adversarial import Hinge, NonSaturating, Relativised, Wasserstein
+from gcn.losses.constraints import WeightClip
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import Objective
 from gcn.losses.penalties import GP, R1
-from gcn.losses.perturb import InstanceNoise
-from gcn.losses.structure import WeightClip
-from gcn.rng import Streams
+from gcn.losses.perturbation import InstanceNoise
 
 SMALL = {"width": 6, "batch": 8, "latent": 3, "activation": "relu"}
 UPDATES = 12

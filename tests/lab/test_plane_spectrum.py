@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from gcn.dynamics import Simultaneous
-from gcn.lab.distributions import Gaussians
-from gcn.lab.plane import Plane
-from gcn.lab.plane_spectrum import _alone, spectrum
+from gcn.game.objective import Objective
+from gcn.game.rules import Simultaneous
+from gcn.lab.plane.distributions import Gaussians
+from gcn.lab.plane.plane import Plane
+from gcn.lab.plane.plane_spectrum import _alone, spectrum
 from gcn.lab.players import SGD
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import Objective
-from gcn.spectrum import Linearised
+from gcn.spectrum.linearised import Linearised
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from gcn.errors import InputError
 from gcn.metrics import classical
 from gcn.metrics.classical import CODECS, at_rate, available, chosen, curve, decode
-from gcn.metrics.distortion import psnr, to_uint8
+from gcn.metrics.fidelity import psnr, to_uint8
 
 HERE = [codec.name for codec in available()]
 

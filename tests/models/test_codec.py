@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from gcn.errors import InputError
+from gcn.game.streams import Streams
 from gcn.models.codec import straight_through
-from gcn.rng import Streams
 
 NAMES = ("tiny", "factorized", "hyperprior")
 QUANTISATIONS = ("noise", "ste", "mixed")

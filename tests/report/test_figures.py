@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gcn.metrics.stability import Verdict
-from gcn.report.figures import PanelRow, curves, panel, to_pixels
+from gcn.report.plots import PanelRow, curves, panel, to_pixels
 
 
 def image(height, width, seed=0):
@@ -129,6 +129,6 @@ def test_drawing_leaves_matplotlib_as_it_was(tmp_path):
 
 
 def test_matplotlib_is_imported_late():
-    code = "import sys, gcn.report.figures, gcn.report.summary, gcn.report.wandb_log; "
+    code = "import sys, gcn.report.plots, gcn.report.summary, gcn.report.wandb_log; "
     code += "assert not {'matplotlib', 'rich', 'wandb', 'lightning', 'hydra'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

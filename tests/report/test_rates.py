@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gcn.report.rates.crops import SIDE, STEP, Column, Crop, choose, errors
 from gcn.report.rates.published import CURVES, of
-from gcn.report.rates.record import (
+from gcn.report.rates.rate_record import (
     BDRate,
     EvaluationRecord,
     ImageRow,
@@ -22,8 +22,8 @@ from gcn.report.rates.record import (
     read,
     write,
 )
-from gcn.report.rates.report import Crops, write_report
-from gcn.report.rates.summary import at, sentences
+from gcn.report.rates.rate_report import Crops, write_report
+from gcn.report.rates.rate_summary import at, sentences
 
 
 def row(codec, bpp, psnr, kind="classical", **values):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcn.errors import InputError
-from gcn.report.table import MetricsTable
+from gcn.report.metrics_table import MetricsTable
 
 numbers = st.one_of(st.none(), st.floats(allow_nan=False), st.integers())
 names = st.sampled_from(["a", "train/g/mse", "val/psnr", "train/g/cosine/mse-adv"])

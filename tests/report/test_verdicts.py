@@ -6,8 +6,8 @@ import runpy
 
 import pytest
 
-from gcn.compose import CONF
-from gcn.config import parse, save
+from gcn.config.compose import CONF
+from gcn.config.parse import parse, save
 from gcn.report.verdicts import read_summary, table
 
 main = runpy.run_path(str(CONF.parent / "scripts" / "table.py"))["main"]

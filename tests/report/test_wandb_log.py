@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcn.report import wandb_environment, wandb_file
-from gcn.report.table import MetricsTable
+from gcn.report.metrics_table import MetricsTable
 from gcn.report.wandb_log import WandbRun
 
 RUN = """
@@ -70,7 +70,7 @@ def test_without_a_key_the_run_is_offline_in_its_own_folder(elsewhere):
 
 LOGGED = """
 import sys, time
-from gcn.report.table import MetricsTable
+from gcn.report.metrics_table import MetricsTable
 from gcn.report.wandb_log import WandbRun
 table, run = MetricsTable(sys.argv[1] + "/metrics.csv"), WandbRun(sys.argv[1])
 rows, first, last = table.rows(), int(sys.argv[2]), int(sys.argv[3])

@@ -5,12 +5,12 @@ import itertools
 import torch
 from torch import Tensor
 
-from gcn import assemble
-from gcn.config import parse
-from gcn.game import Game
-from gcn.lab.arena import Arena
+from gcn.config import assemble
+from gcn.config.parse import parse
+from gcn.game.game import Game
+from gcn.game.objective import Objective
+from gcn.lab.ensemble import Arena
 from gcn.lab.games import Dirac, SmallGame
-from gcn.losses.objective import Objective
 
 SMALL = [
     "generator.N=4", "generator.M=4", "generator.kernel=3", "discriminator.width=2", "discriminator.depth=2",

@@ -3,11 +3,11 @@ import pytest
 import torch
 from little import TINIEST, batch, game, small
 
-from gcn.eigenvalues import Krylov, leading, operator, rotation_index, skew_norm
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import R1
-from gcn.spectrum import Linearised
+from gcn.spectrum.eigenvalues import Krylov, leading, operator, rotation_index, skew_norm
+from gcn.spectrum.linearised import Linearised
 
 
 class Given:

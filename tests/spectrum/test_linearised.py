@@ -6,14 +6,14 @@ from compressai.layers import GDN
 from little import TINIEST, batch, game, small, vector, weights
 from torch import nn
 
-from gcn.game import Game
+from gcn.game.game import Game
+from gcn.game.objective import Objective
+from gcn.game.streams import Streams
 from gcn.lab.games import Uniform
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import Objective
 from gcn.losses.penalties import GP, R1
-from gcn.rng import Streams
-from gcn.spectrum import Linearised, still
+from gcn.spectrum.linearised import Linearised, still
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
 

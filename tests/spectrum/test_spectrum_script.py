@@ -9,11 +9,11 @@ import pytest
 import torch
 from runs import images, killed_at, run, undrawn, words
 
-from gcn.compose import CONF
+from gcn.commands.spectrum import Request, switched
+from gcn.config.compose import CONF
+from gcn.config.trained import crops, trained
 from gcn.errors import InputError
 from gcn.report.spectra import spectra
-from gcn.spectroscopy import Request, switched
-from gcn.trained import crops, trained
 
 sys.path.append(str(CONF.parent / "scripts"))
 import spectrum
@@ -245,7 +245,7 @@ def test_an_interruption_writes_nothing(a_run, tmp_path, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gcn.spectroscopy.rotation_index", interrupted)
+    monkeypatch.setattr("gcn.commands.spectrum.rotation_index", interrupted)
     assert spectrum.main([f"checkpoint={a_run}", f"out={tmp_path / 'out'}", *QUICK]) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

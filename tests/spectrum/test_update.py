@@ -7,13 +7,13 @@ import pytest
 import torch
 from little import TINIEST, batch, game, small, vector
 
-from gcn.dynamics import Alternating, Descend, Extragradient, Optimistic, Players, Simultaneous
-from gcn.eigenvalues import Krylov
+from gcn.game.rules import Alternating, Descend, Extragradient, Optimistic, Players, Simultaneous
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import R1
-from gcn.spectrum import Linearised
-from gcn.update import LinearPlayer, UpdateMap
+from gcn.spectrum.eigenvalues import Krylov
+from gcn.spectrum.linearised import Linearised
+from gcn.spectrum.update_map import LinearPlayer, UpdateMap
 
 MU, GAMMA, P, H = 0.3, 0.7, 0.5, 0.4  # a = 2μ, d = γ, b = p
 J = np.array([[-2 * MU, P], [-P, -GAMMA]])

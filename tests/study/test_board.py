@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gcn.cli.arguments import run as run_words
 from gcn.errors import InputError
 from gcn.study import board, board_views, table
-from gcn.words import run as run_words
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # theirs
 SCRIPT = Path(__file__).parents[2] / "scripts" / "board.py"

@@ -81,7 +81,7 @@ def test_the_shipped_study_has_its_cells():
 
 def test_every_level_is_a_valid_configuration():
     """One axis at a time: an arm for each level of each factor."""
-    from gcn.config import parse
+    from gcn.config.parse import parse
 
     arms = design.load("distortion_vs_tricks").arms
     chosen = {(factor, level): a for a in arms for factor, level in a.levels.items()}
@@ -125,9 +125,9 @@ def test_unknown_studies_and_levels(tmp_path, monkeypatch):
 
 
 def test_latents_are_those_of_the_file(protocol, codec):
-    from gcn.assemble import load_codec
-    from gcn.build import build
-    from gcn.config import parse
+    from gcn.config.assemble import load_codec
+    from gcn.config.build import build
+    from gcn.config.parse import parse
 
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
     cfg = parse([*protocol.arm, f"init_from={codec / 'codec-0'}"])
@@ -156,11 +156,11 @@ def test_batches_depend_on_step_and_seed_alone(protocol, codec):
 
 def test_an_arm_is_the_production_game(protocol, codec):
     """The same updates as the frozen protocol of scripts/train.py makes of the same batches."""
-    from gcn import assemble
-    from gcn.build import build
-    from gcn.config import parse
-    from gcn.dynamics import Players
-    from gcn.rng import Streams
+    from gcn.config import assemble
+    from gcn.config.build import build
+    from gcn.config.parse import parse
+    from gcn.game.rules import Players
+    from gcn.game.streams import Streams
     from gcn.study.ground import Decoder, generator_of
     from gcn.training.player import OptimizerPlayer
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from gcn.dynamics import Simultaneous
-from gcn.lab.arena import Arena, play
+from gcn.game.objective import Objective
+from gcn.game.rules import Simultaneous
+from gcn.lab.ensemble import Arena, play
 from gcn.lab.games import Dirac
 from gcn.lab.players import SGD
 from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import Objective
 
 # losses with a bias-free D, and the force p = √bc that each player feels at the equilibrium
 FORCES = {

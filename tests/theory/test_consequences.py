@@ -9,12 +9,12 @@ from arenas import FORCES, arena, assert_spectrum, distance, measured, mse, play
 from scipy.integrate import solve_ivp
 from scipy.optimize import fsolve
 
-from gcn.dynamics import Alternating, Simultaneous
+from gcn.game.rules import Alternating, Simultaneous
 from gcn.lab.games import Bilinear, Concave, LinearND, Lossy, Quantiser, Uniform
 from gcn.losses.adversarial import NonSaturating, Vanilla, Wasserstein
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import GP, R1, R2
-from gcn.losses.perturb import InstanceNoise
+from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import GradNorm
 
 NS, P = NonSaturating(), 0.5

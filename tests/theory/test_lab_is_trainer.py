@@ -7,8 +7,8 @@ import pytest
 import torch
 from arenas import arena, mse, points
 
-from gcn.dynamics import SGA, Alternating, Extragradient, Optimistic, Players, Simultaneous
-from gcn.lab.arena import coordinates, play
+from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Players, Simultaneous
+from gcn.lab.ensemble import coordinates, play
 from gcn.lab.players import SGD, Adam, RMSProp
 from gcn.losses.adversarial import NonSaturating, Relativised
 from gcn.losses.penalties import R1

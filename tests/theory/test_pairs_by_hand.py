@@ -23,7 +23,7 @@ from gcn.losses.adversarial import (
 )
 from gcn.losses.distortion import MSE, Charbonnier
 from gcn.losses.penalties import R1, R2
-from gcn.losses.perturb import InstanceNoise
+from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
 
 PLAIN = {

@@ -23,14 +23,14 @@ from arenas import (
 )
 from scipy.integrate import solve_ivp
 
-from gcn.dynamics import SGA, Alternating, Simultaneous
-from gcn.lab.arena import play
+from gcn.game.rules import SGA, Alternating, Simultaneous
+from gcn.game.streams import Streams
+from gcn.lab.ensemble import play
 from gcn.lab.games import Concave, Dirac, LinearND, Quantiser, Uniform
 from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
 from gcn.losses.penalties import DRAGAN, GP, R1, R2
-from gcn.losses.perturb import InstanceNoise
+from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
-from gcn.rng import Streams
 
 every_loss = pytest.mark.parametrize("name", FORCES)
 

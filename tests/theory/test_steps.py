@@ -14,8 +14,8 @@ import pytest
 import torch
 from arenas import FORCES, arena, descent, mse, points
 
-from gcn.dynamics import Extragradient, Optimistic, Players, Simultaneous
-from gcn.lab.arena import coordinates, play
+from gcn.game.rules import Extragradient, Optimistic, Players, Simultaneous
+from gcn.lab.ensemble import coordinates, play
 from gcn.lab.players import Adam
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.penalties import R1

@@ -6,13 +6,13 @@ import pytest
 import torch
 from arenas import arena, descent, played, points, radii
 
-from gcn.dynamics import SGA, Alternating, Extragradient, Optimistic, Players, Simultaneous
 from gcn.errors import InputError
-from gcn.lab.arena import Discriminator, play
+from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Players, Simultaneous
+from gcn.game.streams import Streams
+from gcn.lab.ensemble import Discriminator, play
 from gcn.lab.players import Descent
 from gcn.losses.adversarial import NonSaturating, Wasserstein
-from gcn.losses.perturb import InstanceNoise
-from gcn.rng import Streams
+from gcn.losses.perturbation import InstanceNoise
 
 WGAN = arena(Wasserstein())  # its field is linear: what holds near the equilibrium holds everywhere
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gcn import assemble
-from gcn.compose import CONF
-from gcn.config import Config, load, parse, save
-from gcn.report.figures import PanelRow
+from gcn.config import assemble
+from gcn.config.compose import CONF
+from gcn.config.parse import Config, load, parse, save
+from gcn.report.plots import PanelRow
+from gcn.training.fit import train
 from gcn.training.record import Record
-from gcn.training.run import train
 
 SCRIPT = CONF.parent / "scripts" / "train.py"
 TINY = [
@@ -123,7 +123,7 @@ def undrawn(monkeypatch: Any) -> None:
         path.write_text(hashlib.sha256(repr(shown).encode()).hexdigest())
 
     monkeypatch.setattr("gcn.training.record.panel", digest)
-    monkeypatch.setattr("gcn.training.run.curves", lambda path, *_: path.touch())
+    monkeypatch.setattr("gcn.training.fit.curves", lambda path, *_: path.touch())
 
 
 class Killed(BaseException):

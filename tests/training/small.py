@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gcn.assemble import game as assemble
-from gcn.build import build
-from gcn.config import Config, parse
-from gcn.dynamics import Players
+from gcn.config.assemble import game as assemble
+from gcn.config.build import build
+from gcn.config.parse import Config, parse
+from gcn.game.rules import Players
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer
 

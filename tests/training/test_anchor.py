@@ -4,7 +4,7 @@ import pytest
 import torch
 from small import Small
 
-from gcn.rng import Streams
+from gcn.game.streams import Streams
 
 
 def test_it_is_the_squared_distance_to_the_first_synthesis():

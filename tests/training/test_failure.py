@@ -11,7 +11,7 @@ from runs import assert_same_run, run, words
 from gcn.data.loader import Crops
 from gcn.errors import InputError, is_memory_error
 from gcn.files import atomic
-from gcn.report.table import MetricsTable
+from gcn.report.metrics_table import MetricsTable
 from gcn.training.record import Record
 
 OFTEN = "steps=4 val_every=2 panel_every=2 checkpoint_every=2"
@@ -111,7 +111,7 @@ def allocate(*args, **kwargs):
 @pytest.mark.parametrize(("owner", "name", "said"), [
     ("gcn.training.module.GameModule", "_laid_out", "give a smaller data.batch than 2, or a smaller data.crop than 32"),
     ("gcn.training.record.Record", "_validate", "the validation takes validation images as a whole; give smaller ones"),
-    ("gcn.training.run", "evaluate", "the evaluation takes validation images as a whole; give smaller ones"),
+    ("gcn.training.fit", "evaluate", "the evaluation takes validation images as a whole; give smaller ones"),
 ])  # fmt: skip
 def test_too_little_memory_names_what_to_make_smaller(owner, name, said, data, tmp_path, monkeypatch):
     monkeypatch.setattr(f"{owner}.{name}", allocate)

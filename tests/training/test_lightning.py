@@ -8,8 +8,8 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from lightning.pytorch.tuner import Tuner
 from runs import configured, differences, run, words
 
-from gcn import assemble
-from gcn.config import Config
+from gcn.config import assemble
+from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.training.ranks import ReplicatedStrategy
 from gcn.training.record import Record
@@ -55,7 +55,7 @@ def reference(data, tmp_path_factory):
             kept[trainer.global_step] = state
 
         patch.setattr(Record, "on_train_batch_end", keep)
-        patch.setattr("gcn.training.run._finish", lambda *_: {})
+        patch.setattr("gcn.training.fit._finish", lambda *_: {})
         run(folder, *words(data, SAID))
     return kept
 

@@ -20,7 +20,8 @@ TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) "
 def before():
     """The streams and handlers of this process are as they were."""
     loggers = [
-        logging.getLogger(name) for name in (None, "lightning.pytorch", "lightning.fabric", "gcn.terminal")
+        logging.getLogger(name)
+        for name in (None, "lightning.pytorch", "lightning.fabric", "gcn.cli.terminal")
     ]
 
     def state():

@@ -15,13 +15,13 @@ from runs import assert_same_run, killed_at, planned, run, words
 from small import Small
 from torch import Tensor
 
-import gcn.reduce
-from gcn.dynamics import Players, Rule
+import gcn.game.reduction
+from gcn.game.objective import total_of
+from gcn.game.rules import Players, Rule
+from gcn.game.streams import Streams
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import total_of
 from gcn.losses.perceptual import LPIPS
-from gcn.rng import Streams
-from gcn.training.run import train
+from gcn.training.fit import train
 
 
 def descending(small: Small, rate: float) -> Small:
@@ -175,7 +175,7 @@ def test_both_players_gradients_are_averaged_over_processes(monkeypatch):
         parts[rank].play(2)
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
-        patch.setattr(gcn.reduce, "dist", ranks)
+        patch.setattr(gcn.game.reduction, "dist", ranks)
         list(pool.map(play, range(2)))
     for player in ("d", "g"):
         first, second, joint = (copied(p.game.parameters_of(player)) for p in (*parts, alone))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from small import Small, differing
 
-from gcn.compose import knobs
-from gcn.dynamics import Descend
+from gcn.config.compose import knobs
+from gcn.game.rules import Descend
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
 

@@ -6,8 +6,8 @@ import itertools
 import pytest
 from small import ON, Small, words
 
-from gcn.compose import compose, knobs
-from gcn.config import check
+from gcn.config.compose import compose, knobs
+from gcn.config.parse import check
 from gcn.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")

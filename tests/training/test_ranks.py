@@ -14,15 +14,15 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from gcn.assemble import game as assemble
-from gcn.build import build
-from gcn.config import parse
+from gcn.config.assemble import game as assemble
+from gcn.config.build import build
+from gcn.config.parse import parse
 from gcn.data.loader import Crops, Source, WholeImages
-from gcn.dynamics import Players
-from gcn.rng import Streams
-from gcn.training.evaluate import coding_copy, evaluate
+from gcn.game.rules import Players
+from gcn.game.streams import Streams
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer
+from gcn.training.validate import coding_copy, evaluate
 
 pytestmark = pytest.mark.slow
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from runs import run, undrawn, words
 from torch import nn
 
-from gcn import assemble
-from gcn.config import load
+from gcn.coding.run_codec import trained as trained_codec
+from gcn.config import assemble
+from gcn.config.parse import load
+from gcn.config.trained import trained
 from gcn.errors import InputError
-from gcn.run_codec import trained as trained_codec
-from gcn.trained import trained
 from gcn.training.checkpoint import open_checkpoint
 from gcn.training.restore import check
 

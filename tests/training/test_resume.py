@@ -16,10 +16,10 @@ import torch
 from processes import script
 from runs import SCRIPT, Killed, assert_same_run, checkpoint, killed, killed_at, run, undrawn, words
 
+from gcn.cli.quoting import resuming, word
 from gcn.errors import InputError, Interrupted
-from gcn.files.command import resuming, word
-from gcn.report.table import MetricsTable
-from gcn.training import run as runs_module
+from gcn.report.metrics_table import MetricsTable
+from gcn.training import fit as runs_module
 from gcn.training.record import Record
 from gcn.training.stop import StopRequest
 

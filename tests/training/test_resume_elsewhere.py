@@ -10,11 +10,11 @@ import yaml
 from PIL import Image, ImageOps
 from runs import checkpoint, differences, killed_at, planned, run, undrawn, words
 
-from gcn import assemble
-from gcn.config import Config, parse, save
+from gcn.config import assemble
+from gcn.config.parse import Config, parse, save
 from gcn.errors import InputError
-from gcn.report.table import MetricsTable
-from gcn.training.run import train
+from gcn.report.metrics_table import MetricsTable
+from gcn.training.fit import train
 
 OFTEN = (
     "steps=8 val_every=3 panel_every=4 checkpoint_every=3 freeze=encoder init_from=first data.cache_bytes=0"

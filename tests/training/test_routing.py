@@ -6,9 +6,9 @@ import pytest
 import torch
 from small import ON, Small, differing
 
-from gcn.compose import knobs
-from gcn.dynamics import Players
+from gcn.config.compose import knobs
 from gcn.errors import InputError
+from gcn.game.rules import Players
 from gcn.training.player import OptimizerPlayer
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
@@ -130,7 +130,7 @@ CASES = {
 
 
 def test_every_knob_and_rule_is_among_the_cases():
-    from gcn.compose import groups
+    from gcn.config.compose import groups
 
     assert set(ON) == set(knobs())
     assert {words.removeprefix("dynamics=").split()[0] for words in RULES.values() if words} | {
@@ -169,7 +169,7 @@ def test_rate_distortion_training_has_one_player():
     small = Small("loss=none mse=1", Watched)
     Watched.everybody = {"g": small.players.g}
     before = small.weights()
-    from gcn.dynamics import Descend
+    from gcn.game.rules import Descend
 
     small.rule = Descend()
     small.play(20)
@@ -248,7 +248,7 @@ def test_weight_clip_holds_after_every_update_of_every_rule():
 
 
 def test_warm_up_moves_the_generator_alone():
-    from gcn.dynamics import Descend
+    from gcn.game.rules import Descend
 
     small = Small("mse=1 feature_matching=1 consensus=1 grad_norm=1 r1=1")
     small.rule = Descend()

@@ -12,13 +12,13 @@ from runs import SCRIPT, checkpoint, differences, killed_at, planned, run, words
 
 from gcn.codec.container import parse, write
 from gcn.errors import InputError
+from gcn.report.metrics_table import MetricsTable
 from gcn.report.summary import REQUIRED
-from gcn.report.table import MetricsTable
-from gcn.training.evaluate import coding_copy
+from gcn.training.fit import train
 from gcn.training.module import GameModule
 from gcn.training.record import Record
-from gcn.training.run import train
 from gcn.training.schedule import Schedule
+from gcn.training.validate import coding_copy
 
 SELDOM = "log_every=1000000 val_every=1000000 panel_every=1000000 checkpoint_every=1000000"
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from runs import images, run, words
 
-from gcn.assemble import game as assemble
-from gcn.config import parse
+from gcn.config.assemble import game as assemble
+from gcn.config.parse import parse
 from gcn.data.loader import Data, WholeImages
 from gcn.errors import InputError
-from gcn.report.figures import panel
-from gcn.training.evaluate import against_jpeg, coding_copy, evaluate, opinion
+from gcn.report.plots import panel
 from gcn.training.record import _panel_row
 from gcn.training.sizes import check_sizes
+from gcn.training.validate import against_jpeg, coding_copy, evaluate, opinion
 
 SMALL = ["generator.N=8", "generator.M=8", "discriminator.width=4", "data.crop=32", "data.batch=2", "mse=1"]
 GAMES = (

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gcn.lab.arena import play
+from gcn.lab.ensemble import play
 from gcn.lab.gallery import drawing as draw
 from gcn.lab.gallery.drawing import METHODS
 from gcn.lab.gallery.games import Array, arena, numbers, repeated

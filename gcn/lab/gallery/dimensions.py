@@ -21,7 +21,7 @@ from gcn.lab.gallery.games import (
     with_term,
 )
 from gcn.lab.games import LinearND, Uniform
-from gcn.report.figures import RED
+from gcn.report.plots import RED
 
 SINGULAR = (0.25, 0.5, 1.0, 2.0)
 SHADES = ("#a9d18e", "#4fae8b", "#1f7a8c", "#153b6b")  # of the modes, from the weakest

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gcn.dynamics import Alternating, Extragradient, Optimistic, Simultaneous
-from gcn.lab.arena import play
+from gcn.game.rules import Alternating, Extragradient, Optimistic, Simultaneous
+from gcn.lab.ensemble import play
 from gcn.lab.gallery import drawing as draw
 from gcn.lab.gallery.drawing import RULES
 from gcn.lab.gallery.games import FORCES, Array, Complex, arena, flows, grid, repeated, roots

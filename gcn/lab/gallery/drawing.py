@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gcn.lab.arena import Arena
+from gcn.lab.ensemble import Arena
 from gcn.lab.figure import STABLE, letter, write
 from gcn.lab.gallery.games import Array, Complex
-from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
+from gcn.report.plots import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
 
 INK = "#222222"
 FIELD = "#c9ced6"

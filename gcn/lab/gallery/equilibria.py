@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from gcn.lab.analysis import equilibrium
-from gcn.lab.arena import Arena, play
+from gcn.lab.ensemble import Arena, play
 from gcn.lab.gallery import drawing as draw
 from gcn.lab.gallery.drawing import LOSSES, METHODS
 from gcn.lab.gallery.games import FORCES, Array, arena, flows, grid, numbers, repeated
 from gcn.lab.games import Lossy, Quantiser
-from gcn.report.figures import GREY
+from gcn.report.plots import GREY
 
 M = 1.0  # where the distortion of the lossy game is least; the data are at 0
 P = FORCES["ns"]

@@ -13,19 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gcn.dynamics import Alternating, Rule
+from gcn.game.objective import Objective
+from gcn.game.rules import Alternating, Rule
+from gcn.game.slots import Term
 from gcn.lab import strengths
-from gcn.lab.arena import Arena
 from gcn.lab.discrete import update_map
+from gcn.lab.ensemble import Arena
 from gcn.lab.games import Dirac, SmallGame
 from gcn.lab.players import PLAIN, SGD
 from gcn.losses.adversarial import LSGAN, Adversarial, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
 from gcn.losses.distortion import MSE
-from gcn.losses.objective import Objective
 from gcn.losses.penalties import GP, R1
-from gcn.losses.perturb import InstanceNoise
+from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
-from gcn.losses.term import Term
 
 Complex = NDArray[np.complex128]
 Array = NDArray[np.float64]

@@ -8,8 +8,8 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from gcn.dynamics import Simultaneous
-from gcn.lab.arena import Arena, play
+from gcn.game.rules import Simultaneous
+from gcn.lab.ensemble import Arena, play
 from gcn.lab.gallery import drawing as draw
 from gcn.lab.gallery.drawing import LOSSES, METHODS
 from gcn.lab.gallery.games import Array, arena, eigenvalues, grid, loss_of, numbers

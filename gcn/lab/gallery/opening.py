@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gcn.lab.arena import play
+from gcn.lab.ensemble import play
 from gcn.lab.examine import examine
 from gcn.lab.figure import portrait
 from gcn.lab.gallery import drawing as draw
@@ -19,7 +19,7 @@ from gcn.lab.gallery.games import (
     roots,
 )
 from gcn.lab.games import Dirac
-from gcn.report.figures import GREY, RED
+from gcn.report.plots import GREY, RED
 
 SHOWN = {"ns": None, "vanilla": None, "wgan": None, "hinge": None, "lsgan": None, "ns, paired": "pair"}
 WEIGHTS = (0.0, 0.25, 1.0)

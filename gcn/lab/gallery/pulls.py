@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gcn.dynamics import SGA, Simultaneous
-from gcn.lab.arena import Arena, play
+from gcn.game.rules import SGA, Simultaneous
+from gcn.lab.ensemble import Arena, play
 from gcn.lab.gallery import drawing as draw
 from gcn.lab.gallery.drawing import METHODS
 from gcn.lab.gallery.games import (

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gcn.report.figures import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, RED
 from gcn.report.paper import named, paper_figure
+from gcn.report.plots import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, RED
 from gcn.report.rates.published import of
-from gcn.report.rates.record import LEARNED, EvaluationRecord, PooledRow
+from gcn.report.rates.rate_record import LEARNED, EvaluationRecord, PooledRow
 
 LEARNED_COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, BROWN)
 CLASSICAL_STYLES = (

@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 
 from gcn.report import html
-from gcn.report.rates.record import LEARNED, EvaluationRecord, ImageRow
-from gcn.report.rates.summary import TITLES, sentences
+from gcn.report.rates.rate_record import LEARNED, EvaluationRecord, ImageRow
+from gcn.report.rates.rate_summary import TITLES, sentences
 
 FORMATS = {"bpp": ".3f", "psnr": ".2f", "overall_psnr": ".2f", "exact": ".0f",
            "ms_ssim": ".4f", "swd": ".4f", "fid_256": ".2f", "fid": ".2f",

@@ -1,0 +1,94 @@
+"""The trained codec of a run folder.
+
+Its tables are computed once, stored in ``codec.safetensors`` and read from there ever after: files that it wrote can be
+read with these tables and no others.
+"""
+
+import os
+from pathlib import Path
+
+from gcn.config.assemble import load_codec
+from gcn.config.build import build
+from gcn.config.parse import load
+from gcn.errors import InputError
+from gcn.files.atomic import refuse_links
+from gcn.models import package
+from gcn.models.codec import Codec
+from gcn.models.places import OF_RUN, run_folder
+from gcn.report.metrics_table import MetricsTable
+from gcn.training.checkpoint import has_checkpoint, open_checkpoint
+
+
+def of_run(run: Path) -> Codec:
+    """The trained codec of a run folder (averaged weights, where it has them), ready to code.
+
+    It is read from ``codec.safetensors`` in the folder, whatever checkpoints came later; where there is none, it is
+    written first.
+
+    Raises:
+        InputError: not a run folder, or without a checkpoint.
+    """
+    target = run_folder(str(run)) / OF_RUN
+    if not target.is_file():
+        codec = trained(run)
+        if not os.access(run, os.W_OK):
+            return codec
+        refuse_links(run)
+        try:
+            package.save(codec, target, {"run": run.name, "steps": _steps(run)}, overwrite=False)
+        except InputError:
+            if not target.is_file():  # another process may have written it meanwhile, and files with it
+                raise
+    return package.load(target)
+
+
+def kept(run: Path) -> str | None:
+    """Make sure that the codec of a run is in its folder before it writes files; returns a remark about its age.
+
+    Raises:
+        InputError: as for :func:`of_run`; the folder is read-only, so the tables of the files would be lost.
+    """
+    target = run_folder(str(run)) / OF_RUN
+    if not target.is_file():
+        of_run(run)
+    if not target.is_file():
+        raise InputError(
+            f"run={run}: this folder is read-only, and the tables of the files could not be kept in it; write a model"
+            " file with scripts/export.py and give model=FILE"
+        )
+    steps, rows = package.card(target).about.get("steps"), MetricsTable(run / "metrics.csv").rows()
+    if steps is None or not rows or rows[-1]["step"] <= steps:
+        return None
+    return (
+        f"run={run}: its codec is of update {steps}, and the run has {rows[-1]['step']}; scripts/export.py writes the"
+        " codec of the last checkpoint as a model file"
+    )
+
+
+def for_export(run: Path, half: bool = False) -> Codec:
+    """The codec of a run's last checkpoint, with the tables of ``codec.safetensors`` where that is the same codec."""
+    stored = run_folder(str(run)) / OF_RUN
+    if half or not stored.is_file():
+        return trained(run, half)
+    steps = package.card(stored).about.get("steps")
+    current = steps is None or not has_checkpoint(run) or steps == _steps(run)
+    return package.load(stored) if current else trained(run)
+
+
+def _steps(run: Path) -> int:
+    return open_checkpoint(run)[1]["global_step"]
+
+
+def trained(run: Path, half: bool = False) -> Codec:
+    """The codec of a run's last checkpoint, with fresh tables.
+
+    Args:
+        run: the folder.
+        half: round the weights to half precision first.
+    """
+    codec = build(load(run, "generator"), "generator")
+    load_codec(codec, str(run))
+    try:
+        return (package.rounded(codec) if half else codec).for_coding()
+    except FloatingPointError as problem:
+        raise InputError(f"run={run}: {problem}") from None

@@ -1,0 +1,296 @@
+"""The command line: help, one-line errors, sweeps, run folders, interruption.
+
+Hydra keeps what it is good at (composition, sweeps, launchers, ``--cfg``, ``--info``, completion). It is
+called with words that have been checked, so that its own ways of reporting errors are never seen.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from gcn.cli.quoting import resuming, word
+from gcn.cli.terminal import guarded
+from gcn.commands import restart
+from gcn.commands.help import help_text
+from gcn.config.compose import (
+    CONF,
+    TRAIN,
+    Root,
+    declare,
+    hydra_key,
+    is_hydras,
+    jobs,
+    key_of,
+    normal,
+    search_path,
+)
+from gcn.config.flags import plain_errors, read_flags
+from gcn.config.parse import Config, parse, plan, save
+from gcn.config.preflight import check_run, note
+from gcn.errors import InputError
+from gcn.files.atomic import check_folder
+from gcn.files.lock import LOCK_FILE, only_writer
+from gcn.files.names import printable
+from gcn.report.verdicts import read_summary
+from gcn.training.log import LOG_FILE
+
+# Of a run, in training and in the lab; its records in libraries' folders and train.log, to which is added, are not.
+WRITTEN = (
+    "summary.json", "metrics.csv", "curves.png", "codec.safetensors", "panels", "checkpoints", "lab.json", "lab.png",
+)  # fmt: skip
+Train = Callable[[Config], Any]
+
+
+def main(words: Sequence[str], train: Train, root: Root = TRAIN) -> int:
+    """Run the command line; returns the exit status: 0, 2 for bad input, 130 or 143 after an interruption.
+
+    Args:
+        words: of the command line.
+        train: what is done with the checked configuration of each job.
+        root: whose configuration.
+    """
+    return guarded(lambda: _main(words, train, root))
+
+
+def _main(words: Sequence[str], train: Train, root: Root) -> int:
+    arguments = read_flags(words)
+    if arguments.help:
+        sys.stdout.write(help_text(root))
+        return 0
+    _refuse_interpolation(Path.cwd())
+    extra, flags = arguments.config_dir, arguments.flags()
+    if arguments.hydra_help or arguments.shell_completion:
+        said = [w for w in arguments.overrides if arguments.shell_completion or is_hydras(w)]
+        return _view([*flags, *said], extra, root)
+    overrides = normal(arguments.overrides)
+    keys = {hydra_key(word) for word in overrides}
+    if "hydra.mode" in keys:
+        raise InputError("hydra.mode: use -m for a sweep")
+    if "hydra/sweeper" not in keys and any(key.startswith("hydra.sweeper.params") for key in keys):
+        raise InputError("hydra.sweeper.params: give the values of a sweep as words, mse=0,1 with -m")
+    if arguments.multirun:
+        return _sweep(flags, overrides, train, extra, root)
+    if arguments.cfg or arguments.info:
+        arguments.check_package(plan(overrides, extra, root=root).config)
+        return _view([*flags, *overrides], extra, root)
+    return _run(flags, overrides, train, extra, root)
+
+
+def _view(words: Sequence[str], extra: str | None, root: Root) -> int:
+    """One of Hydra's views, which begins no job."""
+
+    def nothing(cfg: Config) -> None:
+        raise AssertionError("a view begins no job")
+
+    try:
+        return _hydra(words, nothing, extra, root)
+    except SystemExit as end:  # Hydra has said why
+        return 2 if end.code else 0
+
+
+def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
+    cfg, folder, *_ = plan(overrides, extra, root=root)
+    _refuse_lonely_folder(overrides)
+    begun = _check(cfg, overrides, folder, root, extra)
+    place = [word("hydra.run.dir", folder)]
+    resumed = cfg.get("resume") is not None
+    if resumed:  # of what Hydra composes only the place is used; the run's data may be of another kind
+        overrides = [f"++{word}" if key_of(word).startswith("data.") else word for word in overrides]
+    if begun or resumed or _is_helper_process():
+        place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
+    try:
+        return _hydra([*flags, *overrides, *place], train, extra, root)
+    except KeyboardInterrupt as signalled:
+        raise type(signalled)(_how_to_go_on(folder, root)) from None
+
+
+def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, extra: str | None) -> bool:
+    """Refuse, before torch is imported, a job that cannot begin; returns whether it continues a run in its folder."""
+    _refuse_interpolation(folder)
+    check_folder("hydra.run.dir" if cfg.get("resume") is None else "resume", folder)
+    begun = cfg.get("resume") is None and _refuse_used(cfg, folder, root)
+    if root is TRAIN:
+        check_run(restart.resumed(folder, extra) if begun else cfg, words)
+    return begun
+
+
+def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
+    """Hand over to Hydra, which calls ``train`` for each job; returns the exit status."""
+    failed, problems = False, []
+
+    def train_in(folder: Path, said: list[Any]) -> Any:
+        cfg = parse(said, extra, root)
+        if cfg.get("resume") is None and _refuse_used(cfg, folder, root):
+            if restart.is_complete(folder, cfg.steps):
+                print(f"{printable(folder)}: the run is complete")
+                return None
+            cfg = restart.resumed(folder, extra)
+        cfg["run_dir"] = str(folder)
+        if not _is_helper_process():
+            save(cfg, folder)
+            remark = note(cfg) if root is TRAIN else None
+            if remark is not None:
+                print(remark, file=sys.stderr)
+        return train(cfg)
+
+    def job(_: Any) -> Any:
+        nonlocal failed
+        state = HydraConfig.get()
+        # unresolved: a name with an escaped ${ in it would lose its escape
+        said = OmegaConf.to_container(state.overrides.task, resolve=False)
+        assert isinstance(said, list)
+        folder = Path(state.runtime.output_dir)
+        try:
+            with nullcontext() if _is_helper_process() else _own(folder, normal(said)):
+                return train_in(folder, said)
+        except InputError as error:  # of this job: a sweep goes on
+            print(f"error: {error}", file=sys.stderr)
+            failed = True
+            return None
+        except Exception as problem:
+            problems.append(problem)
+            raise
+
+    declare()
+    sys.argv = [sys.argv[0], *words, *search_path(root)]
+    try:
+        with plain_errors(problems):
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
+    finally:
+        sys.argv = sys.argv[:1]
+    return 2 if failed else 0
+
+
+def _sweep(
+    flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root
+) -> int:
+    folders: list[Path] = []
+    whole = Path()
+    listed = jobs(overrides, root, extra)
+    for number, words in enumerate(listed):
+        try:
+            cfg, _, whole, folder = plan(words, extra, number, root)
+            _refuse_processes(cfg)
+            _check(cfg, words, folder, root, extra)
+            if folder in folders:
+                raise InputError(
+                    f"hydra.sweep.subdir: two jobs would share the folder {printable(folder)}; drop it"
+                )
+            folders.append(folder)
+        except InputError as error:
+            raise InputError(f"{error} (job {number}: {' '.join(words)})") from None
+    place = word("hydra.sweep.dir", whole)
+    try:
+        return _hydra([*flags, *overrides, place], train, extra, root)
+    except KeyboardInterrupt as signalled:
+        begun = [folder for folder in folders if (folder / "config.yaml").exists()]
+        raise type(signalled)(_how_to_go_on(begun[-1] if begun else whole, root)) from None
+    finally:
+        _print_summary(whole, listed, folders, root)
+
+
+def _refuse_processes(cfg: Config) -> None:
+    if cfg.get("resume") is not None:
+        raise InputError("resume with -m: a run is continued on its own; drop -m")
+    trainer = cfg.get("trainer", {})
+    if trainer.get("strategy") == "ddp" or (trainer.get("devices") or 1) > 1:
+        raise InputError(
+            "several processes with -m: each of them would begin the sweep again; start the runs one by one, "
+            "for instance in a shell loop, or drop trainer=ddp and devices"
+        )
+
+
+def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
+    """Refuse a folder that holds a run or what a run would replace; True: the cluster has restarted this very run."""
+    if not (folder / "config.yaml").exists():
+        there = [name for name in WRITTEN if os.path.lexists(folder / name)]
+        if there and not _is_helper_process():
+            raise InputError(
+                f"{printable(folder)}: holds {there[0]}, which is of no run and would be replaced; "
+                "choose another folder"
+            )
+        return False
+    if root is TRAIN and restart.continues(cfg, folder):
+        restart.refuse_other(cfg, folder)
+        return True
+    if not _is_helper_process():
+        remedy = f"continue it with: {resuming(folder)}; or choose another folder"
+        raise InputError(
+            f"{printable(folder)}: holds a run; {remedy if root is TRAIN else 'choose another folder'}"
+        )
+    return False
+
+
+@contextmanager
+def _own(folder: Path, words: Sequence[str]) -> Iterator[None]:
+    """The folder for this job alone. A new one is removed if the job is refused, so that it may be tried again."""
+    with only_writer(folder):
+        before = {path.name for path in folder.iterdir()}
+        new = before <= {".hydra", LOCK_FILE} and not any(key_of(word) == "resume" for word in words)
+        try:
+            yield
+        except InputError:
+            written = {path.name for path in folder.iterdir()}
+            if new and written <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
+                shutil.rmtree(folder)
+            raise
+
+
+def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
+    """Processes that somebody else starts would each make a folder of their own."""
+    named = any(hydra_key(word) in ("hydra.run.dir", "resume") for word in overrides)
+    started_outside = ("RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1) or (
+        "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    )
+    if started_outside and not named:
+        raise InputError("several processes without a common folder: give hydra.run.dir=DIR")
+    if restart.happened() and not named:
+        print("note: restarted without hydra.run.dir=DIR: this begins a new run", file=sys.stderr)
+
+
+def _refuse_interpolation(folder: Path) -> None:
+    """Hydra notes the run folder and the working directory, and takes ``${`` in them for a reference."""
+    if "${" in str(folder.absolute()):
+        raise InputError(
+            f"{printable(folder)}: a run cannot be in or below a folder with ${{ in its name; rename it"
+        )
+
+
+def _is_helper_process() -> bool:
+    return any(
+        os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    )
+
+
+def _how_to_go_on(folder: Path, root: Root) -> str:
+    if root is not TRAIN:
+        return f"interrupted; begin again in another folder than {folder}"
+    if (folder / "checkpoints" / "last.ckpt").exists():
+        return f"interrupted; continue with: {resuming(folder)}"
+    return f"interrupted before the first checkpoint of {folder}"
+
+
+def _print_summary(whole: Path, jobs: Sequence[Sequence[str]], folders: Sequence[Path], root: Root) -> None:
+    """One line for each job of a sweep, from the summaries that the runs wrote."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("job", "swept", *root.columns, title=f"{whole}/JOB")
+    fixed = set.intersection(*(set(words) for words in jobs))
+    for number, (words, folder) in enumerate(zip(jobs, folders, strict=True)):
+        path = folder / root.record
+        found = read_summary(path) or {root.columns[0]: "no summary"}
+        cells = [found.get(key) for key in root.columns]
+        text = [
+            f"{cell:.4g}" if isinstance(cell, float) else str("-" if cell is None else cell) for cell in cells
+        ]
+        table.add_row(str(number), " ".join(word for word in words if word not in fixed), *text)
+    Console(markup=False).print(table)  # names may have brackets

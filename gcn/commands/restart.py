@@ -1,0 +1,45 @@
+"""A run that a cluster starts again: SLURM's requeued job and torchrun's restarted processes repeat their command."""
+
+import os
+from pathlib import Path
+
+from gcn.cli.quoting import word
+from gcn.config.parse import Config, load, parse
+from gcn.errors import InputError
+from gcn.files.names import printable
+from gcn.report.verdicts import read_summary
+from gcn.schema.fields import at, paths, show
+
+COUNTS = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
+
+
+def happened() -> bool:
+    """Whether the cluster says that it has started this command before."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in COUNTS)
+
+
+def continues(cfg: Config, folder: Path) -> bool:
+    """Whether a restarted command, which does not resume by its own words, finds its run in the folder."""
+    return happened() and cfg.get("resume") is None and (folder / "config.yaml").exists()
+
+
+def refuse_other(cfg: Config, folder: Path) -> None:
+    """InputError if the folder holds a run of another configuration."""
+    stored, now = load(folder).plain(), cfg.plain()
+    for name in sorted({*paths(stored), *paths(now)} - {"run_dir", "resume"}):
+        if at(stored, name) != at(now, name):
+            raise InputError(
+                f"{name}={show(at(now, name))}: the run in {printable(folder)} has {show(at(stored, name))}; "
+                "choose another folder, or restart the job with the words that it began with"
+            )
+
+
+def resumed(folder: Path, extra: str | None = None) -> Config:
+    """The configuration that continues the run in a folder."""
+    return parse([word("resume", folder)], extra)
+
+
+def is_complete(folder: Path, steps: int) -> bool:
+    """Whether a run has ended, so that there is nothing to continue."""
+    summary = read_summary(folder / "summary.json") or {}
+    return summary.get("steps", -1) >= steps or summary.get("verdict") == "diverged"

@@ -1,0 +1,140 @@
+"""A run from its configuration: networks first, then the objective, then the data.
+
+Each network is initialised from its own random stream, so that a change of one (or of a term with weights of its own)
+leaves the others' initial weights as they were.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gcn.config.build import build, objective, present_terms
+from gcn.config.parse import Config
+from gcn.config.preflight import check_objective
+from gcn.game.game import Game
+from gcn.game.slots import OnPlayer
+from gcn.game.streams import Streams
+from gcn.models.codec import Codec
+from gcn.schema.kinds import resolve
+from gcn.training.checkpoint import has_checkpoint, open_checkpoint
+from gcn.training.fit import Machine, Plan
+from gcn.training.module import GameModule, PlayerOptim, Training
+from gcn.training.record import Often
+from gcn.training.restore import check_weights
+from gcn.training.schedule import Schedule
+
+
+@contextmanager
+def seeded(seed: int, name: str) -> Iterator[None]:
+    """Initial weights that depend on the seed and the network alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(
+            int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little") >> 1
+        )
+        yield
+
+
+def codec(cfg: Config) -> Codec:
+    """The generator with its first weights."""
+    with seeded(cfg.seed, "generator"):
+        generator = build(cfg, "generator")
+    if cfg.init_from is not None:
+        load_codec(generator, cfg.init_from)
+    if cfg.freeze is not None:
+        generator.freeze(cfg.freeze)
+    for parameter in generator.parts()["aux"]:
+        parameter.requires_grad_(False)  # quantiles are found by bisection, never by gradient
+    return generator
+
+
+def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, list[OnPlayer]]:
+    """The players, what they pay, and the constraints on D; ``generator`` in place of the configured codec."""
+    if generator is None:
+        generator = codec(cfg)
+    discriminator = None
+    if cfg.loss["_target_"] is not None:
+        with seeded(cfg.seed, "discriminator"):
+            discriminator = build(cfg, "discriminator")
+            discriminator.check_input(cfg.data.crop, cfg.data.crop)
+    with seeded(cfg.seed, "terms"):
+        present = present_terms(cfg)
+    paid, constraints = objective(cfg, present, cfg.data.crop)
+    if discriminator is not None:
+        with seeded(cfg.seed, "constraints"):
+            for constraint in constraints:
+                constraint.prepare(discriminator)
+    check_objective(cfg)
+    return Game(generator, discriminator, paid, Streams(cfg.seed)), constraints
+
+
+def load_codec(generator: torch.nn.Module, path: str) -> None:
+    """Put a checkpoint's codec in place (its averaged weights, where it has them).
+
+    Raises:
+        InputError: no checkpoint, or that of another generator.
+    """
+    expected = generator.state_dict()
+
+    def check(found: Mapping[str, Any]) -> None:
+        own, average = _codec(found)
+        check_weights(own, expected)
+        check_weights(
+            average, {name: value for name, value in expected.items() if name in average}, "averaged "
+        )
+
+    own, average = _codec(open_checkpoint(path, check)[1])
+    generator.load_state_dict(own | average)
+
+
+def _codec(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The weights of a checkpoint's codec by name, and those that have an average."""
+    weights, average = checkpoint.get("state_dict"), checkpoint["gcn"].get("average") or {}
+    if not isinstance(weights, dict) or not isinstance(average, dict):
+        raise ValueError("the weights are missing")
+    prefix = "game.generator."
+    own = {str(name).removeprefix(prefix): v for name, v in weights.items() if str(name).startswith(prefix)}
+    return own, average
+
+
+def optim(cfg: Config, player: str) -> PlayerOptim:
+    """How a player moves."""
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in cfg.optim[player].items() if k != "clip"}
+    return PlayerOptim(resolve("optim", cfg.optim["_target_"]), options, cfg.optim[player].clip)
+
+
+def module(cfg: Config) -> GameModule:
+    """The game and how it is trained."""
+    players, constraints = game(cfg)
+    training = Training(
+        steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
+        g=optim(cfg, "g"), d=optim(cfg, "d"), schedule=Schedule(**cfg.optim.schedule),
+    )  # fmt: skip
+    return GameModule(players, build(cfg, "dynamics"), training, constraints)
+
+
+def plan(cfg: Config) -> Plan:
+    """Everything that :func:`gcn.training.fit.train` needs."""
+    resumed = cfg.resume is not None and has_checkpoint(Path(cfg.resume))
+    own = Config({**cfg, "init_from": None}) if resumed else cfg  # its checkpoint holds all weights
+    machine = cfg.trainer
+    wandb: dict[str, Any] | None = None
+    if cfg.logger["wandb"]:
+        wandb = {k: v for k, v in cfg.logger.items() if k != "wandb"}
+    return Plan(
+        folder=Path(cfg.run_dir),
+        module=module(own),
+        data=build(cfg, "data"),
+        seed=cfg.seed,
+        often=Often(cfg.val_every, cfg.panel_every, cfg.checkpoint_every),
+        machine=Machine(
+            machine.accelerator, machine.devices, str(machine.precision), machine.channels_last,
+            machine.get("strategy") == "ddp", machine.threads,
+        ),
+        wandb=wandb,
+        config=cfg.plain(),
+        resume=cfg.resume is not None,
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""From a checked configuration to objects.
+
+Classes are named by ``_target_`` and must be of the kind that :mod:`gcn.schema.kinds` declares for their place; nothing
+that the configuration does not ask for is even imported.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gcn.config.compose import knobs
+from gcn.config.parse import Config
+from gcn.game.objective import Objective
+from gcn.game.slots import OnLoss, OnPlayer, Sight, Term
+from gcn.losses.adversarial import Adversarial
+from gcn.schema.fields import at
+from gcn.schema.kinds import resolve
+
+
+class Present(NamedTuple):
+    """An ingredient of the objective that the configuration asks for.
+
+    Attributes:
+        name: its knob.
+        weight: the value of a weight (0: measured only); ``None`` for a setting.
+        term: the object, of one of the kinds in :mod:`gcn.game.slots`.
+    """
+
+    name: str
+    weight: float | None
+    term: Any
+
+
+def build(cfg: Mapping[str, Any], place: str, **arguments: Any) -> Any:
+    """The object that the node at ``place`` describes; ``None`` where its ``_target_`` is null.
+
+    Args:
+        cfg: the configuration.
+        place: dotted name of a node with ``_target_`` and the constructor's arguments: ``generator``, ``terms.r1``.
+        arguments: further keyword arguments, which win.
+
+    Raises:
+        InputError: the class is not of the kind that belongs there.
+    """
+    return _built(place, at(cfg, place), arguments)
+
+
+def _built(place: str, node: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+    if node["_target_"] is None:
+        return None
+    options = {name: _plain(f"{place}.{name}", value) for name, value in node.items() if name != "_target_"}
+    return resolve(place, node["_target_"])(**{**options, **arguments})
+
+
+def _plain(place: str, value: Any) -> Any:
+    """An argument of a constructor, in built-in types; nodes inside of it are built."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            return _built(place, value, {})
+        return {name: _plain(f"{place}.{name}", part) for name, part in value.items()}
+    return [_plain(place, part) for part in value] if isinstance(value, list) else value
+
+
+def present_terms(cfg: Config) -> list[Present]:
+    """The ingredients that are there, weights and settings, in alphabetical order of their knobs."""
+    present = []
+    for name in cfg.terms:
+        knob, value = knobs()[name], cfg[name]
+        given = {knob.argument: value} if knob.argument else {}
+        weight = value if knob.kind == "weight" else None
+        present.append(Present(name, weight, build(cfg, f"terms.{name}", **given)))
+    return present
+
+
+def objective(
+    cfg: Config, present: Sequence[Present], side: int | None = None
+) -> tuple[Objective, list[OnPlayer]]:
+    """What the players pay, and the constraints on D.
+
+    Args:
+        cfg: the configuration, for the loss and ``adv``.
+        present: of :func:`present_terms`.
+        side: of the images, in pixels, which the terms check; None where there are no images.
+    """
+    loss: Adversarial | None = build(cfg, "loss")
+    terms: dict[str, tuple[float, Term]] = {}
+    sights: list[Sight] = []
+    constraints: list[OnPlayer] = []
+    for name, weight, part in present:
+        if isinstance(part, Term):
+            if side is not None:
+                part.check_images(side)
+            terms[name] = (float(weight or 0.0), part)
+        elif isinstance(part, Sight):
+            sights.append(part)
+        elif isinstance(part, OnLoss):
+            assert loss is not None
+            loss = part.wrap(loss)
+        elif isinstance(part, OnPlayer):
+            constraints.append(part)
+    return Objective(loss, cfg.adv, terms, sights), constraints

@@ -1,0 +1,96 @@
+"""Hydra's flags: which may be given, in which combinations, and one line for what goes wrong inside Hydra."""
+
+import argparse
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+
+from gcn.config.compose import one_line_errors
+from gcn.config.parse import Config
+from gcn.errors import InputError
+from gcn.files.names import printable
+from gcn.schema.fields import at, suggestion
+
+REFUSED = {
+    "config_path": "the configuration lives in conf/; --config-dir=DIR adds a folder of your own",
+    "config_name": "each script has its own root in conf/; --config-dir=DIR adds a folder of your own",
+    "experimental_rerun": "use resume=RUN_FOLDER",
+}
+EXCLUSIVE = ("run", "multirun", "cfg", "info", "shell_completion", "hydra_help")
+
+
+class Flags(argparse.Namespace):
+    """What stands on the command line: Hydra's flags by name, and the other words as ``overrides``."""
+
+    def flags(self) -> list[str]:
+        """The flags as Hydra takes them, each in its long form."""
+        said = []
+        for name, value in vars(self).items():
+            flag = f"--{name.replace('_', '-')}"
+            if name != "overrides" and value not in (None, False):
+                said += [flag] if value is True else [flag, value]
+        return said
+
+    def check_package(self, cfg: Config) -> None:
+        """InputError if ``--package`` names nothing in the job's configuration."""
+        if self.package not in (None, "_global_") and self.cfg == "job" and at(cfg, self.package) is None:
+            names = [name for name, value in cfg.items() if isinstance(value, Config)]
+            raise InputError(f"--package {self.package}: no such part; {suggestion(self.package, names)}")
+
+    def refuse_combinations(self) -> None:
+        """InputError for flags that contradict each other, or that do nothing without another."""
+        for name, remedy in REFUSED.items():
+            if getattr(self, name) is not None:
+                raise InputError(f"--{name.replace('_', '-')}: {remedy}")
+        given = [
+            f"--{name.replace('_', '-')}" for name in EXCLUSIVE if getattr(self, name) not in (None, False)
+        ]
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)}: give one of them")
+        for name in ("package", "resolve"):
+            if getattr(self, name) not in (None, False) and self.cfg is None:
+                raise InputError(f"--{name}: belongs to --cfg, which shows a configuration; add --cfg job")
+        if self.config_dir is not None and not os.path.isdir(self.config_dir):
+            raise InputError(f"--config-dir={printable(self.config_dir)}: no such folder")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Hydra's parser with errors of one line, without abbreviated flags."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{' '.join(message.split())}; see --help")
+
+
+def read_flags(words: Sequence[str]) -> Flags:
+    """The flags and the other words of a command line, checked."""
+    parser = get_args_parser()
+    parser.__class__ = _Parser
+    parser.allow_abbrev = False  # --pack would be accepted here and mean --package
+    found = parser.parse_intermixed_args(list(words), Flags())
+    if not found.help:
+        found.refuse_combinations()
+    return found
+
+
+@contextmanager
+def plain_errors(own: Sequence[Exception]) -> Iterator[None]:
+    """Hydra's own exceptions as :class:`gcn.errors.InputError`; those in ``own`` are the job's and pass."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
+    try:
+        with warnings.catch_warnings():
+            yield
+    except Exception as error:
+        if any(error is problem for problem in own):
+            raise
+        with one_line_errors():
+            raise
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before

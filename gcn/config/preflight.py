@@ -1,0 +1,159 @@
+"""What is found out about a run before torch is imported: whether it can learn anything, and whether its places exist.
+
+Everything here follows from the words and the file system, so a mistake costs the user a second. What only the built
+networks and the decoded images can tell is found later, by those who build them.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gcn.config.compose import is_hydras, key_of, knobs, normal
+from gcn.config.parse import Config
+from gcn.errors import InputError
+from gcn.files.names import printable
+from gcn.files.targets import files_below
+
+GPU_FILES = (
+    "nvidia[0-9]*",
+    "dxg",
+    "kfd",
+    "nvhost-gpu",
+    "nvgpu",
+)  # in /dev, of the systems for which torch has GPUs
+EXAMPLE = "for instance: python scripts/train.py loss=ns mse=1"
+
+
+def check_run(cfg: Config, words: Sequence[str]) -> None:
+    """Refuse a training that cannot begin or cannot learn.
+
+    Args:
+        cfg: the checked configuration.
+        words: what the user said; without a distortion the loss must be among it.
+
+    Raises:
+        InputError: one line that says what is wrong and what to do.
+    """
+    if cfg.resume is None:
+        check_objective(cfg)
+        _refuse_silence(cfg, words)
+    _check_data(cfg.data)
+    if cfg.resume is None and cfg.init_from is not None:
+        _check_checkpoint(Path(cfg.init_from))
+    _check_files(cfg)
+    _check_machine(cfg.trainer)
+
+
+# What the generator learns from
+
+
+def check_objective(cfg: Config) -> None:
+    """Refuse a generator that nothing trains, in the game or in the warm-up before it."""
+    adversary = cfg.loss["_target_"] is not None and cfg.adv > 0
+    paid = [name for name, knob in knobs().items() if knob.trains_g and cfg.get(name)]
+    if not adversary and not [name for name in paid if knobs()[name].alone]:
+        if cfg.get("rate"):
+            remedy = "choose a loss, loss=ns" if cfg.adv > 0 else "let the loss count, adv=1"
+            raise InputError(
+                f"rate={cfg.rate:g} is all that the generator pays, and it pays least for sending nothing; set a "
+                f"distortion, mse=1, or {remedy}"
+            )
+        why = f"{', '.join(paid)} alone make no image" if paid else "every weight is 0"
+        raise InputError(
+            f"the generator has nothing to learn from: {why}; set mse=1, or choose a loss with adv above 0"
+        )
+    if cfg.warmup.steps > 0 and not [
+        n for n in paid if knobs()[n].alone and not knobs()[n].needs_discriminator
+    ]:
+        raise InputError(
+            f"warmup.steps={cfg.warmup.steps}: before the game there is no distortion to learn from; set mse=1, or "
+            "warmup.steps=0"
+        )
+
+
+def note(cfg: Config) -> str | None:
+    """The line that explains, before it begins, a run whose rate is likely to fall to nothing; None for others."""
+    untied = not [name for name, knob in knobs().items() if knob.trains_g and knob.alone and cfg.get(name)]
+    if cfg.resume is None and cfg.freeze is None and cfg.get("rate") and untied:
+        return (
+            f"note: rate={cfg.rate:g} without a distortion: nothing ties the reconstruction to the image, and sending "
+            "nothing costs least, so the rate may fall to 0; set mse=1 for a codec"
+        )
+    return None
+
+
+def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
+    """Without a distortion, a whole codec is trained as a game only for those who have named the loss."""
+    said = {key_of(word) for word in normal(words) if not is_hydras(word)}
+    distortions = [name for name, knob in knobs().items() if knob.trains_g and knob.alone]
+    if (
+        cfg.freeze is None
+        and not said & {"loss", "experiment"}
+        and all(cfg[name] is None for name in distortions)
+    ):
+        raise InputError(
+            f"no distortion is given, so nothing ties the reconstruction to the image; add mse=1, {EXAMPLE} "
+            "(loss=ns alone trains without one)"
+        )
+
+
+# Places and machines
+
+
+def _check_data(data: Config) -> None:
+    if "root" not in data:
+        if find_spec("skimage") is None:
+            raise InputError("data=photos needs scikit-image: pip install scikit-image, or use data=folder")
+        return
+    places = {f"data.{name}": data[name] for name in ("root", "val_root") if data[name] is not None}
+    for option, given in places.items():
+        path = Path(given).expanduser()
+        shown = f"{option}={printable(path)}"
+        if not os.path.exists(path):  # False also for names that no file can have
+            raise InputError(f"{shown} does not exist: give a folder of images")
+        if not path.is_dir():
+            raise InputError(f"{shown} is not a folder: give the folder that holds the images")
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise InputError(f"{shown} may not be read: change its permissions, or give another folder")
+        if not _has_image(path):
+            raise InputError(f"{shown} holds no image: give a folder of images")
+
+
+def _has_image(folder: Path) -> bool:
+    from gcn.data.images import EXTENSIONS  # with numpy and Pillow, which help and other errors do without
+
+    names = (name for _, _, names in os.walk(folder) for name in names)
+    if any(Path(name).suffix.lower() in EXTENSIONS for name in names):  # ends with the first
+        return True
+    return any(path.suffix.lower() in EXTENSIONS for path in files_below(folder))  # links to folders as well
+
+
+def _check_checkpoint(path: Path) -> None:
+    shown = f"init_from={printable(path)}"
+    if not os.path.exists(path):
+        raise InputError(f"{shown} does not exist: give a run folder or a checkpoint")
+    files = [path / "checkpoints" / name for name in ("last.ckpt", "last.ckpt.previous")]
+    if path.is_dir() and not any(file.is_file() for file in files):
+        raise InputError(
+            f"{shown} holds no checkpoint: give a run folder with checkpoints/last.ckpt, or a .ckpt file"
+        )
+
+
+def _check_files(cfg: Config) -> None:
+    """Files that options of terms name."""
+    lpips: Any = cfg.terms.get("lpips", {})
+    for option in ("weights", "backbone"):
+        file = lpips.get(option)
+        if file not in (None, "random") and not os.path.isfile(file):
+            raise InputError(
+                f"terms.lpips.{option}={printable(file)}: no such file; give the file of the weights"
+            )
+
+
+def _check_machine(trainer: Config) -> None:
+    if trainer.accelerator == "gpu" and sys.platform == "linux":
+        if not any(path for pattern in GPU_FILES for path in Path("/dev").glob(pattern)):
+            raise InputError("trainer=gpu: this machine has no GPU; use trainer=cpu or trainer=auto")

@@ -1,0 +1,120 @@
+"""A checkpoint as a game that can be examined: its players in float64, the rule and the optimizers that moved them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gcn.config import assemble
+from gcn.config.build import build
+from gcn.config.parse import Config, load
+from gcn.errors import InputError
+from gcn.game.game import Game
+from gcn.game.rules import Descend, Rule
+from gcn.game.slots import OnPlayer, PlayerName
+from gcn.spectrum.update_map import LinearPlayer
+from gcn.training.checkpoint import checkpoint_files, open_checkpoint
+from gcn.training.restore import check
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint's game in float64, and what moves it."""
+
+    cfg: Config
+    game: Game
+    step: int
+    playing: bool
+    constraints: Sequence[OnPlayer]
+    checkpoint: Mapping[str, Any]
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many numbers each player moves."""
+        players: tuple[PlayerName, ...] = ("g", "d") if self.playing else ("g",)
+        return {player: sum(p.numel() for p in self.game.parameters_of(player)) for player in players}
+
+    def rule(self) -> Rule:
+        """The rule, with what it remembers."""
+        if not self.playing:
+            return Descend()
+        rule: Rule = build(self.cfg, "dynamics")
+        rule.load_state_dict(_in_double(self.checkpoint["gcn"]["rule"]))
+        return rule
+
+    def players(self, factor: float | None) -> tuple[LinearPlayer, LinearPlayer]:
+        """The optimizers with their preconditioners frozen."""
+        g = self._player("g", 0, factor)
+        return (g, self._player("d", 1, factor)) if self.playing else (g, g)
+
+    def _player(self, player: PlayerName, place: int, factor: float | None) -> LinearPlayer:
+        saved, parameters = self.checkpoint["optimizer_states"][place], self.game.parameters_of(player)
+        group, states = saved["param_groups"][0], [saved["state"].get(i, {}) for i in range(len(parameters))]
+        lr = group["lr"] if factor is None else factor * self.cfg.optim[player].lr
+        clip = self.cfg.optim[player].clip
+        if group.get("weight_decay") or group.get("amsgrad") or "betas" not in group:
+            raise InputError(
+                f"optim: the update's spectrum knows Adam alone, not {self.cfg.optim['_target_']}"
+            )
+        if not all("exp_avg_sq" in state for state in states):
+            raise InputError(f"the optimizer of {player.upper()} has not moved yet; give a later checkpoint")
+        one, two = group["betas"]
+        scales = [
+            (s["exp_avg_sq"].double() / (1 - two ** float(s["step"]))).sqrt() + group["eps"] for s in states
+        ]
+        momentum = [s["exp_avg"].double() for s in states]
+        return LinearPlayer(parameters, [lr / scale for scale in scales], one, 1 - one, momentum, clip)
+
+    def remarks(self) -> list[tuple[str, str]]:
+        """What the update's map leaves out or averages."""
+        remarks = [
+            (type(c).__name__, "the constraint after D's updates is left out of the update")
+            for c in self.constraints
+            if type(c).after_step is not OnPlayer.after_step
+        ]
+        for name, term in self.game.objective.terms.items():
+            if term.every > 1 and self.game.objective.weights[name]:
+                remarks.append((name, f"lazy: its mean over {term.every} updates is paid at each"))
+        return remarks
+
+
+def _in_double(memory: Any) -> Any:
+    if isinstance(memory, dict):
+        return {name: _in_double(part) for name, part in memory.items()}
+    if isinstance(memory, list):
+        return [_in_double(part) for part in memory]
+    return memory.double() if isinstance(memory, Tensor) else memory
+
+
+def run_of(path: Path) -> Path:
+    """The run folder of a checkpoint."""
+    return path if path.is_dir() else path.absolute().parent.parent
+
+
+def trained(path: Path) -> Trained:
+    """The game of a checkpoint; ``path`` is a run folder, or a file in RUN/checkpoints.
+
+    Raises:
+        InputError: no run folder, no checkpoint, one of another game, or weights that are not finite.
+    """
+    if not path.is_file():
+        checkpoint_files(path)
+    else:
+        open_checkpoint(path)  # any other file is told as such, and not by its folder
+    run = run_of(path)
+    cfg = Config({**load(run), "init_from": None})  # all weights are in the checkpoint
+    module = assemble.module(cfg)
+    _, checkpoint = open_checkpoint(path, lambda found: check(found, module))
+    game, constraints = module.game, module.constraints
+    game.load_state_dict({k.removeprefix("game."): v for k, v in checkpoint["state_dict"].items()})
+    step = checkpoint["global_step"]
+    playing = game.objective.loss is not None and step >= cfg.warmup.steps
+    return Trained(cfg, game.double(), step, playing, constraints, checkpoint)
+
+
+def crops(cfg: Config, images: int, seed: int) -> Tensor:
+    """A batch of the run's own training crops, float64."""
+    data = build(cfg, "data", batch=images, workers=0)
+    return next(iter(data.train_loader(seed=seed, steps=1))).double()

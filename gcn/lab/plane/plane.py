@@ -1,0 +1,241 @@
+"""Distributions of the plane, played by small networks: many seeds and arms at once, by the production game.
+
+Losses, terms and rules are those that train a codec. Each game is what it would be alone (a test plays one with torch's
+Adam and ``nn.Linear``): seeds decide data, noise and initial weights, and games share nothing but the time it takes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gcn.errors import InputError
+from gcn.game.game import Game
+from gcn.game.objective import Objective, is_paid
+from gcn.game.reduction import Reduction
+from gcn.game.rules import Alternating, Descend, Players, Rule
+from gcn.game.slots import OnPlayer
+from gcn.lab.plane.distributions import SAMPLES, Distribution
+from gcn.lab.plane.networks import ACTIVATIONS, Autoencoder, Critic, Layers, Noise
+from gcn.lab.plane.paired import PairedStreams
+from gcn.lab.players import Adam, Factory, hold
+from gcn.losses.distortion import L1, MSE, Charbonnier
+
+GENERATORS = ("noise", "autoencoder")
+MESH = 81  # points of a side on which D is drawn
+Progress = Callable[[int, int], None]  # updates done, of how many
+
+
+@dataclass(frozen=True)
+class PlaneRun:
+    """What became of E games.
+
+    Attributes:
+        plane: what was played.
+        seeds: one a game.
+        steps: updates after which the games were looked at (T,), from 0 to the last.
+        curves: (T, E) each: ``recovered``, ``held``, ``good`` and ``kl``
+            (:class:`gcn.lab.plane.distributions.Quality`), ``logit_gap`` and ``logit_mean`` (difference and middle of
+            D's mean logits on x and on x_hat, as D sees them), ``g_norm`` and ``d_norm`` (of the players' gradients on
+            a fresh batch), ``mse`` (mean of (x - x_hat)²
+            over coordinates; nothing to speak of for a generator that is fed noise).
+        diverged: the first of ``steps`` at which a game's numbers were not finite (E,), or -1.
+        real: data (E, N, 2), the same for games of one seed.
+        samples: the generators' last samples (E, N, 2), of that data where it is coded.
+        mesh: coordinates of the points where D is drawn (M,), in both directions.
+        logits: D's logits there (E, M, M), rows are y.
+        game: the games as they were left.
+        players: those who moved them, with what their optimizers remember.
+    """
+
+    plane: "Plane"
+    seeds: tuple[int, ...]
+    steps: Tensor
+    curves: dict[str, Tensor]
+    diverged: Tensor
+    real: Tensor
+    samples: Tensor
+    mesh: Tensor
+    logits: Tensor
+    game: Game
+    players: Players
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A game in the plane.
+
+    Args:
+        distribution: of the data.
+        generator: ``noise`` (an ordinary GAN) or ``autoencoder`` (a codec, which has a distortion).
+        width: units of a hidden layer.
+        depth: hidden layers.
+        activation: ``leaky``, ``relu`` or ``tanh``.
+        latent: numbers of ``noise``.
+        code: numbers of the autoencoder's code.
+        levels: of each of them: the rate is at most code·log2(levels) bits a point.
+        batch: points of an update.
+    """
+
+    distribution: Distribution
+    generator: str = "noise"
+    width: int = 64
+    depth: int = 2
+    activation: str = "leaky"
+    latent: int = 8
+    code: int = 2
+    levels: int = 4
+    batch: int = 128
+
+    def __post_init__(self) -> None:
+        for name, known in (("generator", GENERATORS), ("activation", tuple(ACTIVATIONS))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}={getattr(self, name)}: choose one of {', '.join(known)}")
+        least = {"width": 1, "depth": 1, "latent": 1, "code": 1, "levels": 2, "batch": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise InputError(f"{name}={getattr(self, name)}: must be {bound} or more")
+
+    @property
+    def bits(self) -> float | None:
+        """The most that the code can say of a point; None where nothing is coded."""
+        return self.code * math.log2(self.levels) if self.generator == "autoencoder" else None
+
+    def game(self, objective: Objective, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Game:
+        """The games of these seeds at their start, one :class:`gcn.game.game.Game` with E rows."""
+        if not seeds:
+            raise InputError("seeds=[]: give one seed a game")
+        streams = PairedStreams(seeds)
+
+        def make(name: str, inputs: int, outputs: int) -> Layers:
+            sizes = [inputs, *[self.width] * self.depth, outputs]
+            return Layers(sizes, self.activation, len(seeds), streams.at("weights", name))
+
+        coded = self.generator == "autoencoder"
+        generator = Autoencoder(make, self.code, self.levels) if coded else Noise(make, self.latent)
+        return Game(generator, Critic(make), objective, streams, Reduction(ensemble=True)).to(dtype)
+
+    def data(self, game: Game, name: str, step: int, turn: int = 0, count: int | None = None) -> Tensor:
+        """Points (E, N, 2) for a purpose, fresh in each update and turn."""
+        first = game.parameters_of("g")[0]
+        like = first.new_empty(len(first), count or self.batch, 2)
+        return self.distribution.sample(game.streams.at(name, step, turn), like)
+
+    def train(
+        self,
+        objective: Objective,
+        rule: Callable[[], Rule] = Alternating,
+        g_optimizer: Factory = Adam,
+        d_optimizer: Factory | None = None,
+        *,
+        steps: int,
+        seeds: Sequence[int],
+        log_every: int = 100,
+        d_steps: int = 1,
+        constraints: Sequence[OnPlayer] = (),
+        progress: Progress | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> PlaneRun:
+        """Play one game for each seed, all at once.
+
+        Args:
+            objective: what the players pay; a weight may be a tensor (E,), hence arms can share a call, the seeds being
+                repeated. Without a loss the generator learns alone, whatever the rule.
+            rule: makes the update rule.
+            g_optimizer: makes G's player of parameters; its lr may be a tensor (E,).
+            d_optimizer: D's; by default as G's.
+            steps: updates of G.
+            seeds: one a game; games of one seed see the same data and noise and start from the same weights.
+            log_every: updates between two looks, which leave the games as they were.
+            d_steps: turns of D for one of G, each on fresh data.
+            constraints: on D's weights.
+            progress: called after each look.
+            dtype: of all numbers.
+
+        Raises:
+            InputError: ``mse`` and other distortions without an autoencoder, ``d_steps`` with a rule that moves
+                both players at once.
+        """
+        for name, value in (("steps", steps), ("log_every", log_every), ("d_steps", d_steps)):
+            if value < 1:
+                raise InputError(f"{name}={value}: must be 1 or more")
+        self._check(objective, rule(), d_steps)
+        game = self.game(objective, seeds, dtype)
+        g, d = g_optimizer(game.parameters_of("g")), (d_optimizer or g_optimizer)(game.parameters_of("d"))
+        assert game.discriminator is not None
+        hold(d, constraints, game.discriminator)
+        move = rule() if objective.loss is not None else Descend()
+        looks, players = Looks(self, game), Players(g, d)
+        for step in range(steps + 1):
+            if step % log_every == 0 or step == steps:
+                looks.take(step)
+                if progress is not None:
+                    progress(step, steps)
+            if step < steps:
+                move(game, [self.data(game, "data", step, i) for i in range(d_steps)], step, players)
+        return looks.run(tuple(seeds), players)
+
+    def _check(self, objective: Objective, rule: Rule, d_steps: int) -> None:
+        if d_steps > 1 and not rule.several_d_steps:
+            raise InputError(
+                f"d_steps={d_steps}: {type(rule).__name__.lower()} moves both players at once; use d_steps=1"
+            )
+        if self.generator == "noise":
+            for name, term in objective.terms.items():
+                if isinstance(term, MSE | L1 | Charbonnier) and is_paid(objective.weights[name]):
+                    raise InputError(
+                        f"{name}: a generator that is fed noise has no x to be compared with; use generator=autoencoder"
+                    )
+
+
+class Looks:
+    """Instruments: they draw from streams of their own and move nothing.
+
+    Args:
+        plane: what is played.
+        game: the games.
+    """
+
+    def __init__(self, plane: Plane, game: Game) -> None:
+        self.plane, self.game = plane, game
+        self.real = plane.data(game, "judged", 0, count=SAMPLES)
+        self.steps: list[int] = []
+        self.rows: dict[str, list[Tensor]] = {}
+        self.diverged = torch.full((len(self.real),), -1)
+
+    def take(self, step: int) -> None:
+        """Measure all games as they are after ``step`` updates."""
+        samples = self._samples()
+        turn = self.game.turn("both", self.plane.data(self.game, "data", step), step)
+        g, d = (self.game.reduce.square_norm(part).sqrt() for part in self.game.field(turn))
+        real, fake = (self.game.reduce.mean(judged.logits).detach() for judged in (turn.real, turn.fake))
+        found = self.plane.distribution.quality(samples)._asdict() | {
+            "logit_gap": real - fake, "logit_mean": (real + fake) / 2, "g_norm": g, "d_norm": d,
+            "mse": (samples - self.real).square().flatten(1).mean(1),
+        }  # fmt: skip
+        for name, values in found.items():
+            self.rows.setdefault(name, []).append(values.double())
+        self.steps.append(step)
+        finite = samples.flatten(1).isfinite().all(1) & torch.stack([real, fake, g, d]).isfinite().all(0)
+        self.diverged[~finite & (self.diverged < 0)] = step
+
+    def run(self, seeds: tuple[int, ...], players: Players) -> PlaneRun:
+        """All that was seen."""
+        line = torch.linspace(-1, 1, MESH, dtype=self.real.dtype) * self.plane.distribution.extent
+        return PlaneRun(
+            self.plane, seeds, torch.tensor(self.steps), {n: torch.stack(rows) for n, rows in self.rows.items()},
+            self.diverged, self.real, self._samples(), line, self._judged(line), self.game, players,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def _samples(self) -> Tensor:
+        return self.game.generator(self.real, self.game.streams.at("judged", "noise")).x_hat
+
+    @torch.no_grad()
+    def _judged(self, line: Tensor) -> Tensor:
+        assert self.game.discriminator is not None
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        points = torch.stack([x, y], dim=-1).reshape(1, -1, 2).expand(len(self.real), -1, -1)
+        return self.game.discriminator(points).logits.reshape(-1, len(line), len(line))

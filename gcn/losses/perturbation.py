@@ -1,0 +1,32 @@
+"""What D sees instead of the images."""
+
+from torch import Tensor
+
+from gcn.errors import InputError
+from gcn.game.slots import Sight
+from gcn.game.streams import Stream
+
+
+class InstanceNoise(Sight):
+    """x + σ·n, n standard normal (Sønderby et al. 2017; Arjovsky and Bottou 2017); σ in units of the range [0, 1].
+
+    Args:
+        sigma: standard deviation.
+        anneal: number of updates over which σ falls linearly to 0; null keeps it constant.
+    """
+
+    def __init__(self, sigma: float, anneal: int | None = None) -> None:
+        super().__init__()
+        if anneal is not None and anneal < 1:
+            raise InputError(
+                f"terms.instance_noise.anneal={anneal}: give a number of updates, or null for constant noise"
+            )
+        self.sigma, self.anneal = sigma, anneal
+
+    def level(self, step: int) -> float:
+        """σ at this update."""
+        return self.sigma if self.anneal is None else self.sigma * max(0.0, 1 - step / self.anneal)
+
+    def forward(self, images: Tensor, stream: Stream, step: int) -> Tensor:
+        level = self.level(step)
+        return images + level * stream.normal(images) if level > 0 else images

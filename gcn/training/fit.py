@@ -1,0 +1,262 @@
+"""One run from its first update to its summary."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from gcn.cli.quoting import resuming
+from gcn.data.batches import TrainLoader
+from gcn.data.loader import Data
+from gcn.errors import InputError, Interrupted
+from gcn.files.atomic import remove_partials
+from gcn.files.lock import only_writer
+from gcn.game.streams import Streams
+from gcn.metrics.stability import Verdict, verdict
+from gcn.models import package
+from gcn.report.plots import curves
+from gcn.report.summary import write_summary
+from gcn.report.wandb_log import WandbRun
+from gcn.training.bad_images import BadImages
+from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
+from gcn.training.failure import explained
+from gcn.training.instruments import INSTRUMENTS
+from gcn.training.log import quiet, run_log, terminal
+from gcn.training.module import GameModule
+from gcn.training.precision import LIGHTNING, resolve
+from gcn.training.progress import Progress
+from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
+from gcn.training.record import Often, Record
+from gcn.training.restore import check
+from gcn.training.same_data import SameData
+from gcn.training.sizes import check_sizes
+from gcn.training.validate import against_jpeg, coding_copy, evaluate
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run runs on.
+
+    Args:
+        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        devices: processes, each with its part of the batch; None: one, or one a GPU with ``ddp``.
+        precision: ``32``, ``bf16`` or ``auto``; see :mod:`gcn.training.precision`.
+        channels_last: memory layout of images and weights.
+        ddp: several processes, one for each GPU where ``devices`` does not say.
+        threads: CPU threads a process, None for torch's choice.
+    """
+
+    accelerator: str = "auto"
+    devices: int | None = None
+    precision: str = "32"
+    channels_last: bool = True
+    ddp: bool = False
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs.
+
+    Args:
+        folder: the run folder.
+        module: the game and how it is trained.
+        data: what it is trained on.
+        seed: of data and noise.
+        often: how often things are looked at.
+        machine: what it runs on.
+        wandb: options of :class:`gcn.report.wandb_log.WandbRun`, or None.
+        config: the resolved configuration, for the record.
+        resume: continue from the folder's last checkpoint.
+    """
+
+    folder: Path
+    module: GameModule
+    data: Data
+    seed: int
+    often: Often
+    machine: Machine
+    wandb: Mapping[str, Any] | None
+    config: Mapping[str, Any]
+    resume: bool = False
+
+
+def train(plan: Plan) -> dict[str, Any]:
+    """Train, evaluate and write the run folder; returns what ``summary.json`` holds.
+
+    Raises:
+        InputError: bad input, before the first update; another process is writing into the folder; later a full disk or
+            too little memory.
+        Interrupted: after SIGTERM or Ctrl-C, with a checkpoint written.
+    """
+    quiet()
+    progress = Progress()
+    trainer = _trainer(plan, plan.module.training_plan.steps, progress)
+    if not trainer.is_global_zero:
+        return _train(plan, trainer, progress)
+    with only_writer(plan.folder), run_log(plan.folder):
+        return _train(plan, trainer, progress)
+
+
+def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]:
+    module, steps = plan.module, plan.module.training_plan.steps
+    rank, world, main = trainer.global_rank, trainer.world_size, trainer.is_global_zero
+    checkpoint, start = _whence(plan, steps) if plan.resume else (None, 0)
+    check_ranks(module.game, world)
+    if main and plan.resume:
+        remove_partials(plan.folder)
+    threads = plan.machine.threads or threads_each(trainer.num_devices)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if plan.machine.channels_last:
+        module.game.to(memory_format=torch.channels_last)
+    module.game.streams = Streams(plan.seed, rank, world)
+    module.game.instruments = list(INSTRUMENTS)
+    module.follows_checkpoint = True
+    loader = plan.data.train_loader(
+        seed=plan.seed,
+        steps=steps,
+        start_step=start,
+        d_steps=module.training_plan.d_steps,
+        rank=rank,
+        world=world,
+    )
+    images = plan.data.val_images(rank, world)
+    wandb = (
+        WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
+    )
+    record = Record(plan.folder, images, plan.often, progress, wandb, resumed=plan.resume)
+    bad_images, same_data = BadImages(plan.data, progress, main), SameData(plan.data, record, start, main)
+    trainer.callbacks += [bad_images, record, same_data]  # type: ignore[attr-defined]
+    if main:
+        print(plan.data.report(), flush=True)
+    for line in check_sizes(plan.data, module.game):
+        if main:
+            print(line, file=sys.stderr, flush=True)
+    before = time.perf_counter()
+    with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun):
+        with loader:
+            trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
+        record.go_on(trainer.global_step, main)  # Lightning begins nothing where no update is left
+        if record.stop.signal is not None:
+            where = f"stopped after {trainer.global_step} of {steps} updates"
+            raise Interrupted(f"{where}; go on with: {resuming(plan.folder)}", 128 + record.stop.signal)
+        if not main:
+            return {}
+        record.phase = "the evaluation"
+        summary = _finish(plan, record, bad_images, trainer, time.perf_counter() - before)
+    if wandb is not None:
+        wandb.finish(summary)
+    return summary
+
+
+def _smaller(plan: Plan, record: Record) -> str:
+    """What to make smaller where memory ran out."""
+    if record.phase == "training":
+        return (
+            f"give a smaller data.batch than {plan.data.batch}, or a smaller data.crop than {plan.data.crop}"
+        )
+    return f"{record.phase} takes validation images as a whole; give smaller ones, data.val_root=FOLDER"
+
+
+def _whence(plan: Plan, steps: int) -> tuple[Path | None, int]:
+    """The checkpoint and the update at which a resumed run goes on, which may be its end: it was killed after that."""
+    folder = plan.folder
+    if not has_checkpoint(folder):
+        print(f"{folder}: stopped before its first checkpoint; begins again", file=sys.stderr)
+        return None, 0
+    checkpoint, content = open_checkpoint(folder, lambda found: check(found, plan.module, ["Record"]))
+    start = content["global_step"]
+    if start > steps or (start == steps and _ended(folder, start)):
+        raise InputError(f"{folder}: the run has its {start} updates; to go on give steps=N with N > {start}")
+    return checkpoint, start
+
+
+def _ended(folder: Path, steps: int) -> bool:
+    """Whether the folder has the summary of a run of so many updates."""
+    try:
+        return json.loads((folder / "summary.json").read_bytes())["steps"] >= steps
+    except (OSError, ValueError, LookupError, TypeError):  # none, or damaged: it will be written again
+        return False
+
+
+class _Remaining:
+    """A loader that has the whole run's length and yields what is left of it, as Lightning's counters expect."""
+
+    def __init__(self, loader: TrainLoader, steps: int) -> None:
+        self.loader, self.steps, self.start_step, self.crops = loader, steps, loader.start_step, loader.crops
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Any:
+        return iter(self.loader)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the stream is a function of the update."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to bring back."""
+
+
+def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
+    machine = plan.machine
+    strategy: Any = "auto"
+    devices, nodes = machine.devices or 1, 1
+    gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
+    if machine.ddp or devices > 1:
+        strategy = ReplicatedStrategy()
+        started, nodes = placement()
+        devices = machine.devices or started or (torch.cuda.device_count() if gpu else 1)
+    if machine.accelerator == "gpu" and not torch.cuda.is_available():
+        raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
+    if gpu and devices > torch.cuda.device_count():
+        raise InputError(f"devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
+    return L.Trainer(
+        accelerator="gpu" if gpu else "cpu", devices=devices, num_nodes=nodes, strategy=strategy,
+        precision=LIGHTNING[resolve(machine.precision, gpu)],  # type: ignore[arg-type]
+        max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
+        logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False, callbacks=[progress],
+        default_root_dir=plan.folder, limit_val_batches=0, num_sanity_val_steps=0,
+    )  # fmt: skip
+
+
+def _finish(
+    plan: Plan, record: Record, bad_images: BadImages, trainer: L.Trainer, seconds: float
+) -> dict[str, Any]:
+    module, rows = plan.module, record.table.rows()
+    judged: Verdict = verdict(rows, record.event)
+    summary: dict[str, Any] = {
+        "steps": trainer.global_step,
+        "verdict": judged.name,
+        "verdict_step": judged.step,
+        "verdict_reason": judged.reason,
+    }
+    summary["precision"] = {name: key for key, name in LIGHTNING.items()}[trainer.precision]
+    numbers: dict[str, Any] = dict.fromkeys(("psnr", "ms_ssim", "swd", "bpp", "bpp_actual"))
+    try:
+        codec = coding_copy(module.codec, module.average)
+        result = evaluate(codec, plan.data.val_images(), module.device, files=True)
+        numbers |= result.values | against_jpeg(result)
+        package.save_of_run(codec, plan.folder, {"run": plan.folder.name, "steps": trainer.global_step})
+    except FloatingPointError:
+        pass  # a diverged codec has nothing to show: its numbers are null
+    bad_images.tell()
+    summary["bad_images"] = bad_images.count
+    parameters = sum(p.numel() for p in module.game.generator.parameters())
+    summary |= numbers | {"parameters": parameters, "seconds": seconds, "indicators": judged.indicators}
+    if record.changes:
+        summary["changes"] = record.changes
+    summary["folder"] = str(plan.folder)
+    write_summary(plan.folder / "summary.json", summary)
+    terminal.info("verdict %s at step %s: %s", judged.name, judged.step, judged.reason)
+    curves(plan.folder / "curves.png", rows, judged)
+    return summary

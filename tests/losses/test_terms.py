@@ -1,0 +1,361 @@
+"""Terms: every formula against a closed form."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from turns import Judged, Linear, Quadratic, open_turn
+
+from gcn.errors import InputError
+from gcn.losses.adversarial import NonSaturating, Wasserstein
+from gcn.losses.constraints import SpectralNorm, WeightClip
+from gcn.losses.distortion import L1, MSE, MSSSIM, Charbonnier
+from gcn.losses.penalties import DRAGAN, GP, R1, R2
+from gcn.losses.perceptual import FeatureMatching
+from gcn.losses.perturbation import InstanceNoise
+from gcn.losses.rate import Rate
+from gcn.losses.regularizers import JARE, Consensus, GradNorm
+
+
+def image(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+X, X_HAT = image(4, 3, 5, 5), image(4, 3, 5, 5, seed=1)
+W = image(3, 5, 5, seed=2) - 0.3
+
+
+# --- what G pays for distortion and rate ---
+
+
+@pytest.mark.parametrize("unit", [1.0, 8.0, 20.0])
+def test_an_error_of_one_unit_costs_one(unit):
+    away = X + unit / 255
+    assert MSE(unit)(open_turn(X, away)).item() == pytest.approx(1)
+    assert L1(unit)(open_turn(X, away)).item() == pytest.approx(1)
+    assert MSE(unit)(open_turn(X, X_HAT)).item() == pytest.approx(
+        ((X - X_HAT) ** 2).mean().item() * 255**2 / unit**2
+    )
+    assert L1(unit)(open_turn(X, X_HAT)).item() == pytest.approx((X - X_HAT).abs().mean().item() * 255 / unit)
+
+
+def test_distortions_look_at_reconstructions_that_are_not_clamped():
+    assert MSE(255.0)(open_turn(torch.ones_like(X), 3 * torch.ones_like(X))).item() == pytest.approx(4)
+
+
+def test_charbonnier():
+    turn = open_turn(torch.zeros_like(X), torch.full_like(X, 0.3))
+    assert Charbonnier(epsilon=0.1, unit=255.0)(turn).item() == pytest.approx(math.sqrt(0.3**2 + 0.1**2))
+
+
+@pytest.mark.parametrize("levels", [1, 3, 5])
+def test_ms_ssim_is_that_of_pytorch_msssim(levels):
+    from pytorch_msssim import MS_SSIM
+
+    x = nn.functional.interpolate(image(2, 3, 22, 22), size=176, mode="bilinear").float()
+    x_hat = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))).float()
+    weights = torch.tensor(MSSSIM.WEIGHTS[:levels])
+    reference = MS_SSIM(data_range=1.0, weights=(weights / weights.sum()).tolist())(x, x_hat)
+    assert MSSSIM(levels)(open_turn(x, x_hat)).item() == pytest.approx(1 - reference.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("case", ["equal", "anticorrelated", "flat"])
+def test_ms_ssim_has_finite_gradients_everywhere(case):
+    x = image(1, 3, 64, 64).float()
+    x_hat = {"equal": x, "anticorrelated": 1 - x, "flat": torch.zeros_like(x)}[case]
+    turn = open_turn(x, x_hat)
+    value = MSSSIM(3)(turn)
+    (gradient,) = torch.autograd.grad(value, turn.x_hat)
+    assert gradient.isfinite().all()
+    assert value.item() == pytest.approx(0, abs=1e-6) if case == "equal" else 0 < value.item() <= 1
+
+
+def test_ms_ssim_refuses_crops_that_are_too_small():
+    with pytest.raises(InputError, match="too small"):
+        MSSSIM(3).check_images(40)
+    MSSSIM(3).check_images(41)
+    with pytest.raises(InputError, match="levels"):
+        MSSSIM(6)
+
+
+def likelihoods(bpp):
+    """Two streams of symbols whose bits for 5x5 pixels add up to the given rates, one an image."""
+    bits = torch.tensor(bpp, dtype=torch.float64).reshape(-1, 1, 1, 1) * 25
+    return {"y": 2 ** (-0.75 * bits / 4).expand(-1, 1, 2, 2), "z": 2 ** (-0.25 * bits)}
+
+
+def test_rate_is_the_mean_of_bits_per_pixel():
+    turn = open_turn(X, X_HAT, likelihoods=likelihoods([0.1, 0.2, 0.3, 1.0]))
+    assert turn.bpp.tolist() == pytest.approx([0.1, 0.2, 0.3, 1.0])
+    assert Rate()(turn).item() == pytest.approx(0.4)
+
+
+def test_the_target_switches_the_rate_image_by_image():
+    turn = open_turn(X, X_HAT, likelihoods=likelihoods([0.1, 0.2, 0.3, 1.0]))
+    value = Rate(target_bpp=0.25, below=0.5)(turn).item()
+    assert value == pytest.approx((0.05 + 0.1 + 0.3 + 1.0) / 4)
+
+
+def test_feature_matching_pulls_the_reconstruction_alone():
+    turn = open_turn(X, X_HAT, Linear(W))
+    value = FeatureMatching()(turn)
+    assert value.item() == pytest.approx(((X - X_HAT) * W).abs().mean().item())
+    (on_x,) = torch.autograd.grad(value, turn.seen_real, retain_graph=True, allow_unused=True)
+    assert on_x is None
+    assert torch.autograd.grad(value, turn.x_hat)[0].abs().sum() > 0
+
+
+# --- what D pays ---
+
+
+@pytest.mark.parametrize("grid", [1, 4])
+def test_penalties_of_a_linear_discriminator(grid):
+    """½‖w‖² for R1 and R2, (‖w‖ - 1)² for GP and DRAGAN, whatever the number of patches."""
+    square = W.square().sum().item()
+    turn = open_turn(X, X_HAT, Linear(W, grid), player="d")
+    assert R1()(turn).item() == pytest.approx(square / 2, abs=1e-12)
+    assert R2()(turn).item() == pytest.approx(square / 2, abs=1e-12)
+    for term in (GP(), DRAGAN()):
+        assert term(turn).item() == pytest.approx((math.sqrt(square) - 1) ** 2, abs=1e-9)
+    assert GP(target=0.0)(turn).item() == pytest.approx(square, abs=1e-9)
+
+
+def test_the_gradient_of_a_penalty():
+    """∇_w of γ/2‖w‖² is γw, of (‖w‖ - 1)² it is 2(‖w‖ - 1)w/‖w‖."""
+    turn = open_turn(X, X_HAT, Linear(W), loss=Wasserstein(), terms={"r1": (10.0, R1())}, player="d")
+    (gradient,) = turn.game.gradient("d", turn)
+    assert torch.allclose(gradient, 10 * W - (X - X_HAT).mean(0), atol=1e-12)
+    turn = open_turn(X, X_HAT, Linear(W), loss=Wasserstein(), terms={"gp": (10.0, GP())}, player="d")
+    (gradient,) = turn.game.gradient("d", turn)
+    expected = 20 * (W.norm() - 1) * W / W.norm() - (X - X_HAT).mean(0)
+    assert torch.allclose(gradient, expected, atol=1e-9)
+
+
+def test_penalties_are_taken_where_they_say():
+    """With ∇D(x) = Ax: R1 at x, R2 at x_hat, GP between them, DRAGAN on the upper side of x."""
+    matrix = image(75, 75, seed=4) / 20
+    matrix = matrix + matrix.T
+    turn = open_turn(X, X_HAT, Quadratic(matrix), player="d")
+
+    def at(points):
+        return points.flatten(1) @ matrix
+
+    assert R1()(turn).item() == pytest.approx(0.5 * at(X).square().sum(1).mean().item())
+    assert R2()(turn).item() == pytest.approx(0.5 * at(X_HAT).square().sum(1).mean().item())
+    share = turn.stream("gp").uniform(X[:, 0, 0, 0]).reshape(-1, 1, 1, 1)
+    assert len(set(share.flatten().tolist())) == len(X)
+    between = at(share * X + (1 - share) * X_HAT)
+    assert GP()(turn).item() == pytest.approx((between.norm(dim=1) - 1).square().mean().item())
+    around = at(X + 0.5 * X.std(correction=0) * turn.stream("dragan").uniform(X))
+    assert DRAGAN()(turn).item() == pytest.approx((around.norm(dim=1) - 1).square().mean().item())
+
+
+def test_one_centred_penalties_are_finite_for_a_constant_discriminator():
+    turn = open_turn(X, X_HAT, Linear(0 * W), loss=Wasserstein(), terms={"gp": (1.0, GP())}, player="d")
+    (gradient,) = turn.game.gradient("d", turn)
+    assert gradient.isfinite().all()
+
+
+def test_a_lazy_penalty_is_paid_at_every_kth_update_with_k_times_the_weight():
+    for step in range(7):
+        terms = {"r1": (10.0, R1(every=3))}
+        turn = open_turn(X, X_HAT, Linear(W), loss=Wasserstein(), terms=terms, step=step, player="d")
+        charges = {charge.name: charge.weight for charge in turn.game.objective.charges(turn, "d")}
+        assert charges == ({"adv": 1.0, "r1": 30.0} if step % 3 == 0 else {"adv": 1.0})
+        measured = turn.game.objective.measure(turn, "d")  # what is not paid is still to be seen in the log
+        assert {name: v.item() for name, v in measured.items()} == (
+            {} if step % 3 == 0 else {"r1": pytest.approx(W.square().sum().item() / 2)}
+        )
+    with pytest.raises(InputError, match="every=0"):
+        R1(every=0)
+
+
+def test_penalties_refuse_batch_normalisation():
+    class Normalised(Linear):
+        def __init__(self):
+            super().__init__(W)
+            self.norm = nn.BatchNorm2d(3)
+
+    for term in (R1(), R2(), GP(), DRAGAN()):
+        with pytest.raises(InputError, match="batch"):
+            open_turn(X, X_HAT, Normalised(), terms={"p": (1.0, term)})
+
+
+# --- what both pay ---
+
+
+class Mixed(nn.Module):
+    """Two parameters and a nonlinear dependence on the image, so that nothing vanishes by accident."""
+
+    def __init__(self):
+        super().__init__()
+        self.w, self.b = nn.Parameter(W.clone()), nn.Parameter(torch.tensor(0.2, dtype=torch.float64))
+
+    def forward(self, images, cond):
+        score = (images * self.w).sum((1, 2, 3)) + self.b * images.square().sum((1, 2, 3))
+        return Judged((score / 10).tanh().reshape(-1, 1, 1, 1), ())
+
+
+def mixed_turn(**terms):
+    return open_turn(X, X_HAT, Mixed(), loss=NonSaturating(), terms={"mse": (0.5, MSE(100.0)), **terms})
+
+
+def by_hand(x_hat, w, b):
+    """Losses of mixed_turn as functions of all parameters: (L_G, L_D's adversarial part)."""
+
+    def judge(t):
+        return (((t * w).sum((1, 2, 3)) + b * t.square().sum((1, 2, 3))) / 10).tanh()
+
+    sp = nn.functional.softplus
+    loss_g = sp(-judge(x_hat)).mean() + 0.5 * 2.55**2 * (x_hat - X).square().mean()
+    return loss_g, sp(-judge(X)).mean() + sp(judge(x_hat)).mean()
+
+
+def gradients_by_hand():
+    leaves = [t.clone().requires_grad_() for t in (X_HAT, W, torch.tensor(0.2, dtype=torch.float64))]
+    loss_g, loss_d = by_hand(*leaves)
+    (g,) = torch.autograd.grad(loss_g, leaves[:1], create_graph=True)
+    d = torch.autograd.grad(loss_d, leaves[1:], create_graph=True)
+    norms = g.square().sum(), sum(t.square().sum() for t in d)
+    assert min(norms) > 1e-4  # there is something to compare
+    return leaves, *norms, (loss_g, loss_d)
+
+
+def same(found, expected):
+    assert all(torch.allclose(f, e, atol=1e-10, rtol=1e-8) for f, e in zip(found, expected, strict=True))
+
+
+def test_grad_norm_is_the_square_of_the_discriminators_gradient():
+    leaves, _, d, (loss_g, _) = gradients_by_hand()
+    turn = mixed_turn(grad_norm=(2.0, GradNorm()), r1=(3.0, R1()))  # the penalty is no part of it
+    assert GradNorm()(turn).item() == pytest.approx(d.item(), rel=1e-9)
+    same(turn.game.gradient("g", turn), torch.autograd.grad(loss_g + 2 * d, leaves[:1]))
+
+
+def test_consensus_is_paid_by_both():
+    leaves, g, d, (loss_g, loss_d) = gradients_by_hand()
+    turn = mixed_turn(consensus=(2.0, Consensus()))
+    value = turn.game.objective.terms["consensus"](turn).item()
+    assert value == pytest.approx(0.5 * (g + d).item(), rel=1e-9)
+    on_g, on_d = turn.game.field(turn)
+    same(on_g, torch.autograd.grad(loss_g + g + d, leaves[:1], retain_graph=True))
+    same(on_d, torch.autograd.grad(loss_d + g + d, leaves[1:]))
+
+
+def test_jare_charges_each_player_with_the_others_gradient():
+    leaves, g, d, (loss_g, loss_d) = gradients_by_hand()
+    turn = mixed_turn(jare=(2.0, JARE()))
+    on_g, on_d = turn.game.field(turn)
+    same(on_g, torch.autograd.grad(loss_g + d, leaves[:1], retain_graph=True))
+    same(on_d, torch.autograd.grad(loss_d + g, leaves[1:]))
+
+
+def test_what_is_measured_is_what_would_be_paid():
+    """A weight of 0 reports the value that a weight would charge, gradients of penalties in it included."""
+    paid, measured = (
+        mixed_turn(r1=(3.0, R1()), **{name: (weight, term()) for name, term in ON_GRADIENTS.items()})
+        for weight in (1.0, 0.0)
+    )
+    for player in ("g", "d"):
+        charges = {c.name: c.value.item() for c in paid.game.objective.charges(paid, player)}
+        values = measured.game.objective.measure(measured, player)
+        assert set(values) == {name for name in charges if name in ON_GRADIENTS}
+        for name, value in values.items():
+            assert value.item() == pytest.approx(charges[name], rel=1e-9), name
+
+
+ON_GRADIENTS = {"consensus": Consensus, "jare": JARE, "grad_norm": GradNorm}
+
+
+# --- what D sees ---
+
+
+def test_instance_noise_has_its_sigma_and_anneals_to_nothing():
+    noise = InstanceNoise(0.2, anneal=100)
+    turn = open_turn(torch.zeros(8, 3, 32, 32), torch.zeros(8, 3, 32, 32))
+    for step, sigma in ((0, 0.2), (50, 0.1), (75, 0.05)):
+        seen = noise(turn.x, turn.stream("any"), step)
+        assert seen.std().item() == pytest.approx(sigma, rel=0.02)
+        assert seen.mean().item() == pytest.approx(0, abs=0.01)
+    for step in (100, 1000):
+        assert noise(turn.x, turn.stream("any"), step) is turn.x
+    assert InstanceNoise(0.2).level(10**9) == 0.2
+    with pytest.raises(InputError, match="anneal=0"):
+        InstanceNoise(0.2, anneal=0)
+
+
+def test_the_discriminator_its_penalties_and_the_generator_see_one_draw():
+    seen = []
+
+    class Watching(Linear):
+        def forward(self, images, cond):
+            seen.append(images.detach())
+            return super().forward(images, cond)
+
+    terms = {"r1": (1.0, R1()), "r2": (1.0, R2())}
+    turn = open_turn(X, X_HAT, Watching(W), NonSaturating(), terms, sights=[InstanceNoise(0.3)])
+    turn.game.field(turn)
+    assert len(seen) == 2  # one look at x and one at x_hat serve the loss of D, that of G and both penalties
+    fake, real = seen  # G is asked first
+    noise = [real - X, fake - X_HAT]
+    assert all(n.std().item() == pytest.approx(0.3, rel=0.1) for n in noise)
+    assert not torch.allclose(*noise, atol=0.1)
+    assert torch.equal(turn.seen_real.detach(), real)
+    after = turn.next("g")
+    assert not torch.equal(after.seen_real, turn.seen_real)  # a turn of its own draws afresh
+    repeated = open_turn(X, X_HAT, Watching(W), NonSaturating(), terms, sights=[InstanceNoise(0.3)])
+    assert torch.equal(repeated.seen_real, turn.seen_real)  # and the draws are those of the step
+
+
+# --- on D ---
+
+
+def test_weight_clip():
+    critic = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 1))
+    before = {n: p.detach().clone() for n, p in critic.named_parameters()}
+    WeightClip(0.05).after_step(critic)
+    for name, parameter in critic.named_parameters():
+        assert torch.equal(parameter, before[name].clamp(-0.05, 0.05)), name
+
+
+def test_spectral_norm_makes_the_largest_singular_value_one():
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Conv2d(3, 8, 4), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(32, 1))
+    SpectralNorm().prepare(critic)
+    for _ in range(200):  # the power iteration's error falls with the ratio of the two largest
+        critic(torch.rand(1, 3, 7, 7))
+    critic.eval()
+    for layer in (critic[0], critic[1], critic[3]):
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_spectral_norm_switched_off_changes_nothing():
+    critic = nn.Conv2d(3, 8, 4)
+    SpectralNorm(on=False).prepare(critic)
+    assert set(critic.state_dict()) == {"weight", "bias"}
+
+
+# --- conversions to the weights of others; docs/objective.md holds the table ---
+
+
+def per_unit_of(adversarial, mse_255=0.0, mse_01=0.0):
+    """Our weight of the mse for a published weight of squared error of grey levels or of [0, 1]."""
+    return (mse_255 * 255**2 + mse_01) / adversarial / MSE().scale
+
+
+def test_conversion_of_hific():
+    assert per_unit_of(0.15, mse_255=0.075 * 2**-5) == pytest.approx(1, abs=1e-12)
+    assert round(1 / 0.15, 2) == 6.67  # of the LPIPS
+
+
+def test_conversion_of_ms_illm():
+    assert per_unit_of(0.008, mse_01=150) == pytest.approx(18.5, abs=0.05)
+    assert round(1 / 0.008, 9) == 125  # of the LPIPS
+
+
+@pytest.mark.parametrize("lmbda", [0.0018, 0.013, 0.18])
+@pytest.mark.parametrize("rate", [1.0, 2.5])
+def test_conversion_of_compressai(lmbda, rate):
+    """λ·255²·MSE + bpp times ``rate`` is mse = 64·λ·rate."""
+    assert per_unit_of(1 / rate, mse_255=lmbda) == pytest.approx(64 * lmbda * rate)
