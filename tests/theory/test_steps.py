@@ -16,7 +16,7 @@ from arenas import FORCES, arena, descent, mse, points
 
 from gcn.game.rules import Extragradient, Optimistic, Players, Simultaneous
 from gcn.lab.ensemble import coordinates, play
-from gcn.lab.players import Adam
+from gcn.lab.players import Adam, Descent
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.penalties import R1
 
@@ -250,32 +250,51 @@ ADAM = {
 BETAS = [(0.0, 0.9), (0.5, 0.999), (0.9, 0.999)]
 
 
-def adam(betas, starts, steps, lr=0.01):
-    """The games of the table from each start; rms radii of the last twentieth, (start, game)."""
-    mu, gamma = (torch.tensor([row[i] for row in ADAM.values()] * len(starts)).double() for i in (0, 1))
-    game = arena(NS, {**mse(mu), "r1": (gamma, R1())}, optimizer=partial(Adam, lr=lr, betas=betas))
-    at = points(*[start for start in starts for _ in ADAM])
+class Shares(Descent):
+    """Equal shares of the games, one after another, each moved by an optimizer of its own."""
+
+    def __init__(self, parameters, makers):
+        super().__init__(parameters)
+        parts = zip(*(p.detach().chunk(len(makers)) for p in self.parameters), strict=True)
+        self.each = [make(part) for make, part in zip(makers, parts, strict=True)]
+
+    def peek(self, gradients):
+        parts = zip(*(g.chunk(len(self.each)) for g in gradients), strict=True)
+        for player, part in zip(self.each, parts, strict=True):
+            player.peek(part)
+
+
+def adam(choices, starts, steps, lr=0.01):
+    """The games of the table with each pair of betas from each start, all at once.
+
+    Returns rms radii of the last twentieth, (betas, start, game).
+    """
+    rows = len(choices) * len(starts)
+    mu, gamma = (torch.tensor([row[i] for row in ADAM.values()] * rows).double() for i in (0, 1))
+    makers = [partial(Adam, lr=lr, betas=betas) for betas in choices]
+    game = arena(NS, {**mse(mu), "r1": (gamma, R1())}, optimizer=partial(Shares, makers=makers))
+    at = points(*[start for start in starts for _ in ADAM]).repeat(len(choices), 1)
     late = play(game, at, steps)[-steps // 20 :].square().sum(-1).mean(0).sqrt()
-    return late.reshape(len(starts), len(ADAM)).numpy()
+    return late.reshape(len(choices), len(starts), len(ADAM)).numpy()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("column", range(3), ids=map(str, BETAS))
-def test_adams_betas_decide_where_it_ends(column):
+def test_adams_betas_decide_where_it_ends():
     """lr .01, 20 000 alternating updates, D first, rms over the last thousand.
 
     The table's start (1, 1) is in the sign of the literature, where D(x) = -ψx: here it is (1, -1). From (1, 1) of the
     code's sign the rows +mse=.5 and +r1=1 change places: (θ, ψ) → (ψ, -θ) takes one game to the other (and (1, 1) to
     (1, -1)), so that which of the two comes to rest exactly under betas (.5, .999) is an accident of the start.
     """
-    found, mirrored = adam(BETAS[column], [(1, -1), (1, 1)], 20_000)
-    table = [row[2 + column] for row in ADAM.values()]
-    assert found == pytest.approx(table, rel=0.02, abs=5e-5)
-    assert mirrored[[0, 1, 3, 2]] == pytest.approx(table, rel=0.02, abs=5e-5)
+    ends = adam(BETAS, [(1, -1), (1, 1)], 20_000)
+    for column, (found, mirrored) in enumerate(ends, start=2):
+        table = [row[column] for row in ADAM.values()]
+        assert found == pytest.approx(table, rel=0.02, abs=5e-5), BETAS[column - 2]
+        assert mirrored[[0, 1, 3, 2]] == pytest.approx(table, rel=0.02, abs=5e-5), BETAS[column - 2]
 
 
 def test_momentum_turns_a_game_that_adam_settles_into_one_that_it_does_not():
     """The same loss, step size and number of updates: β₁ alone is the difference, a hundredfold one."""
-    loose, tight = (adam(betas, [(0.3, -0.3)], 1000)[0, 1] for betas in (BETAS[2], BETAS[0]))
+    loose, tight = adam([BETAS[2], BETAS[0]], [(0.3, -0.3)], 1000)[:, 0, 1]
     assert tight < 0.01
     assert loose > 0.5
