@@ -1,12 +1,18 @@
 """The entropy coder against CompressAI's, on the same symbols with the same kind of tables."""
 
+import warnings
+
 import numpy as np
 import torch
 
 from gcn.bench.turn_speed import compare
 from gcn.codec.coder import Reader, Writer
 from gcn.errors import InputError
-from gcn.models.entropy import Gaussian, GaussianConditional
+from gcn.models.entropy import Gaussian
+
+with warnings.catch_warnings():  # of the libraries that CompressAI imports, about their own future
+    warnings.simplefilter("ignore", FutureWarning)
+    from compressai.entropy_models import GaussianConditional
 
 FEWEST = 1000  # symbols; CompressAI's coder corrupts memory on a message of one
 

@@ -2,30 +2,38 @@
 
 CompressAI keeps likelihoods (and scales) away from 0 with ``LowerBound``, whose double backward is wrong
 where the bound is active. Here a smooth floor is added instead: a symbol never costs more than 30 bits, and the
-sum is as differentiable as the likelihood. The names of all parameters are CompressAI's; the tables are those of
-``gcn.codec``.
+sum is as differentiable as the likelihood. Parameters and buffers have CompressAI's names, shapes and first values, so
+that each side reads the other's weights; the tables are those of ``gcn.codec``. Nothing is inherited: all that is
+computed is another, and importing CompressAI takes longer than importing torch.
 """
 
+import itertools
 import math
-import warnings
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gcn.codec.tables import Tables
 
-with warnings.catch_warnings():  # of the libraries that CompressAI imports, about their own future
-    warnings.simplefilter("ignore", FutureWarning)
-    from compressai.entropy_models import EntropyBottleneck, GaussianConditional
-
 FLOOR = 1e-9
 SMALLEST_SCALE, LARGEST_SCALE, SCALES = 0.11, 256.0, 64  # of the coder's tables, Ballé et al. 2018
+WIDTHS = (1, 3, 3, 3, 3, 1)  # of the layers of a factorised density
+TAIL_MASS = 1e-9  # outside of the outer quantiles
 WIDEST_TABLE = 2048  # symbols on each side of the median; values beyond are escaped
 
 
-class FactorizedDensity(EntropyBottleneck):
+class _EntropyModel(nn.Module):
+    """CompressAI's buffers for the tables of its own coder; they stay empty, and are part of every file of weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("_offset", "_quantized_cdf", "_cdf_length"):
+            self.register_buffer(name, torch.empty(0, dtype=torch.int32))
+
+
+class FactorizedDensity(_EntropyModel):
     """A learned density per channel, convolved with U(-½, ½) (Ballé et al., 2018, arXiv 1802.01436, appendix
     6.1).
 
@@ -38,15 +46,26 @@ class FactorizedDensity(EntropyBottleneck):
             as fast as the transforms. They begin far from the data, and else lag behind in a short run.
     """
 
-    def __init__(self, channels: int, init_scale: float, speed: float) -> None:
-        super().__init__(channels, init_scale=init_scale, likelihood_bound=0)
-        self.speed = speed
-        self.quantiles.requires_grad_(False)
-        with torch.no_grad():
-            for parameter in (*self.matrices, *self.biases, *self.factors):
-                parameter.div_(speed)
+    quantiles: Tensor
+    target: Tensor
 
-    def _logits_cumulative(self, inputs: Tensor, stop_gradient: bool) -> Tensor:
+    def __init__(self, channels: int, init_scale: float, speed: float) -> None:
+        super().__init__()
+        self.speed = speed
+        self.matrices, self.biases, self.factors = (nn.ParameterList() for _ in range(3))
+        scale = init_scale ** (1 / (len(WIDTHS) - 1))
+        for i, (inputs, outputs) in enumerate(itertools.pairwise(WIDTHS)):
+            first = math.log(math.expm1(1 / scale / outputs))
+            self.matrices.append(nn.Parameter(torch.full((channels, outputs, inputs), first) / speed))
+            self.biases.append(nn.Parameter(torch.empty(channels, outputs, 1).uniform_(-0.5, 0.5) / speed))
+            if i < len(WIDTHS) - 2:
+                self.factors.append(nn.Parameter(torch.zeros(channels, outputs, 1)))
+        extent = torch.tensor([-init_scale, 0.0, init_scale])
+        self.quantiles = nn.Parameter(extent.repeat(channels, 1, 1), requires_grad=False)
+        tail = math.log(2 / TAIL_MASS - 1)
+        self.register_buffer("target", torch.tensor([-tail, 0.0, tail]))
+
+    def _logits_cumulative(self, inputs: Tensor) -> Tensor:
         # Its products would be rounded to bf16 wherever autocast is on, those for the tables included.
         with torch.autocast(inputs.device.type, enabled=False):
             logits = inputs
@@ -56,19 +75,17 @@ class FactorizedDensity(EntropyBottleneck):
                     logits = logits + torch.tanh(self.speed * self.factors[i]) * torch.tanh(logits)
         return logits
 
-    def _likelihood(self, inputs: Tensor, stop_gradient: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    def _likelihood(self, inputs: Tensor) -> Tensor:
         both = torch.cat((inputs - 0.5, inputs + 0.5), dim=-1)
-        lower, upper = self._logits_cumulative(both, stop_gradient).chunk(2, dim=-1)
+        lower, upper = self._logits_cumulative(both).chunk(2, dim=-1)
         # σ(u) - σ(l) without cancellation in the upper tail
-        likelihood = torch.sigmoid(upper) * torch.sigmoid(-lower) * -torch.expm1(lower - upper)
-        return likelihood, lower, upper
+        return torch.sigmoid(upper) * torch.sigmoid(-lower) * -torch.expm1(lower - upper)
 
     def likelihood(self, y: Tensor) -> Tensor:
         """P(y - ½ < Y < y + ½), (B, C, h, w) -> (B, C, h, w)."""
         batch, channels, height, width = y.shape
         values = y.transpose(0, 1).reshape(channels, 1, -1)
-        likelihood, _, _ = self._likelihood(values)
-        return likelihood.reshape(channels, batch, height, width).transpose(0, 1) + FLOOR
+        return self._likelihood(values).reshape(channels, batch, height, width).transpose(0, 1) + FLOOR
 
     @torch.no_grad()
     def bisect(self, integer_medians: bool) -> None:
@@ -79,7 +96,7 @@ class FactorizedDensity(EntropyBottleneck):
         low, high = torch.full_like(self.quantiles, -1e5), torch.full_like(self.quantiles, 1e5)
         for _ in range(40):
             middle = (low + high) / 2
-            below = self._logits_cumulative(middle, stop_gradient=True) < self.target
+            below = self._logits_cumulative(middle) < self.target
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         quantiles = (low + high) / 2
         medians = quantiles[:, :, 1:2]
@@ -104,26 +121,30 @@ class FactorizedDensity(EntropyBottleneck):
         reach = (self.quantiles[:, 0, (0, 2)] - self.quantiles[:, 0, 1:2]).abs().max().item()
         width = min(WIDEST_TABLE, math.ceil(reach) + 1)
         steps = torch.arange(-width, width + 1, device=self.quantiles.device).to(self.quantiles.dtype)
-        mass, _, _ = self._likelihood(self.quantiles[:, :, 1:2] + steps)
+        mass = self._likelihood(self.quantiles[:, :, 1:2] + steps)
         return Tables.of(list(mass[:, 0].double().cpu().numpy()), [-width] * len(mass))
 
 
-class Gaussian(GaussianConditional):
+class Gaussian(_EntropyModel):
     """N(mean, scale²) convolved with U(-½, ½), for each element.
 
     ``scale`` is at least ``SMALLEST_SCALE`` by construction of the network that predicts it.
     """
 
     def __init__(self) -> None:
-        super().__init__(scale_table=None, likelihood_bound=0)
+        super().__init__()
+        self.register_buffer("scale_table", torch.empty(0))
+        self.register_buffer("scale_bound", torch.tensor([SMALLEST_SCALE]))
+        self.lower_bound_scale = nn.Module()
+        self.lower_bound_scale.register_buffer("bound", torch.tensor([SMALLEST_SCALE]))
 
     def likelihood(self, y: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
         """P(y - ½ < Y < y + ½), all (B, C, h, w)."""
         deviation = y - mean
         # The lower tail is the accurate one. abs() has a wrong second derivative at 0, where rounding leads.
         deviation = torch.where(deviation > 0, -deviation, deviation)
-        upper = self._standardized_cumulative((deviation + 0.5) / scale)
-        lower = self._standardized_cumulative((deviation - 0.5) / scale)
+        upper = _normal_cumulative((deviation + 0.5) / scale)
+        lower = _normal_cumulative((deviation - 0.5) / scale)
         return upper - lower + FLOOR
 
     def make_tables(self) -> Tables:
@@ -132,7 +153,7 @@ class Gaussian(GaussianConditional):
         for scale in self.scales().tolist():
             width = math.ceil(5 * scale)
             edges = torch.arange(-width, width + 2, dtype=torch.float64) - 0.5
-            masses.append(np.diff(self._standardized_cumulative(edges / scale).numpy()))
+            masses.append(np.diff(_normal_cumulative(edges / scale).numpy()))
             offsets.append(-width)
         return Tables.of(masses, offsets)
 
@@ -147,3 +168,8 @@ class Gaussian(GaussianConditional):
         """(SCALES - 1,) float64, the geometric means of neighbouring scales: where the next table is the better."""
         scales = cls.scales()
         return (scales[:-1] * scales[1:]).sqrt()
+
+
+def _normal_cumulative(x: Tensor) -> Tensor:
+    """Φ(x), accurate in the lower tail."""
+    return 0.5 * torch.erfc(-(2**-0.5) * x)

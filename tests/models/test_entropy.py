@@ -21,6 +21,18 @@ def test_factorised_likelihoods_are_compressai_s():
     assert torch.allclose(ours.likelihood(y + noise), expected + FLOOR, atol=2e-7)
 
 
+def test_weights_have_compressai_s_names_shapes_and_first_values():
+    torch.manual_seed(0)
+    ours = density(5, init_scale=7.0)
+    torch.manual_seed(0)
+    theirs = EntropyBottleneck(5, init_scale=7.0)
+    pairs = [(ours, theirs), (Gaussian(), GaussianConditional(None))]
+    for one, other in pairs:
+        expected = other.state_dict()
+        expected.pop("likelihood_lower_bound.bound")  # the floor has its place
+        torch.testing.assert_close(one.state_dict(), expected)
+
+
 def test_speed_changes_the_steps_and_not_the_density():
     y = torch.randn(2, 5, 3, 4) * 10
     likelihoods, moved = [], []
@@ -93,7 +105,7 @@ def test_bisection_finds_the_quantiles(integer):
             bias.add_(torch.randn_like(bias))
     bottleneck.bisect(integer)
     medians = bottleneck.quantiles[:, 0, 1]
-    logits = bottleneck._logits_cumulative(bottleneck.quantiles, stop_gradient=True)
+    logits = bottleneck._logits_cumulative(bottleneck.quantiles)
     if integer:
         assert torch.equal(medians, medians.round())
     else:
