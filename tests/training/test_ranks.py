@@ -7,16 +7,18 @@ case in this process, with the joint batch, and compares. Everything is in float
 import datetime
 import itertools
 import traceback
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from processes import Forked
 
 from gcn.config.assemble import game as assemble
 from gcn.config.build import build
-from gcn.config.parse import parse
+from gcn.config.parse import Config, parse
 from gcn.data.loader import Crops, Source, WholeImages
 from gcn.game.rules import Players
 from gcn.game.streams import Streams
@@ -96,6 +98,11 @@ CASES |= {
 CASES |= {f"network {name}": (words, SGD) for name, words in NETWORKS.items()}
 
 
+@cache
+def configured(words: str = "") -> Config:
+    return parse([*SMALL, *words.split()])
+
+
 def batches(cfg, rank: int, world: int) -> Crops:
     """Crops of noise: what there is to see differs from image to image."""
     images = np.random.default_rng(0).integers(0, 256, (7, 40, 48, 3), dtype=np.uint8)
@@ -104,9 +111,8 @@ def batches(cfg, rank: int, world: int) -> Crops:
     )  # fmt: skip
 
 
-def play(words: str, optimizer, rank: int = 0, world: int = 1) -> dict[str, dict[str, torch.Tensor]]:
+def play(cfg: Config, optimizer, rank: int = 0, world: int = 1) -> dict[str, dict[str, torch.Tensor]]:
     """Some updates of a game: parameters before and after, and everything that was observed on the way."""
-    cfg = parse([*SMALL, *words.split()])
     game, constraints = assemble(cfg)
     game.double().streams = Streams(cfg.seed, rank, world)
     game.instruments, game.observing = list(INSTRUMENTS), True
@@ -136,18 +142,18 @@ def play(words: str, optimizer, rank: int = 0, world: int = 1) -> dict[str, dict
     return {"before": before, "after": game.state_dict(), "values": values}
 
 
-def validated(number: int, rank: int = 0, world: int = 1) -> dict[str, Any]:
+def validated(cfg: Config, number: int, rank: int = 0, world: int = 1) -> dict[str, Any]:
     """What is measured on whole images, and their names in order."""
     random = np.random.default_rng(1)
     sizes = [(176, 192 + 16 * i) for i in range(number)]
     images = [random.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
     whole = WholeImages(images, [f"{i}.png" for i in range(number)], rank, world)
-    codec = coding_copy(assemble(parse(SMALL))[0].generator, None)
+    codec = coding_copy(assemble(cfg)[0].generator, None)
     evaluation = evaluate(codec, whole, torch.device("cpu"), files=True)
     return evaluation.values | {"names": [image.name for image in evaluation.images]}
 
 
-def process(rank: int, folder: str) -> None:
+def process(rank: int, folder: str, configurations: dict[str, Config]) -> None:
     """One of the two processes: plays every case, and goes on where one fails."""
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -160,11 +166,11 @@ def process(rank: int, folder: str) -> None:
     results: dict[str, Any] = {}
     for name, (words, optimizer) in CASES.items():
         try:
-            results[name] = play(words, optimizer, rank, WORLD)
+            results[name] = play(configurations[words], optimizer, rank, WORLD)
         except Exception:  # reported by the test of this case
             results[name] = traceback.format_exc()
     for number in IMAGES:
-        results[f"{number} images"] = validated(number, rank, WORLD)
+        results[f"{number} images"] = validated(configurations[""], number, rank, WORLD)
     torch.save(results, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -173,7 +179,11 @@ def process(rank: int, folder: str) -> None:
 def played(tmp_path_factory) -> list[dict[str, Any]]:
     """What each process got, by case."""
     folder = tmp_path_factory.mktemp("ranks")
-    torch.multiprocessing.spawn(process, (str(folder),), nprocs=WORLD)
+    configurations = {words: configured(words) for words in {"", *(words for words, _ in CASES.values())}}
+    processes = [Forked(process, rank, str(folder), configurations) for rank in range(WORLD)]
+    for one in processes:
+        _, err = one.communicate(timeout=600)
+        assert one.returncode == 0, err
     return [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
 
 
@@ -182,7 +192,8 @@ def test_two_processes_play_the_joint_game(name, played):
     first, second = (results[name] for results in played)
     assert not isinstance(first, str), first
     assert not isinstance(second, str), second
-    alone = play(*CASES[name])
+    words, optimizer = CASES[name]
+    alone = play(configured(words), optimizer)
     for key, tensor in first["after"].items():
         torch.testing.assert_close(
             second["after"][key], tensor, rtol=0, atol=0, msg=f"{key}: replicas differ"
@@ -211,6 +222,6 @@ def test_two_processes_play_the_joint_game(name, played):
 
 @pytest.mark.parametrize("number", IMAGES)
 def test_validation_counts_every_image_once(number, played):
-    alone = validated(number)
+    alone = validated(configured(), number)
     for results in played:
         assert results[f"{number} images"] == alone
