@@ -11,6 +11,18 @@ def data(tmp_path_factory):
     return images(tmp_path_factory.mktemp("images"))
 
 
+@pytest.fixture(scope="module")
+def reference(request, data, tmp_path_factory):
+    """A run from beginning to end, as often looked at as the test module's OFTEN says."""
+    from runs import run, undrawn, words
+
+    folder = tmp_path_factory.mktemp("runs") / "reference"
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch)
+        run(folder, *words(data, request.module.OFTEN))
+    return folder
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Runs draw nothing."""

@@ -17,17 +17,6 @@ from gcn.training.record import Record
 OFTEN = "steps=4 val_every=2 panel_every=2 checkpoint_every=2"
 
 
-@pytest.fixture(scope="module")
-def reference(data, tmp_path_factory):
-    from runs import undrawn
-
-    folder = tmp_path_factory.mktemp("runs") / "reference"
-    with pytest.MonkeyPatch.context() as patch:
-        undrawn(patch)
-        run(folder, *words(data, OFTEN))
-    return folder
-
-
 @contextmanager
 def no_file_larger_than(size):
     """A limit of the operating system, which fails a write as a full disk does."""

@@ -2,17 +2,12 @@
 
 import csv
 import json
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from processes import script
+from processes import Forked, script
 from runs import SCRIPT, images, words
 
 pytestmark = pytest.mark.slow
@@ -21,11 +16,46 @@ SHORT = """trainer.precision=32 steps=6 val_every=3 checkpoint_every=3 panel_eve
     warmup.steps=1 ema=0.5 d_steps=2 r1=1 consensus=0.01 instance_noise=0.1"""
 TOGETHER = "trainer=ddp trainer.accelerator=cpu"
 
-# Runs scripts/train.py, but process 1 comes to harm in its fourth update.
-SABOTAGE = """
-import os, runpy, signal, sys
+# Runs scripts/train.py. Process 1 is forked before anything begins, so that it has nothing to import, and waits to be
+# launched; with HARM it comes to harm in its fourth update.
+PREPARED = """
+import json, os, runpy, signal, sys
 from gcn.errors import InputError
+from gcn.training import ranks
 from gcn.training.module import GameModule
+
+reading, writing = os.pipe()
+second = os.fork()
+if second == 0:
+    os.close(writing)
+    told = json.loads(os.fdopen(reading).read() or sys.exit())
+    output = os.open(f"/proc/{os.getppid()}/fd/" + str(told["output"]), os.O_WRONLY | os.O_APPEND)
+    for number in (1, 2):
+        os.dup2(output, number)
+    os.environ.clear()
+    os.environ.update(told["environment"])
+
+class Launched:
+    returncode = None
+
+    def __init__(self, command, env, stdout, stderr):
+        assert command[1:] == [sys.argv[0], *sys.argv[1:]]
+        os.write(writing, json.dumps({"output": stdout.fileno(), "environment": dict(env)}).encode())
+        os.close(writing)
+
+    def poll(self):
+        if self.returncode is None:
+            ended, status = os.waitpid(second, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def kill(self):
+        if self.poll() is None:
+            os.kill(second, signal.SIGKILL)
+
+class subprocess:
+    STDOUT = ranks.subprocess.STDOUT
+    Popen = Launched
 
 def harm():
     if os.environ["HARM"] == "bad input": raise InputError("photo 7: cannot be read")
@@ -33,11 +63,12 @@ def harm():
     os.kill(os.getpid(), signal.SIGKILL)
 
 def training_step(self, batch, index, update=GameModule.training_step):
-    if index == 3 and os.environ.get("LOCAL_RANK") == "1": harm()
+    if index == 3 and "HARM" in os.environ and os.environ.get("LOCAL_RANK") == "1": harm()
     update(self, batch, index)
 
+ranks.subprocess = subprocess
 GameModule.training_step = training_step
-script = runpy.run_path({script!r})
+script = runpy.run_path(SCRIPT)
 sys.exit(script["main"](sys.argv[1:], script["train"]))
 """
 
@@ -53,6 +84,14 @@ def said(data) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """A script that is scripts/train.py with its second process at hand."""
+    file = tmp_path_factory.mktemp("prepared") / "train.py"
+    file.write_text(PREPARED.replace("SCRIPT", repr(str(SCRIPT))))
+    return file
+
+
+@pytest.fixture(scope="module")
 def alone(said, tmp_path_factory) -> Path:
     """The run of one process."""
     folder = tmp_path_factory.mktemp("alone") / "run"
@@ -60,16 +99,19 @@ def alone(said, tmp_path_factory) -> Path:
     return folder
 
 
-def start(said: list[str], command: tuple[str, ...] = (), **variables: str) -> Any:
-    """scripts/train.py, or another command with these words behind it."""
-    if not command:
-        return script(SCRIPT, said, environment=variables)
-    return subprocess.Popen(
-        [*command, *said], env=os.environ | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )  # fmt: skip
+def start(said: list[str], file: Path = SCRIPT, **variables: str) -> Forked:
+    """scripts/train.py, or another script, with these words behind it."""
+    return script(file, said, environment=variables)
 
 
-def end(process: Any, status: int) -> tuple[str, str]:
+def torchrun(said: list[str]) -> None:
+    """What the command torchrun does."""
+    from torch.distributed.run import main
+
+    main(["--standalone", "--nproc_per_node=2", str(SCRIPT), *said])
+
+
+def end(process: Forked, status: int) -> tuple[str, str]:
     """Wait for the end; returns what was said on stdout and stderr."""
     try:
         out, err = process.communicate(timeout=900)
@@ -103,21 +145,11 @@ def contents(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-TORCHRUN = (
-    shutil.which("torchrun", path=Path(sys.executable).parent) or "torchrun",
-    "--standalone",
-    "--nproc_per_node=2",
-)
-
-
-@pytest.mark.parametrize(
-    ("command", "more"),
-    [((), ["devices=2"]), ((*TORCHRUN, str(SCRIPT)), [])],
-    ids=["by itself", "by torchrun"],
-)
-def test_two_processes_make_one_run(command, more, said, alone, tmp_path):
+@pytest.mark.parametrize("way", ["by itself", "by torchrun"])
+def test_two_processes_make_one_run(way, said, alone, tmp_path):
     folder = tmp_path / "run"
-    process = start([*said, *TOGETHER.split(), *more, f"hydra.run.dir={folder}"], command)
+    words = [*said, *TOGETHER.split(), f"hydra.run.dir={folder}"]
+    process = start([*words, "devices=2"]) if way == "by itself" else Forked(torchrun, words)
     out, _ = end(process, 0)
     assert contents(folder) == contents(alone)
     assert_same_numbers(folder, alone)
@@ -145,9 +177,10 @@ def test_processes_of_slurm(said, alone, tmp_path):
     assert_same_numbers(folder, alone)
 
 
-def test_stopped_and_resumed(said, alone, tmp_path):
+def test_stopped_and_resumed(said, prepared, tmp_path):
     folder = tmp_path / "run"
-    process = start([*said, *TOGETHER.split(), "devices=2", "steps=4000", f"hydra.run.dir={folder}"])
+    words = [*said, *TOGETHER.split(), "devices=2", "steps=4000", f"hydra.run.dir={folder}"]
+    process = start(words, prepared)
     while not ((folder / "metrics.csv").exists() and len(rows(folder)) > 3):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
@@ -156,7 +189,7 @@ def test_stopped_and_resumed(said, alone, tmp_path):
     stopped = len(rows(folder))
     assert f"stopped after {stopped} of 4000 updates" in err
     assert "Traceback" not in err
-    end(start([f"resume={folder}", f"steps={stopped + 2}"]), 0)
+    end(start([f"resume={folder}", f"steps={stopped + 2}"], prepared), 0)
     assert [int(row["step"]) for row in rows(folder)] == list(range(1, stopped + 3))
 
 
@@ -168,11 +201,9 @@ def test_stopped_and_resumed(said, alone, tmp_path):
         ("kill", 1, "error: process 1 of 2 was killed by signal 9"),
     ],
 )
-def test_a_failed_process_ends_the_run(harm, status, words_of_the_end, said, tmp_path):
-    harmed = tmp_path / "train.py"
-    harmed.write_text(SABOTAGE.format(script=str(SCRIPT)))
+def test_a_failed_process_ends_the_run(harm, status, words_of_the_end, said, prepared, tmp_path):
     words = [*said, *TOGETHER.split(), "devices=2", f"hydra.run.dir={tmp_path / 'run'}"]
-    _, err = end(script(harmed, words, environment={"HARM": harm}), status)
+    _, err = end(start(words, prepared, HARM=harm), status)
     assert err.count(words_of_the_end) == 1
 
 
