@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ["torch", "lightning", "compressai", "hydra", "matplotlib.figure", "pytest", "hypothesis"]
+LIBRARIES = ["torch", "lightning", "hydra", "matplotlib.figure", "pytest", "hypothesis"]
 
 
 @cache
