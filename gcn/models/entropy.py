@@ -46,7 +46,7 @@ class FactorizedDensity(_EntropyModel):
             as fast as the transforms. They begin far from the data, and else lag behind in a short run.
     """
 
-    quantiles: Tensor
+    quantiles: nn.Parameter
     target: Tensor
 
     def __init__(self, channels: int, init_scale: float, speed: float) -> None:
