@@ -1,0 +1,268 @@
+"""Every threshold of the verdict from both sides: a run that just passes it and one that just does not.
+
+The curves have no noise, so that a few per cent decide. Halving or doubling a constant must change a verdict here.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from gcn.metrics import stability
+from gcn.metrics.stability import TOO_SHORT, verdict
+
+ROWS = 60
+GAP, PULL = "train/d/logit_gap", "train/g/grad_at_x_hat/adv"
+G_NORM, D_NORM = "train/g/grad_norm", "train/d/grad_norm"
+SWD, JITTER, DEAD, RATE = "val/swd", "val/jitter", "val/dead_channels", "val/bpp"
+QUIET = {GAP: 1.0, G_NORM: 1.0, D_NORM: 0.0, SWD: 0.05, JITTER: 1.0, DEAD: 0.1, RATE: 0.3}
+
+
+def record(rows=ROWS, evaluations=12, **changed):
+    """Rows of steps 10, 20, …, constant but for ``changed``: arrays over the rows, or over the evaluations.
+
+    Realism is measured in the last row of each of ``evaluations`` equal stretches.
+    """
+    curves = {**QUIET, **{globals()[name]: values for name, values in changed.items()}}
+    stretch = rows // evaluations
+    table = []
+    for index in range(rows):
+        row: dict[str, Any] = {"step": 10 * (index + 1)}
+        evaluation, rest = divmod(index + 1, stretch)
+        for name, values in curves.items():
+            if name == SWD:
+                if rest == 0 and evaluation <= evaluations:
+                    row[name] = values if np.isscalar(values) else float(values[evaluation - 1])
+            else:
+                row[name] = values if np.isscalar(values) else float(values[index])
+        table.append(row)
+    return table
+
+
+def ends(value, count=6, rows=ROWS, before=1.0):
+    """A curve at ``before`` whose last values are another one. The end of 60 rows is its last 6."""
+    return np.r_[np.full(rows - count, before), np.full(count, value)]
+
+
+def wave(decrement=0.0, level=0.0, amplitude=1.0, length=20, rows=160):
+    """level + amplitude · e^(-decrement · turns) · a cosine of ``length`` rows a turn."""
+    turn = np.arange(rows) / length
+    return level + amplitude * np.exp(-decrement * turn) * np.cos(2 * math.pi * turn)
+
+
+def rotation(growth, turns, length=32):
+    """A logit gap that swings through zero ``turns`` times, each time e^growth wider, and stays positive after."""
+    rows = length * turns + length // 2
+    turn = (np.arange(rows) - length // 4) / length  # begins at its least value, so the first rise is seen
+    return np.exp(growth * turn) * np.sin(2 * math.pi * turn)
+
+
+def geometric(factor, rows=ROWS, straight=1.0):
+    """A norm that grows by ``factor`` from the first to the last row of the second half, its logarithm on a straight
+    line up to a rest that leaves r² = ``straight`` there."""
+    middle, half = rows // 2, rows - rows // 2
+    line = math.log(factor) / (half - 1) * (np.arange(rows) - middle)
+    rest = np.random.default_rng(3).normal(size=half)
+    index = np.arange(half) - (half - 1) / 2
+    rest -= rest.mean()
+    rest -= index * (index @ rest) / (index @ index)
+    rest *= math.sqrt((1 / straight - 1) * line[middle:].var() / rest.var())
+    line[middle:] += rest
+    return np.exp(line)
+
+
+def swinging_realism(deviation, evaluations=24):
+    """Realism between 1 ± deviation, in an order that no straight line and no period fits; its second half is
+    symmetric."""
+    signs = np.array([1, -1, -1, 1] * 6)[:evaluations]
+    return 0.05 * (1 + deviation * signs)
+
+
+class Case(NamedTuple):
+    """A rule that speaks of a run beyond a threshold, in these words, and not of one before it."""
+
+    constant: str
+    rule: str
+    beyond: Callable[[], list[dict[str, Any]]]
+    before: Callable[[], list[dict[str, Any]]]
+    name: str
+    words: str
+    otherwise: str
+
+
+def swings(growth, level=0.0, length=16, **columns):
+    """A norm that swings with a period, ``growth`` a turn, over 160 rows of which the second half counts."""
+    values = wave(-growth, 0.0, length=length) + level
+    return record(160, 16, G_NORM=values if level else np.abs(values), **columns)
+
+
+def turning(growth, turns):
+    gap = rotation(growth, turns)
+    return record(len(gap), 4, GAP=gap)
+
+
+LOST = np.r_[np.full(6, 0.05), np.full(6, 0.2)]
+
+CASES = [
+    Case(
+        "NON_FINITE_ROWS", "three rows that are not a number",
+        lambda: record(G_NORM=ends(math.nan, 3)), lambda: record(G_NORM=ends(math.nan, 2)),
+        "diverged", "not a number from step 580 on", "stable",
+    ),
+    Case(
+        "RUNAWAY", "a norm",
+        lambda: record(G_NORM=ends(1010.0)), lambda: record(G_NORM=ends(990.0)),
+        "diverged", "the norm of the gradients ends 1.01e+03 times its median", "stable",
+    ),
+    Case(
+        "RUNAWAY", "the jitter",
+        lambda: record(JITTER=ends(1010.0)), lambda: record(JITTER=ends(990.0)),
+        "diverged", "val/jitter ends 1.01e+03 times its median", "stable",
+    ),
+    Case(
+        "GROWTH", "growth over the second half",
+        lambda: record(G_NORM=geometric(10.2)), lambda: record(G_NORM=geometric(9.8)),
+        "diverged", "grows geometrically, 10.2 times", "stable",
+    ),
+    Case(
+        "STRAIGHT", "growth on a straight line",
+        lambda: record(G_NORM=geometric(30, straight=0.81)), lambda: record(G_NORM=geometric(30, straight=0.79)),
+        "diverged", "grows geometrically", "stable",
+    ),
+    Case(
+        "LOST", "realism",
+        lambda: record(SWD=ends(0.1005, 6, 12, 0.05)), lambda: record(SWD=ends(0.0995, 6, 12, 0.05)),
+        "collapsed", "stays worse than 2 times its best of 0.05 from step 350", "stable",
+    ),
+    Case(
+        "LOST_EVALUATIONS", "evaluations that stay worse",
+        lambda: record(SWD=ends(0.15, 3, 12, 0.05)), lambda: record(SWD=ends(0.15, 2, 12, 0.05)),
+        "collapsed", "stays worse than 2 times its best of 0.05 from step 500", "stable",
+    ),
+    Case(
+        "BLOW_UP", "the norm",
+        lambda: record(SWD=LOST, G_NORM=ends(10.2)), lambda: record(SWD=LOST, G_NORM=ends(9.8)),
+        "diverged", "the norm of the gradients ends 10.2 times its median", "collapsed",
+    ),
+    Case(
+        "BLOW_UP", "the jitter",
+        lambda: record(SWD=LOST, JITTER=ends(10.2)), lambda: record(SWD=LOST, JITTER=ends(9.8)),
+        "diverged", "val/jitter ends 10.2 times its median", "collapsed",
+    ),
+    Case(
+        "RATE_RUNAWAY", "the rate",
+        lambda: record(RATE=ends(3.06, before=0.3)), lambda: record(RATE=ends(2.94, before=0.3)),
+        "diverged", "the rate ran away: val/bpp ends at 3.06, its least was 0.3", "stable",
+    ),
+    Case(
+        "RATE_RAW", "the rate of the uncoded image",
+        lambda: record(RATE=24.2), lambda: record(RATE=23.8),
+        "diverged", "the rate ran away: val/bpp ends at 24.2", "stable",
+    ),
+    Case(
+        "RATE_DEAD", "no rate",
+        lambda: record(RATE=ends(0.98e-3, before=5e-3)), lambda: record(RATE=ends(1.02e-3, before=5e-3)),
+        "collapsed", "the rate fell to nothing: val/bpp ends at 0.00098", "stable",
+    ),
+    Case(
+        "ALL_DEAD", "latents",
+        lambda: record(DEAD=ends(0.995)), lambda: record(DEAD=ends(0.985, before=0.1)),
+        "collapsed", "all latent channels are dead", "stable",
+    ),
+    Case(
+        "VANISHED", "the discriminator's pull",
+        lambda: record(PULL=ends(0.98e-3)), lambda: record(PULL=ends(1.02e-3)),
+        "collapsed", "no longer moves the generator", "stable",
+    ),
+    Case(
+        "MIN_TURNS", "turns of the logit gap",
+        lambda: turning(0.7, 3), lambda: turning(0.7, 2),
+        "diverged", "swings through zero", "stable",
+    ),
+    Case(
+        "GROWING", "turns of the logit gap",
+        lambda: turning(0.052, 9), lambda: turning(0.048, 9),
+        "diverged", "swings through zero and every turn is 5% wider", "oscillating",
+    ),
+    Case(
+        "GROWING", "periods of a norm",
+        lambda: swings(0.052, level=5, length=8), lambda: swings(0.048, level=5, length=8),
+        "diverged", "train/g/grad_norm swings every 8", "oscillating",
+    ),
+    Case(
+        "WIDER", "turns of the logit gap",
+        lambda: turning(math.log(1.32) / 2, 3), lambda: turning(math.log(1.28) / 2, 3),
+        "diverged", "swings through zero", "stable",
+    ),
+    Case(
+        "WIDER", "periods of a norm",
+        lambda: swings(0.0735, level=3, length=16), lambda: swings(0.0630, level=3, length=16),
+        "diverged", "train/g/grad_norm swings every 16", "oscillating",
+    ),
+    Case(
+        "DAMPED", "a swing that hardly loses",
+        lambda: swings(-0.098, level=1), lambda: swings(-0.102, level=1),
+        "oscillating", "train/g/grad_norm swings with a period of 16", "stable",
+    ),
+    Case(
+        "RESIDUE", "a swing that is small beside the run",
+        lambda: record(160, 16, GAP=np.r_[48.5, wave()[1:]]), lambda: record(160, 16, GAP=np.r_[51.5, wave()[1:]]),
+        "oscillating", "train/d/logit_gap swings with a period of 20", "stable",
+    ),
+    Case(
+        "SIZEABLE", "a ripple on a level",
+        lambda: record(160, 16, GAP=wave(amplitude=0.257, level=1)),
+        lambda: record(160, 16, GAP=wave(amplitude=0.243, level=1)),
+        "oscillating", "train/d/logit_gap swings with a period of 20", "stable",
+    ),
+    Case(
+        "QUALITY_SWING", "realism that comes and goes",
+        lambda: record(72, 24, SWD=swinging_realism(0.244)), lambda: record(72, 24, SWD=swinging_realism(0.236)),
+        "oscillating", "val/swd goes up and down by 24% of its mean", "stable",
+    ),
+    Case(
+        "ENOUGH_ROWS", "rows of a stable run",
+        lambda: record(39, 4), lambda: record(40, 4),
+        TOO_SHORT, "39 rows of gradient norms and 4 evaluations", "stable",
+    ),
+    Case(
+        "ENOUGH_EVALUATIONS", "evaluations of a stable run",
+        lambda: record(60, 3), lambda: record(60, 4),
+        TOO_SHORT, "60 rows of gradient norms and 3 evaluations", "stable",
+    ),
+    Case(
+        "MIN_ROWS", "rows of a growth",
+        lambda: record(16, 1, G_NORM=geometric(100, 16)), lambda: record(15, 1, G_NORM=geometric(100, 15)),
+        "diverged", "grows geometrically, 100 times", TOO_SHORT,
+    ),
+    Case(
+        "MIN_ROWS", "rows before the pull is gone",
+        lambda: record(19, 1, PULL=ends(1e-5, 3, 19)), lambda: record(18, 1, PULL=ends(1e-5, 3, 18)),
+        "collapsed", "no longer moves the generator", TOO_SHORT,
+    ),
+]  # fmt: skip
+CONSTANTS = sorted({case.constant for case in CASES})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.constant}: {case.rule}")
+def test_a_run_just_beyond_and_one_just_before(case):
+    judged = verdict(case.beyond())
+    assert judged.name == case.name, judged
+    assert case.words in judged.reason
+    judged = verdict(case.before())
+    assert judged.name == case.otherwise, judged
+
+
+def test_every_threshold_is_among_the_cases():
+    names = {n for n, v in vars(stability).items() if n.isupper() and isinstance(v, int | float)}
+    assert names == set(CONSTANTS)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0], ids=["halved", "doubled"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.constant}: {case.rule}")
+def test_half_and_double_a_threshold_would_be_noticed(case, factor, monkeypatch):
+    monkeypatch.setattr(stability, case.constant, factor * getattr(stability, case.constant))
+    found = verdict(case.beyond()).name, verdict(case.before()).name
+    assert found != (case.name, case.otherwise)
