@@ -1,6 +1,6 @@
 """The scripts of the codec as a user types them, in this process, and pictures to type them for."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +11,12 @@ RNG = np.random.default_rng(0)
 
 
 def script(name):
-    """The ``main`` of a script, in this process."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def main(*words):
-        from gcn.cli.arguments import run
-
-        return run(list(map(str, words)), module.OPTIONS, module.USAGE, "", module.work)
-
-    return main
+    """A command, in this process, with words that need not be texts."""
+    main = importlib.import_module(f"gcn.commands.{name}").main
+    return lambda *words: main(list(map(str, words)))
 
 
-compress, decompress, export = script("compress"), script("decompress"), script("export")
+compress, decompress, export = map(script, ("compress", "decompress", "export"))
 
 
 def picture(height, width, mode="RGB"):

@@ -17,9 +17,7 @@ with warnings.catch_warnings():  # of the libraries that CompressAI imports, abo
 FEWEST = 1000  # symbols; CompressAI's coder corrupts memory on a message of one
 
 
-def bench(
-    height: int = 512, width: int = 768, channels: int = 192, repeats: int = 5, threads: int = 1
-) -> None:
+def bench(height: int, width: int, channels: int, repeats: int, threads: int) -> None:
     """Latents of one image with a scale for each, from .11 to 20, spaced evenly in their logarithm."""
     if channels * (height // 16) * (width // 16) < FEWEST:
         raise InputError(f"height={height} width={width} channels={channels}: give at least {FEWEST} symbols")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gcn.bench.turn_speed import seconds
 from gcn.codec.coder import Counter, Reader, Writer
-from gcn.coding.transcode import model
+from gcn.coding import transcode
 from gcn.errors import InputError
 
 COARSE = 32  # pixels between two random colours
@@ -32,19 +32,12 @@ class _Stopwatch:
         return found
 
 
-def bench(
-    model_name: str = "mid",
-    run: str = "",
-    height: int = 1024,
-    width: int = 1536,
-    repeats: int = 3,
-    threads: int = 1,
-) -> None:
-    """A smooth random image with noise through ``model_name`` or the codec of ``run``."""
+def bench(model: str, run: str | None, height: int, width: int, repeats: int, threads: int) -> None:
+    """A smooth random image with noise through a model or the codec of ``run``."""
     if min(height, width) < COARSE:
         raise InputError(f"height={height} width={width}: give at least {COARSE} pixels a side")
     torch.set_num_threads(threads)
-    codec = model({"run": run} if run else {"model": model_name})
+    codec = transcode.model({"run": run} if run else {"model": model})
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, height // COARSE, width // COARSE, generator=generator)
     x = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)

@@ -39,7 +39,7 @@ def _channels_last(codec: Hyperprior) -> Iterator[None]:
     codec.to(memory_format=torch.contiguous_format)
 
 
-def bench(run: str = "", images: str = "", threads: int = 2) -> None:
+def bench(run: str, images: str, threads: int) -> None:
     """Files of a trained hyperprior, written with one thread and read in other settings.
 
     Args:

@@ -13,7 +13,7 @@ from gcn.losses.distortion import MSE
 from gcn.losses.penalties import R1
 
 
-def bench(games: int = 100_000, steps: int = 500, repeats: int = 3, threads: int = 2) -> None:
+def bench(games: int, steps: int, repeats: int, threads: int) -> None:
     """The production losses and rule against hand-vectorised autograd."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -5,7 +5,6 @@ a few crops; the trainer on whole images, and it ends with files, a checkpoint a
 """
 
 import io
-import json
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from tempfile import TemporaryDirectory
 from gcn.cli.quoting import word
 from gcn.config.compose import CONF
 from gcn.errors import InputError
+from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.study import run as runner
 from gcn.study.design import Choice, Study, load
@@ -29,16 +29,13 @@ CODEC_STEPS = 20  # only its presence matters here
 SAME = ("logger=csv", "trainer=cpu", "trainer.precision=32")  # the study's processor and arithmetic
 
 
-def bench(updates: int = 200, arms: int = 4, repeats: int = 2, workers: int = 2) -> None:
+def bench(updates: int, arms: int, repeats: int, workers: int) -> None:
     """The first arms of the grid ``core``, as many at once as there are ``workers``."""
     study = load("distortion_vs_tricks", choice=Choice(grids=("core",), seeds=1))
-    if not 1 <= arms <= len(study.arms):
+    if arms > len(study.arms):
         raise InputError(f"arms={arms}: give 1 to {len(study.arms)}, the arms of one seed")
-    if not 1 <= workers <= arms:
+    if workers > arms:
         raise InputError(f"workers={workers}: give 1 to {arms}, as many as there are arms")
-    for name, value in {"updates": updates, "repeats": repeats}.items():
-        if value < 1:
-            raise InputError(f"{name}={value}: give a whole number of at least 1")
     protocol = replace(study.protocol, updates=updates)
     study = replace(study, protocol=protocol, arms=study.arms[:arms], closer=frozenset())
     print(
@@ -70,7 +67,7 @@ def _train(words: Sequence[str], run: Path) -> int:
     if done.returncode:
         print(done.stdout, file=sys.stderr)
         raise InputError(f"{run.name}: the trainer ended with status {done.returncode}; see above")
-    return int(json.loads((run / "summary.json").read_text(encoding="utf-8"))["steps"])
+    return int(read_json(run / "summary.json")["steps"])
 
 
 def _plain(study: Study, codec: Path, folder: Path) -> int:

@@ -109,13 +109,6 @@ def run(tasks: Sequence[Task], prepare: Callable[[], Work], jobs: int = 1, small
     return batch.close()
 
 
-def parse_jobs(value: str) -> int:
-    """The number of processes that ``jobs=N`` names; InputError for other words."""
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MOST_JOBS:
-        raise InputError(f"jobs={value}: give a whole number from 1 to {MOST_JOBS}")
-    return int(value)
-
-
 Answer = tuple[str, Outcome | str, float]  # name, outcome or reason of the failure, seconds
 
 

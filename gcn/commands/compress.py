@@ -1,14 +1,13 @@
-"""scripts/compress.py and decompress.py on many files. Wrong words are refused before torch is imported."""
+"""Images as .gcn files, one or many. Wrong words are refused before torch is imported."""
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from gcn.cli import batch
-from gcn.cli.arguments import Words, choice
+from gcn.cli.arguments import Arguments, Command
 from gcn.cli.batch import Outcome, Work
 from gcn.errors import InputError
 from gcn.files.names import printable
@@ -17,34 +16,51 @@ from gcn.models.places import check_named
 
 SUFFIX = ".gcn"
 SMALLER = "use a smaller image, fewer jobs=, or device=cpu"
-OPTIONS = {
-    "overwrite": "true: replace outputs that exist, but never an input",
-    "skip_existing": "true: leave out inputs whose output exists and is whole",
-    "jobs": "processes [1]",
-}
+COMMON = f"""\
+overwrite: false        #: ; replace outputs that exist, but never an input
+skip_existing: false    #: ; leave out inputs whose output exists and is whole
+jobs: 1                 #: int in [1, {batch.MOST_JOBS}] ; processes
+"""
+COMMAND = Command(
+    name="compress",
+    about="Compress images with a learned codec.",
+    examples="""
+python scripts/compress.py photo.png                                  photo.gcn beside it
+python scripts/compress.py photo.png out=small.gcn model=low-gan
+python scripts/compress.py run=outputs/DATE/RUN photos out=files jobs=4
+""",
+    words="""\
+files: ???              #: list of path ; images, and folders of images
+out: null               #: path ; file, or folder, of the output
+model: null             #: path ; low, mid or high, each also with -gan behind it (trained as a game), or a file
+run: null               #: path ; run folder whose codec is used instead
+background: white       #: str ; colour behind transparent parts
+device: cpu             #: str ; cpu or cuda; the file decodes on either
+"""
+    + COMMON,
+    bare=("files",),
+    smaller=SMALLER,
+)
 
 
-def compress(words: Words) -> int:
-    """Do what the words of scripts/compress.py say; returns the exit status."""
+def main(words: Sequence[str]) -> int:
+    """Run the command line; returns the exit status."""
+    return COMMAND.run(words, compress)
+
+
+def compress(said: Arguments) -> int:
+    """Do what the words say; returns the exit status."""
     from gcn.data.images import EXTENSIONS, colour
 
-    colour(words.options.get("background", "white"))
-    tasks, jobs = _checked(words, Kind(EXTENSIONS, "images", SUFFIX, _check_compressed))
-    if "run" in words.options:
+    colour(said["background"])
+    tasks = checked(said, Kind(EXTENSIONS, "images", SUFFIX, _check_compressed))
+    if said["run"] is not None:
         from gcn.coding.run_codec import kept
 
-        remark = kept(Path(words.options["run"]))
+        remark = kept(Path(said["run"]))
         if remark is not None:
             print(printable(remark), file=sys.stderr)
-    return batch.run(tasks, partial(compressor, words.options, jobs), jobs, SMALLER)
-
-
-def decompress(words: Words) -> int:
-    """Do what the words of scripts/decompress.py say; returns the exit status."""
-    from gcn.data.output import check_ending
-
-    tasks, jobs = _checked(words, Kind({SUFFIX}, f"{SUFFIX} files", ".png", check_ending))
-    return batch.run(tasks, partial(decompressor, words.options, jobs), jobs, SMALLER)
+    return batch.run(tasks, partial(compressor, said.said, said["jobs"]), said["jobs"], SMALLER)
 
 
 def _check_compressed(target: Path) -> None:
@@ -52,26 +68,23 @@ def _check_compressed(target: Path) -> None:
         raise InputError(f"{printable(target)}: a compressed image; give a name that ends in {SUFFIX}")
 
 
-def _checked(words: Words, kind: Kind) -> tuple[list[batch.Task], int]:
-    """The work and the number of processes; InputError for anything that can be known to be wrong before it begins."""
-    options = words.options
-    overwrite, skip = (choice(name, options.get(name, "false")) for name in ("overwrite", "skip_existing"))
+def checked(said: Arguments, kind: Kind) -> list[batch.Task]:
+    """The work of either command; InputError for anything that can be known to be wrong before it begins."""
+    overwrite, skip = said["overwrite"], said["skip_existing"]
     if overwrite and skip:
         raise InputError("overwrite=true and skip_existing=true exclude each other; give one of them")
-    jobs = batch.parse_jobs(options.get("jobs", "1"))
-    check_named(options)
-    device = options.get("device", "cpu")
-    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", device):
-        raise InputError(f"device={device}: give cpu or cuda")
-    planned = plan(words.files, words.output, kind, may_exist=overwrite or skip)
-    return [(str(job.source), job) for job in planned], jobs
+    check_named(said.said)
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", said["device"]):
+        raise InputError(f"device={said['device']}: give cpu or cuda")
+    planned = plan(said["files"], said["out"], kind, may_exist=overwrite or skip)
+    return [(str(job.source), job) for job in planned]
 
 
 def compressor(options: Mapping[str, str], jobs: int) -> Work:
     """The function that compresses one file."""
     from gcn.coding import transcode
 
-    _share_cores(jobs)
+    share_cores(jobs)
     codec = transcode.model(options)
     codec.to(transcode.device(options))
     skip, background = options.get("skip_existing") == "true", options.get("background", "white")
@@ -85,31 +98,7 @@ def compressor(options: Mapping[str, str], jobs: int) -> Work:
     return work
 
 
-def decompressor(options: Mapping[str, str], jobs: int) -> Work:
-    """The function that decompresses one file. Each model is loaded once, when a file needs it."""
-    from gcn.coding import transcode
-
-    _share_cores(jobs)
-    device, named = transcode.device(options), transcode.named(options)
-    loaded: dict[tuple[bytes, bytes], tuple[Any, tuple[str, ...]]] = {}
-
-    def choose(file: Any) -> tuple[Any, tuple[str, ...]]:
-        key = file.latents_id, file.picture_id
-        if key not in loaded:
-            codec, notes = transcode.for_file(file, options, named)
-            loaded[key] = codec.to(device), notes
-        return loaded[key]
-
-    def work(job: Job) -> Outcome:
-        if job.exists and options.get("skip_existing") == "true":
-            transcode.check_decompressed(*job[:2])
-            return Outcome(f"{job.target}: exists, skipped", skipped=True)
-        return transcode.decompress(*job[:2], choose, overwrite=job.exists).outcome
-
-    return work
-
-
-def _share_cores(jobs: int) -> None:
+def share_cores(jobs: int) -> None:
     """Threads of one process among several."""
     if jobs > 1:
         import torch

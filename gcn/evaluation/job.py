@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gcn.cli.arguments import listed
 from gcn.cli.terminal import BAD_INPUT, reason
 from gcn.errors import InputError, is_memory_error
 from gcn.evaluation import SMALLER
@@ -13,7 +14,7 @@ from gcn.evaluation.comparison import bd_rates, pool
 from gcn.evaluation.cropping import crops, matched
 from gcn.evaluation.journal import Journal
 from gcn.evaluation.measuring import Evaluation, Failure, Measured, describe_slicing
-from gcn.evaluation.settings import NUMBERS, Setting, classical, listed, members, remarks
+from gcn.evaluation.settings import NUMBERS, Setting, classical, members, remarks
 from gcn.evaluation.sources import Sources, report_folder, sources
 from gcn.files.atomic import make_folder
 from gcn.files.names import printable

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from gcn.cli.arguments import listed
 from gcn.codec.container import parse
 from gcn.coding import transcode
 from gcn.coding.run_codec import kept, of_run
@@ -108,11 +109,6 @@ def members(options: Mapping[str, str]) -> list[Member]:
             series = key.removeprefix(SERIES)
             found += [Member(series, Path(name).stem, name, _loader(name)) for name in listed(value)]
     return _told_apart(found)
-
-
-def listed(value: str | None) -> list[str]:
-    """The parts of ``a,b``, each once."""
-    return list(dict.fromkeys(part for part in (value or "").split(",") if part))
 
 
 def remarks(found: Sequence[Member]) -> list[str]:

@@ -150,7 +150,7 @@ class Field:
         if not self.listed:
             return self._scalar(name, value, value)
         if not isinstance(value, list) or self.length not in (None, len(value)):
-            raise self._refusal(name, value)
+            raise self.refusal(name, value)
         return [self._scalar(name, entry, value) for entry in value]
 
     def accepts(self, value: Any) -> bool:
@@ -169,10 +169,10 @@ class Field:
                 f"{name}={_short(show(whole))}: too large to compute with; give at most {largest:g}"
             )
         if (number and not _finite(value)) or value is None or isinstance(value, dict | list):
-            raise self._refusal(name, whole)
+            raise self.refusal(name, whole)
         if self.choices:
             if not any(value == choice and type(value) is type(choice) for choice in self.choices):
-                raise self._refusal(name, whole)
+                raise self.refusal(name, whole)
             return value
         if self.type == "float" and number:
             value = float(value)
@@ -181,18 +181,19 @@ class Field:
         elif self.type in ("str", "path") and isinstance(value, int) and number:
             value = str(value)  # logger.group=7
         elif self.type is not None and type(value).__name__ != {"path": "str"}.get(self.type, self.type):
-            raise self._refusal(name, whole)
+            raise self.refusal(name, whole)
         if isinstance(value, str) and not self._fits(value):
-            raise self._refusal(name, whole)
+            raise self.refusal(name, whole)
         if not all(COMPARISONS[sign](value, bound) for sign, bound in self.bounds):
-            raise self._refusal(name, whole)
+            raise self.refusal(name, whole)
         return value
 
     def _fits(self, text: str) -> bool:
         least, most = self.characters or (int(self.type == "path"), len(text))  # an empty path is no folder
         return least <= len(text.strip()) and len(text) <= most and not set(text) & set(self.without)
 
-    def _refusal(self, name: str, value: Any) -> InputError:
+    def refusal(self, name: str, value: Any) -> InputError:
+        """The error for a value that is not allowed."""
         return InputError(f"{name}={show(value)}: must be {self}" + (f" ({self.help})" if self.help else ""))
 
 
@@ -235,7 +236,18 @@ def declarations(path: Path, below: str = "") -> dict[str, Field]:
         path: the file.
         below: only what stands under this top-level key, with paths that start there.
     """
-    text = path.read_text(encoding="utf-8")
+    fields = declared(path.read_text(encoding="utf-8"), str(path))
+    if not below:
+        return fields
+    return {
+        name.removeprefix(f"{below}."): field
+        for name, field in fields.items()
+        if name.startswith(f"{below}.")
+    }
+
+
+def declared(text: str, where: str) -> dict[str, Field]:
+    """The ``#:`` comments of a yaml text: dotted name of the setting to its field; ``where`` names it in errors."""
     lines, fields = text.splitlines(), {}
     for name, node in _leaves(yaml.compose(text, Loader=yaml.SafeLoader)):
         end = node.end_mark
@@ -244,14 +256,8 @@ def declarations(path: Path, below: str = "") -> dict[str, Field]:
             try:
                 fields[name] = Field.parse(comment[1])
             except ValueError as error:
-                raise InputError(f"{path}, line {end.line + 1}: {error}") from None
-    if not below:
-        return fields
-    return {
-        name.removeprefix(f"{below}."): field
-        for name, field in fields.items()
-        if name.startswith(f"{below}.")
-    }
+                raise InputError(f"{where}, line {end.line + 1}: {error}") from None
+    return fields
 
 
 def _leaves(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, yaml.Node]]:

@@ -135,20 +135,23 @@ def test_a_file_from_another_day_decodes(tmp_path):
 CASES = {
     "none.png": "none.png: file is missing",
     "text.png": "text.png: not an image",
-    "modl=mid good.png": "did you mean model=",
+    "modl=mid good.png": "modl: unknown; nearest: model",
     "model=nosuch good.png": "nosuch: neither a file nor one of the models that ship",
     "run=nowhere good.png": "nowhere: not a run folder",
     "model=mid run=x good.png": "exclude each other",
     "model=text.png good.png": "text.png: not a model file",
     "good.png -o nofolder/a.gcn": "no such folder",
-    "good.png -o": "needs a file",
-    "good.png -x": "-x is unknown",
+    "good.png -o": "-o needs a value behind it",
+    "good.png out=": "out=: must be a path",
+    "good.png run=": "run=: must be a path",
+    "good.png jobs=0": "jobs=0: must be an integer >= 1 and <= 256 (processes)",
+    "good.png -x": "-x: unknown",
     "good.png device=toaster": "device=toaster",
     "good.png other.png -o one.gcn": "not a folder",
     "good.png good.png": "given twice",
     "done.gcn -o done.gcn": "overwritten",
     "background=nocolour good.png": "no colour",
-    "": "no input file",
+    "": "files= is missing",
 }
 
 
@@ -225,4 +228,4 @@ def test_help_and_refusals_need_no_torch(tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ
     )
     assert done.returncode == 0, done.stderr
-    assert "usage: " in done.stdout
+    assert "Examples\n  python scripts/compress.py" in done.stdout

@@ -1,14 +1,13 @@
 """scripts/evaluate.py from codecs to the page."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scripting import script
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
@@ -16,8 +15,6 @@ from gcn.codec.container import write
 from gcn.evaluation import settings
 from gcn.models import package
 from gcn.report.rates.rate_record import read
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +29,10 @@ def folder(tmp_path_factory):
 
 
 def run(*words):
-    """The script in this process: its status."""
-    spec = importlib.util.spec_from_file_location("script_evaluate", ROOT / "scripts" / "evaluate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    from gcn.cli.arguments import run as run_words
-
-    words = list(map(str, words))
+    """The command in this process: its status."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["evaluate.py", *words])
         patch.setattr(torch.hub, "get_dir", lambda: "/nowhere")
-        return run_words(words, module.OPTIONS, module.USAGE, "", module.work)
+        return script("evaluate")(*words)
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +125,15 @@ def test_a_series_of_one_s_own_from_the_command_line(folder, tmp_path):
         (["overwrite=maybe"], "overwrite=maybe"),
         (["background=none"], "none"),
         (["stray"], "stray"),
-        (["model="], "model=: give a name"),
-        (["series.x="], "series.x=: give a name"),
+        (["model="], "model=: must be"),
+        (["run="], "run=: must be"),
+        (["out="], "out=: must be a path"),
+        (["series.x="], "series.x=: must be"),
         (["series.=low"], "series.=low: give a name"),
         (["series.JPEG=low"], "series.JPEG=: the curve"),
         ([f"out={__file__}"], "is not a folder"),
         (["out=/proc/x"], "/proc/x: cannot be made"),
-        (["modle=low"], "did you mean model="),
+        (["modle=low"], "modle: unknown; nearest: model"),
     ],
 )
 def test_bad_input(words, said, tmp_path, monkeypatch, capsys):

@@ -1,38 +1,33 @@
 """The scripts bench and study: what they print, and bad words."""
 
-import importlib.util
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
+from scripting import script
 
 ROOT = Path(__file__).parents[2]
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("nothing", "no such benchmark; choose lab, coder, codec, exact, study"),
-        ("coder height=a", "whole number"),
-        ("coder hight=3", "give height=512"),
+        ("nothing", "name=nothing: must be one of lab, coder, codec, exact, study"),
+        ("coder height=a", "height=a: must be an integer >= 1"),
+        ("coder hight=3", "hight: unknown; nearest: height"),
         ("coder height=16 width=16 channels=1", "at least 1000 symbols"),
         ("codec height=16", "at least 32 pixels"),
         ("codec model_name=zzz", "model=zzz"),
-        ("exact run=/nowhere", "not a run folder"),
+        ("exact run=/nowhere images=x", "not a run folder"),
+        ("exact run=x", "images= is missing"),
         ("study arms=99", "arms=99: give 1 to"),
         ("study workers=3 arms=2", "workers=3: give 1 to 2"),
         ("study workers=²", "workers=²"),
     ],
 )
 def test_bad_words_of_bench(line, said, capsys):
-    assert script("bench").main(line.split()) == 2
+    assert script("bench")(*line.split()) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert said in error
@@ -40,7 +35,7 @@ def test_bad_words_of_bench(line, said, capsys):
 
 
 def test_the_coder_s_benchmark_compares_the_same_symbols(capsys):
-    assert script("bench").main(["coder", "height=64", "width=64", "channels=64", "repeats=1"]) == 0
+    assert script("bench")("coder", "height=64", "width=64", "channels=64", "repeats=1") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("1024 symbols")
     assert [line.split("  ")[0] for line in lines[1:]] == [
@@ -70,8 +65,8 @@ def test_bad_words_of_study(line, said, tmp_path, monkeypatch, capsys):
     from gcn.cli.arguments import run
 
     monkeypatch.chdir(tmp_path)
-    module = script("study")
-    assert run(line.split(), module.OPTIONS, module.USAGE, "", module.work) == 2
+    module = runpy.run_path(str(ROOT / "scripts" / "study.py"))
+    assert run(line.split(), module["OPTIONS"], module["USAGE"], "", module["work"]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -80,10 +75,10 @@ def test_the_stored_table_has_its_report(tmp_path, capsys):
     """Regenerated from docs/study in seconds, whatever runs it holds by now."""
     from gcn.cli.arguments import run
 
-    module = script("study")
+    module = runpy.run_path(str(ROOT / "scripts" / "study.py"))
     table = ROOT / "docs" / "study" / "distortion_vs_tricks"
     line = f"study=distortion_vs_tricks play=false table={table} report={tmp_path / 'report'}"
-    assert run(line.split(), module.OPTIONS, module.USAGE, "", module.work) == 0
+    assert run(line.split(), module["OPTIONS"], module["USAGE"], "", module["work"]) == 0
     text = (tmp_path / "report" / "README.md").read_text()
     assert "planned runs" in text
     assert "## H1" in text

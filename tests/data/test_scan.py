@@ -1,17 +1,14 @@
-import importlib.util
 import os
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scripting import script
 
 from gcn.data.scan import scan
 from gcn.errors import InputError
 from gcn.files.names import printable
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "scan.py"
 
 
 def test_nested_images_in_an_order_of_their_names(pictures):
@@ -121,16 +118,9 @@ def test_pixels_are_kept_up_to_the_budget(pictures):
     assert "decoded when needed" in found.report()
 
 
-def script():
-    spec = importlib.util.spec_from_file_location("scan_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_command_prints_the_report(pictures, capsys):
     (pictures / "bad.jpg").write_bytes(b"")
-    assert script().main([str(pictures), "--crop", "8", "--bad"]) == 0
+    assert script("scan")(pictures, "--crop", "8", "--bad") == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{pictures}/bad.jpg: not an image",
         "images 12 · 1 skipped: bad.jpg (not an image)",
@@ -139,7 +129,7 @@ def test_the_command_prints_the_report(pictures, capsys):
 
 
 def test_the_command_refuses_in_one_line_with_status_2(tmp_path, capsys):
-    assert script().main([str(tmp_path / "nowhere")]) == 2
+    assert script("scan")(tmp_path / "nowhere") == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"error: {tmp_path}/nowhere does not exist: give a folder of images\n"

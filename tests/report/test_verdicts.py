@@ -2,15 +2,13 @@
 
 import json
 import os
-import runpy
 
 import pytest
 
-from gcn.config.compose import CONF
+from gcn.commands.table import main
 from gcn.config.parse import parse, save
 from gcn.report.verdicts import read_summary, table
 
-main = runpy.run_path(str(CONF.parent / "scripts" / "table.py"))["main"]
 SUMMARY = {"verdict": "stable", "verdict_step": 8, "psnr": 26.543, "bpp_actual": 0.25, "swd": 0.1}
 
 

@@ -1,6 +1,5 @@
 """A study in W&B, read back from the files that ``wandb sync`` would send."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripting import script
 
-from gcn.cli.arguments import run as run_words
 from gcn.errors import InputError
 from gcn.study import board, board_views, table
 
@@ -301,18 +300,15 @@ def test_a_new_column_has_its_panel(place):
 
 
 @pytest.mark.parametrize(("words", "says"), [
-    ([], "usage:"),
+    ([], "table= is missing"),
     (["table=nowhere"], "no table here"),
-    (["table=nowhere", "mode=later"], "mode=later: give auto, offline or online"),
+    (["table=nowhere", "mode=later"], "mode=later: must be one of auto, offline, online"),
     (["table=nowhere", "project=a/b/c"], "project=a/b/c: give"),
-    (["table=nowhere", "projekt=a"], "did you mean project="),
+    (["table=nowhere", "projekt=a"], "projekt: unknown; nearest: project"),
     (["table=nowhere", f"out={SCRIPT}"], "is not a folder"),
 ])  # fmt: skip
 def test_bad_words_are_one_line(words, says, alone, capsys):
-    spec = importlib.util.spec_from_file_location("board_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert run_words(words, script.OPTIONS, script.USAGE, "", script.work) == 2
+    assert script("board")(*words) == 2
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
@@ -333,4 +329,4 @@ def test_help_needs_no_imports():
         "assert not {'wandb', 'torch', 'pyarrow', 'numpy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "usage: python scripts/board.py" in done.stdout
+    assert "Examples\n  python scripts/board.py" in done.stdout

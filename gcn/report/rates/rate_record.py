@@ -1,16 +1,19 @@
 """What an evaluation has measured, as it is stored: ``evaluation.json`` with everything, ``evaluation.csv`` a row for
 each image."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gcn.errors import InputError
 from gcn.files.atomic import write_csv
+from gcn.files.names import printable
+from gcn.files.reading import read_json
 from gcn.report.summary import write_json_atomic
 
+LARGEST = 2**28  # bytes of evaluation.json; a row of an image has 600
 LEARNED, CLASSICAL, PUBLISHED = "learned", "classical", "published"
 
 
@@ -145,13 +148,16 @@ def write(record: EvaluationRecord, folder: Path) -> list[Path]:
 
 
 def read(file: Path) -> EvaluationRecord:
-    """The record of an ``evaluation.json``."""
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    content["images"] = [_exact(ImageRow(**_numbers(row))) for row in content["images"]]
-    content["pooled"] = [PooledRow(**_numbers(row)) for row in content["pooled"]]
-    content["sets"] = [ImageSet(**one) for one in content["sets"]]
-    content["bd_rates"] = [BDRate(**_numbers(row, {"reason"})) for row in content["bd_rates"]]
-    return EvaluationRecord(**_numbers(content))
+    """The record of an ``evaluation.json``; InputError for any other file."""
+    content = read_json(file, LARGEST)
+    try:
+        content["images"] = [_exact(ImageRow(**_numbers(row))) for row in content["images"]]
+        content["pooled"] = [PooledRow(**_numbers(row)) for row in content["pooled"]]
+        content["sets"] = [ImageSet(**one) for one in content["sets"]]
+        content["bd_rates"] = [BDRate(**_numbers(row, {"reason"})) for row in content["bd_rates"]]
+        return EvaluationRecord(**_numbers(content))
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise InputError(f"{printable(file)}: not the record of an evaluation ({problem})") from None
 
 
 def _exact(row: ImageRow) -> ImageRow:
