@@ -196,7 +196,7 @@ def _family(name: str) -> str:
 
 def _key(name: str, table: Mapping[str, Any]) -> str:
     """The entry of the table that a name belongs to; the name itself where there is none."""
-    families = (key for key in table if _family(key) and name.startswith(_family(key)))
+    families = (key for key in table if name.startswith(_family(key) or "=") and name != _family(key))
     return name if name in table else next(families, name)
 
 
@@ -224,18 +224,18 @@ def _checked(name: str, text: str, default: Any, field: Field) -> Any:
     """The value of a text. An empty one is refused, but a list that has a default may be emptied."""
     if text == "null" and field.nullable:
         return None
-    if not text and (not field.listed or default in (None, MISSING)):
-        raise field.refusal(name, text)
     parts = listed(text) if field.listed else [text]
+    if not any(parts) and (not field.listed or default in (None, MISSING)):
+        raise field.refusal(name, text)
     values = [_typed(part, field) for part in parts]
     return field.check(name, values if field.listed else values[0])
 
 
 def _typed(text: str, field: Field) -> Any:
     """The number or truth value that a text stands for, or the text."""
-    if field.type == "bool":
-        return {"true": True, "false": False}.get(text, text)
-    if field.type in ("int", "float") and text.isascii() and text == text.strip():
+    if field.type == "bool" and text in ("true", "false"):
+        return text == "true"
+    if field.type in ("bool", "int", "float") and text.isascii() and text == text.strip():
         for kind in (int, float):
             try:
                 return kind(text)

@@ -10,7 +10,7 @@ COMMAND = Command(
     name="evaluate",
     about="Rate, distortion and realism of codecs on whole images.",
     examples="""
-python scripts/evaluate.py                                            the models that ship, on two photographs
+python scripts/evaluate.py                                          the models that ship, on two photographs
 python scripts/evaluate.py run=outputs/DATE/RUN data.root=FOLDER compare=jpeg,webp,avif
 python scripts/evaluate.py series.mine=runs/a,runs/b series.plain=runs/c out=report
 """,

@@ -129,7 +129,7 @@ def test_a_series_of_one_s_own_from_the_command_line(folder, tmp_path):
         (["run="], "run=: must be"),
         (["out="], "out=: must be a path"),
         (["series.x="], "series.x=: must be"),
-        (["series.=low"], "series.=low: give a name"),
+        (["series.=low"], "series.: unknown; nearest: series.NAME"),
         (["series.JPEG=low"], "series.JPEG=: the curve"),
         ([f"out={__file__}"], "is not a folder"),
         (["out=/proc/x"], "/proc/x: cannot be made"),
