@@ -29,7 +29,7 @@ quick: install ## the tests without the slow ones
 	$(PYTEST) -m "not slow"
 
 figures: install ## the gallery of docs/theory.md, into docs/figures/theory
-	$(BIN)/python scripts/figures.py
+	$(BIN)/python scripts/figures
 
 lint: install ## ruff, mypy and import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

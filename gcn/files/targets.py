@@ -118,12 +118,17 @@ def _refuse_clashes(jobs: Sequence[Job], may_exist: bool) -> None:
             both = f"{printable(taken[name])} and {printable(source)}"
             raise InputError(f"two inputs would become {printable(target)}: {both}; rename one")
         taken[name] = source
-    there = [job.target for job in jobs if job.exists]
-    if there and not may_exist:
+    if not may_exist:
+        refuse_existing([job.target for job in jobs], "skip_existing=true to leave it out, or another -o")
+
+
+def refuse_existing(targets: Sequence[Path], otherwise: str) -> None:
+    """InputError if a file that is to be written exists; ``otherwise`` is what to do but to give overwrite=true."""
+    there = [target for target in targets if os.path.exists(target)]
+    if there:
         more = f" (the first of {len(there)} outputs that do)" if len(there) > 1 else ""
         raise InputError(
-            f"{printable(there[0])} exists{more}; give overwrite=true to replace what exists, skip_existing=true to"
-            " leave it out, or another -o"
+            f"{printable(there[0])} exists{more}; give overwrite=true to replace what exists, {otherwise}"
         )
 
 

@@ -214,10 +214,6 @@ class Arena:
         sights = cast(Iterable[Sight], self.objective.sights)
         return replace(self, objective=Objective(self.objective.loss, adv, terms, sights))
 
-    def moved_by(self, optimizer: Factory) -> "Arena":
-        """The same arena with other players, the same for G and D."""
-        return replace(self, optimizer=optimizer, d_optimizer=None)
-
 
 def coordinates(game: Game) -> Tensor:
     """Where games stand, (E, N): G's parameters and then D's."""

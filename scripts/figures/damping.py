@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.drawing import METHODS
-from gcn.lab.gallery.games import (
+import drawing as draw
+from drawing import METHODS
+from small_games import (
     FORCES,
     Array,
     arena,

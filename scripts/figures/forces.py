@@ -8,12 +8,12 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+import drawing as draw
+from drawing import LOSSES, METHODS
 from gcn.game.rules import Simultaneous
 from gcn.lab.ensemble import Arena, play
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.drawing import LOSSES, METHODS
-from gcn.lab.gallery.games import Array, arena, eigenvalues, grid, loss_of, numbers
 from gcn.losses.adversarial import Relativised
+from small_games import Array, arena, eigenvalues, grid, loss_of, numbers
 
 DURATION = 400.0
 

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.drawing import METHODS
-from gcn.lab.gallery.games import (
+import drawing as draw
+from drawing import METHODS
+from gcn.lab.games import LinearND, Uniform
+from gcn.report.plots import RED
+from small_games import (
     Array,
     Complex,
     arena,
@@ -20,8 +22,6 @@ from gcn.lab.gallery.games import (
     roots,
     with_term,
 )
-from gcn.lab.games import LinearND, Uniform
-from gcn.report.plots import RED
 
 SINGULAR = (0.25, 0.5, 1.0, 2.0)
 SHADES = ("#a9d18e", "#4fae8b", "#1f7a8c", "#153b6b")  # of the modes, from the weakest

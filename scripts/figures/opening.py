@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+import drawing as draw
 from gcn.lab.ensemble import play
 from gcn.lab.examine import examine
 from gcn.lab.figure import portrait
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.games import (
+from gcn.lab.games import Dirac
+from gcn.report.plots import GREY, RED
+from small_games import (
     arena,
     eigenvalues,
     flows,
@@ -18,8 +20,6 @@ from gcn.lab.gallery.games import (
     repeated,
     roots,
 )
-from gcn.lab.games import Dirac
-from gcn.report.plots import GREY, RED
 
 SHOWN = {"ns": None, "vanilla": None, "wgan": None, "hinge": None, "lsgan": None, "ns, paired": "pair"}
 WEIGHTS = (0.0, 0.25, 1.0)

@@ -5,6 +5,7 @@ in the curve.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,13 @@ from torch import Tensor
 
 from gcn.lab.ensemble import Arena
 from gcn.lab.figure import STABLE, letter, write
-from gcn.lab.gallery.games import Array, Complex
+from gcn.report.paper import paper_figure
 from gcn.report.plots import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
+from small_games import Array, Complex
 
 INK = "#222222"
 FIELD = "#c9ced6"
+PALE = "#e9e9e9"  # of areas in the background
 DASHES = (0, (4, 3))
 FORMULA: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": DASHES, "zorder": 5}
 EDGE = "#8fbfa0"  # of the stable half-plane
@@ -41,6 +44,8 @@ METHODS = {
     "jare": Look(PINK, r"JARE $\gamma$"),
     "sga": Look(BROWN, r"SGA $\gamma$"),
 }
+P, Q = BLUE, ORANGE  # distributions of the data and of what is generated
+KL, REVERSE_KL, JS, TV, W = RED, GREEN, PURPLE, BROWN, BLUE  # divergences
 BOTH = "#1b9aaa"  # MSE and R1 together
 RULES = {
     "flow": Look(INK, "flow"),
@@ -69,6 +74,12 @@ def figure(
         draw(canvas)
 
     return write(path, size, titled)
+
+
+def page(path: Path, size: tuple[float, float]) -> AbstractContextManager[Any]:
+    """A figure of distributions: without a title of its own, and finer than the others."""
+    style = {"axes.axisbelow": True, "lines.linewidth": 1.6, "text.color": INK}
+    return paper_figure(path, size, 200, style)
 
 
 def field(

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import drawing as draw
+from drawing import LOSSES, METHODS
 from gcn.lab.analysis import equilibrium
 from gcn.lab.ensemble import Arena, play
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.drawing import LOSSES, METHODS
-from gcn.lab.gallery.games import FORCES, Array, arena, flows, grid, numbers, repeated
 from gcn.lab.games import Lossy, Quantiser
 from gcn.report.plots import GREY
+from small_games import FORCES, Array, arena, flows, grid, numbers, repeated
 
 M = 1.0  # where the distortion of the lossy game is least; the data are at 0
 P = FORCES["ns"]

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import drawing as draw
+from drawing import RULES
 from gcn.game.rules import Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.lab.ensemble import play
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.drawing import RULES
-from gcn.lab.gallery.games import FORCES, Array, Complex, arena, flows, grid, repeated, roots
 from gcn.lab.games import Bilinear
 from gcn.lab.sweep import heat_map
+from small_games import FORCES, Array, Complex, arena, flows, grid, repeated, roots
 
 MADE = {
     "simultaneous": Simultaneous, "alternating": Alternating, "extragradient": Extragradient, "optimistic": Optimistic,

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import drawing as draw
+from drawing import METHODS
 from gcn.game.rules import SGA, Simultaneous
 from gcn.lab.ensemble import Arena, play
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.drawing import METHODS
-from gcn.lab.gallery.games import (
+from small_games import (
     FORCES,
     Complex,
     arena,

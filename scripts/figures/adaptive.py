@@ -1,6 +1,7 @@
 """Adam: what its betas make of losses and damping."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -10,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import drawing as draw
+from drawing import METHODS
 from gcn.lab.ensemble import play
-from gcn.lab.gallery import drawing as draw
-from gcn.lab.gallery.drawing import METHODS
-from gcn.lab.gallery.games import Array, arena, numbers, repeated
 from gcn.lab.players import Adam, Descent
+from small_games import Array, arena, numbers, repeated
 
 BETAS = tuple(product((0.0, 0.5, 0.9), (0.9, 0.99, 0.999)))
 SHOWN = ((0.0, 0.9), (0.5, 0.999), (0.9, 0.999))  # over time
@@ -55,7 +56,7 @@ def adam_paths(steps: int = LONG, every: int = 10) -> Array:
     """Radius over updates (T, betas, arms): alternating Adam from (1, 1), all of them played at once."""
     mse, r1 = (numbers(*values).repeat(len(BETAS)) for values in zip(*ARMS.values(), strict=True))
     makers = [partial(Adam, lr=LR, betas=betas) for betas in BETAS]
-    game = arena("ns", mse=mse, r1=r1).moved_by(lambda parameters: Several(parameters, makers))
+    game = replace(arena("ns", mse=mse, r1=r1), optimizer=lambda parameters: Several(parameters, makers))
     path = play(game, repeated((1.0, 1.0), len(mse)), steps, every)
     return draw.radius(path).reshape(-1, len(BETAS), len(ARMS))
 
