@@ -16,6 +16,7 @@ from PIL import Image
 
 import adaptive
 import damping
+import densities
 import dimensions
 import discrete_time
 import drawing
@@ -26,7 +27,9 @@ import pulls
 from adaptive import adam_paths
 from damping import EQUIVALENT, measured_rates, rate_over
 from dimensions import FORMULAS, SINGULAR, mode_spectra, uniform_spectra
+from divergences import Fit
 from drawing import field
+from forces import long_flow
 from gallery import FIGURES, draw
 from gcn.cli import arguments
 from gcn.cli.arguments import Words
@@ -63,7 +66,10 @@ def test_a_figure_is_written_twice(tmp_path):
 
 @pytest.fixture
 def coarse(monkeypatch):
-    """Few points a curve and few pixels: whether a figure can be drawn does not depend on them."""
+    """Few points a curve and few pixels: whether a figure can be drawn does not depend on them.
+
+    What is left out altogether has tests of its own.
+    """
 
     def rough(game, starts, duration, dt=0.1):
         return flows(game, starts, duration, max(dt, duration / 40))
@@ -87,10 +93,14 @@ def coarse(monkeypatch):
         monkeypatch.setattr(module, "flows", rough)
     for module in (equilibria, forces):
         monkeypatch.setattr(module, "play", short)
-    monkeypatch.setattr(adaptive, "adam_paths", lambda: adam_paths(steps=1000))
-    monkeypatch.setattr(opening, "UPDATES", 50)
+    monkeypatch.setattr(adaptive, "adam_paths", lambda: adam_paths(steps=100, every=1))
+    monkeypatch.setattr(densities, "fit_gaussian", lambda *_: Fit(0.0, 1.0, 1.0))
+    monkeypatch.setattr(discrete_time, "UPDATES", 50)
     monkeypatch.setattr(discrete_time, "SIDE", 20)
-    monkeypatch.setattr(forces, "DURATION", 40.0)
+    monkeypatch.setattr(equilibria, "settled_offsets", lambda _, *by: np.ones([len(values) for values in by]))
+    monkeypatch.setattr(forces, "critical_weight", forces.force)
+    monkeypatch.setattr(forces, "long_flow", lambda game, starts, times: long_flow(game, starts, times / 20))
+    monkeypatch.setattr(opening, "UPDATES", 50)
 
 
 @pytest.mark.slow
@@ -216,7 +226,7 @@ def test_several_players_move_their_shares_as_they_would_alone():
 
 def test_the_flow_converges_at_fourth_order_and_decay_reads_its_rate():
     game, start = arena("ns", mse=2.0), repeated((1e-4, 1e-4), 1)
-    times, fine = flows(game, start, 20.0, 0.05)
+    times, fine = flows(game, start, 20.0, 0.1)
     _, coarse = flows(game, start, 20.0, 0.2)
     assert coarse[-1].numpy() == pytest.approx(fine[-1].numpy(), rel=1e-4)
     assert decay(times, drawing.radius(fine)) == pytest.approx([0.0635], abs=2e-4)
