@@ -1,4 +1,4 @@
-"""The figures of docs/theory.md: ``python scripts/figures [NAME ...] [out=FOLDER]``."""
+"""Draw the figures of docs/theory.md: ``python scripts/figures [NAME ...] [out=FOLDER]``."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from gallery import FIGURES, MODULES, draw, one_thread
-from gcn.cli.arguments import Words, choice, run
+from gcn.cli.arguments import Arguments, Command
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder, make_folder
 from gcn.files.names import printable
@@ -16,44 +16,47 @@ from gcn.files.targets import refuse_existing
 from gcn.schema.fields import suggestion
 
 OUT = Path(__file__).resolve().parents[2] / "docs" / "figures" / "theory"
-USAGE = "python scripts/figures [NAME...] [out=FOLDER [overwrite=true]]"
-ABOUT = "\n".join(
-    [
-        "Draw figures of docs/theory.md, each as NAME.png and NAME.svg; without a name all of them.",
-        "",
-        *(f"  {' '.join(module.figures):<38}{module.about}" for module in MODULES.values()),
-    ]
-)
-OPTIONS = {
-    "out": "folder [docs/figures/theory of this project, where figures of these names are replaced]",
-    "overwrite": "true: replace figures that exist in another folder",
-}
 PROCESSES = 2
 LONGEST_FIRST = ("adam", "circles", "lossy", "wrong_point", "non_saturating", "same_spectrum")
+COMMAND = Command(
+    name="figures",
+    about="Draw the figures of docs/theory.md, each as NAME.png and NAME.svg.",
+    examples="""
+python scripts/figures                                   # all of them, where docs/theory.md has them
+python scripts/figures circles lossy out=figures         # two of them, elsewhere
+""",
+    words="""\
+names: []               #: list of str ; figures, from the list below; all of them without a name
+out: null               #: path ; folder; without it docs/figures/theory, where figures of these names are replaced
+overwrite: false        #: ; replace figures that exist in another folder
+""",
+    bare=("names",),
+    more="\nFigures\n" + "".join(f"  {' '.join(m.figures):<38} {m.about}\n" for m in MODULES.values()),
+)
 
 
-def work(words: Words) -> int:
-    names, out = checked(words)
+def main(words: Sequence[str]) -> int:
+    """Run the command line; returns the exit status."""
+    return COMMAND.run(words, figures)
+
+
+def figures(said: Arguments) -> int:
+    """Do what the words say; returns the exit status."""
+    names, out = planned(said)
     begin = time.monotonic()
     draw_all(names, out)
     print(printable(f"{len(names)} figures in {out}, {time.monotonic() - begin:.0f} s"))
     return 0
 
 
-def checked(words: Words) -> tuple[list[str], Path]:
-    """Names of figures, all where none is given, and the folder; InputError before anything is drawn."""
-    for name in words.files:
+def planned(said: Arguments) -> tuple[list[str], Path]:
+    """Names of figures and their folder; InputError for an unknown name or a file that exists."""
+    for name in said["names"]:
         if name not in FIGURES:
             raise InputError(f"{name}: no such figure; {suggestion(name, FIGURES)}")
-    names = list(dict.fromkeys(words.files)) or list(FIGURES)
-    overwrite = choice("overwrite", words.options.get("overwrite", "false"))
-    given = words.options.get("out", words.output)
-    if given == "":
-        raise InputError("out=: give a folder")
-    if words.output is not None and "out" in words.options:
-        raise InputError("out= and -o are the same; give one of them")
-    out = OUT if given is None else check_folder("out", given)
-    if not (overwrite or out.resolve() == OUT):
+    names = list(dict.fromkeys(said["names"])) or list(FIGURES)
+    out = OUT if said["out"] is None else check_folder("out", said["out"])
+    if not (said["overwrite"] or out.resolve() == OUT):
         refuse_existing(
             [out / f"{name}.{kind}" for name in names for kind in ("png", "svg")], "or another out="
         )
@@ -72,4 +75,4 @@ def draw_all(names: Sequence[str], out: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], OPTIONS, USAGE, ABOUT, work))
+    sys.exit(main(sys.argv[1:]))

@@ -31,8 +31,7 @@ from divergences import Fit
 from drawing import field
 from forces import long_flow
 from gallery import FIGURES, draw
-from gcn.cli import arguments
-from gcn.cli.arguments import Words
+from gcn.cli.arguments import read
 from gcn.errors import InputError
 from gcn.lab.ensemble import play
 from small_games import LOSSES, arena, decay, eigenvalues, flows, numbers, repeated, roots
@@ -235,7 +234,7 @@ def test_the_flow_converges_at_fourth_order_and_decay_reads_its_rate():
 
 
 def run(*words):
-    return arguments.run(words, *(SCRIPT[name] for name in ("OPTIONS", "USAGE", "ABOUT", "work")))
+    return SCRIPT["main"](words)
 
 
 def test_the_script_draws_what_it_is_asked_for_and_replaces_it_only_on_request(tmp_path, capfd):
@@ -248,16 +247,18 @@ def test_the_script_draws_what_it_is_asked_for_and_replaces_it_only_on_request(t
 
 
 def test_where_existing_figures_are_replaced(tmp_path, monkeypatch):
-    checked, here = SCRIPT["checked"], SCRIPT["OUT"]
+    def planned(*words):
+        return SCRIPT["planned"](read(SCRIPT["COMMAND"], words))
+
+    here = SCRIPT["OUT"]
     assert (here / "piles.png").exists()
-    assert checked(Words({}, ["piles", "piles"], None)) == (["piles"], here)
+    assert planned("piles", "piles") == (["piles"], here)
     monkeypatch.chdir(here.parents[2])
-    assert checked(Words({"out": "docs/figures/theory"}, ["piles"], None))[0] == ["piles"]
+    assert planned("piles", "out=docs/figures/theory")[0] == ["piles"]
     (tmp_path / "costs.svg").touch()
     with pytest.raises(InputError, match=r"costs\.svg exists"):
-        checked(Words({"out": str(tmp_path)}, [], None))
-    replaced = Words({"out": str(tmp_path), "overwrite": "true"}, [], None)
-    assert checked(replaced) == (list(FIGURES), tmp_path)
+        planned(f"out={tmp_path}")
+    assert planned(f"out={tmp_path}", "overwrite=true") == (list(FIGURES), tmp_path)
 
 
 def test_help_names_every_figure(capfd):
@@ -270,10 +271,10 @@ def test_help_names_every_figure(capfd):
     [
         (("circle",), "circle: no such figure; nearest: circles"),
         (("uniform", "nothing_like_it"), "nothing_like_it: no such figure"),
-        (("ot=here",), "did you mean out="),
-        (("out=",), "give a folder"),
-        (("out=a", "-o", "b"), "give one of them"),
-        (("overwrite=maybe",), "give true or false"),
+        (("ot=here",), "ot: unknown; nearest: out"),
+        (("out=",), "out=: must be a path"),
+        (("out=a", "-o", "b"), "out= was given twice"),
+        (("overwrite=maybe",), "overwrite=maybe: must be true or false"),
         ((f"out={__file__}",), "not a folder"),
         ((f"out={__file__}/below",), "not a folder"),
     ],
