@@ -113,8 +113,9 @@ def test_missing_and_wrong_files_are_one_line(tmp_path, monkeypatch):
 
 
 def test_random_weights_are_announced():
-    with pytest.warns(UserWarning, match="random weights"):
+    with pytest.warns(UserWarning, match="random weights") as said:
         LPIPS("squeeze", backbone="random")
+    assert [warning.filename for warning in said] == [__file__], "it points at the caller"
 
 
 def test_crops_that_are_too_small_are_refused(term):
@@ -122,3 +123,5 @@ def test_crops_that_are_too_small_are_refused(term):
         term.check_images(term.smallest - 1)
     term.check_images(term.smallest)
     assert term.distance(images(0, term.smallest), images(1, term.smallest)).isfinite().all()
+    with pytest.raises(RuntimeError, match="too small"):  # torch's own words
+        term.distance(images(0, term.smallest - 1), images(1, term.smallest - 1))

@@ -5,12 +5,15 @@ import math
 import pytest
 import torch
 from torch import nn
-from turns import Judged, Linear, Quadratic, open_turn
+from turns import Judged, Linear, Out, Quadratic, open_turn
 
 from gcn.errors import InputError
+from gcn.game.game import Game
+from gcn.game.objective import Objective
+from gcn.game.streams import Streams
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.constraints import SpectralNorm, WeightClip
-from gcn.losses.distortion import L1, MSE, MSSSIM, Charbonnier
+from gcn.losses.distortion import L1, MSE, MSSSIM, Anchor, Charbonnier
 from gcn.losses.penalties import DRAGAN, GP, R1, R2
 from gcn.losses.perceptual import FeatureMatching
 from gcn.losses.perturbation import InstanceNoise
@@ -44,6 +47,55 @@ def test_distortions_look_at_reconstructions_that_are_not_clamped():
     assert MSE(255.0)(open_turn(torch.ones_like(X), 3 * torch.ones_like(X))).item() == pytest.approx(4)
 
 
+def test_the_unit_of_a_distortion_is_8_grey_levels_by_default():
+    away = X + 8 / 255
+    assert [term()(open_turn(X, away)).item() for term in (MSE, L1)] == pytest.approx([1, 1])
+    smooth = math.sqrt((8 / 255) ** 2 + 1e-6) * 255 / 8
+    assert Charbonnier()(open_turn(X, away)).item() == pytest.approx(smooth, rel=1e-9)
+
+
+class Doubling(nn.Module):
+    """A synthesis: the image is twice the latents plus ½."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+
+    def forward(self, y_hat):
+        return self.factor * y_hat
+
+
+class Decoding(nn.Module):
+    """A generator with given latents."""
+
+    def __init__(self, y_hat):
+        super().__init__()
+        self.g_s, self.y_hat = Doubling(), y_hat
+
+    def forward(self, x, noise):
+        return Out(self.g_s(self.y_hat) + 0.5, self.y_hat, {})
+
+
+@pytest.mark.parametrize("unit", [None, 1.0, 20.0])
+def test_the_anchor_pulls_to_the_first_synthesis_of_the_same_latents(unit):
+    anchor = Anchor() if unit is None else Anchor(unit)
+    generator = Decoding(image(4, 3, 5, 5, seed=5) - 0.5)
+    game = Game(generator, None, Objective(None, 1.0, {"anchor": (1.0, anchor)}), Streams(0)).double()
+    assert anchor(game.turn("g", X, 0)).item() == 0
+    assert not any(parameter.requires_grad for parameter in anchor.parameters())
+    with torch.no_grad():
+        generator.g_s.factor.fill_(3.0)
+    value = anchor(game.turn("g", X, 0))
+    assert value.item() == pytest.approx(generator.y_hat.square().mean().item() * (255 / (unit or 8)) ** 2)
+    (gradient,) = torch.autograd.grad(value, generator.g_s.factor)
+    assert gradient.item() == pytest.approx(2 * value.item())
+
+
+def test_the_anchor_refuses_a_generator_without_a_synthesis():
+    with pytest.raises(InputError, match=r"^anchor: this generator has no synthesis g_s"):
+        open_turn(X, X_HAT, terms={"anchor": (1.0, Anchor())})
+
+
 def test_charbonnier():
     turn = open_turn(torch.zeros_like(X), torch.full_like(X, 0.3))
     assert Charbonnier(epsilon=0.1, unit=255.0)(turn).item() == pytest.approx(math.sqrt(0.3**2 + 0.1**2))
@@ -54,8 +106,9 @@ def test_ms_ssim_is_that_of_pytorch_msssim(levels):
     from pytorch_msssim import MS_SSIM
 
     x = nn.functional.interpolate(image(2, 3, 22, 22), size=176, mode="bilinear").float()
-    x_hat = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))).float()
-    weights = torch.tensor(MSSSIM.WEIGHTS[:levels])
+    noise = torch.tensor([0.02, 0.5]).reshape(2, 1, 1, 1) * torch.tensor([0.5, 1.0, 2.0]).reshape(3, 1, 1)
+    x_hat = x + noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))
+    weights = torch.tensor([0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:levels])  # Wang et al. 2003
     reference = MS_SSIM(data_range=1.0, weights=(weights / weights.sum()).tolist())(x, x_hat)
     assert MSSSIM(levels)(open_turn(x, x_hat)).item() == pytest.approx(1 - reference.item(), abs=1e-6)
 
@@ -75,8 +128,24 @@ def test_ms_ssim_refuses_crops_that_are_too_small():
     with pytest.raises(InputError, match="too small"):
         MSSSIM(3).check_images(40)
     MSSSIM(3).check_images(41)
-    with pytest.raises(InputError, match="levels"):
-        MSSSIM(6)
+    for levels in (0, 6):
+        with pytest.raises(InputError, match=rf"^terms.ms_ssim.levels={levels}: MS-SSIM has 1 to 5 levels$"):
+            MSSSIM(levels)
+    for levels, smallest in ((1, 11), (2, 21), (5, 161)):
+        MSSSIM(levels).check_images(smallest)
+        with pytest.raises(
+            InputError, match=rf"crops of {smallest - 1} pixels .* data.crop={smallest} or more$"
+        ):
+            MSSSIM(levels).check_images(smallest - 1)
+
+
+def test_ms_ssim_has_three_levels_by_default_and_a_floor_for_negative_contrast():
+    x = image(2, 3, 64, 64).float()
+    turn = open_turn(x, x.flip(-1))
+    assert MSSSIM()(turn).item() == MSSSIM(3)(turn).item() != MSSSIM(2)(turn).item()
+    # of one constant image and one that alternates, contrast and structure vanish and leave 1e-4 to its power
+    stripes = (torch.arange(64) % 2).float().expand(1, 3, 64, 64)
+    assert MSSSIM(1)(open_turn(stripes, 1 - stripes)).item() == pytest.approx(1 - 1e-4, abs=1e-6)
 
 
 def likelihoods(bpp):
@@ -95,6 +164,12 @@ def test_the_target_switches_the_rate_image_by_image():
     turn = open_turn(X, X_HAT, likelihoods=likelihoods([0.1, 0.2, 0.3, 1.0]))
     value = Rate(target_bpp=0.25, below=0.5)(turn).item()
     assert value == pytest.approx((0.05 + 0.1 + 0.3 + 1.0) / 4)
+    assert Rate(target_bpp=0.25)(turn).item() == pytest.approx(
+        (0.3 / 16 + 0.3 + 1.0) / 4
+    )  # HiFiC: a sixteenth
+    exact = open_turn(X, X_HAT, likelihoods={"y": torch.full((4, 1, 5, 5), 0.5, dtype=torch.float64)})
+    assert exact.bpp.tolist() == [1.0] * 4
+    assert Rate(target_bpp=1.0, below=0.5)(exact).item() == 0.5, "on the target is not above it"
 
 
 def test_feature_matching_pulls_the_reconstruction_alone():
@@ -180,6 +255,23 @@ def test_penalties_refuse_batch_normalisation():
     for term in (R1(), R2(), GP(), DRAGAN()):
         with pytest.raises(InputError, match="batch"):
             open_turn(X, X_HAT, Normalised(), terms={"p": (1.0, term)})
+
+
+NEEDY = {"r1": R1, "r2": R2, "gp": GP, "dragan": DRAGAN, "feature_matching": FeatureMatching, "grad_norm": GradNorm,
+         "consensus": Consensus, "jare": JARE}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEEDY)
+def test_what_looks_at_the_discriminator_sleeps_while_there_is_no_game(name):
+    """In the warm-up nothing of it is paid, and with a weight of 0 nothing is measured."""
+    terms = {name: (1.0, NEEDY[name]()), "l1": (1.0, L1())}
+    for weight in (1.0, 0.0):
+        terms[name] = (weight, terms[name][1])
+        game = open_turn(X, X_HAT, Linear(W), NonSaturating(), terms).game
+        turn = game.turn("g", X, 0, playing=False)
+        assert [charge.name for charge in game.objective.charges(turn, "g")] == ["l1"]
+        assert game.objective.charges(turn, "d") == []
+        assert game.objective.measure(turn, "g") == game.objective.measure(turn, "d") == {}
 
 
 # --- what both pay ---
