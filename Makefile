@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 ARGS ?= loss=ns +mse=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test quick figures lint clean
+.PHONY: help install run test quick mutants figures lint clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: install ## install and run all tests, the slow ones included
 
 quick: install ## the tests without the slow ones
 	$(PYTEST) -m "not slow"
+
+mutants: install ## change the code in 450 places, one at a time, and see which changes no test notices (an hour)
+	$(BIN)/python tests/mutants/sample.py
 
 figures: install ## the gallery of docs/theory.md, into docs/figures/theory
 	$(BIN)/python scripts/figures
