@@ -287,13 +287,25 @@ def test_a_pull_is_gone_only_while_the_discriminator_separates():
 
 
 def test_realism_is_restless_from_four_crossings_and_six_values_on():
-    """The second half of 12 evaluations has 6; it crosses its line 3 or 5 times."""
-    for signs, name in (([1, -1, -1, 1, 1, -1], "stable"), ([1, -1, 1, -1, 1, -1], "oscillating")):
+    """The second half of 12 evaluations has 6; it crosses its line 3, 4 or 5 times."""
+    patterns = {
+        (1, -1, -1, 1, 1, -1): "stable",
+        (1, -1, 1, -1, -1, 1): "oscillating",
+        (1, -1, 1, -1, 1, -1): "oscillating",
+    }
+    for signs, name in patterns.items():
         realism = 0.05 * (1 + 0.3 * np.r_[signs, signs])
         assert verdict(record(SWD=realism)).name == name, signs
     assert verdict(record(60, 10, SWD=0.05 * (1 + 0.3 * np.array([1, -1] * 5)))).name == "stable", (
         "five values"
     )
+
+
+def test_crossings_are_those_of_a_straight_line():
+    """Realism that improves fourfold while it comes and goes crosses its mean 3 times, and its line 6 times."""
+    line = np.linspace(7, 1, 24)
+    swing = np.r_[np.zeros(12), np.tile([1, -1, -1, 1], 3)]
+    assert verdict(record(72, 24, SWD=0.05 * (line + 0.3 * line[12:].mean() * swing))).name == "oscillating"
 
 
 def test_a_swing_that_widens_a_little_loses_nothing():
