@@ -302,7 +302,7 @@ def _run_in_child(
             os.dup2(nothing.fileno(), 0)
             os.dup2(sink.fileno(), 1)
             os.dup2(sink.fileno(), 2)
-        sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))
+        sys.stdout, sys.stderr = (os.fdopen(fd, "w", buffering=1, closefd=False) for fd in (1, 2))
         resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(output.with_name("hypothesis"))
