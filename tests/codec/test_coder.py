@@ -90,6 +90,26 @@ def test_a_message_of_one_symbol(symbol):
     assert 8 * len(stream) >= counter.bits - 32
 
 
+def test_a_magnitude_has_30_bits_and_what_is_beyond_is_clipped():
+    beyond = np.array([2**30, 2**30 + 1, 2**31 - 1, -(2**30), -(2**30) - 1, -(2**31) + 1], np.int32)
+    index = np.zeros(6, np.uint8)
+    writer = Writer()
+    writer.code(beyond, TABLES, (6,), index)
+    found = Reader(writer.bytes()).code(None, TABLES, (6,), index)
+    assert found.tolist() == [2**30] * 3 + [-(2**30)] * 3
+
+
+def test_a_counter_counts_from_nothing():
+    counter = Counter()
+    assert (counter.bits, counter.symbols, counter.escaped, counter.checksum) == (0, 0, 0, 0)
+    counter.code(np.array([[0, 0], [0, 300], [0, 0]], np.int32), TABLES, (3, 2))
+    assert (counter.symbols, counter.escaped) == (6, 1)
+    escape = TABLES.costs[TABLES.starts[2] - 1]
+    inside = sum(TABLES.costs[TABLES.starts[k] - TABLES.offsets[k]] * (1 if k == 1 else 2) for k in range(3))
+    folded = 2 * (300 - TABLES.offsets[1] - TABLES.lengths[1] + 1)
+    assert counter.bits == pytest.approx(inside + escape + math.log2(33) + int(folded).bit_length() - 1)
+
+
 def test_one_table_for_all_symbols_costs_next_to_nothing():
     sure = Tables.of([np.array([1.0])], [5])
     writer = Writer()
