@@ -90,6 +90,22 @@ def test_a_message_of_one_symbol(symbol):
     assert 8 * len(stream) >= counter.bits - 32
 
 
+@pytest.mark.parametrize(("share", "kept"), [(0.6, 3), (0.4, 1)])
+def test_a_tail_of_half_of_what_a_range_may_leave_outside_is_trimmed(share, kept):
+    tail = share / TOTAL
+    tables = Tables.of([np.array([tail, 1 - 2 * tail, tail])], [7])
+    assert (tables.offsets.tolist(), tables.lengths.tolist()) == ([7 if kept == 3 else 8], [kept + 1])
+
+
+@pytest.mark.parametrize("part", ["offsets", "lengths", "frequencies"])
+@pytest.mark.parametrize("dtype", [np.int64, np.int16, np.uint32])
+def test_tables_of_other_integers_are_refused(part, dtype):
+    parts = {"offsets": TABLES.offsets, "lengths": TABLES.lengths, "frequencies": TABLES.frequencies}
+    parts[part] = parts[part].astype(dtype)
+    with pytest.raises(ValueError, match="not lists of integers"):
+        Tables(**parts).check()
+
+
 def test_a_magnitude_has_30_bits_and_what_is_beyond_is_clipped():
     beyond = np.array([2**30, 2**30 + 1, 2**31 - 1, -(2**30), -(2**30) - 1, -(2**31) + 1], np.int32)
     index = np.zeros(6, np.uint8)

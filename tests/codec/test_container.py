@@ -118,3 +118,10 @@ def test_forged_headers_are_refused(x, change, said):
 def test_an_image_too_large_for_the_format_is_refused():
     with pytest.raises(InputError, match="70000x1"):
         write(Coder(), torch.zeros(1, 3, 1, 70000))
+
+
+@pytest.mark.parametrize("size", [(65536, 1), (1, 65536)])
+def test_a_side_beyond_two_bytes_is_refused(size):
+    with pytest.raises(InputError, match="65536"):
+        write(Coder(), torch.zeros(1, 3, *size))
+    read(Coder(), write(Coder(), torch.zeros(1, 3, *(min(side, 65535) for side in size))))

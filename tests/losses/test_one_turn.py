@@ -7,6 +7,7 @@ from turns import Given, Judged, Linear, Out, open_turn
 
 from gcn.game.game import Game
 from gcn.game.objective import Objective
+from gcn.game.rules import Alternating, Descend, Players, Simultaneous
 from gcn.game.streams import Streams
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.distortion import MSE
@@ -162,3 +163,27 @@ def test_a_discriminator_that_is_looked_at_aside_keeps_its_buffers():
     assert all(torch.equal(buffer, before[name]) for name, buffer in critic.named_buffers())
     with open_turn(X, X_HAT).discriminator_untouched():
         pass  # without a discriminator there is nothing to keep
+
+
+class Noting:
+    """A player that keeps the gradients of its steps."""
+
+    def __init__(self):
+        self.steps = []
+
+    def step(self, gradients):
+        self.steps.append([gradient.detach().clone() for gradient in gradients])
+
+
+@pytest.mark.parametrize(
+    "rule", [Descend(), Simultaneous(), Alternating()], ids=lambda rule: type(rule).__name__
+)
+def test_the_generator_moves_on_the_last_batch_of_an_update(rule):
+    game = open_turn(X, X_HAT, Linear(W), NonSaturating(), {"mse": (1.0, MSE(255.0))}, adv=0.0).game
+    players = Players(Noting(), Noting())
+    turn = rule(game, [X, 0 * X], 0, players)
+    assert torch.equal(turn.x, 0 * X)
+    ((gradient,),) = players.g.steps
+    assert torch.allclose(gradient, 2 * X_HAT / X.numel())
+    assert len(players.d.steps) == {"Descend": 0, "Simultaneous": 1, "Alternating": 2}[type(rule).__name__]
+    assert rule.several_d_steps is isinstance(rule, Alternating)
