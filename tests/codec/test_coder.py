@@ -97,6 +97,25 @@ def test_a_tail_of_half_of_what_a_range_may_leave_outside_is_trimmed(share, kept
     assert (tables.offsets.tolist(), tables.lengths.tolist()) == ([7 if kept == 3 else 8], [kept + 1])
 
 
+@pytest.mark.parametrize("offset", [TOTAL, -TOTAL])
+def test_a_range_may_begin_as_far_from_0_as_a_table_has_shares(offset):
+    def tables(first):
+        return Tables(np.array([first], np.int32), np.array([1], np.int32), np.array([TOTAL], np.int32))
+
+    tables(offset).check()
+    with pytest.raises(ValueError, match="far from all symbols"):
+        tables(offset + (1 if offset > 0 else -1)).check()
+
+
+def test_a_range_takes_half_of_a_tables_shares_at_most():
+    def tables(symbols):
+        return Tables.of([np.full(symbols, 1 / symbols)], [0])
+
+    tables(TOTAL // 2 - 1).check()
+    with pytest.raises(ValueError, match="a range of 32769 symbols does not fit a table of 65536"):
+        tables(TOTAL // 2)
+
+
 @pytest.mark.parametrize("part", ["offsets", "lengths", "frequencies"])
 @pytest.mark.parametrize("dtype", [np.int64, np.int16, np.uint32])
 def test_tables_of_other_integers_are_refused(part, dtype):

@@ -314,6 +314,13 @@ def test_a_swing_that_widens_a_little_loses_nothing():
     assert "with a period of 160 steps and loses nothing a period" in judged.reason
 
 
+def test_rate_distortion_training_is_judged_without_a_discriminator():
+    alone = [{name: cell for name, cell in row.items() if name != D_NORM} for row in record()]
+    assert verdict(alone).name == "stable"
+    half = [{**row, D_NORM: None if row["step"] > 200 else 0.0} for row in record()]
+    assert verdict(half).name == TOO_SHORT, "where there is one, its norm is needed as well"
+
+
 def test_an_empty_record_dates_from_the_start():
     assert verdict([]).step == 0
 

@@ -1,4 +1,7 @@
-"""Reductions of two processes, the other one played by the test: what it contributes to each message is given."""
+"""Means and norms over a batch: of one process, of an ensemble of games, and of two processes.
+
+The other process is played by the test: what it contributes to each message is given.
+"""
 
 import pytest
 import torch
@@ -94,3 +97,35 @@ def test_one_process_sends_nothing():
     assert of_first_rank(lambda: "mine") == "mine"
     assert Reduction().gather(values) is values is Reduction().local(values)
     assert Reduction().average([values])[0] is values
+
+
+VALUES = torch.arange(24.0).reshape(2, 3, 2, 2)
+
+
+def test_one_game_is_reduced_over_everything_or_over_each_sample():
+    reduce = Reduction()
+    assert reduce.sample_dim == 0
+    assert reduce.mean(VALUES).item() == 11.5 == reduce.keep_mean(VALUES).item()
+    assert torch.equal(reduce.batch_mean(VALUES), VALUES.mean(0, keepdim=True))
+    assert reduce.per_sample_sum(VALUES).tolist() == [66, 210]
+    assert reduce.per_sample_mean(VALUES).tolist() == [5.5, 17.5]
+    assert reduce.per_sample(torch.ones(2), VALUES).shape == (2, 1, 1, 1)
+    flat = torch.tensor([1.0, 2.0])
+    assert reduce.per_sample_sum(flat) is flat is reduce.per_sample_mean(flat)
+    assert reduce.square_norm([flat, torch.tensor(3.0)]).item() == 14
+
+
+def test_an_ensemble_keeps_its_games_apart():
+    """The same numbers as two games of three samples."""
+    reduce = Reduction(ensemble=True)
+    assert reduce.sample_dim == 1
+    assert reduce.mean(VALUES).tolist() == [5.5, 17.5]
+    assert reduce.keep_mean(VALUES).tolist() == [[[[5.5]]], [[[17.5]]]]
+    assert torch.equal(reduce.batch_mean(VALUES), VALUES.mean(1, keepdim=True))
+    assert reduce.per_sample_sum(VALUES).tolist() == [[6, 22, 38], [54, 70, 86]]
+    assert reduce.per_sample_mean(VALUES).tolist() == [[1.5, 5.5, 9.5], [13.5, 17.5, 21.5]]
+    assert reduce.per_sample(torch.ones(2, 3), VALUES).shape == (2, 3, 1, 1)
+    samples = torch.ones(2, 3)
+    assert reduce.per_sample_sum(samples) is samples is reduce.per_sample_mean(samples)
+    parameters = [torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 2.0])]
+    assert reduce.square_norm(parameters).tolist() == [6, 29]
