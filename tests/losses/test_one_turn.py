@@ -7,9 +7,9 @@ from turns import Given, Judged, Linear, Out, open_turn
 
 from gcn.game.game import Game
 from gcn.game.objective import Objective
-from gcn.game.rules import Alternating, Descend, Players, Simultaneous
+from gcn.game.rules import SGA, Alternating, Descend, Players, Simultaneous
 from gcn.game.streams import Streams
-from gcn.losses.adversarial import NonSaturating
+from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import R1
 from gcn.losses.perturbation import InstanceNoise
@@ -187,3 +187,35 @@ def test_the_generator_moves_on_the_last_batch_of_an_update(rule):
     assert torch.allclose(gradient, 2 * X_HAT / X.numel())
     assert len(players.d.steps) == {"Descend": 0, "Simultaneous": 1, "Alternating": 2}[type(rule).__name__]
     assert rule.several_d_steps is isinstance(rule, Alternating)
+
+
+@pytest.mark.parametrize("align", [False, True])
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_sga_of_a_bilinear_game(strength, align):
+    """D = <w, x> and wgan: ξ = (-w/B for each image, m), m = mean x_hat - mean x. The Jacobian is antisymmetric, so the
+    adjustment is Jᵀξ = (m/B for each image, w/B), orthogonal to ξ, and its sign stays."""
+    game = open_turn(X, X_HAT, Linear(W), Wasserstein()).game
+    players = Players(Noting(), Noting())
+    SGA(strength, align)(game, [X], 0, players)
+    ((g,),), ((d,),) = players.g.steps, players.d.steps
+    batch, away = len(X), (X_HAT - X).mean(0)
+    assert torch.allclose(g, (-W / batch + strength * away / batch).expand_as(g), atol=1e-12)
+    assert torch.allclose(d, away + strength * W / batch, atol=1e-12)
+
+
+def test_streams_draw_from_the_seed_of_their_key():
+    """Another seed would be other numbers in every run."""
+    generator = torch.Generator().manual_seed(3302071304752770035)
+    stream = Streams(7).at("update", 3)
+    assert torch.equal(stream.uniform(torch.zeros(3, 2)), torch.rand(3, 2, generator=generator))
+    assert torch.equal(stream.normal(torch.zeros(2)), torch.randn(2, generator=generator))
+    assert not torch.equal(
+        Streams(7).at("update", 4).uniform(torch.zeros(2)), torch.rand(2, generator=generator)
+    )
+
+
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+def test_each_process_draws_its_rows_of_the_joint_batch(kind):
+    joint = getattr(Streams(7).at("a"), kind)(torch.zeros(4, 3))
+    rows = [getattr(Streams(7, rank, 2).at("a"), kind)(torch.zeros(2, 3)) for rank in (0, 1)]
+    assert torch.equal(torch.cat(rows), joint)
