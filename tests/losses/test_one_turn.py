@@ -168,8 +168,8 @@ def test_a_discriminator_that_is_looked_at_aside_keeps_its_buffers():
 class Noting:
     """A player that keeps the gradients of its steps."""
 
-    def __init__(self):
-        self.steps = []
+    def __init__(self, parameters=()):
+        self.parameters, self.steps = parameters, []
 
     def step(self, gradients):
         self.steps.append([gradient.detach().clone() for gradient in gradients])
@@ -195,7 +195,7 @@ def test_sga_of_a_bilinear_game(strength, align):
     """D = <w, x> and wgan: ξ = (-w/B for each image, m), m = mean x_hat - mean x. The Jacobian is antisymmetric, so the
     adjustment is Jᵀξ = (m/B for each image, w/B), orthogonal to ξ, and its sign stays."""
     game = open_turn(X, X_HAT, Linear(W), Wasserstein()).game
-    players = Players(Noting(), Noting())
+    players = Players(*(Noting(game.parameters_of(player)) for player in ("g", "d")))
     SGA(strength, align)(game, [X], 0, players)
     ((g,),), ((d,),) = players.g.steps, players.d.steps
     batch, away = len(X), (X_HAT - X).mean(0)
