@@ -5,7 +5,7 @@ from torch.nn.functional import softplus
 
 from gcn.bench.turn_speed import compare
 from gcn.game.objective import Objective
-from gcn.lab.ensemble import Arena, play
+from gcn.lab.ensemble import GameEnsemble, play
 from gcn.lab.games import Dirac
 from gcn.lab.players import SGD
 from gcn.losses.adversarial import NonSaturating
@@ -22,7 +22,9 @@ def bench(games: int, steps: int, repeats: int, threads: int) -> None:
 
     def production() -> torch.Tensor:
         objective = Objective(NonSaturating(), 1.0, {"mse": (mu, MSE(unit=255.0)), "r1": (gamma, R1())})
-        return play(Arena(Dirac(), objective, optimizer=lambda p: SGD(p, h)), start, steps, every=steps)[-1]
+        return play(
+            GameEnsemble(Dirac(), objective, optimizer=lambda p: SGD(p, h)), start, steps, every=steps
+        )[-1]
 
     def bare() -> torch.Tensor:
         theta, psi = (column.clone().requires_grad_() for column in start.T)

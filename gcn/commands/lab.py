@@ -17,7 +17,7 @@ from gcn.errors import InputError
 from gcn.files.atomic import write_csv
 from gcn.game.rules import Simultaneous
 from gcn.lab.analysis import equilibrium
-from gcn.lab.ensemble import Arena, CommonStreams, Quadrature
+from gcn.lab.ensemble import CommonStreams, GameEnsemble, Quadrature
 from gcn.lab.examine import Examination, examine
 from gcn.lab.figure import portrait
 from gcn.lab.film import film
@@ -47,12 +47,12 @@ def run(cfg: Config) -> dict[str, Any]:
     return record
 
 
-def arena(cfg: Config, game: SmallGame) -> Arena:
+def ensemble(cfg: Config, game: SmallGame) -> GameEnsemble:
     """A small game with what a configuration says about its players."""
     paid, constraints = objective(cfg, present_terms(cfg))
     g, d = _optimizers(cfg)
     exact = cfg.sampling == "quadrature"
-    return Arena(
+    return GameEnsemble(
         game, paid, rule=partial(build, cfg, "dynamics") if cfg.dynamics["_target_"] else Simultaneous,
         optimizer=g, d_optimizer=d, d_steps=cfg.d_steps, constraints=tuple(constraints),
         streams=Quadrature() if exact else CommonStreams(cfg.seed), copies=None if exact else cfg.samples,
@@ -68,7 +68,7 @@ def _optimizers(cfg: Config) -> tuple[Factory, Factory]:
 
 def _numbers(cfg: Config, game: SmallGame, folder: Path) -> dict[str, Any]:
     """A game of a few numbers."""
-    made = arena(cfg, game)
+    made = ensemble(cfg, game)
     _check(cfg, made)
     examination = examine(made, cfg.steps, cfg.start, continuous=cfg.dynamics["_target_"] is None)
     portrait(folder / "lab", examination, _title(cfg))
@@ -106,7 +106,7 @@ def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
     return record
 
 
-def _check(cfg: Config, made: Arena) -> None:
+def _check(cfg: Config, made: GameEnsemble) -> None:
     """Refuse what only the built game can tell."""
     if cfg.seeds > 1:
         raise InputError(

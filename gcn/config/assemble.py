@@ -16,14 +16,14 @@ from gcn.config.build import build, objective, present_terms
 from gcn.config.parse import Config
 from gcn.config.preflight import check_objective
 from gcn.game.game import Game
-from gcn.game.slots import OnPlayer
+from gcn.game.slots import Constraint
 from gcn.game.streams import Streams
 from gcn.models.codec import Codec
 from gcn.schema.kinds import resolve
 from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 from gcn.training.fit import Machine, Plan
 from gcn.training.module import GameModule, PlayerOptim, Training
-from gcn.training.record import Often
+from gcn.training.record import Intervals
 from gcn.training.restore import check_weights
 from gcn.training.schedule import Schedule
 
@@ -51,7 +51,7 @@ def codec(cfg: Config) -> Codec:
     return generator
 
 
-def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, list[OnPlayer]]:
+def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, list[Constraint]]:
     """The players, what they pay, and the constraints on D; ``generator`` in place of the configured codec."""
     if generator is None:
         generator = codec(cfg)
@@ -129,7 +129,7 @@ def plan(cfg: Config) -> Plan:
         module=module(own),
         data=build(cfg, "data"),
         seed=cfg.seed,
-        often=Often(cfg.val_every, cfg.panel_every, cfg.checkpoint_every),
+        often=Intervals(cfg.val_every, cfg.panel_every, cfg.checkpoint_every),
         machine=Machine(
             machine.accelerator, machine.devices, str(machine.precision), machine.channels_last,
             machine.get("strategy") == "ddp", machine.threads,

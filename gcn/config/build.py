@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from gcn.config.compose import knobs
 from gcn.config.parse import Config
 from gcn.game.objective import Objective
-from gcn.game.slots import OnLoss, OnPlayer, Sight, Term
-from gcn.losses.adversarial import Adversarial
+from gcn.game.slots import AdversarialLoss, Constraint, LossWrapper, Perturbation, Term
 from gcn.schema.fields import at
 from gcn.schema.kinds import resolve
 
@@ -73,7 +72,7 @@ def present_terms(cfg: Config) -> list[Present]:
 
 def objective(
     cfg: Config, present: Sequence[Present], side: int | None = None
-) -> tuple[Objective, list[OnPlayer]]:
+) -> tuple[Objective, list[Constraint]]:
     """What the players pay, and the constraints on D.
 
     Args:
@@ -81,20 +80,20 @@ def objective(
         present: of :func:`present_terms`.
         side: of the images, in pixels, which the terms check; None where there are no images.
     """
-    loss: Adversarial | None = build(cfg, "loss")
+    loss: AdversarialLoss | None = build(cfg, "loss")
     terms: dict[str, tuple[float, Term]] = {}
-    sights: list[Sight] = []
-    constraints: list[OnPlayer] = []
+    perturbations: list[Perturbation] = []
+    constraints: list[Constraint] = []
     for name, weight, part in present:
         if isinstance(part, Term):
             if side is not None:
                 part.check_images(side)
             terms[name] = (float(weight or 0.0), part)
-        elif isinstance(part, Sight):
-            sights.append(part)
-        elif isinstance(part, OnLoss):
+        elif isinstance(part, Perturbation):
+            perturbations.append(part)
+        elif isinstance(part, LossWrapper):
             assert loss is not None
             loss = part.wrap(loss)
-        elif isinstance(part, OnPlayer):
+        elif isinstance(part, Constraint):
             constraints.append(part)
-    return Objective(loss, cfg.adv, terms, sights), constraints
+    return Objective(loss, cfg.adv, terms, perturbations), constraints

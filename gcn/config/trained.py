@@ -13,7 +13,8 @@ from gcn.config.parse import Config, load
 from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.rules import Descend, Rule
-from gcn.game.slots import OnPlayer, PlayerName
+from gcn.game.slots import Constraint
+from gcn.game.turn import PlayerName
 from gcn.spectrum.update_map import LinearPlayer
 from gcn.training.checkpoint import checkpoint_files, open_checkpoint
 from gcn.training.restore import check
@@ -27,7 +28,7 @@ class Trained:
     game: Game
     step: int
     playing: bool
-    constraints: Sequence[OnPlayer]
+    constraints: Sequence[Constraint]
     checkpoint: Mapping[str, Any]
 
     @property
@@ -72,7 +73,7 @@ class Trained:
         remarks = [
             (type(c).__name__, "the constraint after D's updates is left out of the update")
             for c in self.constraints
-            if type(c).after_step is not OnPlayer.after_step
+            if type(c).after_step is not Constraint.after_step
         ]
         for name, term in self.game.objective.terms.items():
             if term.every > 1 and self.game.objective.weights[name]:

@@ -1,20 +1,17 @@
-"""The objective: a flat set of named charges that the players pay."""
+"""The objective: adversarial loss, named terms and perturbations, with the weight of each."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gcn.game.slots import PlayerName, Sight, Term
-from gcn.losses.adversarial import Adversarial
-
-if TYPE_CHECKING:
-    from gcn.game.game import Turn
+from gcn.game.slots import AdversarialLoss, Perturbation, Term
+from gcn.game.turn import PlayerName, Turn
 
 
-class Charge(NamedTuple):
-    """One named item of what a player pays: ``weight * value``."""
+class WeightedLoss(NamedTuple):
+    """One named part of a player's loss: ``weight * value``."""
 
     name: str
     weight: float | Tensor
@@ -22,37 +19,37 @@ class Charge(NamedTuple):
 
 
 class Objective(nn.Module):
-    """What G pays, what D pays and what D sees.
+    """The losses of both players and the perturbations of D's inputs.
 
     A weight of 0 is the control arm: the term is measured when the turn is observed and never enters a loss. Where many
-    games are played at once a weight may be a tensor (E,), one value a game; such a term is always paid.
+    games are trained at once a weight may be a tensor (E,), one value a game; such a term always enters the loss.
 
     Args:
         loss: the adversarial loss; ``None`` for plain rate-distortion training.
         adv: weight of G's part of it.
         terms: name to (weight, term).
-        sights: transformations of what D sees, in order.
+        perturbations: of D's inputs, applied in order.
     """
 
     def __init__(
         self,
-        loss: Adversarial | None,
+        loss: AdversarialLoss | None,
         adv: float | Tensor = 1.0,
         terms: Mapping[str, tuple[float | Tensor, Term]] | None = None,
-        sights: Iterable[Sight] = (),
+        perturbations: Iterable[Perturbation] = (),
     ) -> None:
         super().__init__()
         terms = terms or {}
         self.loss, self.adv = loss, adv
         self.weights = {name: weight for name, (weight, _) in terms.items()}
         self.terms: Mapping[str, Term] = nn.ModuleDict({n: t for n, (_, t) in terms.items()})  # type: ignore[assignment]
-        self.sights = nn.ModuleList(sights)
+        self.perturbations = nn.ModuleList(perturbations)
 
     def d_reaches_generator(self) -> bool:
         """Whether D's gradient needs the generator's graph."""
         return any(t.reaches_generator and "d" in t.players for t in self.terms.values())
 
-    def _evaluate(self, turn: "Turn", player: PlayerName, name: str) -> Tensor:
+    def _evaluate(self, turn: Turn, player: PlayerName, name: str) -> Tensor:
         key = (player, name)
         if key not in turn.evaluated:
             turn.payer = player
@@ -63,26 +60,26 @@ class Objective(nn.Module):
                 turn.evaluated[key] = self.terms[name](turn)
         return turn.evaluated[key]
 
-    def _names(self, turn: "Turn", player: PlayerName, active: bool) -> Iterator[tuple[str, float | Tensor]]:
-        """Names and weights of what a player pays in this turn; with ``active`` false, of what is only measured."""
+    def _names(self, turn: Turn, player: PlayerName, active: bool) -> Iterator[tuple[str, float | Tensor]]:
+        """Names and weights of the parts of a player's loss in this turn; ``active`` false: of those only measured."""
         if self.loss is not None and turn.playing:
             weight = self.adv if player == "g" else 1.0
-            if is_paid(weight) == active:
+            if is_optimised(weight) == active:
                 yield "adv", weight
         for name, term in self.terms.items():
             if player not in term.players or (term.needs_discriminator and not turn.playing):
                 continue
-            paid = is_paid(self.weights[name]) and turn.step % term.every == 0
-            if paid == active:
+            optimised = is_optimised(self.weights[name]) and turn.step % term.every == 0
+            if optimised == active:
                 yield name, self.weights[name] * term.every
 
-    def charges(self, turn: "Turn", player: PlayerName) -> list[Charge]:
-        """Everything that a player pays in this turn."""
+    def losses(self, turn: Turn, player: PlayerName) -> list[WeightedLoss]:
+        """All parts of a player's loss in this turn."""
         names = self._names(turn, player, active=True)
-        return [Charge(name, weight, self._evaluate(turn, player, name)) for name, weight in names]
+        return [WeightedLoss(name, weight, self._evaluate(turn, player, name)) for name, weight in names]
 
-    def differentiable_loss(self, turn: "Turn", player: PlayerName) -> Tensor:
-        """What a player pays, without the terms that are functions of the players' gradients.
+    def differentiable_loss(self, turn: Turn, player: PlayerName) -> Tensor:
+        """Loss of a player without the terms that are functions of the players' gradients.
 
         With its graph, also where the turn only measures: what is measured may be this loss's gradient.
         """
@@ -93,12 +90,14 @@ class Objective(nn.Module):
         ]
         payer, measuring = turn.payer, turn.measuring
         turn.measuring = False
-        total = total_of([Charge(name, weight, self._evaluate(turn, player, name)) for name, weight in names])
+        total = total_of(
+            [WeightedLoss(name, weight, self._evaluate(turn, player, name)) for name, weight in names]
+        )
         turn.payer, turn.measuring = payer, measuring
         return total
 
-    def measure(self, turn: "Turn", player: PlayerName) -> dict[str, Tensor]:
-        """Values of the terms that are not paid in this turn, without the slightest influence on the training.
+    def measure(self, turn: Turn, player: PlayerName) -> dict[str, Tensor]:
+        """Values of the terms that are not optimised in this turn, without any influence on the training.
 
         These are the terms of weight 0, and lazy ones between two of their updates.
         """
@@ -109,13 +108,26 @@ class Objective(nn.Module):
         with torch.enable_grad(), aside.discriminator_untouched():
             return {name: self._evaluate(aside, player, name).detach() for name in names}
 
+    def after_update(self, turn: Turn) -> None:
+        """Let the terms that have a memory update it; nothing else is changed."""
+        remembering = [
+            term
+            for term in self.terms.values()
+            if term.has_memory and (turn.playing or not term.needs_discriminator)
+        ]
+        if remembering:
+            aside = turn.aside()
+            with torch.no_grad(), aside.discriminator_untouched():
+                for term in remembering:
+                    term.after_update(aside)
 
-def is_paid(weight: float | Tensor) -> bool:
-    """Whether a weight is one of a loss: 0 only measures."""
+
+def is_optimised(weight: float | Tensor) -> bool:
+    """Whether a term of this weight enters a loss: with 0 it is only measured."""
     return isinstance(weight, Tensor) or weight != 0
 
 
-def total_of(charges: Iterable[Charge]) -> Tensor:
-    """The weighted sum; 0 where nothing is paid."""
-    values = [charge.weight * charge.value for charge in charges]
+def total_of(losses: Iterable[WeightedLoss]) -> Tensor:
+    """Weighted sum of the parts, a scalar; 0 where there are none."""
+    values = [loss.weight * loss.value for loss in losses]
     return torch.stack(values).sum(0) if values else torch.zeros(())

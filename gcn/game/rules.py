@@ -1,50 +1,21 @@
-"""Update rules: how the two players move.
+"""Update rules: the order in which the players' gradients are computed and applied in one generator update.
 
-A rule is called once per generator update with the game, the update's batches and the players. A player knows how to
-``step`` along a gradient, by whatever optimizer drives it: torch's Adam on a codec, or plain gradient descent on ten
-thousand pairs of scalars. The rules below are all there is to training; everything else is instruments.
+A rule is called once per generator update with the game, the update's batches and the players. A player moves along a
+gradient by its own optimizer: torch's Adam on a codec, or plain gradient descent on ten thousand pairs of scalars.
+:func:`update` is the whole training step; every loop of the project calls it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from gcn.errors import InputError
-from gcn.game.game import Game, Turn
-
-
-class Player(Protocol):
-    """One side of the game: parameters and the optimizer that moves them."""
-
-    @property
-    def parameters(self) -> Sequence[Tensor]:
-        """What it moves."""
-        raise NotImplementedError
-
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Move along the gradients; this is the update that counts."""
-
-    def peek(self, gradients: Sequence[Tensor]) -> None:
-        """The same move as a look ahead, which does not count as an update."""
-
-    def shift(self, moves: Sequence[Tensor]) -> None:
-        """Add to the parameters, past the optimizer; what must hold after each update holds after this too."""
-
-    def memory(self) -> Any:
-        """A copy of the optimizer's state."""
-
-    def remember(self, memory: Any) -> None:
-        """Bring a copied state back."""
-
-
-class Players(NamedTuple):
-    """G and D."""
-
-    g: Player
-    d: Player
+from gcn.game.game import Game
+from gcn.game.protocols import Players, ScheduledPlayer
+from gcn.game.turn import Turn
 
 
 class Rule:
@@ -52,20 +23,51 @@ class Rule:
 
     Attributes:
         several_d_steps: whether ``d_steps`` > 1 has a meaning here.
+        period: updates after which the rule repeats itself; spectra of the update are those of a whole period.
     """
 
     several_d_steps = False
+    period = 1
 
     def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
-        """Move the players once; returns the last turn, for those who want to look at it."""
+        """Move the players once; returns the last turn."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """What the rule remembers from update to update."""
+        """The rule's memory from update to update, for checkpoints."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Bring :meth:`state_dict` back."""
+        """Restore the memory of :meth:`state_dict`."""
+
+
+def update(
+    game: Game,
+    rule: Rule,
+    batches: Sequence[Tensor],
+    step: int,
+    players: Players,
+    learning_rate: float | None = None,
+    observe: bool = False,
+) -> Turn:
+    """One generator update: learning rates, the rule's moves, the terms' memories; returns the rule's last turn.
+
+    Args:
+        game: what is trained; ``game.values`` holds afterwards what was observed, empty without ``observe``.
+        rule: how the players move; :class:`Descend` while there is no adversary.
+        batches: one batch (B, 3, H, W) for each of D's turns.
+        step: number of generator updates so far; names the random numbers and the terms that are due.
+        players: the optimizers of both.
+        learning_rate: factor on the initial learning rates; None leaves the present ones.
+        observe: measure every loss and term, and call the game's instruments.
+    """
+    if learning_rate is not None:
+        for player in dict.fromkeys(players):
+            cast(ScheduledPlayer, player).set_learning_rate(learning_rate)
+    game.values, game.observing = {}, observe
+    turn = rule(game, batches, step, players)
+    game.objective.after_update(turn)
+    return turn
 
 
 class Alternating(Rule):
@@ -118,25 +120,25 @@ class Extragradient(Rule):
         self.moments = moments
 
     def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
-        origins, memories = [], []
+        origins, states = [], []
         with _unobserved(game):
             field = game.field(game.turn("both", batches[-1], step))
         for player, gradient in zip(players, field, strict=True):
             origins.append(_copy(player.parameters))
             if self.moments == "update":
-                memories.append(player.memory())
-            player.peek(gradient)
+                states.append(player.state_dict())
+            player.extrapolate(gradient)
             if self.moments == "lookahead":
-                memories.append(player.memory())
+                states.append(player.state_dict())
         turn = game.turn("both", batches[-1], step)
         field = game.field(turn)
         for i, player in enumerate(players):
             _put(player.parameters, origins[i])
             if self.moments == "update":
-                player.remember(memories[i])
+                player.load_state_dict(states[i])
             player.step(field[i])
             if self.moments == "lookahead":
-                player.remember(memories[i])
+                player.load_state_dict(states[i])
         return turn
 
 

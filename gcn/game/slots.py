@@ -1,42 +1,59 @@
-"""The slots of the objective: what a new ingredient may be.
+"""The slots of an objective: what a loss, a term, a perturbation or a constraint must provide.
 
-==================  ===============================================  =====================================
-slot                asks for                                         examples
-==================  ===============================================  =====================================
-:class:`Term`       ``forward(turn) -> scalar``, paid by ``players``  mse, rate, r1, consensus
-:class:`Sight`      ``forward(images, stream, step) -> images``      instance_noise: what D sees
-:class:`OnLoss`     ``wrap(loss) -> loss``                           relativistic
-:class:`OnPlayer`   ``prepare`` at the start, ``after_step``         spectral_norm, weight_clip
-==================  ===============================================  =====================================
+=======================  ==============================================  ===================================
+slot                     provides                                        examples
+=======================  ==============================================  ===================================
+:class:`AdversarialLoss`  ``d_loss(turn)``, ``g_loss(turn)``              ns, hinge, wgan
+:class:`LossWrapper`      an adversarial loss made of another             relativistic
+:class:`Term`             ``forward(turn) -> scalar`` for ``players``     mse, rate, r1, consensus
+:class:`Perturbation`     ``forward(images, stream, step) -> images``     instance_noise
+:class:`Constraint`       ``prepare`` before training, ``after_step``     spectral_norm, weight_clip
+=======================  ==============================================  ===================================
 
-An ingredient costs one class in one of these slots and one file ``conf/term/<knob>.yaml``. It holds no optimizer, no
+An ingredient costs one class in one of these slots and one file ``conf/knob/<name>.yaml``. It holds no optimizer, no
 device and no configuration; a state that must survive a checkpoint lives in buffers. Terms take no branch on a tensor's
-value and no in-place operation, so that many games can be played at once.
+value and no in-place operation, so that many games can be trained at once.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import Self
 
 from torch import Tensor, nn
 
 from gcn.game.streams import Stream
+from gcn.game.turn import PlayerName, Turn
 
-if TYPE_CHECKING:
-    from gcn.game.game import Game, Turn
-    from gcn.losses.adversarial import Adversarial
 
-PlayerName = Literal["g", "d"]
+class AdversarialLoss(nn.Module):
+    """The adversarial losses of both players, each a scalar to be minimised."""
+
+    def d_loss(self, turn: Turn) -> Tensor:
+        """D's loss in this turn, a scalar."""
+        raise NotImplementedError
+
+    def g_loss(self, turn: Turn) -> Tensor:
+        """G's loss in this turn, a scalar."""
+        raise NotImplementedError
+
+
+class LossWrapper(AdversarialLoss):
+    """An adversarial loss that is computed by another one."""
+
+    def wrap(self, loss: AdversarialLoss) -> Self:
+        """Use ``loss``; returns the wrapper. Raises InputError where the loss has no such form."""
+        raise NotImplementedError
 
 
 class Term(nn.Module):
-    """A scalar that one or both players pay.
+    """A scalar that is added, times its weight, to the loss of one player or of both.
 
     Attributes:
-        players: who pays it.
-        needs_discriminator: the term looks at D, so it sleeps while there is no game (warm-up).
+        players: whose loss it is added to.
+        needs_discriminator: the term is computed from D, so it is absent in warm-up and with ``loss=none``.
         differentiates_losses: the term is a function of the players' *gradients* and is left out of the losses that
             it differentiates.
-        reaches_generator: when D pays it, the gradient needs the generator's graph in D's turn.
+        reaches_generator: as a term of D's loss its gradient needs the generator's graph in D's turn.
         every: the term is evaluated at every ``every``-th update only, with ``every`` times the weight.
+        has_memory: :meth:`after_update` is called; what it keeps lives in buffers.
     """
 
     players: tuple[PlayerName, ...] = ("g",)
@@ -44,39 +61,39 @@ class Term(nn.Module):
     differentiates_losses = False
     reaches_generator = False
     every = 1
+    has_memory = False
 
-    def forward(self, turn: "Turn") -> Tensor:
-        """The value of the term in this turn, a scalar."""
+    def forward(self, turn: Turn) -> Tensor:
+        """Value of the term in this turn, a scalar."""
         raise NotImplementedError
 
-    def check(self, game: "Game") -> None:
-        """Raise :class:`gcn.errors.InputError` if the term cannot work in this game."""
+    def check(self, generator: nn.Module, discriminator: nn.Module | None) -> None:
+        """Raise :class:`gcn.errors.InputError` if the term cannot work with these networks."""
 
     def check_images(self, side: int) -> None:
         """Raise :class:`gcn.errors.InputError` if the term cannot work on images of ``side`` pixels."""
 
+    def after_update(self, turn: Turn) -> None:
+        """Update the term's memory, once a generator update, whatever the rule and the weight; without gradient.
 
-class Sight(nn.Module):
-    """A transformation of what D sees, of reals and reconstructions alike."""
+        Args:
+            turn: the update's last batch and reconstruction, with D as the update left it.
+        """
+
+
+class Perturbation(nn.Module):
+    """A random change of all images before D sees them, reals and reconstructions alike."""
 
     def forward(self, images: Tensor, stream: Stream, step: int) -> Tensor:
-        """Images (B, ...) as D sees them."""
+        """Perturbed images, of the shape (B, ...) of ``images``."""
         raise NotImplementedError
 
 
-class OnLoss:
-    """A change of the adversarial loss itself."""
-
-    def wrap(self, loss: "Adversarial") -> "Adversarial":
-        """The loss that is played instead."""
-        raise NotImplementedError
-
-
-class OnPlayer:
+class Constraint:
     """A constraint on the discriminator's weights."""
 
     def prepare(self, discriminator: nn.Module) -> None:
-        """Called once, before the first update."""
+        """Change D once, before the first update."""
 
     def after_step(self, discriminator: nn.Module) -> None:
-        """Called after each update of D."""
+        """Change D's weights after each of its updates."""

@@ -14,7 +14,7 @@ from scipy.optimize import root
 from torch import Tensor
 
 from gcn.errors import InputError
-from gcn.lab.ensemble import Arena
+from gcn.lab.ensemble import GameEnsemble
 
 MOST_CALLS = 30_000  # of the field along a flow; a smooth one takes a few thousand
 AT_REST = 1e-9  # |v| below which a point is an equilibrium
@@ -42,22 +42,22 @@ class Equilibrium:
     note: str = ""
 
 
-def equilibrium(arena: Arena, after: Tensor | None = None) -> Equilibrium:
+def equilibrium(ensemble: GameEnsemble, after: Tensor | None = None) -> Equilibrium:
     """The equilibrium nearest to the nominal one of the game; ``after`` (N,) is a further point to search from.
 
     Newton's method on the production field, with its Jacobian. A smooth one is preferred to one on a kink of the field
     (that of a one-centred penalty).
     """
-    nominal = point(arena.small.rest(arena.strengths))[0]
+    nominal = point(ensemble.small.rest(ensemble.strengths))[0]
     kinked = None
     for guess in [nominal] if after is None else [nominal, after]:
         for search in (
             lambda w: w,
-            partial(_newton, arena),
+            partial(_newton, ensemble),
         ):  # the search only where the guess is not at rest
             candidate = search(guess)
-            if candidate is not None and _speed(arena, candidate) < AT_REST:
-                if is_smooth(arena, candidate):
+            if candidate is not None and _speed(ensemble, candidate) < AT_REST:
+                if is_smooth(ensemble, candidate):
                     return Equilibrium(candidate)
                 kinked = candidate if kinked is None else kinked
     if kinked is not None:
@@ -65,29 +65,29 @@ def equilibrium(arena: Arena, after: Tensor | None = None) -> Equilibrium:
     return Equilibrium(None, False, "no equilibrium found near the nominal one")
 
 
-def _speed(arena: Arena, at: Tensor) -> float:
-    return float(arena.velocity(at[None]).norm())
+def _speed(ensemble: GameEnsemble, at: Tensor) -> float:
+    return float(ensemble.velocity(at[None]).norm())
 
 
-def _newton(arena: Arena, guess: Tensor) -> Tensor | None:
+def _newton(ensemble: GameEnsemble, guess: Tensor) -> Tensor | None:
     def field(w: NDArray[np.float64]) -> NDArray[np.float64]:
-        return arena.velocity(point(w.tolist()))[0].numpy()
+        return ensemble.velocity(point(w.tolist()))[0].numpy()
 
     def jacobian(w: NDArray[np.float64]) -> NDArray[np.float64]:
-        return arena.jacobian(point(w.tolist()))[0].numpy()
+        return ensemble.jacobian(point(w.tolist()))[0].numpy()
 
     solution = root(field, guess.numpy(), jac=jacobian, tol=1e-14)
     found = torch.from_numpy(solution.x)
     near = bool(found.isfinite().all()) and float((found - guess).norm()) < 1 + float(guess.norm())
-    return found if near and _speed(arena, found) < AT_REST else None
+    return found if near and _speed(ensemble, found) < AT_REST else None
 
 
-def is_smooth(arena: Arena, at: Tensor) -> bool:
+def is_smooth(ensemble: GameEnsemble, at: Tensor) -> bool:
     """Whether the Jacobian at a point (N,) predicts the field on both sides of it, along every axis."""
     n = len(at)
     offsets = KINK * torch.cat([torch.eye(n, dtype=at.dtype), -torch.eye(n, dtype=at.dtype)])
-    jacobian = arena.jacobian(at[None])[0]
-    moved = arena.velocity(at + offsets) - arena.velocity(at[None])
+    jacobian = ensemble.jacobian(at[None])[0]
+    moved = ensemble.velocity(at + offsets) - ensemble.velocity(at[None])
     expected = offsets @ jacobian.T
     scale = KINK * (1 + moved.abs().max() / KINK)
     return bool(((moved - expected).abs() < 0.02 * scale).all())
@@ -113,19 +113,19 @@ def rotation_index(jacobian: Tensor) -> float:
 # continuous time
 
 
-def step_sizes(arena: Arena, lr: tuple[float, float]) -> Tensor:
+def step_sizes(ensemble: GameEnsemble, lr: tuple[float, float]) -> Tensor:
     """The step size of each coordinate (N,), from those of G and of D."""
-    n = len(arena.small.names)
-    return torch.tensor([lr[0]] * arena.split + [lr[1]] * (n - arena.split), dtype=torch.float64)
+    n = len(ensemble.small.names)
+    return torch.tensor([lr[0]] * ensemble.split + [lr[1]] * (n - ensemble.split), dtype=torch.float64)
 
 
-def flow(arena: Arena, start: Tensor, lr: tuple[float, float], steps: int) -> Tensor:
+def flow(ensemble: GameEnsemble, start: Tensor, lr: tuple[float, float], steps: int) -> Tensor:
     """The solution of w' = lr·v(w) from ``start`` (N,) at times 0, 1, …, ``steps``: (steps + 1, N).
 
     Time is that of updates with these step sizes of G and D. SciPy's LSODA, which switches to a stiff method where the
     game is overdamped; relative tolerance 1e-9. Where the flow leaves every bound the remaining rows are NaN.
     """
-    rates, calls = step_sizes(arena, lr), itertools.count()
+    rates, calls = step_sizes(ensemble, lr), itertools.count()
 
     def velocity(_: float, w: NDArray[np.float64]) -> NDArray[np.float64]:
         if next(calls) > MOST_CALLS:
@@ -133,7 +133,7 @@ def flow(arena: Arena, start: Tensor, lr: tuple[float, float], steps: int) -> Te
                 "dynamics=flow: the field jumps, as hinge's does outside of its margin, and has no flow that can be "
                 "followed; choose dynamics=alternating, or another start"
             )
-        return (rates * arena.velocity(point(w.tolist()))[0]).numpy()
+        return (rates * ensemble.velocity(point(w.tolist()))[0]).numpy()
 
     def escaped(_: float, w: NDArray[np.float64]) -> float:
         return float(1e6 - max(np.abs(w).max(), np.abs(velocity(_, w)).max()))

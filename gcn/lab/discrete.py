@@ -7,28 +7,31 @@ import torch
 from torch import Tensor
 
 from gcn.game.game import Game
-from gcn.game.rules import Players
-from gcn.lab.ensemble import Arena, coordinates
+from gcn.game.protocols import Players
+from gcn.game.rules import update
+from gcn.lab.ensemble import GameEnsemble, coordinates
 from gcn.lab.players import PLAIN, Linear
 from gcn.spectrum.update_map import LinearPlayer, rebuilt, tensors_in
 
 OFFSET = 1e-5  # of the central differences: the rounding of float64 and the field's curvature weigh the same
 
 
-def update_map(arena: Arena, at: Tensor, lr: tuple[float, float], linear: tuple[Linear, Linear]) -> Tensor:
+def update_map(
+    ensemble: GameEnsemble, at: Tensor, lr: tuple[float, float], linear: tuple[Linear, Linear]
+) -> Tensor:
     """The derivative of one period of updates at an equilibrium (N,), on points and the players' memory: (K, K).
 
     Args:
-        arena: the game and the rule.
+        ensemble: the game and the rule.
         at: the equilibrium.
         lr: step sizes of G and D.
         linear: their optimizers with the preconditioner frozen.
     """
-    return update_maps(arena, at[None], (at.new_tensor([lr[0]]), at.new_tensor([lr[1]])), linear)[0]
+    return update_maps(ensemble, at[None], (at.new_tensor([lr[0]]), at.new_tensor([lr[1]])), linear)[0]
 
 
 def update_maps(
-    arena: Arena,
+    ensemble: GameEnsemble,
     at: Tensor,
     lr: tuple[Tensor, Tensor],
     linear: tuple[Linear, Linear],
@@ -40,14 +43,16 @@ def update_maps(
     memory belong to the state.
 
     Args:
-        arena, at, lr, linear: see above; preconditioners are (1, ...) or (C, ...).
+        ensemble, at, lr, linear: see above; preconditioners are (1, ...) or (C, ...).
         weights: of terms that differ from game to game, (C,) each.
     """
     games, n = at.shape
     weights = weights or {}
-    layout = _memory_of(arena.with_weights(weights), at, lr, linear)
+    layout = _memory_of(ensemble.with_weights(weights), at, lr, linear)
     momenta = [
-        size for size, optimizer in zip((arena.split, n - arena.split), linear, strict=True) if optimizer.beta
+        size
+        for size, optimizer in zip((ensemble.split, n - ensemble.split), linear, strict=True)
+        if optimizer.beta
     ]
     sizes = [n, *momenta, *(t.shape[1] for t in tensors_in(layout))]
     width = sum(sizes)
@@ -55,7 +60,7 @@ def update_maps(
     centres = torch.cat([at, at.new_zeros(games, width - n)], dim=1)
     states = (centres + offsets[:, None]).reshape(-1, width)  # (2K·C, K), games within displacements
     copies = len(offsets)
-    many = arena.with_weights({name: w.repeat(copies) for name, w in weights.items()})
+    many = ensemble.with_weights({name: w.repeat(copies) for name, w in weights.items()})
     points, *memory = (part.clone() for part in states.split(sizes, dim=1))
     game, rule, parts = many.game(points), many.rule(), iter(memory)
     players = _players(game, lr, linear, copies)
@@ -63,9 +68,9 @@ def update_maps(
     for player in moving:
         player.moves = [next(parts)]
     rule.load_state_dict(rebuilt(layout, parts))
-    batches = [many.batch(len(states))] * arena.d_steps
-    for step in range(arena.period):
-        rule(game, batches, step, Players(*players))
+    batches = [many.batch(len(states))] * ensemble.d_steps
+    for step in range(ensemble.period):
+        update(game, rule, batches, step, Players(*players))
     remembered = [*(player.moves[0] for player in moving), *tensors_in(rule.state_dict())]
     after = torch.cat([coordinates(game), *remembered], dim=1).reshape(copies, games, width)
     return ((after[:width] - after[width:]) / (2 * OFFSET)).permute(1, 2, 0)
@@ -85,26 +90,28 @@ def _players(
     return player(*g), player(*d)
 
 
-def _memory_of(arena: Arena, at: Tensor, lr: tuple[Tensor, Tensor], linear: tuple[Linear, Linear]) -> Any:
+def _memory_of(
+    ensemble: GameEnsemble, at: Tensor, lr: tuple[Tensor, Tensor], linear: tuple[Linear, Linear]
+) -> Any:
     """What the rule remembers after an update, for its shapes alone: a rule that has not moved does not say."""
-    game, rule = arena.game(at), arena.rule()
-    rule(game, [arena.batch(len(at))] * arena.d_steps, 0, Players(*_players(game, lr, linear)))
+    game, rule = ensemble.game(at), ensemble.rule()
+    update(game, rule, [ensemble.batch(len(at))] * ensemble.d_steps, 0, Players(*_players(game, lr, linear)))
     return rule.state_dict()
 
 
-def growth(arena: Arena, at: Tensor, step_sizes: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+def growth(ensemble: GameEnsemble, at: Tensor, step_sizes: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
     """log |λ| an update of the largest eigenvalue, of plain gradient descent on C games: (C,); negative converges.
 
     Args:
-        arena: the game and the rule.
+        ensemble: the game and the rule.
         at: equilibria (C, N).
         step_sizes: of both players (C,).
         weights: of the terms that differ, (C,) each.
     """
-    maps = update_maps(arena, at, (step_sizes, step_sizes), (PLAIN, PLAIN), weights)
+    maps = update_maps(ensemble, at, (step_sizes, step_sizes), (PLAIN, PLAIN), weights)
     finite = maps.flatten(1).isfinite().all(1)
     radius = (
         torch.linalg.eigvals(torch.where(finite[:, None, None], maps, torch.zeros_like(maps))).abs().amax(1)
     )
-    rate = radius.clamp(min=1e-300).log() / arena.period
+    rate = radius.clamp(min=1e-300).log() / ensemble.period
     return torch.where(finite, rate, torch.full_like(rate, torch.nan))

@@ -10,12 +10,13 @@ from scipy.linalg import hadamard
 from torch import Tensor, nn
 
 from gcn.game.game import Game
-from gcn.game.objective import Objective, is_paid
+from gcn.game.objective import Objective, is_optimised
+from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput, Players
 from gcn.game.reduction import Reduction
-from gcn.game.rules import Alternating, Players, Rule
-from gcn.game.slots import OnPlayer, Sight
+from gcn.game.rules import Alternating, Rule, update
+from gcn.game.slots import Constraint, Perturbation
 from gcn.game.streams import Stream, Streams
-from gcn.lab.games import Judgement, Output, SmallGame
+from gcn.lab.games import SmallGame
 from gcn.lab.players import SGD, Factory, hold
 from gcn.lab.strengths import Strengths
 
@@ -66,9 +67,9 @@ class Generator(nn.Module):
         super().__init__()
         self.small, self.theta = small, nn.Parameter(theta.clone())
 
-    def forward(self, x: Tensor, noise: Stream) -> Output:
+    def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """x: (E, B, d)."""
-        return Output(self.small.decode(self.theta, x))
+        return GeneratorOutput(self.small.decode(self.theta, x))
 
 
 class Discriminator(nn.Module):
@@ -80,9 +81,9 @@ class Discriminator(nn.Module):
         super().__init__()
         self.small, self.psi = small, nn.Parameter(psi.clone())
 
-    def forward(self, images: Tensor, cond: Tensor | None = None) -> Judgement:
+    def forward(self, images: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
         """images: (E, B, d)."""
-        return Judgement(self.small.judge(self.psi, images))
+        return DiscriminatorOutput((self.small.discriminate(self.psi, images),))
 
 
 class Common(Stream):
@@ -106,7 +107,7 @@ class CommonStreams(Streams):
 
 
 @dataclass(frozen=True)
-class Arena:
+class GameEnsemble:
     """A small game with its objective and the way the players move.
 
     Args:
@@ -127,7 +128,7 @@ class Arena:
     optimizer: Factory = SGD
     d_optimizer: Factory | None = None
     d_steps: int = 1
-    constraints: tuple[OnPlayer, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     streams: Streams = field(default_factory=Quadrature)
     copies: int | None = None
 
@@ -142,7 +143,7 @@ class Arena:
         lazy = [
             self.objective.terms[name].every
             for name, weight in self.objective.weights.items()
-            if is_paid(weight)
+            if is_optimised(weight)
         ]
         return math.lcm(1, *lazy)
 
@@ -162,7 +163,7 @@ class Arena:
     def batch(self, games: int) -> Tensor:
         """The samples of each game (E, B, d), copied where noise needs its signs."""
         source = self.small.source()
-        if len(self.objective.sights):
+        if len(self.objective.perturbations):
             source = source.repeat(self.copies or TwoPoint.copies(source.shape[1]), 1)
         return source.expand(games, *source.shape)
 
@@ -204,15 +205,15 @@ class Arena:
                 rows.append(torch.cat([gradient.reshape(len(points), -1) for gradient in gradients], dim=1))
         return torch.stack(rows, dim=1).detach()
 
-    def with_weights(self, weights: Mapping[str, Any]) -> "Arena":
-        """The same arena with other weights, numbers or tensors (E,), of terms that are there."""
+    def with_weights(self, weights: Mapping[str, Any]) -> "GameEnsemble":
+        """The same ensemble with other weights, numbers or tensors (E,), of terms that are there."""
         terms = {
             name: (weights.get(name, w), self.objective.terms[name])
             for name, w in self.objective.weights.items()
         }
         adv = weights.get("adv", self.objective.adv)
-        sights = cast(Iterable[Sight], self.objective.sights)
-        return replace(self, objective=Objective(self.objective.loss, adv, terms, sights))
+        perturbations = cast(Iterable[Perturbation], self.objective.perturbations)
+        return replace(self, objective=Objective(self.objective.loss, adv, terms, perturbations))
 
 
 def coordinates(game: Game) -> Tensor:
@@ -221,18 +222,18 @@ def coordinates(game: Game) -> Tensor:
     return torch.cat([p.detach().reshape(len(p), -1) for p in parameters], dim=1)
 
 
-def play(arena: Arena, points: Tensor, steps: int, every: int = 1) -> Tensor:
+def play(ensemble: GameEnsemble, points: Tensor, steps: int, every: int = 1) -> Tensor:
     """Play from ``points`` (E, N); returns trajectories (T, E, N): the start, then a row every ``every`` updates."""
-    return play_on(arena, arena.game(points), steps, every)[0]
+    return play_on(ensemble, ensemble.game(points), steps, every)[0]
 
 
-def play_on(arena: Arena, game: Game, steps: int, every: int = 1) -> tuple[Tensor, Players]:
+def play_on(ensemble: GameEnsemble, game: Game, steps: int, every: int = 1) -> tuple[Tensor, Players]:
     """:func:`play` on a game that exists; also the players, whose optimizers remember."""
-    players, rule = arena.players(game), arena.rule()
-    batches = [arena.batch(len(coordinates(game)))] * arena.d_steps
+    players, rule = ensemble.players(game), ensemble.rule()
+    batches = [ensemble.batch(len(coordinates(game)))] * ensemble.d_steps
     path = [coordinates(game)]
     for step in range(steps):
-        rule(game, batches, step, players)
+        update(game, rule, batches, step, players)
         if (step + 1) % every == 0 or step + 1 == steps:
             path.append(coordinates(game))
     return torch.stack(path), players

@@ -22,7 +22,7 @@ from gcn.lab.analysis import (
     step_sizes,
 )
 from gcn.lab.discrete import update_map
-from gcn.lab.ensemble import Arena, play_on
+from gcn.lab.ensemble import GameEnsemble, play_on
 from gcn.lab.players import Descent
 
 Spectrum = list[complex]
@@ -33,7 +33,7 @@ class Examination:
     """A run and all that is known of it.
 
     Attributes:
-        arena: the game.
+        ensemble: the game.
         path: the trajectory (T, N), θ and then ψ, a row an update.
         lr: step sizes of G and D.
         continuous: the flow was followed, and a row stands for the time of one step.
@@ -47,7 +47,7 @@ class Examination:
         frozen: the optimizer adapts; ``discrete`` holds for its preconditioner as the run left it.
     """
 
-    arena: Arena
+    ensemble: GameEnsemble
     path: Tensor
     lr: tuple[float, float]
     continuous: bool
@@ -62,7 +62,7 @@ class Examination:
 
     def velocities(self) -> Tensor:
         """The field along the trajectory (T, N)."""
-        return self.arena.velocity(self.path)
+        return self.ensemble.velocity(self.path)
 
     def angles(self) -> Tensor | None:
         """Between the field and the way to the equilibrium, in degrees (T,); None where there is no equilibrium."""
@@ -70,7 +70,7 @@ class Examination:
 
     def record(self) -> dict[str, Any]:
         """What ``lab.json`` holds; complex numbers are [re, im], and null says that something does not exist."""
-        names = list(self.arena.small.names)
+        names = list(self.ensemble.small.names)
         radius = None if self.discrete is None else max(map(abs, self.discrete))
         return {
             "eigenvalues": _pairs(self.eigenvalues),
@@ -97,39 +97,39 @@ class Examination:
 
 
 def examine(
-    arena: Arena, steps: int, start: Sequence[float] | None = None, continuous: bool = False
+    ensemble: GameEnsemble, steps: int, start: Sequence[float] | None = None, continuous: bool = False
 ) -> Examination:
     """Play from ``start`` (by default the game's own) and look at everything.
 
     Args:
-        arena: the game and how the players move.
+        ensemble: the game and how the players move.
         steps: updates of G.
         start: θ and then ψ.
         continuous: follow the flow instead, for the time of that many steps of G.
     """
-    at = point(arena.small.start if start is None else start)
-    points, players = play_on(arena, arena.game(at), 0 if continuous else steps)
+    at = point(ensemble.small.start if start is None else start)
+    points, players = play_on(ensemble, ensemble.game(at), 0 if continuous else steps)
     g, d = cast(tuple[Descent, Descent], players)
     lr, linear = (float(g.lr), float(d.lr)), None if continuous else (g.linear(), d.linear())
-    path = flow(arena, at[0], lr, steps) if continuous else points[:, 0]
+    path = flow(ensemble, at[0], lr, steps) if continuous else points[:, 0]
     still = bool(path[-1].isfinite().all())
-    rest = equilibrium(arena, path[-1] if still else None)
+    rest = equilibrium(ensemble, path[-1] if still else None)
     jacobian = discrete = None
-    cycle = 1 if continuous else arena.period
+    cycle = 1 if continuous else ensemble.period
     if rest.point is not None and rest.smooth:
-        plain = arena.jacobian(rest.point[None])[0]
-        jacobian = step_sizes(arena, (1.0, lr[1] / lr[0]))[:, None] * plain
+        plain = ensemble.jacobian(rest.point[None])[0]
+        jacobian = step_sizes(ensemble, (1.0, lr[1] / lr[0]))[:, None] * plain
         if linear is None:
-            change = torch.linalg.matrix_exp(step_sizes(arena, lr)[:, None] * plain)
+            change = torch.linalg.matrix_exp(step_sizes(ensemble, lr)[:, None] * plain)
         else:
-            change = update_map(arena, rest.point, lr, linear)
+            change = update_map(ensemble, rest.point, lr, linear)
         if bool(change.isfinite().all()):
             discrete = sorted(spectrum(change), key=lambda v: -round(abs(v), 9))
-    strengths = replace(arena.strengths, ratio=lr[1] / lr[0])
-    formula = None if jacobian is None else arena.small.closed_form(strengths)
+    strengths = replace(ensemble.strengths, ratio=lr[1] / lr[0])
+    formula = None if jacobian is None else ensemble.small.closed_form(strengths)
     frozen = linear is not None and any(bool((p != 1).any()) for l in linear for p in l.precondition)
     return Examination(
-        arena, path, lr, continuous, rest, jacobian, None if jacobian is None else spectrum(jacobian),
+        ensemble, path, lr, continuous, rest, jacobian, None if jacobian is None else spectrum(jacobian),
         None if formula is None else in_order(formula), discrete, cycle, outcome(path, rest.point), frozen,
     )  # fmt: skip
 

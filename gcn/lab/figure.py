@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gcn.lab.ensemble import Arena
+from gcn.lab.ensemble import GameEnsemble
 from gcn.lab.examine import Examination
 from gcn.report.paper import paper_figure
 from gcn.report.plots import BLUE, GREEN, GREY, ORANGE, RED
@@ -53,7 +53,7 @@ def portrait(path: Path, run: Examination, title: str = "") -> Path:
     def draw(figure: Any) -> None:
         upper, lower = figure.subfigures(2, 1, height_ratios=(1.35, 1))
         left, right = upper.subfigures(1, 2, width_ratios=(1, 1.15))
-        field(left.subplots(), run.arena, [run.path], run.rest.point)
+        field(left.subplots(), run.ensemble, [run.path], run.rest.point)
         over, angle = right.subplots(2, 1, sharex=True, height_ratios=(1.6, 1))
         numbers(over, run)
         _angles(angle, run)
@@ -68,13 +68,17 @@ def portrait(path: Path, run: Examination, title: str = "") -> Path:
 
 
 def field(
-    axes: Any, arena: Arena, paths: Sequence[Tensor], rest: Tensor | None, colours: Sequence[str] = (BLUE,)
+    axes: Any,
+    ensemble: GameEnsemble,
+    paths: Sequence[Tensor],
+    rest: Tensor | None,
+    colours: Sequence[str] = (BLUE,),
 ) -> None:
     """The vector field in the plane of the first θ and the first ψ, and trajectories (T, N) in it.
 
     The other coordinates are held at the equilibrium, or at the first trajectory's end.
     """
-    first, second = 0, arena.split
+    first, second = 0, ensemble.split
     shown = [path[:, [first, second]] for path in paths]
     finite = torch.cat([part[part.isfinite().all(1)] for part in shown])
     if rest is not None:
@@ -87,7 +91,7 @@ def field(
     hold = rest if rest is not None else paths[0][-1].nan_to_num()
     points = hold.repeat(MESH * MESH, 1)
     points[:, first], points[:, second] = columns.reshape(-1), rows.reshape(-1)
-    velocity = arena.velocity(points)[:, [first, second]].reshape(MESH, MESH, 2).numpy()
+    velocity = ensemble.velocity(points)[:, [first, second]].reshape(MESH, MESH, 2).numpy()
     x, y = (line.numpy() for line in lines)
     axes.streamplot(
         x, y, velocity[..., 0], velocity[..., 1], color="#c4c9d1", linewidth=0.7, arrowsize=0.7, density=1.1
@@ -99,7 +103,7 @@ def field(
         axes.plot(*rest[[first, second]].numpy(), "x", color=RED, markersize=7, markeredgewidth=1.8, zorder=5)
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
     axes.grid(False)
-    names = arena.small.names
+    names = ensemble.small.names
     axes.set_xlabel(letter(names[first]))
     axes.set_ylabel(letter(names[second]), rotation=0, labelpad=8)
     axes.set_title("field and trajectory (● start, × rest)")
@@ -107,11 +111,11 @@ def field(
 
 def numbers(axes: Any, run: Examination) -> None:
     """Each coordinate over the updates; its equilibrium is dashed. ψ is D's slope."""
-    names = run.arena.small.names
+    names = run.ensemble.small.names
     limit = 20 * (1 + float(run.path[0].abs().max()))  # a diverging run would flatten all that came before
     for i, name in enumerate(names):
-        player_g = i < run.arena.split
-        shade = 1 - 0.6 * (i if player_g else i - run.arena.split) / max(1, len(names) / 2)
+        player_g = i < run.ensemble.split
+        shade = 1 - 0.6 * (i if player_g else i - run.ensemble.split) / max(1, len(names) / 2)
         label = letter(name) + (", D's slope" if name == "ψ" else "")
         axes.plot(_kept(run.path[:, i], limit), color=BLUE if player_g else ORANGE, alpha=shade, label=label)
         if run.rest.point is not None and len(names) <= 3:

@@ -22,12 +22,12 @@ def film(path: Path, run: Examination) -> Path:
 
     updates = len(run.path) - 1
     steps = [*range(0, updates, max(1, updates // FRAMES)), updates]
-    whole = run.path[:, [0, run.arena.split]].numpy()
+    whole = run.path[:, [0, run.ensemble.split]].numpy()
     with rc_context(STYLE):
         figure = Figure((8, 3.8), dpi=90, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2)
-        field(left, run.arena, [run.path], run.rest.point)
+        field(left, run.ensemble, [run.path], run.rest.point)
         numbers(right, run)
         left.lines[0].remove()
         (trail,) = left.plot([], [], color=BLUE, linewidth=1.3, animated=True)

@@ -7,7 +7,6 @@ once: θ is (E, n), ψ is (E, m), samples are (E, B, d).
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,21 +15,6 @@ from gcn.errors import InputError
 from gcn.lab.strengths import Strengths
 
 Spectrum = list[complex]
-
-
-class Output(NamedTuple):
-    """What a generator returns: samples (E, B, d); there are no latents to speak of, and no rate."""
-
-    x_hat: Tensor
-    y_hat: Tensor | None = None
-    likelihoods: Any = {}
-
-
-class Judgement(NamedTuple):
-    """What a discriminator returns: logits (E, B, 1), and features of hidden layers where it has any."""
-
-    logits: Tensor
-    features: tuple[Tensor, ...] = ()
 
 
 def pair(a: float, b: complex, c: complex, d: float) -> Spectrum:
@@ -79,7 +63,7 @@ class SmallGame:
         """x_hat (E, B, d) of θ (E, n)."""
         raise NotImplementedError
 
-    def judge(self, psi: Tensor, images: Tensor) -> Tensor:
+    def discriminate(self, psi: Tensor, images: Tensor) -> Tensor:
         """Logits (E, B, 1) of ψ (E, m)."""
         raise NotImplementedError
 
@@ -112,7 +96,7 @@ class Dirac(SmallGame):
     def decode(self, theta: Tensor, x: Tensor) -> Tensor:
         return theta[:, None, :].expand_as(x)
 
-    def judge(self, psi: Tensor, images: Tensor) -> Tensor:
+    def discriminate(self, psi: Tensor, images: Tensor) -> Tensor:
         logits = self.scale * psi[:, :1, None] * images
         return logits + psi[:, 1:, None] if self.bias else logits
 
@@ -212,7 +196,7 @@ class Quantiser(SmallGame):
         copies = x.shape[1] // len(self.q)
         return theta[:, None, :] * self.q.repeat(copies)[:, None]
 
-    def judge(self, psi: Tensor, images: Tensor) -> Tensor:
+    def discriminate(self, psi: Tensor, images: Tensor) -> Tensor:
         return psi[:, :, None] * images.square()
 
     def rest(self, s: Strengths) -> Sequence[float]:
@@ -254,7 +238,7 @@ class Uniform(SmallGame):
     def decode(self, theta: Tensor, x: Tensor) -> Tensor:
         return theta[:, None, :] * x
 
-    def judge(self, psi: Tensor, images: Tensor) -> Tensor:
+    def discriminate(self, psi: Tensor, images: Tensor) -> Tensor:
         return psi[:, :, None] * images.square()
 
     def rest(self, s: Strengths) -> Sequence[float]:
@@ -298,7 +282,7 @@ class Concave(SmallGame):
     def decode(self, theta: Tensor, x: Tensor) -> Tensor:
         return theta[:, None, :] * x
 
-    def judge(self, psi: Tensor, images: Tensor) -> Tensor:
+    def discriminate(self, psi: Tensor, images: Tensor) -> Tensor:
         return psi[:, :, None] * images
 
     def rest(self, s: Strengths) -> Sequence[float]:
@@ -341,7 +325,7 @@ class LinearND(SmallGame):
         within = torch.nn.functional.pad(theta, (0, self.extra))
         return within[:, None, :].expand_as(x)
 
-    def judge(self, psi: Tensor, images: Tensor) -> Tensor:
+    def discriminate(self, psi: Tensor, images: Tensor) -> Tensor:
         return (psi[:, None, :] * self.gains * images).sum(-1, keepdim=True)
 
     def closed_form(self, s: Strengths) -> Spectrum | None:

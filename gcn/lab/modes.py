@@ -21,12 +21,12 @@ from torch import Tensor
 
 from gcn.files.atomic import make_folder, replacing
 from gcn.game.objective import Objective
-from gcn.game.slots import Term
+from gcn.game.slots import AdversarialLoss, Term
 from gcn.lab.plane.distributions import Distribution, Grid, Ring
 from gcn.lab.plane.plane import Plane
 from gcn.lab.plane.plane_figure import View, view
 from gcn.lab.players import Adam
-from gcn.losses.adversarial import Adversarial, Hinge, NonSaturating, Relativised, Wasserstein
+from gcn.losses.adversarial import Adversarial, Hinge, NonSaturating, Relativistic, Wasserstein
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import GP, R1
 from gcn.losses.perturbation import InstanceNoise
@@ -127,18 +127,18 @@ class Cell:
 
     def objective(self) -> Objective:
         """What is paid; weights are a row a game where there are several."""
-        loss = None if self.loss == "none" else LOSSES[self.loss]()
+        loss: AdversarialLoss | None = None if self.loss == "none" else LOSSES[self.loss]()
         if self.arm == "pair":
             assert loss is not None
-            loss = Relativised(loss, "pair")
+            loss = Relativistic("pair").wrap(loss)
         terms: dict[str, tuple[float | Tensor, Term]] = {}
         if self.arm in WEIGHTED:
             several = torch.tensor(self.weights).repeat_interleave(len(self.seeds))
             terms[self.arm] = (several if len(self.weights) > 1 else self.weights[0], WEIGHTED[self.arm]())
         if self.mse:
             terms["mse"] = (self.mse, WEIGHTED["mse"]())
-        sights = [InstanceNoise(self.weights[0])] if self.arm == "instance_noise" else []
-        return Objective(loss, 1.0, terms, sights)
+        perturbations = [InstanceNoise(self.weights[0])] if self.arm == "instance_noise" else []
+        return Objective(loss, 1.0, terms, perturbations)
 
 
 class Result(NamedTuple):

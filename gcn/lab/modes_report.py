@@ -27,7 +27,7 @@ class Interval(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """On which side of 0 the interval is; 0 where it holds 0 or there is no spread to judge by."""
+        """On which side of 0 the interval is; 0 where it holds 0 or there is no spread to discriminate by."""
         return int(np.sign(self.mean)) if abs(self.mean) > self.half else 0
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcn.game.slots import OnPlayer
+from gcn.game.slots import Constraint
 
 Factory = Callable[[Sequence[Tensor]], "Descent"]
 
@@ -53,12 +53,12 @@ class Descent:
         return Linear([torch.ones_like(p) for p in self.parameters], 0.0, 1.0)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        self.peek(gradients)
+        self.extrapolate(gradients)
         if self.after is not None:
             self.after()
 
     @torch.no_grad()
-    def peek(self, gradients: Sequence[Tensor]) -> None:
+    def extrapolate(self, gradients: Sequence[Tensor]) -> None:
         moves = self.move(gradients)
         for parameter, move in zip(self.parameters, moves, strict=True):
             lr = self.lr
@@ -73,17 +73,17 @@ class Descent:
         if self.after is not None:
             self.after()
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {
             name: [t.clone() for t in value] if isinstance(value, list) else value
             for name, value in self.state.items()
         }
 
-    def remember(self, memory: dict[str, Any]) -> None:
-        self.state = memory
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.state = state
 
 
-def hold(player: Descent, constraints: Sequence[OnPlayer], discriminator: nn.Module) -> None:
+def hold(player: Descent, constraints: Sequence[Constraint], discriminator: nn.Module) -> None:
     """Prepare D for the constraints on its weights, and hold them after each move of its player."""
     for constraint in constraints:
         constraint.prepare(discriminator)

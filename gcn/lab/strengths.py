@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gcn.game.objective import Objective
+from gcn.game.slots import AdversarialLoss
 from gcn.losses.adversarial import (
     LSGAN,
-    Adversarial,
     Hinge,
     MaximumLikelihood,
     NonSaturating,
-    Relativised,
+    Relativistic,
     Vanilla,
     Wasserstein,
 )
@@ -41,7 +41,7 @@ class Force:
     margin: float = math.inf
 
 
-FORCES: Mapping[type[Adversarial], Force] = {
+FORCES: Mapping[type[AdversarialLoss], Force] = {
     NonSaturating: Force(0.5, 0.5, 0.5, 0.5, 0.25),
     Vanilla: Force(0.5, 0.5, 0.5, 0.5, -0.25),
     MaximumLikelihood: Force(1.0, 0.5, 0.5, 0.5, -1.0),
@@ -52,14 +52,14 @@ FORCES: Mapping[type[Adversarial], Force] = {
 LABELS_01 = Force(0.5, 0.5, 2.0, 2.0, 1.0, level=0.5)
 
 
-def force(loss: Adversarial) -> Force | None:
+def force(loss: AdversarialLoss) -> Force | None:
     """Of a loss, alone or relativistic, None for one that is not known here.
 
     Pairs see noise twice: its variance is that of a difference.
     """
     if isinstance(loss, LSGAN) and loss.fake_label == 0:
         return LABELS_01
-    if not isinstance(loss, Relativised):
+    if not isinstance(loss, Relativistic):
         return FORCES.get(type(loss))
     plain, weight = FORCES.get(type(loss.loss)), loss.loss.pairing_weight
     if plain is None:
@@ -117,11 +117,11 @@ class Strengths(Force):
                 known[name] = float(weight) * scale
             else:
                 other = True
-        for sight in objective.sights:
-            if isinstance(sight, InstanceNoise):
-                known["sigma2"] = known.get("sigma2", 0.0) + sight.sigma**2
+        for perturbation in objective.perturbations:
+            if isinstance(perturbation, InstanceNoise):
+                known["sigma2"] = known.get("sigma2", 0.0) + perturbation.sigma**2
         f, adv = None if loss is None else force(loss), float(objective.adv)
         if f is None:
             return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other or loss is not None, **known)
         f = replace(f, g=f.g * adv, curvature_of_g=f.curvature_of_g * adv)
-        return cls(**vars(f), relativistic=isinstance(loss, Relativised), other=other, **known)
+        return cls(**vars(f), relativistic=isinstance(loss, Relativistic), other=other, **known)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gcn.lab.analysis import equilibrium, spectrum
 from gcn.lab.discrete import growth
-from gcn.lab.ensemble import Arena
+from gcn.lab.ensemble import GameEnsemble
 from gcn.lab.figure import STABLE, write
 from gcn.report.plots import GREY
 
@@ -18,23 +18,23 @@ SIDE, LARGEST_STEP = 120, 4.0
 NOWHERE = complex(np.nan, np.nan)
 
 
-def phase(arena: Arena, name: str, upto: float) -> tuple[Tensor, Tensor, Tensor]:
+def phase(ensemble: GameEnsemble, name: str, upto: float) -> tuple[Tensor, Tensor, Tensor]:
     """Weights (W,), step sizes (H,) and the rate at which games near rest grow, on their product (H, W).
 
-    The rate is that of plain gradient descent with the arena's rule: log |λ| of the update's largest eigenvalue.
+    The rate is that of plain gradient descent with the ensemble's rule: log |λ| of the update's largest eigenvalue.
     """
     weights = torch.linspace(upto / SIDE, upto, SIDE, dtype=torch.float64)
     steps = torch.linspace(LARGEST_STEP / SIDE, LARGEST_STEP, SIDE, dtype=torch.float64)
-    rest = torch.stack([_rest(arena.with_weights({name: weight})) for weight in weights.tolist()])
+    rest = torch.stack([_rest(ensemble.with_weights({name: weight})) for weight in weights.tolist()])
     h, w = torch.meshgrid(steps, weights, indexing="ij")
-    rate = growth(arena, rest.repeat(SIDE, 1), h.reshape(-1), {name: w.reshape(-1)})
+    rate = growth(ensemble, rest.repeat(SIDE, 1), h.reshape(-1), {name: w.reshape(-1)})
     return weights, steps, rate.reshape(SIDE, SIDE)
 
 
-def _rest(arena: Arena) -> Tensor:
-    found = equilibrium(arena)
+def _rest(ensemble: GameEnsemble) -> Tensor:
+    found = equilibrium(ensemble)
     if found.point is None or not found.smooth:
-        return torch.full((len(arena.small.names),), torch.nan, dtype=torch.float64)
+        return torch.full((len(ensemble.small.names),), torch.nan, dtype=torch.float64)
     return found.point
 
 
@@ -49,26 +49,26 @@ def heat_map(axes: Any, weights: Tensor, steps: Tensor, rate: Tensor, limit: flo
     return colours
 
 
-def phase_diagram(path: Path, arena: Arena, name: str, upto: float) -> Path:
-    """Weight × step size → rate of convergence, or divergence: gradient descent with the arena's rule."""
-    weights, steps, rate = phase(arena, name, upto)
+def phase_diagram(path: Path, ensemble: GameEnsemble, name: str, upto: float) -> Path:
+    """Weight × step size → rate of convergence, or divergence: gradient descent with the ensemble's rule."""
+    weights, steps, rate = phase(ensemble, name, upto)
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         colours = heat_map(axes, weights, steps, rate)
         axes.set_xlabel(f"weight of {name}")
-        axes.set_title(f"{arena.rule().__class__.__name__.lower()} gradient descent near rest")
+        axes.set_title(f"{ensemble.rule().__class__.__name__.lower()} gradient descent near rest")
         bar = figure.colorbar(colours, ax=axes, extend="both")
         bar.set_label(r"rate $\log|\lambda|$ an update: blue converges")
 
     return write(path, (5.4, 4.2), draw)
 
 
-def eigenvalue_paths(arena: Arena, name: str, weights: Tensor) -> list[NDArray[np.complex128]]:
+def eigenvalue_paths(ensemble: GameEnsemble, name: str, weights: Tensor) -> list[NDArray[np.complex128]]:
     """Eigenvalues of the field at rest for each weight; where there is no smooth rest, NaN. A row a weight."""
     rows = []
     for weight in weights.tolist():
-        at = arena.with_weights({name: weight})
+        at = ensemble.with_weights({name: weight})
         rest = _rest(at)
         known = bool(rest.isfinite().all())
         rows.append(np.array(spectrum(at.jacobian(rest[None])[0]) if known else [NOWHERE] * len(rest)))
@@ -92,10 +92,10 @@ def trace(axes: Any, weights: Tensor, rows: list[NDArray[np.complex128]]) -> Any
     return colours
 
 
-def locus(path: Path, arena: Arena, name: str, upto: float) -> Path:
+def locus(path: Path, ensemble: GameEnsemble, name: str, upto: float) -> Path:
     """The eigenvalues of the field as a weight grows from 0 to ``upto``, and their real parts over it."""
     weights = torch.linspace(0, upto, 201, dtype=torch.float64)
-    rows = eigenvalue_paths(arena, name, weights)
+    rows = eigenvalue_paths(ensemble, name, weights)
 
     def draw(figure: Any) -> None:
         plane, real = figure.subplots(1, 2)

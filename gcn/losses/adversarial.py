@@ -1,22 +1,21 @@
 """Adversarial losses, side by side.
 
-Each is three scalar functions of a logit t = D(x): what D pays on a real image, what D pays on a reconstruction, what G
-pays on a reconstruction. Everything is minimised, and **a high logit means real**.
+Each is three scalar functions of a logit t = D(x): D's loss on a real image, D's loss on a reconstruction, G's loss on
+a reconstruction. Everything is minimised, and **a high logit means real**.
 """
 
-from typing import TYPE_CHECKING
+from typing import Self
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from gcn.errors import InputError
+from gcn.game.slots import AdversarialLoss, LossWrapper
+from gcn.game.turn import Turn
 
-if TYPE_CHECKING:
-    from gcn.game.game import Turn
 
-
-class Adversarial(nn.Module):
-    """D pays E f1(D(x)) + E f2(D(x_hat)), G pays E g(D(x_hat)).
+class Adversarial(AdversarialLoss):
+    """D's loss is E f1(D(x)) + E f2(D(x_hat)), G's loss is E g(D(x_hat)).
 
     Attributes:
         pairs: the loss has a relativistic form.
@@ -27,28 +26,26 @@ class Adversarial(nn.Module):
     pairing_weight = 0.5
 
     def real(self, t: Tensor) -> Tensor:
-        """f1, what D pays on a real image."""
+        """f1, D's loss on a real image, elementwise."""
         raise NotImplementedError
 
     def fake(self, t: Tensor) -> Tensor:
-        """f2, what D pays on a reconstruction."""
+        """f2, D's loss on a reconstruction, elementwise."""
         raise NotImplementedError
 
     def generator(self, t: Tensor) -> Tensor:
-        """g, what G pays on a reconstruction."""
+        """g, G's loss on a reconstruction, elementwise."""
         raise NotImplementedError
 
     def generator_pair(self, a: Tensor, b: Tensor) -> Tensor:
-        """What G pays on relativistic logits a (real) and b (fake): D's loss with the roles exchanged."""
+        """G's loss on relativistic logits a (real) and b (fake), elementwise: D's loss with the roles exchanged."""
         return self.fake(a) + self.real(b)
 
-    def d_loss(self, turn: "Turn") -> Tensor:
-        """What D pays in this turn."""
-        return turn.mean(self.real(turn.real.logits)) + turn.mean(self.fake(turn.fake.logits))
+    def d_loss(self, turn: Turn) -> Tensor:
+        return turn.logit_mean(self.real, turn.real.logits) + turn.logit_mean(self.fake, turn.fake.logits)
 
-    def g_loss(self, turn: "Turn") -> Tensor:
-        """What G pays in this turn."""
-        return turn.mean(self.generator(turn.fake.logits))
+    def g_loss(self, turn: Turn) -> Tensor:
+        return turn.logit_mean(self.generator, turn.fake.logits)
 
 
 class NonSaturating(Adversarial):
@@ -135,10 +132,13 @@ class Wasserstein(Adversarial):
         return -t
 
 
-class Relativised(Adversarial):
+PAIRINGS = ("pair", "pair_shuffled", "average")
+
+
+class Relativistic(LossWrapper):
     """A loss of differences of logits (Jolicoeur-Martineau 2019).
 
-    D pays w·E[f1(a) + f2(b)], G pays w·E[g1(a) + g2(b)], where w = ½ (LSGAN: 1, its squares carry the ½) and
+    D's loss is w·E[f1(a) + f2(b)], G's is w·E[g1(a) + g2(b)], where w = ½ (LSGAN: 1, its squares carry the ½) and
 
     =================  =======================================  ==================================
     pair               a = D(x_i) - D(x_hat_i), same patch      b = -a
@@ -148,20 +148,36 @@ class Relativised(Adversarial):
 
     Means are over the joint batch of all processes and all patches, and gradients flow through them. The same
     rules without the ½ (the sums of the paper) are twice these.
+
+    Args:
+        pairing: a row of the table.
     """
 
-    def __init__(self, loss: Adversarial, pairing: str) -> None:
+    loss: Adversarial
+
+    def __init__(self, pairing: str) -> None:
         super().__init__()
-        if not loss.pairs:
+        if pairing not in PAIRINGS:
+            raise InputError(f"relativistic={pairing}: choose one of {', '.join(PAIRINGS)}, or null")
+        self.pairing = pairing
+
+    def wrap(self, loss: AdversarialLoss) -> Self:
+        if not (isinstance(loss, Adversarial) and loss.pairs):
             raise InputError(
-                f"relativistic={pairing}: {type(loss).__name__} with these options has no relativistic form; "
+                f"relativistic={self.pairing}: {type(loss).__name__} with these options has no relativistic form; "
                 "use ns, vanilla, hinge, wgan or lsgan with labels=pm1"
             )
-        self.loss, self.pairing = loss, pairing
+        self.loss = loss
+        return self
 
-    def differences(self, turn: "Turn") -> tuple[Tensor, Tensor]:
-        """Relativistic logits (a, b) of real and fake."""
-        real, fake = turn.real.logits, turn.fake.logits
+    def differences(self, turn: Turn) -> tuple[list[Tensor], list[Tensor]]:
+        """Relativistic logits (a, b) of real and fake, one tensor a scale."""
+        pairs = [
+            self._difference(turn, *scale) for scale in zip(turn.real.logits, turn.fake.logits, strict=True)
+        ]
+        return [a for a, _ in pairs], [b for _, b in pairs]
+
+    def _difference(self, turn: Turn, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.pairing == "average":
             return real - turn.reduce.keep_mean(fake), fake - turn.reduce.keep_mean(real)
         if self.pairing == "pair_shuffled":
@@ -170,10 +186,12 @@ class Relativised(Adversarial):
             fake = turn.reduce.local(joint.index_select(samples, order))
         return real - fake, fake - real
 
-    def d_loss(self, turn: "Turn") -> Tensor:
+    def d_loss(self, turn: Turn) -> Tensor:
         a, b = self.differences(turn)
-        return self.loss.pairing_weight * (turn.mean(self.loss.real(a)) + turn.mean(self.loss.fake(b)))
+        return self.loss.pairing_weight * (
+            turn.logit_mean(self.loss.real, a) + turn.logit_mean(self.loss.fake, b)
+        )
 
-    def g_loss(self, turn: "Turn") -> Tensor:
+    def g_loss(self, turn: Turn) -> Tensor:
         a, b = self.differences(turn)
-        return self.loss.pairing_weight * turn.mean(self.loss.generator_pair(a, b))
+        return self.loss.pairing_weight * turn.logit_mean(self.loss.generator_pair, a, b)

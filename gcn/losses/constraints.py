@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gcn.game.slots import OnPlayer
+from gcn.game.slots import Constraint
 
 
-class SpectralNorm(OnPlayer):
+class SpectralNorm(Constraint):
     """Every convolution and linear layer of D divided by its largest singular value (Miyato et al. 2018)."""
 
     def __init__(self, on: bool = True) -> None:
@@ -21,7 +21,7 @@ class SpectralNorm(OnPlayer):
                 spectral_norm(module)
 
 
-class WeightClip(OnPlayer):
+class WeightClip(Constraint):
     """Every weight of D clipped to [-bound, bound] after each of its updates (Arjovsky et al. 2017)."""
 
     def __init__(self, bound: float) -> None:

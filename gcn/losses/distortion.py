@@ -1,16 +1,13 @@
 """Distortions between x and x_hat that need no network. x_hat is not clamped."""
 
 import copy
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gcn.errors import InputError
 from gcn.game.slots import Term
-
-if TYPE_CHECKING:
-    from gcn.game.game import Game, Turn
+from gcn.game.turn import Turn
 
 
 class MSE(Term):
@@ -23,7 +20,7 @@ class MSE(Term):
         super().__init__()
         self.scale = (255.0 / unit) ** 2
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         return self.scale * turn.mean((turn.x_hat - turn.x).square())
 
 
@@ -38,13 +35,13 @@ class Anchor(Term):
         super().__init__()
         self.scale = (255.0 / unit) ** 2
 
-    def check(self, game: "Game") -> None:
-        synthesis = getattr(game.generator, "g_s", None)
+    def check(self, generator: nn.Module, discriminator: nn.Module | None) -> None:
+        synthesis = getattr(generator, "g_s", None)
         if synthesis is None:
             raise InputError("anchor: this generator has no synthesis g_s to be tied to")
         self.start = copy.deepcopy(synthesis).requires_grad_(False)
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         with torch.no_grad():
             there = self.start(turn.out.y_hat).to(turn.x_hat.dtype) + 0.5
         return self.scale * turn.mean((turn.x_hat - there).square())
@@ -57,7 +54,7 @@ class L1(Term):
         super().__init__()
         self.scale = 255.0 / unit
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         return self.scale * turn.mean((turn.x_hat - turn.x).abs())
 
 
@@ -68,7 +65,7 @@ class Charbonnier(Term):
         super().__init__()
         self.epsilon2, self.scale = epsilon**2, 255.0 / unit
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         return self.scale * turn.mean(((turn.x_hat - turn.x).square() + self.epsilon2).sqrt())
 
 
@@ -99,7 +96,7 @@ class MSSSIM(Term):
                 f"data.crop={smallest} or more"
             )
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         from pytorch_msssim.ssim import _fspecial_gauss_1d, _ssim
 
         with torch.autocast(turn.x.device.type, enabled=False):

@@ -1,23 +1,19 @@
-"""Gradient penalties that D pays: functions of ∇ₓ D.
+"""Gradient penalties of D's loss: functions of the gradient of D for its input.
 
 The score of an image is the mean of its patch logits, hence a weight means the same for every patch grid. Gradients are
 those of D on what D sees (after instance noise), summed over channels and pixels, in fp32 whatever the precision.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gcn.errors import InputError
 from gcn.game.slots import Term
-
-if TYPE_CHECKING:
-    from gcn.game.game import Game, Turn
+from gcn.game.turn import Turn
 
 
 class GradientPenalty(Term):
-    """What all of them share: D pays, and per-image gradients must exist."""
+    """Base of all penalties: a term of D's loss that needs a gradient for each single image."""
 
     players = ("d",)
     needs_discriminator = True
@@ -28,9 +24,9 @@ class GradientPenalty(Term):
             raise InputError(f"a penalty's every={every} must be 1 or more updates")
         self.every = every
 
-    def check(self, game: "Game") -> None:
-        assert game.discriminator is not None
-        if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in game.discriminator.modules()):
+    def check(self, generator: nn.Module, discriminator: nn.Module | None) -> None:
+        assert discriminator is not None
+        if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in discriminator.modules()):
             raise InputError(
                 "a gradient penalty with discriminator.norm=batch: batch statistics tie the images together, so the "
                 "gradient of one image's score does not exist; use norm=none or norm=instance"
@@ -40,18 +36,18 @@ class GradientPenalty(Term):
 class R1(GradientPenalty):
     """½ E‖∇D(x)‖² on real images; the weight is γ (Mescheder et al. 2018)."""
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         return 0.5 * turn.mean(turn.reduce.per_sample_sum(turn.input_gradient("real").square()))
 
 
 class R2(GradientPenalty):
     """½ E‖∇D(x_hat)‖² on reconstructions; the weight is γ (Mescheder et al. 2018)."""
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         return 0.5 * turn.mean(turn.reduce.per_sample_sum(turn.input_gradient("fake").square()))
 
 
-def one_centred(turn: "Turn", gradient: Tensor, target: float) -> Tensor:
+def one_centred(turn: Turn, gradient: Tensor, target: float) -> Tensor:
     """E(‖∇D‖ - target)², with a root whose gradient is finite where ∇D = 0."""
     norm = (turn.reduce.per_sample_sum(gradient.square()) + 1e-12).sqrt()
     return turn.mean((norm - target).square())
@@ -64,7 +60,7 @@ class GP(GradientPenalty):
         super().__init__(every)
         self.target = target
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         real, fake = turn.seen_real.detach(), turn.seen_fake
         share = turn.stream("gp").uniform(turn.reduce.per_sample_mean(real))
         share = turn.reduce.per_sample(share, real)
@@ -79,7 +75,7 @@ class DRAGAN(GradientPenalty):
         super().__init__(every)
         self.target, self.scale = target, scale
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         real = turn.seen_real.detach()
         mean = turn.reduce.keep_mean(real)
         std = turn.reduce.keep_mean((real - mean).square()).sqrt()

@@ -3,16 +3,14 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from gcn.errors import InputError
 from gcn.game.slots import Term
-
-if TYPE_CHECKING:
-    from gcn.game.game import Turn
+from gcn.game.turn import Turn
 
 
 class FeatureMatching(Term):
@@ -23,7 +21,7 @@ class FeatureMatching(Term):
 
     needs_discriminator = True
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         pairs = zip(turn.real.features, turn.fake.features, strict=True)
         exact = turn.x.dtype  # D's features may be in bf16
         return torch.stack([turn.mean((f.to(exact) - r.detach().to(exact)).abs()) for r, f in pairs]).mean(0)
@@ -102,7 +100,7 @@ class LPIPS(Term):
     def _unit(self, features: Tensor) -> Tensor:
         return features / (features.square().sum(1, keepdim=True) + self.EPSILON).sqrt()
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         with torch.autocast(turn.x.device.type, enabled=False):
             return turn.mean(self.distance(turn.x, turn.x_hat))
 

@@ -3,11 +3,11 @@
 from torch import Tensor
 
 from gcn.errors import InputError
-from gcn.game.slots import Sight
+from gcn.game.slots import Perturbation
 from gcn.game.streams import Stream
 
 
-class InstanceNoise(Sight):
+class InstanceNoise(Perturbation):
     """x + σ·n, n standard normal (Sønderby et al. 2017; Arjovsky and Bottou 2017); σ in units of the range [0, 1].
 
     Args:

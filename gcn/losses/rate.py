@@ -1,14 +1,10 @@
 """The rate: bits of the latents under the entropy model."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from gcn.game.slots import Term
-
-if TYPE_CHECKING:
-    from gcn.game.game import Turn
+from gcn.game.turn import Turn
 
 
 class Rate(Term):
@@ -22,7 +18,7 @@ class Rate(Term):
         super().__init__()
         self.target_bpp, self.below = target_bpp, below
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         bpp = turn.bpp  # (B,)
         if self.target_bpp is not None:
             bpp = torch.where(bpp > self.target_bpp, bpp, self.below * bpp)

@@ -4,14 +4,10 @@ Under several processes the gradients are those of the joint batch. The losses t
 everything that a player pays except the terms of this file.
 """
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
-from gcn.game.slots import PlayerName, Term
-
-if TYPE_CHECKING:
-    from gcn.game.game import Turn
+from gcn.game.slots import Term
+from gcn.game.turn import PlayerName, Turn
 
 
 class GradNorm(Term):
@@ -20,7 +16,7 @@ class GradNorm(Term):
     needs_discriminator = True
     differentiates_losses = True
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         return turn.reduce.square_norm(turn.adversarial_d_gradient())
 
 
@@ -32,7 +28,7 @@ class Consensus(Term):
     differentiates_losses = True
     reaches_generator = True
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         return 0.5 * turn.reduce.square_norm([*turn.gradient("g"), *turn.gradient("d")])
 
 
@@ -44,6 +40,6 @@ class JARE(Term):
     differentiates_losses = True
     reaches_generator = True
 
-    def forward(self, turn: "Turn") -> Tensor:
+    def forward(self, turn: Turn) -> Tensor:
         other: PlayerName = "d" if turn.payer == "g" else "g"
         return 0.5 * turn.reduce.square_norm(turn.gradient(other))

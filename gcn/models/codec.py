@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gcn.errors import InputError
+from gcn.game.protocols import GeneratorOutput
 from gcn.game.streams import Stream
 from gcn.models.files import FileCodec
 
@@ -24,14 +25,6 @@ QUANTISATIONS = ("noise", "ste", "mixed")
 class Latents(NamedTuple):
     """What leaves the bottleneck: ``y_hat`` (B, M, h, w) and the likelihood of every symbol."""
 
-    y_hat: Tensor
-    likelihoods: dict[str, Tensor]
-
-
-class Reconstruction(NamedTuple):
-    """The output of a codec: ``x_hat`` (B, 3, H, W) in [0, 1] but not clamped, and the latents behind it."""
-
-    x_hat: Tensor
     y_hat: Tensor
     likelihoods: dict[str, Tensor]
 
@@ -98,7 +91,7 @@ class Codec(FileCodec):
 
     # --- the three lives ---
 
-    def forward(self, x: Tensor, noise: Stream) -> Reconstruction:
+    def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """The training proxy; x: (B, 3, H, W) in [0, 1], H and W multiples of ``downsampling``.
 
         Noise is drawn from ``noise`` alone. The bottleneck is computed in full precision under autocast: in
@@ -116,10 +109,10 @@ class Codec(FileCodec):
             with self._full_precision(x):
                 latents = self.proxy(_at_least_float(y), noise)
         x_hat = _at_least_float(self.g_s(latents.y_hat)) + 0.5
-        return Reconstruction(x_hat, *latents)
+        return GeneratorOutput(x_hat, *latents)
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor) -> Reconstruction:
+    def reconstruct(self, x: Tensor) -> GeneratorOutput:
         """What the decoder of the file gives, without coding it; x: (B, 3, H, W) of any size.
 
         The latents are those of the padded image, hence ``likelihoods`` count every bit of the file.
@@ -128,7 +121,7 @@ class Codec(FileCodec):
             return self._snapshot().reconstruct(x)
         with self._full_precision(x):
             latents = self.quantise(self.analyse(x))
-        return Reconstruction(self.synthesise(latents.y_hat, *x.shape[-2:]), *latents)
+        return GeneratorOutput(self.synthesise(latents.y_hat, *x.shape[-2:]), *latents)
 
     # --- a copy that codes ---
 

@@ -1,12 +1,11 @@
 """The discriminator: patches of an image, judged with or without the latents that it was decoded from."""
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcn.errors import InputError
+from gcn.game.protocols import DiscriminatorOutput
 
 NORMS = {
     "none": lambda channels: nn.Identity(),
@@ -15,13 +14,6 @@ NORMS = {
 }
 HALVINGS = 3  # as HiFiC: later layers keep the resolution
 CONDITION_CHANNELS = 12
-
-
-class Judgement(NamedTuple):
-    """``logits`` (B, 1, h, w), high for real, one a patch; ``features``: activations of each hidden layer."""
-
-    logits: Tensor
-    features: tuple[Tensor, ...]
 
 
 class Patch(nn.Module):
@@ -79,7 +71,7 @@ class Patch(nn.Module):
                 f" or more, not {width}x{height}; use larger crops or fewer layers"
             )
 
-    def forward(self, x: Tensor, cond: Tensor | None = None) -> Judgement:
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
         """Judge x (B, 3, H, W), decoded from ``cond`` = y_hat (B, latent_channels, h, w)."""
         if self.condition is not None:
             if cond is None:
@@ -91,7 +83,8 @@ class Patch(nn.Module):
             x = F.leaky_relu(layer(x), 0.2)
             features.append(x)
         logits = self.head(x)
-        return Judgement(logits.to(torch.promote_types(logits.dtype, torch.float32)), tuple(features))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return DiscriminatorOutput((logits,), tuple(features))
 
 
 def _convolution(inputs: int, outputs: int, halve: bool) -> nn.Conv2d:

@@ -26,12 +26,14 @@ class Kind(NamedTuple):
         return f"a subclass of {' or '.join(self.bases)} in {self.package}"
 
 
+SLOTS = ("Term", "Perturbation", "LossWrapper", "Constraint")
+
 # By the dotted name of the node that holds ``_target_``.
 KINDS = {
     "generator": Kind("gcn.models", ("gcn.models.codec.Codec",)),
     "discriminator": Kind("gcn.models", ("torch.nn.Module",)),
-    "loss": Kind("gcn.losses", ("gcn.losses.adversarial.Adversarial",)),
-    "terms.*": Kind("gcn.losses", tuple(f"gcn.game.slots.{n}" for n in ("Term", "Sight", "OnLoss", "OnPlayer"))),
+    "loss": Kind("gcn.losses", ("gcn.game.slots.AdversarialLoss",)),
+    "terms.*": Kind("gcn.losses", tuple(f"gcn.game.slots.{slot}" for slot in SLOTS)),
     "dynamics": Kind("gcn.game.rules", ("gcn.game.rules.Rule",)),
     "optim": Kind("torch.optim", ("torch.optim.Optimizer",)),
     "data": Kind("gcn.data", ("gcn.data.loader.Data",)),

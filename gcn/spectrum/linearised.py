@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcn.game.game import Game, Turn
-from gcn.game.objective import is_paid
-from gcn.game.slots import PlayerName
+from gcn.game.game import Game
+from gcn.game.objective import is_optimised
+from gcn.game.turn import PlayerName, Turn
 
 # Where automatic differentiation of the field is not its derivative, by the class of a loss or of a term.
 REMARKS = {
@@ -95,7 +95,12 @@ class Linearised:
 
     def _free_condition(self, turn: Turn) -> None:
         y_hat, condition = turn.out.y_hat, turn.condition
-        if condition is not None and y_hat.requires_grad and not condition.requires_grad:
+        if (
+            condition is not None
+            and y_hat is not None
+            and y_hat.requires_grad
+            and not condition.requires_grad
+        ):
             self._y_hat, self._condition = y_hat, condition.clone().requires_grad_()
             turn.condition = self._condition
 
@@ -191,7 +196,7 @@ def _remarks(game: Game, playing: bool) -> list[tuple[str, str]]:
             ("generator", f"quantisation={proxy}: rounding has another derivative than its stand-in")
         )
     loss, weights = game.objective.loss, game.objective.weights
-    paid = {name: term for name, term in game.objective.terms.items() if is_paid(weights[name])}
+    paid = {name: term for name, term in game.objective.terms.items() if is_optimised(weights[name])}
     parts = {"adv": getattr(loss, "loss", loss)} if playing and loss is not None else {}
     for name, part in (parts | paid).items():
         if type(part).__name__ in REMARKS:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from gcn.game.game import Game
-from gcn.game.rules import Players, Rule
+from gcn.game.protocols import Players
+from gcn.game.rules import Rule, update
 from gcn.spectrum.linearised import still
 
 
@@ -59,18 +60,18 @@ class LinearPlayer:
         self.moves = [self.beta * move + share * p * g.detach() for move, p, g in driven]
         self.shift([-move for move in self.moves])
 
-    peek = step
+    extrapolate = step
 
     @torch.no_grad()
     def shift(self, moves: Sequence[Tensor]) -> None:
         for parameter, move in zip(self.parameters, moves, strict=True):
             parameter.add_(move)
 
-    def memory(self) -> list[Tensor]:
+    def state_dict(self) -> list[Tensor]:
         return list(self.moves)
 
-    def remember(self, memory: list[Tensor]) -> None:
-        self.moves = memory
+    def load_state_dict(self, state: list[Tensor]) -> None:
+        self.moves = state
 
 
 class UpdateMap:
@@ -100,7 +101,7 @@ class UpdateMap:
     ) -> None:
         self.game, self.rule, self.batches, self.step, self.period = game, rule, batches, step, period
         self.players, self.size = tuple(dict.fromkeys(players)), size
-        self._seats = Players(*players)
+        self._players = Players(*players)
         self._moving = [player for player in self.players if player.beta]
         if any(p.dtype != torch.float64 for player in self.players for p in player.parameters):
             raise ValueError("differences of updates need float64")
@@ -144,7 +145,7 @@ class UpdateMap:
     def _advance(self) -> None:
         with still(self.game):
             for i in range(self.period):
-                self.rule(self.game, self.batches, self.step + i, self._seats)
+                update(self.game, self.rule, self.batches, self.step + i, self._players)
 
     def __call__(self, state: Tensor) -> Tensor:
         """The state after the updates."""

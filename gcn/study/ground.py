@@ -16,9 +16,10 @@ from gcn.config.assemble import codec as first_codec
 from gcn.config.build import build
 from gcn.config.parse import Config, parse
 from gcn.data.loader import order
+from gcn.game.protocols import GeneratorOutput
 from gcn.game.streams import Stream, Streams
 from gcn.models import package
-from gcn.models.codec import Codec, Reconstruction
+from gcn.models.codec import Codec
 from gcn.study.design import Arm, Protocol
 
 SIDE = 128  # pixels of a validation crop
@@ -118,14 +119,14 @@ class Decoder(nn.Module):
         """The crops of the coming batch."""
         self.latents = self.frozen.y_hat[places]
 
-    def forward(self, x: Tensor, noise: Stream) -> Reconstruction:
+    def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """The reconstruction of the batch; x is only compared with."""
         return self._synthesise(self.latents, noise)
 
-    def _synthesise(self, y_hat: Tensor, noise: Stream) -> Reconstruction:
+    def _synthesise(self, y_hat: Tensor, noise: Stream) -> GeneratorOutput:
         if self.spread is not None:
             y_hat = (self.spread * noise.normal(y_hat)).round()
-        return Reconstruction(self.g_s(y_hat) + 0.5, y_hat, {})
+        return GeneratorOutput(self.g_s(y_hat) + 0.5, y_hat, {})
 
     def look(self, val_x: Tensor) -> tuple[Tensor, float | None]:
         """The validation crops as they are now (V, 3, 128, 128), and their bits per pixel.
@@ -150,7 +151,7 @@ class Whole(nn.Module):
     def feed(self, places: Tensor) -> None:
         """Nothing is at hand: the codec encodes its batch."""
 
-    def forward(self, x: Tensor, noise: Stream) -> Reconstruction:
+    def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """The training proxy."""
         return self.codec(x, noise)  # type: ignore[no-any-return]
 

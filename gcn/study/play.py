@@ -11,7 +11,8 @@ from gcn.config.assemble import optim
 from gcn.config.build import build
 from gcn.config.parse import parse
 from gcn.game.game import Game
-from gcn.game.rules import Players
+from gcn.game.protocols import Players
+from gcn.game.rules import update
 from gcn.game.streams import Streams
 from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
@@ -44,17 +45,17 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False
     game, constraints = assemble_game(cfg, generator)
     game.streams = Streams(cfg.seed)
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
-    rule, seats = build(cfg, "dynamics"), _players(cfg, game, constraints)
+    rule, players = build(cfg, "dynamics"), _players(cfg, game, constraints)
     watchdog, event, rows = Watchdog(), None, []
     look = _Look(generator, ground)
     rows.append({"step": 0, **look()})
     for step in range(protocol.updates):
         places = ground.places(step, cfg.data.batch, cfg.seed)
         generator.feed(places)
-        game.values, game.observing = {}, (step + 1) % protocol.log_every == 0
-        rule(game, [ground.crops(places)], step, Players(*seats))
-        norms = {f"train/{name}/grad_norm": float(p.norms[-1]) for name, p in zip("gd", seats, strict=True)}
-        for player in seats:
+        observe = (step + 1) % protocol.log_every == 0
+        update(game, rule, [ground.crops(places)], step, Players(*players), observe=observe)
+        norms = {f"train/{name}/grad_norm": float(p.norms[-1]) for name, p in zip("gd", players, strict=True)}
+        for player in players:
             player.norms.clear()
         event = watchdog.check(step + 1, norms)
         validating = (step + 1) % protocol.val_every == 0

@@ -32,7 +32,7 @@ from gcn.training.module import GameModule
 from gcn.training.precision import LIGHTNING, resolve
 from gcn.training.progress import Progress
 from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threads_each
-from gcn.training.record import Often, Record
+from gcn.training.record import Intervals, Record
 from gcn.training.restore import check
 from gcn.training.same_data import SameData
 from gcn.training.sizes import check_sizes
@@ -80,7 +80,7 @@ class Plan:
     module: GameModule
     data: Data
     seed: int
-    often: Often
+    often: Intervals
     machine: Machine
     wandb: Mapping[str, Any] | None
     config: Mapping[str, Any]

@@ -5,27 +5,26 @@ import itertools
 import torch
 from torch import Tensor
 
-from gcn.game.game import Turn
-from gcn.game.objective import Charge
+from gcn.game.objective import WeightedLoss
 from gcn.game.reduction import mean_over_ranks, world_size
-from gcn.game.slots import PlayerName
+from gcn.game.turn import PlayerName, Turn
 
 
-def logits(turn: Turn, player: PlayerName, charges: list[Charge]) -> dict[str, Tensor]:
-    """D's opinion in D's turn: mean logits, their gap, and how often an image outscores its own reconstruction."""
+def logits(turn: Turn, player: PlayerName, losses: list[WeightedLoss]) -> dict[str, Tensor]:
+    """D's logit_map in D's turn: mean logits, their gap, and how often an image outscores its own reconstruction."""
     if player != "d":
         return {}
-    real, fake = turn.real.logits.detach(), turn.fake.logits.detach()
-    mean_real, mean_fake = turn.mean(real), turn.mean(fake)
+    real, fake = ([scale.detach() for scale in output.logits] for output in (turn.real, turn.fake))
+    mean_real, mean_fake = turn.logit_mean(torch.clone, real), turn.logit_mean(torch.clone, fake)
     return {
         "d/logit_real": mean_real,
         "d/logit_fake": mean_fake,
         "d/logit_gap": mean_real - mean_fake,
-        "d/accuracy": turn.mean((real > fake).float()),
+        "d/accuracy": turn.logit_mean(lambda r, f: (r > f).float(), real, fake),
     }
 
 
-def rate_and_distortion(turn: Turn, player: PlayerName, charges: list[Charge]) -> dict[str, Tensor]:
+def rate_and_distortion(turn: Turn, player: PlayerName, losses: list[WeightedLoss]) -> dict[str, Tensor]:
     """Estimated bpp and PSNR (dB, from the batch's mean squared error) of the training batch."""
     if player != "g":
         return {}
@@ -33,7 +32,7 @@ def rate_and_distortion(turn: Turn, player: PlayerName, charges: list[Charge]) -
     return {"bpp": turn.mean(turn.bpp.detach()), "psnr": -10 * error.clamp(min=1e-10).log10()}
 
 
-def gradients_at_x_hat(turn: Turn, player: PlayerName, charges: list[Charge]) -> dict[str, Tensor]:
+def gradients_at_x_hat(turn: Turn, player: PlayerName, losses: list[WeightedLoss]) -> dict[str, Tensor]:
     """Norm of each weighted G term's gradient at x_hat, per image, and the cosines between the terms.
 
     A term that does not look at x_hat (the rate) has none.
@@ -41,13 +40,13 @@ def gradients_at_x_hat(turn: Turn, player: PlayerName, charges: list[Charge]) ->
     if player != "g" or not turn.x_hat.requires_grad:
         return {}
     gradients: dict[str, Tensor] = {}
-    for charge in charges:
-        if not charge.value.requires_grad:
+    for loss in losses:
+        if not loss.value.requires_grad:
             continue
-        (gradient,) = torch.autograd.grad(charge.value, turn.x_hat, retain_graph=True, allow_unused=True)
+        (gradient,) = torch.autograd.grad(loss.value, turn.x_hat, retain_graph=True, allow_unused=True)
         if gradient is not None:
             # each process differentiates its own replica of the joint mean: see gcn.game.reduction
-            gradients[charge.name] = charge.weight * gradient / world_size()
+            gradients[loss.name] = loss.weight * gradient / world_size()
     inner = {
         pair: mean_over_ranks((gradients[pair[0]] * gradients[pair[1]]).sum()) * world_size()
         for pair in itertools.combinations_with_replacement(gradients, 2)

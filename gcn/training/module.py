@@ -1,6 +1,6 @@
 """The LightningModule: one generator update per training step, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from gcn.errors import InputError
 from gcn.game.game import Game
-from gcn.game.rules import Descend, Players, Rule
-from gcn.game.slots import OnPlayer
+from gcn.game.protocols import Players
+from gcn.game.rules import Descend, Rule, update
+from gcn.game.slots import Constraint
 from gcn.models.codec import Codec
 from gcn.training.player import OptimizerPlayer
 from gcn.training.restore import check, counted
@@ -36,6 +37,10 @@ class PlayerOptim:
     def build(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
         """The optimizer; fused where torch can, which is 4 times faster than Adam's loop."""
         return self.optimizer(parameters, **self.arguments, fused=True)  # type: ignore[call-arg]
+
+    def player(self, optimizer: torch.optim.Optimizer, **hooks: Callable[[], Any]) -> OptimizerPlayer:
+        """The player that this optimizer moves; ``hooks`` are ``commit`` and ``after``."""
+        return OptimizerPlayer(optimizer, self.clip, learning_rate=self.arguments["lr"], **hooks)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class GameModule(L.LightningModule):
     """
 
     def __init__(
-        self, game: Game, rule: Rule, training: Training, constraints: Sequence[OnPlayer] = ()
+        self, game: Game, rule: Rule, training: Training, constraints: Sequence[Constraint] = ()
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -86,7 +91,7 @@ class GameModule(L.LightningModule):
         self.has_game = game.objective.loss is not None
         self.average: dict[str, Tensor] | None = None
         self.follows_checkpoint = False  # the loader begins where a checkpoint ends: a run takes care of that
-        self.seats: tuple[OptimizerPlayer, OptimizerPlayer]
+        self.players: tuple[OptimizerPlayer, OptimizerPlayer]
 
     @property
     def codec(self) -> Codec:
@@ -117,9 +122,9 @@ class GameModule(L.LightningModule):
         optimizers = self.trainer.optimizers
         wrapped = self.optimizers()
         clock = wrapped[0] if isinstance(wrapped, list) else wrapped
-        g = OptimizerPlayer(optimizers[0], plan.g.clip, commit=clock.step)
-        d = OptimizerPlayer(optimizers[1], plan.d.clip, after=self._constrain) if self.has_game else g
-        self.seats = (g, d)
+        g = plan.g.player(optimizers[0], commit=clock.step)
+        d = plan.d.player(optimizers[1], after=self._constrain) if self.has_game else g
+        self.players = (g, d)
         if self.average is not None:  # a checkpoint is read on the CPU
             self.average = {name: average.to(self.device) for name, average in self.average.items()}
         elif plan.ema is not None:
@@ -134,16 +139,15 @@ class GameModule(L.LightningModule):
     def training_step(self, batch: Tensor, batch_index: int) -> None:
         """One generator update; batch: (d_steps·B, 3, P, P) in [0, 1]."""
         plan, step = self.training_plan, self.trainer.global_step
-        factor = plan.schedule.factor(step, plan.steps)
-        for player, optim in zip(
-            self.seats[::-1], (plan.d, plan.g), strict=True
-        ):  # without a game both are G
-            player.set_lr(optim.arguments["lr"] * factor)
-        self.game.values = {}
-        self.game.observing = (step + 1) % plan.log_every == 0 or step + 1 in (1, plan.steps)
-        playing = self.has_game and step >= plan.warmup
-        rule = self.rule if playing else self.warm_rule
-        rule(self.game, self._laid_out(batch).chunk(plan.d_steps), step, Players(*self.seats))
+        update(
+            self.game,
+            self.rule if self.has_game and step >= plan.warmup else self.warm_rule,
+            self._laid_out(batch).chunk(plan.d_steps),
+            step,
+            Players(*self.players),
+            learning_rate=plan.schedule.factor(step, plan.steps),
+            observe=(step + 1) % plan.log_every == 0 or step + 1 in (1, plan.steps),
+        )
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:

@@ -18,6 +18,7 @@ class OptimizerPlayer:
         commit: what makes the step that counts (Lightning's wrapped optimizer for the player that keeps the clock);
             by default the optimizer's own step.
         after: called after each update of the parameters that counts.
+        learning_rate: the initial one, which a schedule multiplies; a restored optimizer no longer knows it.
     """
 
     def __init__(
@@ -26,9 +27,10 @@ class OptimizerPlayer:
         clip: float | None = None,
         commit: Callable[[], Any] | None = None,
         after: Callable[[], None] | None = None,
+        learning_rate: float = 0.0,
     ) -> None:
-        self.optimizer, self.clip = optimizer, clip
-        self.parameters: list[Tensor] = optimizer.param_groups[0]["params"]
+        self.optimizer, self.clip, self.learning_rate = optimizer, clip, learning_rate
+        self.parameters: Sequence[Tensor] = optimizer.param_groups[0]["params"]
         self._commit, self._after = commit or optimizer.step, after
         self.norms: list[Tensor] = []  # of the gradients since the last look, before clipping
         for parameter, state in optimizer.state.items():  # of a checkpoint
@@ -48,7 +50,7 @@ class OptimizerPlayer:
         if self._after is not None:
             self._after()
 
-    def peek(self, gradients: Sequence[Tensor]) -> None:
+    def extrapolate(self, gradients: Sequence[Tensor]) -> None:
         self._move(gradients, self.optimizer.step, counts=False)
 
     def _move(self, gradients: Sequence[Tensor], step: Callable[[], Any], counts: bool) -> None:
@@ -63,19 +65,18 @@ class OptimizerPlayer:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate for the coming steps."""
-        self.optimizer.param_groups[0]["lr"] = lr
+    def set_learning_rate(self, factor: float) -> None:
+        self.optimizer.param_groups[0]["lr"] = factor * self.learning_rate
 
-    def memory(self) -> dict[Tensor, dict[str, Any]]:
+    def state_dict(self) -> dict[Tensor, dict[str, Any]]:
         return {
             parameter: {k: v.clone() if isinstance(v, Tensor) else v for k, v in state.items()}
             for parameter, state in self.optimizer.state.items()
         }
 
-    def remember(self, memory: dict[Tensor, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: dict[Tensor, dict[str, Any]]) -> None:
         self.optimizer.state.clear()
-        self.optimizer.state.update(memory)
+        self.optimizer.state.update(state)
 
 
 def laid_out(values: Tensor, like: Tensor) -> Tensor:

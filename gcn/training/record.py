@@ -22,7 +22,7 @@ from gcn.report.wandb_log import WandbRun
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
 from gcn.training.stop import StopRequest
-from gcn.training.validate import Decoded, Evaluation, centre, coding_copy, evaluate, opinion
+from gcn.training.validate import Decoded, Evaluation, centre, coding_copy, evaluate, logit_map
 
 LOOK = 10  # updates between looks at the gradient norms on a GPU, where a look waits for the device
 PANEL_IMAGES, PANEL_SIDE = 4, 256
@@ -30,7 +30,7 @@ JITTER_IMAGES, JITTER_SIDE = 4, 128
 
 
 @dataclass(frozen=True)
-class Often:
+class Intervals:
     """How often things are looked at, in generator updates.
 
     Args:
@@ -62,7 +62,7 @@ class Record(L.Callback):
         self,
         folder: Path,
         images: WholeImages,
-        often: Often,
+        often: Intervals,
         progress: Progress,
         wandb: WandbRun | None = None,
         resumed: bool = False,
@@ -167,7 +167,7 @@ class Record(L.Callback):
 
     def _watch(self, module: GameModule, step: int, now: bool) -> None:
         """Look at every update's gradient norms; in batches where looking is expensive."""
-        g, d = module.seats
+        g, d = module.players
         self._unseen.append((step, g.norms[-1], d.norms[-1] if d is not g and d.norms else None))
         g.norms.clear()
         d.norms.clear()
@@ -207,7 +207,7 @@ class Record(L.Callback):
 
     def _draw(self, module: GameModule, codec: Codec, result: Evaluation, step: int) -> None:
         rows = [
-            _panel_row(image, opinion(module.game, codec, image, module.device))
+            _panel_row(image, logit_map(module.game, codec, image, module.device))
             for image in result.images[:PANEL_IMAGES]
         ]
         panel(self._panel(step), rows, f"update {step}: the middle of each validation image")

@@ -8,7 +8,7 @@ from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.metrics.fidelity import ms_ssim_scales
 from gcn.metrics.realism import Slicing
-from gcn.training.validate import can_judge
+from gcn.training.validate import can_discriminate
 
 LARGEST_SIDE = 65_500  # pixels, of a JPEG file; a file of ours takes 35 more
 NAMED = 3
@@ -33,7 +33,7 @@ def check_sizes(data: Data, game: Game) -> list[str]:
     takes: dict[str, Callable[[Size], bool]] = {
         "MS-SSIM": lambda size: ms_ssim_scales(*size) > 0,
         "the sliced Wasserstein distance": lambda size: min(size) >= patch,
-        "the discriminator's map in panels": lambda size: can_judge(game, *size),
+        "the discriminator's map in panels": lambda size: can_discriminate(game, *size),
     }
     lines = [_line(what, [image for image in images if not fits(image[1])]) for what, fits in takes.items()]
     return [line for line in lines if line]

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from gcn.codec.container import read, write
 from gcn.data.loader import Whole
 from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.reduction import of_first_rank, world_size
+from gcn.game.turn import mean_over_scales
 from gcn.metrics.classical import jpeg_curve, psnr_at
 from gcn.metrics.fidelity import ms_ssim, ms_ssim_scales, psnr
 from gcn.metrics.realism import real_floor, sliced_wasserstein
@@ -85,6 +87,7 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
             if not torch.equal(read(codec, data), out.x_hat.clamp(0, 1)):
                 raise RuntimeError(f"{name}: the decoded file is not the codec's own reconstruction")
         bits = sum(-p.double().log2().sum().item() for p in out.likelihoods.values())
+        assert out.y_hat is not None
         spread = out.y_hat.amax((0, 2, 3)) - out.y_hat.amin((0, 2, 3))
         mine.append(Decoded(name, x[0].cpu(), out.x_hat[0].clamp(0, 1).cpu(), bits, size, spread.cpu()))
     everything = gather(mine)
@@ -134,7 +137,7 @@ def against_jpeg(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
-def can_judge(game: Game, height: int, width: int) -> bool:
+def can_discriminate(game: Game, height: int, width: int) -> bool:
     """Whether the game has a discriminator that takes images of this size in pixels."""
     discriminator: Any = game.discriminator
     if discriminator is None or game.objective.loss is None:
@@ -147,17 +150,22 @@ def can_judge(game: Game, height: int, width: int) -> bool:
 
 
 @torch.no_grad()
-def opinion(game: Game, codec: Codec, image: Decoded, device: torch.device) -> Tensor | None:
-    """D's logits (h, w) on a reconstruction, or None where D cannot judge it; leaves D as it was."""
+def logit_map(game: Game, codec: Codec, image: Decoded, device: torch.device) -> Tensor | None:
+    """D's logits (h, w) on a reconstruction, the mean of all scales at the size of the finest; leaves D as it was.
+
+    None where the image is too small for D.
+    """
     discriminator = game.discriminator
-    if discriminator is None or not can_judge(game, *image.x.shape[-2:]):
+    if discriminator is None or not can_discriminate(game, *image.x.shape[-2:]):
         return None
     training = discriminator.training
     discriminator.eval()
     try:
         x = image.x[None].to(device)
         out = codec.reconstruct(x)
-        return discriminator(out.x_hat, out.y_hat).logits[0, 0].float().cpu()
+        scales = [logits[:1].float() for logits in discriminator(out.x_hat, out.y_hat).logits]
+        finest = max((scale.shape[-2:] for scale in scales), key=lambda size: size[0] * size[1])
+        return mean_over_scales([interpolate(scale, finest) for scale in scales])[0, 0].cpu()
     finally:
         discriminator.train(training)
 

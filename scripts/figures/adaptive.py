@@ -15,7 +15,7 @@ import drawing as draw
 from drawing import METHODS
 from gcn.lab.ensemble import play
 from gcn.lab.players import Adam, Descent
-from small_games import Array, arena, numbers, repeated
+from small_games import Array, ensemble, numbers, repeated
 
 BETAS = tuple(product((0.0, 0.5, 0.9), (0.9, 0.99, 0.999)))
 SHOWN = ((0.0, 0.9), (0.5, 0.999), (0.9, 0.999))  # over time
@@ -47,16 +47,16 @@ class Several(Descent):
         return [list(share) for share in zip(*chunks, strict=True)]
 
     @torch.no_grad()
-    def peek(self, gradients: Sequence[Tensor]) -> None:
+    def extrapolate(self, gradients: Sequence[Tensor]) -> None:
         for player, share in zip(self.each, self._split(gradients, len(self.each)), strict=True):
-            player.peek(share)
+            player.extrapolate(share)
 
 
 def adam_paths(steps: int = LONG, every: int = 10) -> Array:
     """Radius over updates (T, betas, arms): alternating Adam from (1, 1), all of them played at once."""
     mse, r1 = (numbers(*values).repeat(len(BETAS)) for values in zip(*ARMS.values(), strict=True))
     makers = [partial(Adam, lr=LR, betas=betas) for betas in BETAS]
-    game = replace(arena("ns", mse=mse, r1=r1), optimizer=lambda parameters: Several(parameters, makers))
+    game = replace(ensemble("ns", mse=mse, r1=r1), optimizer=lambda parameters: Several(parameters, makers))
     path = play(game, repeated((1.0, 1.0), len(mse)), steps, every)
     return draw.radius(path).reshape(-1, len(BETAS), len(ARMS))
 

@@ -10,9 +10,9 @@ from drawing import METHODS
 from small_games import (
     FORCES,
     Array,
-    arena,
     decay,
     eigenvalues,
+    ensemble,
     flows,
     grid,
     numbers,
@@ -53,7 +53,7 @@ def _four_loci(axes: Any) -> None:
     draw.half_plane(axes, -1.55, 0.3, 0.78)
     weights = np.concatenate([np.linspace(0, 0.45, 10), [0.5, 0.52, 0.56, 0.62, 0.7, 0.8]])
     for size, method in zip((3.2, 6, 8.8, 11.6), EQUIVALENT, strict=True):
-        found = [eigenvalues(arena("ns", **EQUIVALENT[method](float(mu), P)))[0] for mu in weights]
+        found = [eigenvalues(ensemble("ns", **EQUIVALENT[method](float(mu), P)))[0] for mu in weights]
         draw.rings(axes, np.stack(found), METHODS[method].colour, size, METHODS[method].label)
     mu = np.linspace(0, 0.82, 400)
     draw.locus(axes, roots(-mu, mu**2 - P**2))
@@ -66,7 +66,7 @@ def _four_loci(axes: Any) -> None:
 def _four_fields(canvas: Any, mu: float) -> None:
     axes = canvas.subplots(2, 2, sharex=True, sharey=True)
     for i, (here, method) in enumerate(zip(axes.flat, EQUIVALENT, strict=True)):
-        game = arena("ns", **EQUIVALENT[method](mu, P))
+        game = ensemble("ns", **EQUIVALENT[method](mu, P))
         draw.field(here, game, 1.3, density=0.6)
         _, paths = flows(game, repeated((1.0, 0.0), 1), 30.0, 0.2)
         draw.trajectory(here, paths[:, 0], METHODS[method].colour, 1.8)
@@ -80,7 +80,7 @@ def _four_fields(canvas: Any, mu: float) -> None:
 
 def _four_distances(axes: Any, mu: float) -> None:
     for method, style in zip(EQUIVALENT, ("-", (0, (5, 2)), "-", (0, (5, 2))), strict=True):
-        game = arena("ns", **EQUIVALENT[method](mu, P))
+        game = ensemble("ns", **EQUIVALENT[method](mu, P))
         times, paths = flows(game, repeated((0.01, 0.0), 1), 30.0, 0.2)
         distance = draw.radius(paths[:, 0]) / 0.01
         axes.semilogy(times, distance, color=METHODS[method].colour, linestyle=style, linewidth=1.8)
@@ -119,7 +119,7 @@ LIGHT = "#56b4e9"  # MSE in games of force 1
 def _rates(axes: Any, loss: str, colour: str) -> None:
     p = FORCES[loss]
     weights = grid(0.01, 4, 400)
-    found = -eigenvalues(arena(loss, mse=weights), len(weights)).real.max(axis=1)
+    found = -eigenvalues(ensemble(loss, mse=weights), len(weights)).real.max(axis=1)
     axes.plot(weights, found, color=colour, linewidth=2.2, label=rf"{loss}, $p={p:g}$")
     some = grid(0.2, 3.8, 19)
     axes.plot(
@@ -141,14 +141,14 @@ def _rates(axes: Any, loss: str, colour: str) -> None:
 
 def measured_rates(loss: str, weights: list[float]) -> Array:
     """How fast trajectories of the flow come to rest, with these weights of the distortion."""
-    game = arena(loss, mse=numbers(*weights))
+    game = ensemble(loss, mse=numbers(*weights))
     times, paths = flows(game, repeated((1e-4, 0.5e-4), len(weights)), 60.0, 0.2)
     return decay(times, draw.radius(paths))
 
 
 def _creeping(axes: Any) -> None:
     looks = {0.1: "#9fb8c9", 0.5: METHODS["mse"].colour, 1.0: "#4d9bc9", 2.0: "#8cc3e6", 4.0: "#c2dff2"}
-    game = arena("ns", mse=numbers(*looks))
+    game = ensemble("ns", mse=numbers(*looks))
     times, paths = flows(game, repeated((0.01, 0.0), len(looks)), 40.0, 0.2)
     for i, (mu, colour) in enumerate(looks.items()):
         distance = draw.radius(paths[:, i]) / 0.01
@@ -208,14 +208,14 @@ def _rate_map(canvas: Any, axes: Any) -> None:
 
 def rate_over(mu: Any, gamma: Any) -> Array:
     """Minus the spectral abscissa of ns with distortions and penalties of weights (E,)."""
-    return -eigenvalues(arena("ns", mse=mu, r1=gamma), len(mu)).real.max(axis=1)
+    return -eigenvalues(ensemble("ns", mse=mu, r1=gamma), len(mu)).real.max(axis=1)
 
 
 def _three_arms(portrait: Any, distance: Any) -> None:
     mu, gamma = (numbers(*weights) for weights in zip(*ARMS, strict=True))
-    times, paths = flows(arena("ns", mse=mu, r1=gamma), repeated((1.0, 1.0), 3), 20.0, 0.1)
-    _, near = flows(arena("ns", mse=mu, r1=gamma), repeated((0.01, 0.01), 3), 20.0, 0.1)
-    draw.field(portrait, arena("ns", mse=2.0, r1=0.5), 1.3)
+    times, paths = flows(ensemble("ns", mse=mu, r1=gamma), repeated((1.0, 1.0), 3), 20.0, 0.1)
+    _, near = flows(ensemble("ns", mse=mu, r1=gamma), repeated((0.01, 0.01), 3), 20.0, 0.1)
+    draw.field(portrait, ensemble("ns", mse=2.0, r1=0.5), 1.3)
     for i, ((x, y), colour) in enumerate(ARMS.items()):
         draw.trajectory(portrait, paths[:, i], colour, 1.8)
         parts = [rf"MSE $\mu={x:g}$"] * (x > 0) + [rf"R1 $\gamma={y:g}$"] * (y > 0)

@@ -13,9 +13,9 @@ from gcn.report.plots import RED
 from small_games import (
     Array,
     Complex,
-    arena,
     at_rest,
     eigenvalues,
+    ensemble,
     flows,
     numbers,
     ordered,
@@ -34,7 +34,7 @@ def mode_spectra(weights: Array, gamma: float = 0.0) -> tuple[Complex, Array]:
     The Jacobian is cut along θ_i, ψ_i; that nothing is lost by the cut is asserted.
     """
     small = LinearND(SINGULAR)
-    game = arena("wgan", small, mse=numbers(*weights), r1=gamma)
+    game = ensemble("wgan", small, mse=numbers(*weights), r1=gamma)
     jacobian = game.jacobian(at_rest(game, len(weights)))
     n = len(SINGULAR)
     pairs = [[i, n + i] for i in range(n)]
@@ -102,7 +102,7 @@ def _mode_rates(axes: Any) -> None:
 
 def _mode_paths(axes: Any, gamma: float) -> None:
     small = LinearND(SINGULAR)
-    game = arena("wgan", small, mse=MU, r1=gamma)
+    game = ensemble("wgan", small, mse=MU, r1=gamma)
     times, paths = flows(game, numbers(*small.start)[None], 25.0, 0.1)
     n = len(SINGULAR)
     for i, colour in enumerate(SHADES):

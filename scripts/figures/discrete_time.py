@@ -13,7 +13,7 @@ from gcn.game.rules import Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.lab.ensemble import play
 from gcn.lab.games import Bilinear
 from gcn.lab.sweep import heat_map
-from small_games import FORCES, Array, Complex, arena, flows, grid, repeated, roots
+from small_games import FORCES, Array, Complex, ensemble, flows, grid, repeated, roots
 
 MADE = {
     "simultaneous": Simultaneous, "alternating": Alternating, "extragradient": Extragradient, "optimistic": Optimistic,
@@ -28,10 +28,10 @@ H, UPDATES, START = 0.1, 300, (1.0, 0.0)
 
 def bilinear_paths() -> dict[str, Tensor]:
     """Trajectories (T, 2) of the game xy: the flow at the time of each update, and every rule."""
-    _, path = flows(arena("wgan", Bilinear()), repeated(START, 1), UPDATES * H, H)
+    _, path = flows(ensemble("wgan", Bilinear()), repeated(START, 1), UPDATES * H, H)
     found = {"flow": path[:, 0]}
     for name, rule in MADE.items():
-        found[name] = play(arena("wgan", Bilinear(), rule=rule, h=H), repeated(START, 1), UPDATES)[:, 0]
+        found[name] = play(ensemble("wgan", Bilinear(), rule=rule, h=H), repeated(START, 1), UPDATES)[:, 0]
     return found
 
 
@@ -43,7 +43,7 @@ def bilinear(path: Path) -> Path:
         paths = bilinear_paths()
         verdicts = ("circles", "spirals out", "stays on an ellipse", "spirals in", "spirals in")
         for axes, (name, points), verdict in zip(planes, paths.items(), verdicts, strict=True):
-            draw.field(axes, arena("wgan", Bilinear()), 2.1, density=0.55)
+            draw.field(axes, ensemble("wgan", Bilinear()), 2.1, density=0.55)
             draw.trajectory(axes, points[: 150 if name == "simultaneous" else None], RULES[name].colour, 1.1)
             draw.rest(axes)
             axes.set_title(f"{name} {verdict}", color=RULES[name].colour)
@@ -136,7 +136,7 @@ def growth(rule: str, mu: Tensor, h: Tensor) -> Array:
     """
     third, every = 8, 10
     start = AWAY * repeated((0.8, 0.6), len(mu))
-    path = play(arena("ns", mse=mu, rule=MADE[rule], h=h), start, 3 * third * every, every)
+    path = play(ensemble("ns", mse=mu, rule=MADE[rule], h=h), start, 3 * third * every, every)
     distance = path.abs().amax(2)[1:].nan_to_num(torch.inf, torch.inf)
     before, after = distance[third : 2 * third].amax(0), distance[2 * third :].amax(0)
     rate = (after / before).log() / (third * every)

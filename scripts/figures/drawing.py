@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gcn.lab.ensemble import Arena
+from gcn.lab.ensemble import GameEnsemble
 from gcn.lab.figure import STABLE, letter, write
 from gcn.report.paper import paper_figure
 from gcn.report.plots import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, PURPLE, RED
@@ -83,7 +83,7 @@ def page(path: Path, size: tuple[float, float]) -> AbstractContextManager[Any]:
 
 
 def field(
-    axes: Any, game: Arena, reach: float, centre: Sequence[float] = (0.0, 0.0), density: float = 0.8,
+    axes: Any, game: GameEnsemble, reach: float, centre: Sequence[float] = (0.0, 0.0), density: float = 0.8,
     hold: Tensor | None = None,
 ) -> None:  # fmt: skip
     """The production field on a square of half-side ``reach``, in the plane of the first θ and the first ψ.

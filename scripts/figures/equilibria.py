@@ -10,23 +10,23 @@ from torch import Tensor
 import drawing as draw
 from drawing import LOSSES, METHODS
 from gcn.lab.analysis import equilibrium
-from gcn.lab.ensemble import Arena, play
+from gcn.lab.ensemble import GameEnsemble, play
 from gcn.lab.games import Lossy, Quantiser
 from gcn.report.plots import GREY
-from small_games import FORCES, Array, arena, flows, grid, numbers, repeated
+from small_games import FORCES, Array, ensemble, flows, grid, numbers, repeated
 
 M = 1.0  # where the distortion of the lossy game is least; the data are at 0
 P = FORCES["ns"]
 
 
-def resting(game: Arena, after: Tensor | None = None) -> Tensor:
+def resting(game: GameEnsemble, after: Tensor | None = None) -> Tensor:
     """The equilibrium (N,) as Newton's method on the production field finds it."""
     found = equilibrium(game, after).point
     assert found is not None
     return found
 
 
-def abscissa(game: Arena) -> float:
+def abscissa(game: GameEnsemble) -> float:
     """The largest real part of the field's eigenvalues at its equilibrium."""
     return float(torch.linalg.eigvals(game.jacobian(resting(game)[None])[0]).real.max())
 
@@ -62,9 +62,11 @@ SHADES = {LOW: METHODS["mse"].colour, HIGH: LOSSES["vanilla"].colour}
 
 def _biased_plane(axes: Any, loss: str) -> None:
     centre = (0.25, -2.1)
-    draw.field(axes, arena(loss, Lossy(M), mse=HIGH), 1.75, centre, density=0.6)
-    game = arena(loss, Lossy(M), mse=numbers(LOW, HIGH))
-    starts = torch.stack([resting(arena(loss, Lossy(M), mse=mu)) for mu in (LOW, HIGH)]) + numbers(0.25, 0.0)
+    draw.field(axes, ensemble(loss, Lossy(M), mse=HIGH), 1.75, centre, density=0.6)
+    game = ensemble(loss, Lossy(M), mse=numbers(LOW, HIGH))
+    starts = torch.stack([resting(ensemble(loss, Lossy(M), mse=mu)) for mu in (LOW, HIGH)]) + numbers(
+        0.25, 0.0
+    )
     _, paths = flows(game, starts, 90.0, 0.15)
     for i, (mu, colour) in enumerate(SHADES.items()):
         inside = (paths[:, i] - torch.tensor(centre)).abs().amax(1) < 1.75
@@ -80,7 +82,7 @@ def _biased_numbers(slope: Any, real: Any) -> None:
     line = np.linspace(0, 1, 201)
     for loss, size in (("ns", 7.5), ("vanilla", 4)):
         look = LOSSES[loss]
-        games = [arena(loss, Lossy(M), mse=float(mu)) for mu in weights]
+        games = [ensemble(loss, Lossy(M), mse=float(mu)) for mu in weights]
         found = torch.stack([resting(game) for game in games])
         ring = {"markersize": size, "markerfacecolor": "none", "color": look.colour, "label": loss}
         slope.plot(weights, found[:, 1], "o", **ring)
@@ -129,7 +131,7 @@ def _trade_off(axes: Any) -> None:
     axes.text(0.985, 0.05, r"$\theta_d=1$", color=METHODS["mse"].colour, ha="right")
     axes.text(good + 0.015, 0.63, rf"$\theta_p={good:.3f}$", color=draw.INK)
     for mu in QUANTISER_WEIGHTS:
-        found = float(resting(arena("wgan", small, mse=mu))[0])
+        found = float(resting(ensemble("wgan", small, mse=mu))[0])
         axes.plot(
             found,
             0,
@@ -146,13 +148,13 @@ def _trade_off(axes: Any) -> None:
 
 def _quantiser_path(plane: Any, time: Any) -> None:
     small = Quantiser(CELLS)
-    game = arena("wgan", small, mse=numbers(*QUANTISER_WEIGHTS))
+    game = ensemble("wgan", small, mse=numbers(*QUANTISER_WEIGHTS))
     times, paths = flows(game, repeated(small.start, 4), 16.0, 0.05)
     centre = (1.1, 0.15)
-    draw.field(plane, arena("wgan", small, mse=1.0), 0.75, centre, density=0.6)
+    draw.field(plane, ensemble("wgan", small, mse=1.0), 0.75, centre, density=0.6)
     for i, (mu, colour) in enumerate(zip(QUANTISER_WEIGHTS, BLUES, strict=True)):
         draw.trajectory(plane, paths[:, i], colour, 1.3)
-        found = resting(arena("wgan", small, mse=mu))
+        found = resting(ensemble("wgan", small, mse=mu))
         plane.plot(*found.tolist(), "o", markersize=7, markerfacecolor="none", color=draw.INK, zorder=6)
         time.plot(times, paths[:, i, 0], color=colour, label=rf"$\mu={mu:g}$")
         time.plot(times, paths[:, i, 1], color=colour)
@@ -170,7 +172,7 @@ def _slope_of_d(axes: Any) -> None:
     line = np.linspace(0, 2, 50)
     for levels, colour in zip((2, 4, 8), ("#0b4f83", "#2f8bc6", "#74b4dc"), strict=True):
         small = Quantiser(levels)
-        found = [float(resting(arena("wgan", small, mse=float(mu)))[1]) for mu in weights]
+        found = [float(resting(ensemble("wgan", small, mse=float(mu)))[1]) for mu in weights]
         theta = small.energy**-0.5
         ring = {"markersize": 5.5, "markerfacecolor": "none", "color": colour}
         axes.plot(weights, found, "o", **ring, label=rf"{levels} cells, $\theta_p={theta:.3f}$")
@@ -210,7 +212,7 @@ LAMBDA, H = 0.3, 0.02
 
 
 def _one_centred(axes: Any, mu: float) -> None:
-    game = arena("wgan", gp=LAMBDA, mse=mu, h=H)
+    game = ensemble("wgan", gp=LAMBDA, mse=mu, h=H)
     draw.field(axes, game, 1.9, density=0.65)
     paths = play(game, torch.tensor([[0.05, 0.1], [-1.4, -1.4]], dtype=torch.float64), 1500)
     colours = (METHODS["none"].colour, "#9a9a9a") if not mu else (METHODS["mse"].colour, "#56b4e9")
@@ -231,10 +233,10 @@ def _one_centred(axes: Any, mu: float) -> None:
 def settled_offsets(loss: str, penalties: Array, weights: Array) -> Array:
     """|θ*| of each penalty and each distortion (P, W), all played at once until they settle, then Newton's method."""
     gp, mse = (part.ravel() for part in np.meshgrid(penalties, weights, indexing="ij"))
-    game = arena(loss, gp=numbers(*gp), mse=numbers(*mse), h=0.05)
+    game = ensemble(loss, gp=numbers(*gp), mse=numbers(*mse), h=0.05)
     ends = play(game, repeated((0.5, 0.5), len(gp)), 500, every=500)[-1]
     each = zip(gp.tolist(), mse.tolist(), ends, strict=True)
-    found = [abs(float(resting(arena(loss, gp=a, mse=b), end)[0])) for a, b, end in each]
+    found = [abs(float(resting(ensemble(loss, gp=a, mse=b), end)[0])) for a, b, end in each]
     return np.array(found).reshape(len(penalties), len(weights))
 
 

@@ -11,14 +11,14 @@ from torch import Tensor
 import drawing as draw
 from drawing import LOSSES, METHODS
 from gcn.game.rules import Simultaneous
-from gcn.lab.ensemble import Arena, play
-from gcn.losses.adversarial import Relativised
-from small_games import Array, arena, eigenvalues, grid, loss_of, numbers
+from gcn.lab.ensemble import GameEnsemble, play
+from gcn.losses.adversarial import Relativistic
+from small_games import Array, eigenvalues, ensemble, grid, loss_of, numbers
 
 DURATION = 400.0
 
 
-def long_flow(game: Arena, starts: Tensor, times: Array) -> Tensor:
+def long_flow(game: GameEnsemble, starts: Tensor, times: Array) -> Tensor:
     """Solution (T, E, N) of w' = v(w) at times (T,) far apart: an adaptive Runge-Kutta method of order 8."""
 
     def velocity(_: float, w: Array) -> Array:
@@ -39,7 +39,7 @@ def cycle_radii(steps: Array) -> Array:
     first = torch.where(torch.arange(len(h)) < len(steps), 0.6, 1.6) * (2 * h).sqrt()
     starts = torch.stack([first, torch.zeros_like(first)], 1)
     updates = round(30 / float(h.min()) ** 2)
-    path = play(arena("ns", rule=Simultaneous, h=h), starts, updates, every=5)
+    path = play(ensemble("ns", rule=Simultaneous, h=h), starts, updates, every=5)
     return draw.radius(path)[-len(path) // 5 :].mean(0).reshape(2, -1)
 
 
@@ -62,9 +62,9 @@ def non_saturating(path: Path) -> Path:
 
 def _same_jacobian(axes: Any) -> None:
     start = numbers(1.0, 1.0)[None]
-    draw.field(axes, arena("ns"), 1.85, density=0.7)
+    draw.field(axes, ensemble("ns"), 1.85, density=0.7)
     for loss in ("vanilla", "ns"):
-        path = long_flow(arena(loss), start, np.linspace(0, 80, 801))
+        path = long_flow(ensemble(loss), start, np.linspace(0, 80, 801))
         draw.trajectory(axes, path[:, 0], LOSSES[loss].colour, 1.2)
     draw.rest(axes)
     axes.set_title("the flow from (1, 1) to $t=80$")
@@ -80,7 +80,7 @@ def _sublinear(axes: Any) -> None:
         ("ns", ("#999999", "#666666", "#222222")),
         ("vanilla", ("#eeb0ad", "#d96d69", "#c1272d")),
     ):
-        path = long_flow(arena(loss), starts, times)
+        path = long_flow(ensemble(loss), starts, times)
         for i, colour in enumerate(shades):
             axes.loglog(
                 times[1:], draw.radius(path[1:, i]) ** 2, color=colour, label=loss if i == 2 else None
@@ -110,13 +110,13 @@ def _limit_cycles(axes: Any) -> None:
 PAIRINGS = {"alone": None, "pair": "pair", "average": "average", "average, sum": "average"}
 
 
-def relative(name: str, kind: str, mu: Tensor | float = 0.0) -> Arena:
+def relative(name: str, kind: str, mu: Tensor | float = 0.0) -> GameEnsemble:
     """A loss alone or of differences; ``sum`` leaves out the production's ½, as the paper's formulas do."""
     loss = loss_of(name, PAIRINGS[kind])
     if kind.endswith("sum"):
-        assert isinstance(loss, Relativised)
+        assert isinstance(loss, Relativistic)
         loss.loss.pairing_weight *= 2
-    return arena(loss, mse=mu)
+    return ensemble(loss, mse=mu)
 
 
 def force(name: str, kind: str) -> float:

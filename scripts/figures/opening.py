@@ -12,8 +12,8 @@ from gcn.lab.figure import portrait
 from gcn.lab.games import Dirac
 from gcn.report.plots import GREY, RED
 from small_games import (
-    arena,
     eigenvalues,
+    ensemble,
     flows,
     loss_of,
     numbers,
@@ -29,7 +29,7 @@ UPDATES, STEP, START = 500, 0.1, (1.0, 1.0)
 def run(path: Path) -> Path:
     """What a run of the lab looks like: ns with a distortion that leaves it rotating."""
     return portrait(
-        path, examine(arena("ns", mse=0.25, h=STEP), UPDATES), "dirac: loss=ns  mse=0.25  sgd lr=0.1"
+        path, examine(ensemble("ns", mse=0.25, h=STEP), UPDATES), "dirac: loss=ns  mse=0.25  sgd lr=0.1"
     )
 
 
@@ -40,12 +40,12 @@ def circles(path: Path) -> Path:
         axes = canvas.subplots(len(WEIGHTS), len(SHOWN), sharex=True, sharey=True)
         for column, (name, pairing) in enumerate(SHOWN.items()):
             loss = loss_of(name.split(",")[0], pairing)
-            game = arena(loss, mse=numbers(*WEIGHTS), h=STEP)
+            game = ensemble(loss, mse=numbers(*WEIGHTS), h=STEP)
             paths = play(game, repeated(START, len(WEIGHTS)), UPDATES)
             spectra = eigenvalues(game, len(WEIGHTS))
             for row, weight in enumerate(WEIGHTS):
                 here = axes[row, column]
-                draw.field(here, arena(loss, mse=weight), 1.75, density=0.65)
+                draw.field(here, ensemble(loss, mse=weight), 1.75, density=0.65)
                 draw.trajectory(here, paths[:, row], draw.METHODS["mse" if weight else "none"].colour)
                 draw.rest(here)
                 draw.note(here, 0.03, 0.97, rf"$\lambda$ = {draw.spelled(spectra[row])}", fontsize=7.5)
@@ -97,7 +97,7 @@ def missing_square(path: Path) -> Path:
 def _with_and_without(real: Any, imaginary: Any) -> None:
     """The eigenvalues over f'(0): measured, by the formula, and by the formula without the square."""
     scales = np.linspace(0.1, 2.2, 22)
-    measured = np.stack([eigenvalues(arena("wgan", Dirac(scale=s), mse=1.0))[0] for s in scales])
+    measured = np.stack([eigenvalues(ensemble("wgan", Dirac(scale=s), mse=1.0))[0] for s in scales])
     force = np.linspace(0, 2.2, 441)
     wrong, right = (roots(-np.ones_like(force), 1 - power) for power in (force, force**2))
     texts = [r"not squared: $-1\pm\sqrt{1-f\,'(0)}$", "measured", r"$-1\pm\sqrt{1-f\,'(0)^2}$"]
@@ -112,11 +112,11 @@ def _not_fast(axes: Any) -> None:
     """Distances over time: a game that rotates and is fast, two that do not and are slow."""
     looks = {0.5: (1.6, "#0072b2", "double root"), 0.25: (2.4, "#3e9ad1", "rotates")}
     looks |= {2.0: (1.6, "#8cc3e6", "no rotation"), 4.0: (1.6, "#c2dff2", "no rotation")}
-    game = arena("ns", mse=numbers(*looks))
+    game = ensemble("ns", mse=numbers(*looks))
     times, paths = flows(game, repeated((0.01, 0.0), len(looks)), 40.0, 0.2)
     for i, (weight, (width, colour, kind)) in enumerate(looks.items()):
         distance = draw.radius(paths[:, i]) / draw.radius(paths[0, i])
-        text = rf"$\mu={weight:g}$: {kind}, rate {-eigenvalues(arena('ns', mse=weight))[0, 0].real:.3f}"
+        text = rf"$\mu={weight:g}$: {kind}, rate {-eigenvalues(ensemble('ns', mse=weight))[0, 0].real:.3f}"
         axes.semilogy(times, distance, color=colour, linewidth=width, label=text)
     axes.set(ylim=(1e-9, 3), xlim=(0, 40), xlabel="time $t$", ylabel=r"$\|w(t)\|\,/\,\|w(0)\|$")
     axes.set_title("The one that rotates overtakes")

@@ -10,12 +10,12 @@ from torch import Tensor
 import drawing as draw
 from drawing import METHODS
 from gcn.game.rules import SGA, Simultaneous
-from gcn.lab.ensemble import Arena, play
+from gcn.lab.ensemble import GameEnsemble, play
 from small_games import (
     FORCES,
     Complex,
-    arena,
     eigenvalues,
+    ensemble,
     grid,
     roots,
     rule_eigenvalues,
@@ -39,14 +39,14 @@ WORDS = {
 }  # fmt: skip
 
 
-def played(method: str, weight: float, loss: str = "ns") -> Arena:
+def played(method: str, weight: float, loss: str = "ns") -> GameEnsemble:
     """The Dirac-GAN with one method, a term or (SGA) a rule."""
     if method == "sga":
-        return arena(loss, rule=lambda: SGA(weight), h=SMALL_STEP)
+        return ensemble(loss, rule=lambda: SGA(weight), h=SMALL_STEP)
     return with_term(loss, method, weight, rule=Simultaneous, h=SMALL_STEP)
 
 
-def field_of(game: Arena, points: Tensor) -> Tensor:
+def field_of(game: GameEnsemble, points: Tensor) -> Tensor:
     """The field along which the rule moves, at points (E, N): one update over the step size."""
     return (play(game, points, 1)[-1] - points) / SMALL_STEP
 
@@ -55,7 +55,7 @@ def addition(method: str, points: Tensor, weight: float | None = None) -> Tensor
     """What a method adds to the field of the bare game, (E, N)."""
     weight = WEIGHTS[method] if weight is None else weight
     return field_of(played(method, weight), points) - field_of(
-        arena("ns", rule=Simultaneous, h=SMALL_STEP), points
+        ensemble("ns", rule=Simultaneous, h=SMALL_STEP), points
     )
 
 

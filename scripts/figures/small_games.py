@@ -15,13 +15,21 @@ from torch import Tensor
 
 from gcn.game.objective import Objective
 from gcn.game.rules import Alternating, Rule
-from gcn.game.slots import Term
+from gcn.game.slots import AdversarialLoss, Term
 from gcn.lab import strengths
 from gcn.lab.discrete import update_map
-from gcn.lab.ensemble import Arena
+from gcn.lab.ensemble import GameEnsemble
 from gcn.lab.games import Dirac, SmallGame
 from gcn.lab.players import PLAIN, SGD
-from gcn.losses.adversarial import LSGAN, Adversarial, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
+from gcn.losses.adversarial import (
+    LSGAN,
+    Adversarial,
+    Hinge,
+    NonSaturating,
+    Relativistic,
+    Vanilla,
+    Wasserstein,
+)
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import GP, R1
 from gcn.losses.perturbation import InstanceNoise
@@ -50,16 +58,16 @@ def grid(low: float, high: float, size: int) -> Tensor:
     return torch.linspace(low, high, size, dtype=torch.float64)
 
 
-def loss_of(name: str, pairing: str | None = None) -> Adversarial:
+def loss_of(name: str, pairing: str | None = None) -> AdversarialLoss:
     """A production loss by its name, alone or of differences of logits."""
     loss = LOSSES[name]()
-    return loss if pairing is None else Relativised(loss, pairing)
+    return loss if pairing is None else Relativistic(pairing).wrap(loss)
 
 
-def arena(
-    loss: str | Adversarial, small: SmallGame | None = None, *, rule: Callable[[], Rule] = Alternating,
+def ensemble(
+    loss: str | AdversarialLoss, small: SmallGame | None = None, *, rule: Callable[[], Rule] = Alternating,
     h: Weight = 0.1, noise: float = 0.0, **weights: Weight,
-) -> Arena:  # fmt: skip
+) -> GameEnsemble:  # fmt: skip
     """A small game, by default the Dirac-GAN, and gradient descent of step size ``h``.
 
     Args:
@@ -73,15 +81,19 @@ def arena(
     paid = {name: (weight, TERMS[name]()) for name, weight in weights.items()}
     if "mse" in paid and small is not None:  # a mean over coordinates, where the formulas have their sum
         paid["mse"] = (weights["mse"], MSE(unit=255.0 / math.sqrt(small.source().shape[1])))
-    sights = [InstanceNoise(math.sqrt(noise))] if noise else []
-    loss = loss_of(loss) if isinstance(loss, str) else loss
-    return Arena(small or Dirac(), Objective(loss, 1.0, paid, sights), rule, partial(SGD, lr=h))
+    perturbations = [InstanceNoise(math.sqrt(noise))] if noise else []
+    adversarial = loss_of(loss) if isinstance(loss, str) else loss
+    return GameEnsemble(
+        small or Dirac(), Objective(adversarial, 1.0, paid, perturbations), rule, partial(SGD, lr=h)
+    )
 
 
-def with_term(loss: str, name: str, weight: Weight, small: SmallGame | None = None, **how: Any) -> Arena:
-    """:func:`arena` with one term that is known by its name only."""
+def with_term(
+    loss: str, name: str, weight: Weight, small: SmallGame | None = None, **how: Any
+) -> GameEnsemble:
+    """:func:`ensemble` with one term that is known by its name only."""
     terms: dict[str, Any] = {name: weight}
-    return arena(loss, small, **how, **terms)
+    return ensemble(loss, small, **how, **terms)
 
 
 def repeated(start: Sequence[float], games: int) -> Tensor:
@@ -89,7 +101,7 @@ def repeated(start: Sequence[float], games: int) -> Tensor:
     return numbers(*start).expand(games, -1).clone()
 
 
-def at_rest(game: Arena, games: int = 1) -> Tensor:
+def at_rest(game: GameEnsemble, games: int = 1) -> Tensor:
     """Where games rest whatever the weights of their terms (E, N); the production field is asserted to vanish there."""
     bare = game.with_weights(dict.fromkeys(game.objective.weights, 0.0))
     points = repeated(game.small.rest(bare.strengths), games)
@@ -97,12 +109,12 @@ def at_rest(game: Arena, games: int = 1) -> Tensor:
     return points
 
 
-def eigenvalues(game: Arena, games: int = 1) -> Complex:
+def eigenvalues(game: GameEnsemble, games: int = 1) -> Complex:
     """Eigenvalues of the production field's Jacobian at rest (E, N), by falling real and then imaginary part."""
     return ordered(torch.linalg.eigvals(game.jacobian(at_rest(game, games))).numpy())
 
 
-def rule_eigenvalues(game: Arena, h: float) -> Complex:
+def rule_eigenvalues(game: GameEnsemble, h: float) -> Complex:
     """Those of the field along which a rule that is linear in its step size moves: (update - 1)/h, (N,)."""
     rest = at_rest(game)[0]
     change = update_map(game, rest, (h, h), (PLAIN, PLAIN))
@@ -121,7 +133,7 @@ def roots(mean: Array, square: Array) -> Complex:
     return ordered(np.stack([mean + root, mean - root], axis=-1))
 
 
-def flows(game: Arena, starts: Tensor, duration: float, dt: float = 0.1) -> tuple[Array, Tensor]:
+def flows(game: GameEnsemble, starts: Tensor, duration: float, dt: float = 0.1) -> tuple[Array, Tensor]:
     """Times (T,) and solutions (T, E, N) of w' = v(w) from ``starts`` (E, N): classical Runge-Kutta, all at once."""
     steps = round(duration / dt)
     w, path = starts, [starts]

@@ -94,7 +94,7 @@ def test_a_constructors_refusal_is_the_users():
         build(
             {
                 "terms": {
-                    "relativistic": {"_target_": "gcn.losses.relativistic.Relativistic", "pairing": "both"}
+                    "relativistic": {"_target_": "gcn.losses.adversarial.Relativistic", "pairing": "both"}
                 }
             },
             "terms.relativistic",

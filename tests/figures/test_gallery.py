@@ -34,7 +34,7 @@ from gallery import FIGURES, draw
 from gcn.cli.arguments import read
 from gcn.errors import InputError
 from gcn.lab.ensemble import play
-from small_games import LOSSES, arena, decay, eigenvalues, flows, numbers, repeated, roots
+from small_games import LOSSES, decay, eigenvalues, ensemble, flows, numbers, repeated, roots
 
 FOLDER = Path(__file__).parents[2] / "scripts" / "figures"
 SCRIPT = runpy.run_path(str(FOLDER))
@@ -117,7 +117,7 @@ def test_every_figure_can_be_drawn(tmp_path, name):
 @pytest.mark.parametrize("method", EQUIVALENT)
 @pytest.mark.parametrize("mu", [0.2, 0.9])
 def test_four_methods_have_one_spectrum(method, mu):
-    found = eigenvalues(arena("ns", **EQUIVALENT[method](mu, 0.5)))
+    found = eigenvalues(ensemble("ns", **EQUIVALENT[method](mu, 0.5)))
     assert found == pytest.approx(roots(-np.array([mu]), np.array([mu**2 - 0.25])), abs=1e-9)
 
 
@@ -217,13 +217,13 @@ def test_several_players_move_their_shares_as_they_would_alone():
     for i in (0, len(adaptive.BETAS) - 1):
         mse, r1 = (numbers(*values) for values in zip(*adaptive.ARMS.values(), strict=True))
         alone = partial(adaptive.Adam, lr=adaptive.LR, betas=adaptive.BETAS[i])
-        game = replace(arena("ns", mse=mse, r1=r1), optimizer=alone)
+        game = replace(ensemble("ns", mse=mse, r1=r1), optimizer=alone)
         path = adaptive.play(game, repeated((1.0, 1.0), len(mse)), 60)[-1]
         assert together[i] == pytest.approx(drawing.radius(path), rel=1e-12)
 
 
 def test_the_flow_converges_at_fourth_order_and_decay_reads_its_rate():
-    game, start = arena("ns", mse=2.0), repeated((1e-4, 1e-4), 1)
+    game, start = ensemble("ns", mse=2.0), repeated((1e-4, 1e-4), 1)
     times, fine = flows(game, start, 20.0, 0.1)
     _, coarse = flows(game, start, 20.0, 0.2)
     assert coarse[-1].numpy() == pytest.approx(fine[-1].numpy(), rel=1e-4)

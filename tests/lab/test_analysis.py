@@ -8,7 +8,7 @@ import torch
 from gcn.game.objective import Objective
 from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.lab.analysis import equilibrium, flow, is_smooth, outcome, point, rotation_index, spectrum
-from gcn.lab.ensemble import Arena, play
+from gcn.lab.ensemble import GameEnsemble, play
 from gcn.lab.examine import examine
 from gcn.lab.games import Dirac, LinearND, Lossy, Quantiser, Uniform
 from gcn.lab.players import SGD, Adam, RMSProp
@@ -19,13 +19,13 @@ from gcn.losses.penalties import GP, R1
 from gcn.losses.perturbation import InstanceNoise
 
 
-def arena(loss, small=None, mse=None, sights=(), rule=Alternating, lr=0.1, optimizer=SGD, **terms):
+def ensemble(loss, small=None, mse=None, perturbations=(), rule=Alternating, lr=0.1, optimizer=SGD, **terms):
     weighted = {} if mse is None else {"mse": (mse, MSE(unit=255.0))}
     makers = {"r1": R1, "gp": GP}
     weighted |= {name: (weight, makers[name]()) for name, weight in terms.items()}
-    return Arena(
+    return GameEnsemble(
         small or Dirac(),
-        Objective(loss, 1.0, weighted, sights),
+        Objective(loss, 1.0, weighted, perturbations),
         rule,
         lambda parameters: optimizer(parameters, lr),
     )
@@ -39,42 +39,42 @@ def largest(run):
 
 
 def test_the_equilibrium_of_a_lossy_game_keeps_d_at_work():
-    rest = equilibrium(arena(NonSaturating(), Lossy(m=1.0), mse=0.3))
+    rest = equilibrium(ensemble(NonSaturating(), Lossy(m=1.0), mse=0.3))
     assert rest.smooth
     assert rest.point.tolist() == pytest.approx([0.0, -4 * 0.3], abs=1e-9)
 
 
 def test_a_quantised_gaussian_rests_at_the_right_variance_with_d_at_work():
     small = Quantiser(levels=4)
-    theta, psi = equilibrium(arena(Wasserstein(), small, mse=0.5)).point.tolist()
+    theta, psi = equilibrium(ensemble(Wasserstein(), small, mse=0.5)).point.tolist()
     assert theta**2 * small.energy == pytest.approx(1.0, abs=1e-9)
     assert theta > 1  # the least distortion is at 1
     assert psi == pytest.approx(0.5 * (theta - 1) / theta, abs=1e-9)
 
 
 def test_a_penalty_with_a_centre_elsewhere_leaves_a_kink_or_moves_the_equilibrium():
-    alone = equilibrium(arena(Wasserstein(), gp=1.0))
+    alone = equilibrium(ensemble(Wasserstein(), gp=1.0))
     assert alone.point.tolist() == [0.0, 0.0]
     assert not alone.smooth
     mu, weight = 0.5, 1.0
-    together = examine(arena(Wasserstein(), mse=mu, gp=weight), 500).rest
+    together = examine(ensemble(Wasserstein(), mse=mu, gp=weight), 500).rest
     assert together.smooth
     assert abs(together.point[0].item()) == pytest.approx(2 * weight / (1 + 4 * mu * weight), rel=1e-6)
 
 
 def test_smoothness_is_looked_at_on_both_sides():
     at = torch.tensor([0.0, 0.0], dtype=torch.float64)
-    assert is_smooth(arena(Hinge(), mse=0.3), at)
-    assert not is_smooth(arena(Wasserstein(), gp=1.0), at)
+    assert is_smooth(ensemble(Hinge(), mse=0.3), at)
+    assert not is_smooth(ensemble(Wasserstein(), gp=1.0), at)
     margin = torch.tensor([1.0, -1.0], dtype=torch.float64)  # 1 + D(x_hat) = 0
-    assert not is_smooth(arena(Hinge()), margin)
+    assert not is_smooth(ensemble(Hinge()), margin)
 
 
 # discrete time
 
 
 def test_the_update_of_simultaneous_descent_is_one_plus_hj():
-    run = examine(arena(NonSaturating(), mse=0.2, rule=Simultaneous, lr=0.3), 5)
+    run = examine(ensemble(NonSaturating(), mse=0.2, rule=Simultaneous, lr=0.3), 5)
     expected = torch.linalg.eigvals(torch.eye(2, dtype=torch.float64) + 0.3 * run.jacobian)
     assert sorted(map(abs, run.discrete)) == pytest.approx(sorted(expected.abs().tolist()), rel=1e-8)
 
@@ -83,7 +83,7 @@ def test_the_update_of_simultaneous_descent_is_one_plus_hj():
 def test_the_update_of_heavy_ball_has_its_companion_spectrum(momentum):
     """m ← βm + g, w ← w - hm on a field with eigenvalue λ: z² - (1 + β + hλ)z + β = 0."""
     h = 0.05
-    made = arena(
+    made = ensemble(
         Wasserstein(), mse=0.3, rule=Simultaneous, lr=h, optimizer=lambda p, lr: SGD(p, lr, momentum)
     )
     run = examine(made, 3)
@@ -100,7 +100,7 @@ def test_the_update_of_heavy_ball_has_its_companion_spectrum(momentum):
 def test_the_update_of_the_optimistic_rule_remembers_its_last_move():
     """w ← w + 2hλw - hλw': z² - (1 + 2hλ)z + hλ = 0."""
     h = 0.4
-    run = examine(arena(Wasserstein(), rule=Optimistic, lr=h), 3)
+    run = examine(ensemble(Wasserstein(), rule=Optimistic, lr=h), 3)
     expected = []
     for eigenvalue in (1j, -1j):
         b = 1 + 2 * h * eigenvalue
@@ -138,24 +138,24 @@ class Rolling(Simultaneous):
 
 def test_a_rule_that_nobody_has_told_the_lab_about_has_its_spectrum():
     h = 0.05
-    own = examine(arena(Wasserstein(), mse=0.3, rule=Rolling, lr=h), 3)
+    own = examine(ensemble(Wasserstein(), mse=0.3, rule=Rolling, lr=h), 3)
     ball = lambda parameters, lr: SGD(parameters, lr, Rolling.beta)  # noqa: E731
-    known = examine(arena(Wasserstein(), mse=0.3, rule=Simultaneous, lr=h, optimizer=ball), 3)
+    known = examine(ensemble(Wasserstein(), mse=0.3, rule=Simultaneous, lr=h, optimizer=ball), 3)
     assert len(own.discrete) == len(known.discrete) == 4
     for value in known.discrete:
         assert min(abs(found - value) for found in own.discrete) < 1e-7
 
 
 def test_the_update_of_extragradient_and_of_sga():
-    run = examine(arena(Wasserstein(), rule=Extragradient, lr=0.5), 3)
+    run = examine(ensemble(Wasserstein(), rule=Extragradient, lr=0.5), 3)
     assert largest(run) == pytest.approx(math.sqrt(1 - 0.25 + 0.0625), rel=1e-8)
-    run = examine(arena(NonSaturating(), rule=SGA, lr=0.1), 3)
+    run = examine(ensemble(NonSaturating(), rule=SGA, lr=0.1), 3)
     assert largest(run) == pytest.approx(abs(1 - 0.1 * (0.25 + 0.5j)), rel=1e-8)
 
 
 @pytest.mark.parametrize("optimizer", [Adam, RMSProp])
 def test_an_adaptive_update_is_preconditioned_by_what_the_run_left(optimizer):
-    made = arena(NonSaturating(), mse=0.5, rule=Simultaneous, lr=0.001, optimizer=optimizer)
+    made = ensemble(NonSaturating(), mse=0.5, rule=Simultaneous, lr=0.001, optimizer=optimizer)
     run = examine(made, 50)
     game = made.game(point(made.small.start))
     players, rule = made.players(game), made.rule()
@@ -177,7 +177,7 @@ def test_an_adaptive_update_is_preconditioned_by_what_the_run_left(optimizer):
 def test_a_lazy_penalty_has_the_spectrum_of_its_period():
     """R1 at every fourth update, four times as strong: the product of its four maps."""
     h, gamma = 0.1, 1.0
-    made = Arena(
+    made = GameEnsemble(
         Dirac(),
         Objective(Wasserstein(), 1.0, {"r1": (gamma, R1(every=4))}),
         Simultaneous,
@@ -193,7 +193,7 @@ def test_a_lazy_penalty_has_the_spectrum_of_its_period():
 
 
 def test_several_turns_of_d_are_in_the_map():
-    made = Arena(Dirac(), Objective(Wasserstein()), Alternating, lambda p: SGD(p, 0.1), d_steps=3)
+    made = GameEnsemble(Dirac(), Objective(Wasserstein()), Alternating, lambda p: SGD(p, 0.1), d_steps=3)
     determinant = math.prod(examine(made, 3).discrete)
     assert determinant == pytest.approx(1.0, abs=1e-8)
     trace = sum(examine(made, 3).discrete)
@@ -201,7 +201,7 @@ def test_several_turns_of_d_are_in_the_map():
 
 
 def test_the_step_size_of_d_may_differ():
-    made = Arena(
+    made = GameEnsemble(
         Dirac(), Objective(Wasserstein()), Simultaneous, lambda p: SGD(p, 0.1), lambda p: SGD(p, 0.4)
     )
     assert largest(examine(made, 3)) == pytest.approx(math.sqrt(1 + 0.1 * 0.4), rel=1e-8)
@@ -211,7 +211,7 @@ def test_the_step_size_of_d_may_differ():
 
 
 def test_the_flow_of_a_linear_game_is_its_exponential():
-    made = arena(Wasserstein(), mse=0.3)
+    made = ensemble(Wasserstein(), mse=0.3)
     start = torch.tensor([0.4, -0.2], dtype=torch.float64)
     path = flow(made, start, (0.1, 0.1), 50)
     exact = torch.linalg.matrix_exp(5.0 * made.jacobian(start[None])[0]) @ start
@@ -219,7 +219,7 @@ def test_the_flow_of_a_linear_game_is_its_exponential():
 
 
 def test_the_flow_of_vanilla_keeps_its_radius():
-    path = flow(arena(Vanilla()), torch.tensor([0.4, -0.2], dtype=torch.float64), (0.1, 0.1), 1000)
+    path = flow(ensemble(Vanilla()), torch.tensor([0.4, -0.2], dtype=torch.float64), (0.1, 0.1), 1000)
     radius = path.norm(dim=1)
     assert radius.max() - radius.min() < 1e-6
 
@@ -227,14 +227,14 @@ def test_the_flow_of_vanilla_keeps_its_radius():
 def test_a_flow_that_escapes_is_cut_and_called_diverged():
     """Far out G of maximum likelihood gains by exp(D): it is gone in finite time."""
     for start in ((2.0, 2.0), (6.0, 3.0)):
-        run = examine(arena(MaximumLikelihood()), 200, start=start, continuous=True)
+        run = examine(ensemble(MaximumLikelihood()), 200, start=start, continuous=True)
         assert run.outcome.name == "diverged"
         assert run.record()["converged"] is False
         assert run.record()["final"] == [None, None]
 
 
 def test_the_flow_over_one_step_has_the_exponentials_spectrum():
-    run = examine(arena(NonSaturating(), mse=0.2), 10, continuous=True)
+    run = examine(ensemble(NonSaturating(), mse=0.2), 10, continuous=True)
     assert largest(run) == pytest.approx(math.exp(0.1 * run.eigenvalues[0].real), rel=1e-9)
 
 
@@ -282,16 +282,16 @@ def test_rotation_index_of_a_rotation_a_contraction_and_a_spiral():
 def test_every_game_has_its_own_weight():
     weights = torch.tensor([0.0, 0.1, 0.7], dtype=torch.float64)
     start = torch.tensor([[0.5, -0.3]], dtype=torch.float64)
-    together = play(arena(NonSaturating(), mse=weights), start.repeat(3, 1), 20)
+    together = play(ensemble(NonSaturating(), mse=weights), start.repeat(3, 1), 20)
     for i, weight in enumerate(weights.tolist()):
-        alone = play(arena(NonSaturating(), mse=weight), start, 20)
+        alone = play(ensemble(NonSaturating(), mse=weight), start, 20)
         assert torch.allclose(together[:, i], alone[:, 0], atol=1e-14)
 
 
 def test_noise_by_quadrature_has_the_moments_of_normal_noise():
     """Real and fake noise of a game in three dimensions: mean 0, variance 1, uncorrelated, also with each other."""
     small = LinearND([1.0, 2.0], extra=1)
-    made = arena(NonSaturating(), small, sights=[InstanceNoise(1.0)])
+    made = ensemble(NonSaturating(), small, perturbations=[InstanceNoise(1.0)])
     game = made.game(torch.zeros(1, 5, dtype=torch.float64))
     turn = game.turn("both", made.batch(1), 0)
     both = torch.cat([turn.seen_real[0], turn.seen_fake.detach()[0]], dim=1)  # (samples, 6)
@@ -302,16 +302,18 @@ def test_noise_by_quadrature_has_the_moments_of_normal_noise():
 def test_random_noise_can_be_asked_for_and_has_the_same_spectrum_on_average():
     from gcn.game.streams import Streams
 
-    sights = [InstanceNoise(1.0)]
-    exact = arena(NonSaturating(), sights=sights)
-    drawn = Arena(Dirac(), Objective(NonSaturating(), 1.0, {}, sights), streams=Streams(0), copies=100_000)
+    perturbations = [InstanceNoise(1.0)]
+    exact = ensemble(NonSaturating(), perturbations=perturbations)
+    drawn = GameEnsemble(
+        Dirac(), Objective(NonSaturating(), 1.0, {}, perturbations), streams=Streams(0), copies=100_000
+    )
     at = torch.zeros(1, 2, dtype=torch.float64)
     assert torch.allclose(exact.jacobian(at), drawn.jacobian(at), atol=0.01)
     assert not torch.equal(exact.jacobian(at), drawn.jacobian(at))
 
 
 def test_a_bound_on_ds_weights_holds_after_every_update():
-    made = Arena(
+    made = GameEnsemble(
         Dirac(), Objective(Wasserstein()), Alternating, lambda p: SGD(p, 0.5), constraints=(WeightClip(0.2),)
     )
     path = play(made, torch.tensor([[2.0, 0.1]], dtype=torch.float64), 30)
@@ -320,7 +322,7 @@ def test_a_bound_on_ds_weights_holds_after_every_update():
 
 @pytest.mark.parametrize("small", [Dirac(bias=True), Uniform(), LinearND()], ids=lambda s: type(s).__name__)
 def test_the_jacobian_is_that_of_the_field(small):
-    made = arena(NonSaturating(), small, mse=0.3, r1=0.4)
+    made = ensemble(NonSaturating(), small, mse=0.3, r1=0.4)
     at = torch.linspace(0.2, 0.9, len(small.names), dtype=torch.float64)
     offsets = 1e-6 * torch.eye(len(at), dtype=torch.float64)
     differences = (made.velocity(at + offsets) - made.velocity(at - offsets)) / 2e-6
@@ -338,6 +340,6 @@ def test_a_loss_that_no_table_knows_can_be_played():
     class Mine(NonSaturating):
         """Somebody's own."""
 
-    run = examine(arena(Mine(), mse=0.2), 20)
+    run = examine(ensemble(Mine(), mse=0.2), 20)
     assert run.closed_form is None
     assert run.eigenvalues[0] == pytest.approx(complex(-0.2, 0.21**0.5))

@@ -9,14 +9,14 @@ from torch import nn
 from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.objective import Objective
-from gcn.game.rules import Alternating, Extragradient, Players, Simultaneous
+from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput, Players
+from gcn.game.rules import Alternating, Extragradient, Simultaneous
 from gcn.game.streams import Streams
-from gcn.lab.games import Judgement, Output
 from gcn.lab.plane.distributions import Circle, Gaussians, Ring
 from gcn.lab.plane.plane import Plane
 from gcn.lab.plane.plane_figure import multiples, portrait, view
 from gcn.lab.players import SGD, Adam
-from gcn.losses.adversarial import Hinge, NonSaturating, Relativised, Wasserstein
+from gcn.losses.adversarial import Hinge, NonSaturating, Relativistic, Wasserstein
 from gcn.losses.constraints import WeightClip
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import GP, R1
@@ -53,10 +53,10 @@ class AloneGenerator(nn.Module):
 
     def forward(self, x, noise):
         if self.encoder is None:
-            return Output(self.decoder(noise.normal(x.new_empty(len(x), self.latent))))
+            return GeneratorOutput(self.decoder(noise.normal(x.new_empty(len(x), self.latent))))
         y = (self.levels - 1) / 2 * torch.tanh(self.encoder(x))
         y_hat = y + noise.uniform(y) - 0.5
-        return Output(self.decoder(y_hat), y_hat)
+        return GeneratorOutput(self.decoder(y_hat), y_hat)
 
 
 class AloneCritic(nn.Module):
@@ -65,7 +65,7 @@ class AloneCritic(nn.Module):
         self.layers = sequential(many.layers, game)
 
     def forward(self, images, cond=None):
-        return Judgement(self.layers(images))
+        return DiscriminatorOutput((self.layers(images),))
 
 
 class TorchAdam:
@@ -80,7 +80,7 @@ class TorchAdam:
             parameter.grad = gradient
         self.adam.step()
 
-    peek = step
+    extrapolate = step
 
 
 def play_alone(plane, many, game, seed, objective, rule, lr, d_steps):
@@ -108,7 +108,7 @@ ARMS = {
     "gp": (lambda i: Objective(Wasserstein(), 1.0, {"gp": (0.5, GP())}), "noise", Simultaneous, 1),
     "codec": (
         lambda i: Objective(
-            Relativised(NonSaturating(), "average"), 0.7, {"mse": (0.4, mse())}, [InstanceNoise(0.3)]
+            Relativistic("average").wrap(NonSaturating()), 0.7, {"mse": (0.4, mse())}, [InstanceNoise(0.3)]
         ),
         "autoencoder",
         Extragradient,
@@ -250,7 +250,7 @@ def test_impossible_games():
     with pytest.raises(InputError, match="log_every=0"):
         plane.train(Objective(Hinge()), steps=2, seeds=[0], log_every=0)
     with pytest.raises(InputError, match="pair_shuffled"):
-        run(plane, Objective(Relativised(Hinge(), "pair_shuffled")), [0, 1])
+        run(plane, Objective(Relativistic("pair_shuffled").wrap(Hinge())), [0, 1])
 
 
 def test_a_constraint_holds_after_each_update_of_d():

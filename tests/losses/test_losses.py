@@ -11,14 +11,14 @@ from turns import logits_turn
 from gcn.errors import InputError
 from gcn.losses.adversarial import (
     LSGAN,
+    PAIRINGS,
     Hinge,
     MaximumLikelihood,
     NonSaturating,
-    Relativised,
+    Relativistic,
     Vanilla,
     Wasserstein,
 )
-from gcn.losses.relativistic import PAIRINGS, Relativistic
 
 LOSSES = {
     "ns": NonSaturating, "vanilla": Vanilla, "ml": MaximumLikelihood, "hinge": Hinge, "wgan": Wasserstein,
@@ -112,10 +112,10 @@ def test_a_high_logit_means_real(name, pairing):
     """Where the classes are level, D pulls real up and fake down, and G pulls fake up."""
     loss = played(name, pairing)
     turn = logits_turn([0.1, 0.2], [0.2, 0.1])
-    on_real, on_fake = torch.autograd.grad(loss.d_loss(turn), (turn.real.logits, turn.fake.logits))
+    on_real, on_fake = torch.autograd.grad(loss.d_loss(turn), (turn.real.logits[0], turn.fake.logits[0]))
     assert (on_real < 0).all()
     assert (on_fake > 0).all()
-    (on_fake,) = torch.autograd.grad(loss.g_loss(turn), turn.fake.logits)
+    (on_fake,) = torch.autograd.grad(loss.g_loss(turn), turn.fake.logits[0])
     assert (on_fake < 0).all()
 
 
@@ -125,7 +125,7 @@ def test_relativistic_gradients_flow_through_the_means(name):
     turn = logits_turn(REAL, FAKE)
     for pairing, role in itertools.product(PAIRINGS, ("d_loss", "g_loss")):
         loss = getattr(played(name, pairing), role)(turn)
-        on_real, on_fake = torch.autograd.grad(loss, (turn.real.logits, turn.fake.logits))
+        on_real, on_fake = torch.autograd.grad(loss, (turn.real.logits[0], turn.fake.logits[0]))
         assert on_real.sum().item() == pytest.approx(-on_fake.sum().item(), abs=1e-12)
 
 
@@ -133,7 +133,7 @@ def test_relativistic_gradients_flow_through_the_means(name):
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_losses_without_a_relativistic_form_say_so(name, pairing):
     with pytest.raises(InputError, match="no relativistic form"):
-        Relativised(LOSSES[name](), pairing)
+        Relativistic(pairing).wrap(LOSSES[name]())
 
 
 def test_unknown_choices_are_refused():

@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 from torch import nn
-from turns import Judged, Linear, Out, Quadratic, open_turn
+from turns import Linear, Quadratic, open_turn
 
 from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.objective import Objective
+from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput
 from gcn.game.streams import Streams
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.constraints import SpectralNorm, WeightClip
@@ -73,7 +74,7 @@ class Decoding(nn.Module):
         self.g_s, self.y_hat = Doubling(), y_hat
 
     def forward(self, x, noise):
-        return Out(self.g_s(self.y_hat) + 0.5, self.y_hat, {})
+        return GeneratorOutput(self.g_s(self.y_hat) + 0.5, self.y_hat, {})
 
 
 @pytest.mark.parametrize("unit", [None, 1.0, 20.0])
@@ -236,8 +237,8 @@ def test_a_lazy_penalty_is_paid_at_every_kth_update_with_k_times_the_weight():
     for step in range(7):
         terms = {"r1": (10.0, R1(every=3))}
         turn = open_turn(X, X_HAT, Linear(W), loss=Wasserstein(), terms=terms, step=step, player="d")
-        charges = {charge.name: charge.weight for charge in turn.game.objective.charges(turn, "d")}
-        assert charges == ({"adv": 1.0, "r1": 30.0} if step % 3 == 0 else {"adv": 1.0})
+        losses = {loss.name: loss.weight for loss in turn.game.objective.losses(turn, "d")}
+        assert losses == ({"adv": 1.0, "r1": 30.0} if step % 3 == 0 else {"adv": 1.0})
         measured = turn.game.objective.measure(turn, "d")  # what is not paid is still to be seen in the log
         assert {name: v.item() for name, v in measured.items()} == (
             {} if step % 3 == 0 else {"r1": pytest.approx(W.square().sum().item() / 2)}
@@ -269,8 +270,8 @@ def test_what_looks_at_the_discriminator_sleeps_while_there_is_no_game(name):
         terms[name] = (weight, terms[name][1])
         game = open_turn(X, X_HAT, Linear(W), NonSaturating(), terms).game
         turn = game.turn("g", X, 0, playing=False)
-        assert [charge.name for charge in game.objective.charges(turn, "g")] == ["l1"]
-        assert game.objective.charges(turn, "d") == []
+        assert [loss.name for loss in game.objective.losses(turn, "g")] == ["l1"]
+        assert game.objective.losses(turn, "d") == []
         assert game.objective.measure(turn, "g") == game.objective.measure(turn, "d") == {}
 
 
@@ -286,7 +287,7 @@ class Mixed(nn.Module):
 
     def forward(self, images, cond):
         score = (images * self.w).sum((1, 2, 3)) + self.b * images.square().sum((1, 2, 3))
-        return Judged((score / 10).tanh().reshape(-1, 1, 1, 1), ())
+        return DiscriminatorOutput(((score / 10).tanh().reshape(-1, 1, 1, 1),))
 
 
 def mixed_turn(**terms):
@@ -296,12 +297,12 @@ def mixed_turn(**terms):
 def by_hand(x_hat, w, b):
     """Losses of mixed_turn as functions of all parameters: (L_G, L_D's adversarial part)."""
 
-    def judge(t):
+    def discriminate(t):
         return (((t * w).sum((1, 2, 3)) + b * t.square().sum((1, 2, 3))) / 10).tanh()
 
     sp = nn.functional.softplus
-    loss_g = sp(-judge(x_hat)).mean() + 0.5 * 2.55**2 * (x_hat - X).square().mean()
-    return loss_g, sp(-judge(X)).mean() + sp(judge(x_hat)).mean()
+    loss_g = sp(-discriminate(x_hat)).mean() + 0.5 * 2.55**2 * (x_hat - X).square().mean()
+    return loss_g, sp(-discriminate(X)).mean() + sp(discriminate(x_hat)).mean()
 
 
 def gradients_by_hand():
@@ -350,11 +351,11 @@ def test_what_is_measured_is_what_would_be_paid():
         for weight in (1.0, 0.0)
     )
     for player in ("g", "d"):
-        charges = {c.name: c.value.item() for c in paid.game.objective.charges(paid, player)}
+        losses = {c.name: c.value.item() for c in paid.game.objective.losses(paid, player)}
         values = measured.game.objective.measure(measured, player)
-        assert set(values) == {name for name in charges if name in ON_GRADIENTS}
+        assert set(values) == {name for name in losses if name in ON_GRADIENTS}
         for name, value in values.items():
-            assert value.item() == pytest.approx(charges[name], rel=1e-9), name
+            assert value.item() == pytest.approx(losses[name], rel=1e-9), name
 
 
 ON_GRADIENTS = {"consensus": Consensus, "jare": JARE, "grad_norm": GradNorm}
@@ -386,7 +387,7 @@ def test_the_discriminator_its_penalties_and_the_generator_see_one_draw():
             return super().forward(images, cond)
 
     terms = {"r1": (1.0, R1()), "r2": (1.0, R2())}
-    turn = open_turn(X, X_HAT, Watching(W), NonSaturating(), terms, sights=[InstanceNoise(0.3)])
+    turn = open_turn(X, X_HAT, Watching(W), NonSaturating(), terms, perturbations=[InstanceNoise(0.3)])
     turn.game.field(turn)
     assert len(seen) == 2  # one look at x and one at x_hat serve the loss of D, that of G and both penalties
     fake, real = seen  # G is asked first
@@ -396,7 +397,7 @@ def test_the_discriminator_its_penalties_and_the_generator_see_one_draw():
     assert torch.equal(turn.seen_real.detach(), real)
     after = turn.next("g")
     assert not torch.equal(after.seen_real, turn.seen_real)  # a turn of its own draws afresh
-    repeated = open_turn(X, X_HAT, Watching(W), NonSaturating(), terms, sights=[InstanceNoise(0.3)])
+    repeated = open_turn(X, X_HAT, Watching(W), NonSaturating(), terms, perturbations=[InstanceNoise(0.3)])
     assert torch.equal(repeated.seen_real, turn.seen_real)  # and the draws are those of the step
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from gcn.errors import InputError
-from gcn.models.discriminator import Judgement, Patch
+from gcn.game.protocols import DiscriminatorOutput
+from gcn.models.discriminator import Patch
 
 
 def patch(**options):
@@ -29,11 +30,11 @@ def test_any_width_depth_condition_and_norm(width, depth, condition, norm):
     discriminator.check_input(64, 32)
     for cond in (torch.randn(2, 5, 4, 2), None) if not condition else (torch.randn(2, 5, 4, 2),):
         judgement = discriminator(torch.rand(2, 3, 64, 32), cond)
-        assert isinstance(judgement, Judgement)
+        assert isinstance(judgement, DiscriminatorOutput)
         halvings = min(depth, 3)
-        assert judgement.logits.shape == (2, 1, 64 // 2**halvings, 32 // 2**halvings)
+        assert judgement.logits[0].shape == (2, 1, 64 // 2**halvings, 32 // 2**halvings)
         assert [f.shape[1] for f in judgement.features] == [width * min(2**i, 8) for i in range(depth)]
-        assert judgement.logits.isfinite().all()
+        assert judgement.logits[0].isfinite().all()
 
 
 def test_hific_s_size():
@@ -46,7 +47,7 @@ def test_gradient_through_the_condition(condition_gradient):
     """D itself cuts nothing: whether G feels the condition is up to the turn."""
     discriminator = patch(condition_gradient=condition_gradient)
     x, y_hat = torch.rand(1, 3, 32, 32, requires_grad=True), torch.randn(1, 5, 2, 2, requires_grad=True)
-    discriminator(x, y_hat).logits.sum().backward()
+    discriminator(x, y_hat).logits[0].sum().backward()
     assert x.grad.abs().sum() > 0
     assert y_hat.grad.abs().sum() > 0
     assert discriminator.condition.weight.grad.abs().sum() > 0
@@ -55,7 +56,8 @@ def test_gradient_through_the_condition(condition_gradient):
 def test_the_condition_matters():
     discriminator, x = patch(), torch.rand(1, 3, 32, 32)
     assert not torch.equal(
-        discriminator(x, torch.zeros(1, 5, 2, 2)).logits, discriminator(x, torch.ones(1, 5, 2, 2)).logits
+        discriminator(x, torch.zeros(1, 5, 2, 2)).logits[0],
+        discriminator(x, torch.ones(1, 5, 2, 2)).logits[0],
     )
     with pytest.raises(ValueError, match="y_hat"):
         discriminator(x, None)
@@ -64,9 +66,9 @@ def test_the_condition_matters():
 def test_logits_are_full_precision_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         judgement = patch()(torch.rand(1, 3, 32, 32), torch.randn(1, 5, 2, 2))
-    assert judgement.logits.dtype == torch.float32
+    assert judgement.logits[0].dtype == torch.float32
     assert (
-        patch().double()(torch.rand(1, 3, 32, 32).double(), torch.randn(1, 5, 2, 2).double()).logits.dtype
+        patch().double()(torch.rand(1, 3, 32, 32).double(), torch.randn(1, 5, 2, 2).double()).logits[0].dtype
         == torch.float64
     )
 
@@ -81,7 +83,7 @@ def test_crops_too_small_are_refused(options, size):
 def test_the_smallest_crop_that_is_accepted_works(norm, size):
     discriminator = patch(norm=norm, depth=4)
     discriminator.check_input(size, size)
-    assert discriminator(torch.rand(2, 3, size, size), torch.randn(2, 5, 1, 1)).logits.isfinite().all()
+    assert discriminator(torch.rand(2, 3, size, size), torch.randn(2, 5, 1, 1)).logits[0].isfinite().all()
 
 
 @pytest.mark.parametrize("options", [{"width": 0}, {"depth": 0}, {"norm": "layer"}])

@@ -9,7 +9,7 @@ from gcn.config import assemble
 from gcn.config.parse import parse
 from gcn.game.game import Game
 from gcn.game.objective import Objective
-from gcn.lab.ensemble import Arena
+from gcn.lab.ensemble import GameEnsemble
 from gcn.lab.games import Dirac, SmallGame
 
 SMALL = [
@@ -46,5 +46,5 @@ def vector(n: int, seed: int = 0) -> Tensor:
 
 def small(loss, at=(0.0, 0.0), terms=None, of: SmallGame | None = None) -> tuple[Game, Tensor]:
     """A game of the lab (the Dirac-GAN) as an ensemble of one, at (θ, ψ); and its data."""
-    arena = Arena(of or Dirac(), Objective(loss, terms=terms))
-    return arena.game(torch.tensor([at], dtype=torch.float64)), arena.batch(1)
+    ensemble = GameEnsemble(of or Dirac(), Objective(loss, terms=terms))
+    return ensemble.game(torch.tensor([at], dtype=torch.float64)), ensemble.batch(1)

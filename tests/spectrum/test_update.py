@@ -7,7 +7,8 @@ import pytest
 import torch
 from little import TINIEST, batch, game, small, vector
 
-from gcn.game.rules import Alternating, Descend, Extragradient, Optimistic, Players, Simultaneous
+from gcn.game.protocols import Players
+from gcn.game.rules import Alternating, Descend, Extragradient, Optimistic, Simultaneous
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import R1
@@ -23,8 +24,8 @@ I, O = np.eye(2), np.zeros((2, 2))
 def dirac_map(rule, players=(H,), d_steps=1, at=(0.0, 0.0), **options) -> UpdateMap:
     """Of the Dirac-GAN with MSE and R1; ``players`` are the arguments of both of them."""
     one, x = small(NonSaturating(), at, {"mse": (MU, MSE(unit=255.0)), "r1": (GAMMA, R1())})
-    seats = tuple(LinearPlayer(one.parameters_of(name), *players) for name in ("g", "d"))
-    return UpdateMap(one, rule, [x] * d_steps, seats, **options)
+    players = tuple(LinearPlayer(one.parameters_of(name), *players) for name in ("g", "d"))
+    return UpdateMap(one, rule, [x] * d_steps, players, **options)
 
 
 def assert_is(update: UpdateMap, expected) -> None:
@@ -60,10 +61,10 @@ def test_extragradient():
 def test_optimistic_descent_remembers_its_last_move(played):
     rule = Optimistic()
     one, x = small(NonSaturating(), terms={"mse": (MU, MSE(unit=255.0)), "r1": (GAMMA, R1())})
-    seats = tuple(LinearPlayer(one.parameters_of(name), H) for name in ("g", "d"))
+    players = tuple(LinearPlayer(one.parameters_of(name), H) for name in ("g", "d"))
     for step in range(played):
-        rule(one, [x], step, Players(*seats))
-    update = UpdateMap(one, rule, [x], seats)
+        rule(one, [x], step, Players(*players))
+    update = UpdateMap(one, rule, [x], players)
     assert_is(update, np.block([[I + 2 * H * J, -I], [H * J, O]]))
 
 
@@ -83,8 +84,8 @@ def test_spectral_radius_without_a_matrix():
 def test_plain_simultaneous_descent_is_unstable_at_every_step_size():
     for h in (1e-3, 0.1, 1.0):
         one, x = small(NonSaturating())
-        seats = tuple(LinearPlayer(one.parameters_of(name), h) for name in ("g", "d"))
-        values = torch.linalg.eigvals(UpdateMap(one, Simultaneous(), [x], seats).dense())
+        players = tuple(LinearPlayer(one.parameters_of(name), h) for name in ("g", "d"))
+        values = torch.linalg.eigvals(UpdateMap(one, Simultaneous(), [x], players).dense())
         assert values.abs().numpy() == pytest.approx([np.sqrt(1 + h**2 / 4)] * 2, abs=1e-8)
 
 
@@ -120,21 +121,21 @@ def flat(tensors) -> torch.Tensor:
 def test_adam_on_a_codec(rule, momentum):
     """m ← βm - (1-β)Jw, w ← w - Pm for each player; alternating, G's rows of J stand where D has gone."""
     one = game("loss=ns mse=1 r1=10", "discriminator.condition=true", size=TINIEST)
-    x, seats = batch(one, side=16), adam_like(one, momentum)
+    x, players = batch(one, side=16), adam_like(one, momentum)
     n, split = len(flat(one.parameters_of("g") + one.parameters_of("d"))), len(flat(one.parameters_of("g")))
     g, d = slice(0, split), slice(split, n)
-    update = UpdateMap(one, rule(), [x], seats, step=5)
+    update = UpdateMap(one, rule(), [x], players, step=5)
     direction = vector(2 * n, seed=7)
     w, s = direction[:n], direction[n:]
-    p = torch.cat([flat(player.precondition) for player in seats])
+    p = torch.cat([flat(player.precondition) for player in players])
 
     s_new, w_new = torch.empty_like(s), torch.empty_like(w)
     here = Linearised(one, x, step=5)
     s_new[d] = 0.5 * s[d] - 0.5 * (p * here.jvp(w))[d]
     w_new[d] = w[d] - s_new[d]
     if rule is Alternating:
-        seats[1].step([-v.view_as(q) for v, q in zip(
-            here.field[d].split([q.numel() for q in seats[1].parameters]), seats[1].parameters, strict=True
+        players[1].step([-v.view_as(q) for v, q in zip(
+            here.field[d].split([q.numel() for q in players[1].parameters]), players[1].parameters, strict=True
         )])  # fmt: skip
         moved = Linearised(one, x, step=5)
         s_new[g] = 0.9 * s[g] - 0.1 * (p * moved.jvp(torch.cat([w[g], w_new[d]])))[g]
@@ -149,13 +150,13 @@ def test_adam_on_a_codec(rule, momentum):
 def test_the_game_stands_where_it_stood():
     one = game("loss=ns mse=1 spectral_norm=true", size=TINIEST)
     before = [t.clone() for t in (*one.parameters(), *one.buffers())]
-    rule, seats = Optimistic(), adam_like(one, momentum=True)
-    moves = [move.clone() for player in seats for move in player.moves]
-    update = UpdateMap(one, rule, [batch(one, side=16)], seats)
+    rule, players = Optimistic(), adam_like(one, momentum=True)
+    moves = [move.clone() for player in players for move in player.moves]
+    update = UpdateMap(one, rule, [batch(one, side=16)], players)
     first = update.derivative(update.state)
     assert torch.equal(first, update.derivative(update.state))
     assert all(torch.equal(a, b) for a, b in zip(before, (*one.parameters(), *one.buffers()), strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(moves, [m for s in seats for m in s.moves], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(moves, [m for s in players for m in s.moves], strict=True))
     assert one.training
 
 
@@ -204,8 +205,8 @@ def test_it_clips_as_torch_does():
 def test_what_it_remembers_can_be_brought_back():
     player = LinearPlayer([torch.nn.Parameter(vector(3))], 0.1, 0.9)
     player.step([vector(3, 1)])
-    memory, moves = player.memory(), player.moves[0].clone()
-    player.peek([vector(3, 2)])
+    memory, moves = player.state_dict(), player.moves[0].clone()
+    player.extrapolate([vector(3, 2)])
     assert not torch.equal(player.moves[0], moves)
-    player.remember(memory)
+    player.load_state_dict(memory)
     assert torch.equal(player.moves[0], moves)

@@ -161,7 +161,7 @@ def test_an_arm_is_the_production_game(protocol, codec):
     from gcn.config import assemble
     from gcn.config.build import build
     from gcn.config.parse import parse
-    from gcn.game.rules import Players
+    from gcn.game.protocols import Players
     from gcn.game.streams import Streams
     from gcn.study.ground import Decoder, generator_of
     from gcn.training.player import OptimizerPlayer

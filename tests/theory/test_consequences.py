@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from arenas import FORCES, arena, assert_spectrum, distance, measured, mse, played, points, radii, root
+from ensembles import FORCES, assert_spectrum, distance, ensemble, measured, mse, played, points, radii, root
 from scipy.integrate import solve_ivp
 from scipy.optimize import fsolve
 
@@ -41,11 +41,11 @@ def flow(game, start, times):
 def test_distortion_penalty_noise_and_gradient_norm_have_the_same_spectrum(mu):
     expected = [-mu + root(mu**2 - P**2), -mu - root(mu**2 - P**2)]
     for game in (
-        arena(NS, mse(mu)),
-        arena(NS, {"r1": (2 * mu, R1())}),
-        arena(NS, {"r2": (2 * mu, R2())}),
-        arena(NS, sights=[InstanceNoise(math.sqrt(4 * mu))]),
-        arena(NS, {"grad_norm": (mu / P**2, GradNorm())}),
+        ensemble(NS, mse(mu)),
+        ensemble(NS, {"r1": (2 * mu, R1())}),
+        ensemble(NS, {"r2": (2 * mu, R2())}),
+        ensemble(NS, perturbations=[InstanceNoise(math.sqrt(4 * mu))]),
+        ensemble(NS, {"grad_norm": (mu / P**2, GradNorm())}),
     ):
         assert_spectrum(game, expected)
 
@@ -53,7 +53,7 @@ def test_distortion_penalty_noise_and_gradient_norm_have_the_same_spectrum(mu):
 def test_a_distortion_damps_the_generator_and_a_penalty_the_discriminator():
     mu = 0.8
     distortion, penalty = (
-        arena(NS, terms).jacobian(points([0, 0]))[0].diagonal().tolist()
+        ensemble(NS, terms).jacobian(points([0, 0]))[0].diagonal().tolist()
         for terms in (mse(mu), {"r1": (2 * mu, R1())})
     )
     assert distortion == pytest.approx([-2 * mu, 0])
@@ -68,14 +68,14 @@ def test_the_slow_mode_of_a_heavy_distortion(name):
     """-μ + √(μ² - p²) = -p²/(2μ)·(1 + p²/(4μ²) + …)."""
     loss, p = FORCES[name]
     for mu in (5 * p, 10 * p, 40 * p):
-        assert slowest(arena(loss, mse(mu))) == pytest.approx(-(p**2) / (2 * mu), rel=0.3 * (p / mu) ** 2)
+        assert slowest(ensemble(loss, mse(mu))) == pytest.approx(-(p**2) / (2 * mu), rel=0.3 * (p / mu) ** 2)
 
 
 @pytest.mark.parametrize("name", ["ns", "wgan", "lsgan pair"])
 def test_the_best_rate_is_where_the_distortion_weighs_as_much_as_the_force(name):
     loss, p = FORCES[name]
     mus = p * np.geomspace(0.1, 10, 41)  # the middle one is p
-    rates = [slowest(arena(loss, mse(mu))) for mu in mus]
+    rates = [slowest(ensemble(loss, mse(mu))) for mu in mus]
     assert np.argmin(rates) == 20
     assert min(rates) == pytest.approx(-p, rel=1e-6)
     assert rates[-1] > 0.1 * rates[20]  # ten times the weight is more than ten times slower
@@ -94,11 +94,11 @@ def test_the_numbers_of_the_table_of_distortions():
     }
     for mu, expected in table.items():
         shown = 5e-3 if mu == 2 else 5e-4  # half of the last digit
-        assert distance(measured(arena(NS, mse(mu))), expected) < shown
+        assert distance(measured(ensemble(NS, mse(mu))), expected) < shown
 
 
 def test_a_penalty_makes_an_overdamped_distortion_nine_times_faster():
-    alone, together = (slowest(arena(NS, {**mse(2.0), "r1": (gamma, R1())})) for gamma in (0.0, 0.5))
+    alone, together = (slowest(ensemble(NS, {**mse(2.0), "r1": (gamma, R1())})) for gamma in (0.0, 0.5))
     assert alone == pytest.approx(-0.0635, abs=5e-5)
     assert together == pytest.approx(-0.573, abs=5e-4)
     assert together / alone == pytest.approx(9, rel=0.01)
@@ -118,7 +118,7 @@ def held(mu, m, p=P):
 @pytest.mark.parametrize("name", ["ns", "vanilla", "wgan", "hinge", "lsgan"])
 def test_where_the_distortion_pulls_away_the_discriminator_stays_at_work(name, m):
     loss, p = FORCES[name]
-    game = arena(loss, mse(0.3), small=Lossy(m))
+    game = ensemble(loss, mse(0.3), small=Lossy(m))
     rest = points(held(0.3, m, p))
     assert game.velocity(rest).norm() < 1e-12
     assert game.small.rest(game.strengths) == pytest.approx(rest[0].tolist())
@@ -131,7 +131,7 @@ def test_where_the_distortion_pulls_away_the_discriminator_stays_at_work(name, m
 def test_the_spectrum_under_a_distortion_that_pulls_away(loss, curvature, m, mu):
     """What G pays curves by g'' = ±¼ at the logit 0: a = -μ - ½g''ψ*² ± √(a² - p²)."""
     a = -mu - curvature / 2 * (2 * mu * m / P) ** 2
-    game = arena(loss, mse(mu), small=Lossy(m))
+    game = ensemble(loss, mse(mu), small=Lossy(m))
     assert_spectrum(game, [a + root(a**2 - P**2), a - root(a**2 - P**2)], at=held(mu, m))
 
 
@@ -139,28 +139,28 @@ def test_the_spectrum_under_a_distortion_that_pulls_away(loss, curvature, m, mu)
 def test_vanilla_loses_its_stability_at_half_and_ns_never_does(m):
     for share in (0.5, 0.98, 1.02, 2.0):
         mu = share * 0.5 / m**2
-        ns, vanilla = (slowest(arena(l, mse(mu), small=Lossy(m)), held(mu, m)) for l in (NS, Vanilla()))
+        ns, vanilla = (slowest(ensemble(l, mse(mu), small=Lossy(m)), held(mu, m)) for l in (NS, Vanilla()))
         assert ns < 0
         assert (vanilla > 0) == (share > 1)
 
 
 @pytest.mark.parametrize(("mu", "stable"), [(0.45, True), (0.6, False)])
 def test_the_flow_of_vanilla_on_both_sides_of_half(mu, stable):
-    path = flow(arena(Vanilla(), mse(mu), small=Lossy()), [0.01, held(mu, 1)[1]], np.linspace(0, 40, 41))
+    path = flow(ensemble(Vanilla(), mse(mu), small=Lossy()), [0.01, held(mu, 1)[1]], np.linspace(0, 40, 41))
     apart = np.linalg.norm(path - held(mu, 1), axis=1)
     assert (apart[-10:].max() < 0.4 * apart[0]) == stable
     assert (apart[-10:].max() > 5 * apart[0]) == (not stable)
 
 
 def test_the_flow_of_ns_comes_to_rest_beyond_half():
-    path = flow(arena(NS, mse(0.6), small=Lossy()), [0.3, 0.0], np.linspace(0, 120, 61))
+    path = flow(ensemble(NS, mse(0.6), small=Lossy()), [0.3, 0.0], np.linspace(0, 120, 61))
     assert np.linalg.norm(path[-1] - held(0.6, 1)) < 1e-3
 
 
 @pytest.mark.parametrize("levels", [2, 4])
 def test_a_quantised_gaussian_has_no_common_optimum_and_rests_at_the_right_variance(levels):
     """Distortion is least at θ = 1; the equilibrium has E x_hat² = E x², and D stays at work: ψ* = μ(θ* - 1)/(pθ*)."""
-    mu, game = 0.5, arena(Wasserstein(), mse(0.5), small=Quantiser(levels))
+    mu, game = 0.5, ensemble(Wasserstein(), mse(0.5), small=Quantiser(levels))
     theta = game.small.energy**-0.5
     assert theta > 1.05
     rest = [theta, mu * (theta - 1) / theta]
@@ -178,7 +178,7 @@ DIRAC_GP = [(0.5, 0.5, 1.0), (0.2, 1.0, 1.0), (0.5, 2.0, 0.5), (1.0, 0.3, 2.0)]
 
 
 def one_centred(loss, mu, weight, target):
-    return arena(loss, {**mse(mu), "gp": (weight, GP(target=target))})
+    return ensemble(loss, {**mse(mu), "gp": (weight, GP(target=target))})
 
 
 @pytest.mark.parametrize(("mu", "weight", "target"), DIRAC_GP)
@@ -225,7 +225,7 @@ def test_under_a_light_distortion_a_limit_cycle_surrounds_the_wrong_points():
 
 @pytest.mark.parametrize("penalty", [R1, R2])
 def test_a_zero_centred_penalty_and_a_distortion_converge_to_the_data(penalty):
-    game = arena(Wasserstein(), {**mse(0.5), penalty.__name__.lower(): (1.0, penalty())})
+    game = ensemble(Wasserstein(), {**mse(0.5), penalty.__name__.lower(): (1.0, penalty())})
     assert radii(played(game, [(1, 1), (-1, 0.5)], 600, Simultaneous, h=0.1))[-1].max() < 1e-6
 
 
@@ -236,7 +236,7 @@ SINGULAR = [0.25, 0.5, 1.0, 2.0]
 
 def many(mu=0.0, loss=None, terms=None, extra=2):
     small = LinearND(SINGULAR, extra)
-    return arena(loss or Wasserstein(), {**mse(mu, len(SINGULAR) + extra), **(terms or {})}, small=small)
+    return ensemble(loss or Wasserstein(), {**mse(mu, len(SINGULAR) + extra), **(terms or {})}, small=small)
 
 
 def modes(mu, p=1.0):
@@ -263,7 +263,7 @@ def test_the_singular_values_are_those_of_the_production_jacobian():
 
 
 def test_a_distortion_is_a_mean_over_coordinates_unless_its_unit_makes_up_for_it():
-    plain = arena(Wasserstein(), {"mse": (3.0, MSE(unit=255))}, small=LinearND(SINGULAR, extra=2))
+    plain = ensemble(Wasserstein(), {"mse": (3.0, MSE(unit=255))}, small=LinearND(SINGULAR, extra=2))
     assert_spectrum(plain, [*modes(3.0 / 6), 0, 0])
 
 
@@ -309,12 +309,12 @@ UNIFORM = {
 @pytest.mark.parametrize("name", UNIFORM)
 def test_the_uniform_example(name):
     terms, expected = UNIFORM[name]
-    assert_spectrum(arena(Wasserstein(), terms, small=Uniform()), expected, at=[1, 0])
+    assert_spectrum(ensemble(Wasserstein(), terms, small=Uniform()), expected, at=[1, 0])
 
 
 @pytest.mark.parametrize("samples", [2, 8, 64])
 def test_the_uniform_example_is_exact_whatever_the_number_of_samples(samples):
-    assert_spectrum(arena(Wasserstein(), small=Uniform(samples)), [2j / 3, -2j / 3], at=[1, 0])
+    assert_spectrum(ensemble(Wasserstein(), small=Uniform(samples)), [2j / 3, -2j / 3], at=[1, 0])
 
 
 # 8. the bilinear game
@@ -322,7 +322,7 @@ def test_the_uniform_example_is_exact_whatever_the_number_of_samples(samples):
 
 def test_the_flow_of_the_bilinear_game_circles():
     times = np.linspace(0, 20, 201)
-    path = flow(arena(Wasserstein(), small=Bilinear()), [1.0, 0.5], times)
+    path = flow(ensemble(Wasserstein(), small=Bilinear()), [1.0, 0.5], times)
     assert np.linalg.norm(path, axis=1) == pytest.approx(math.hypot(1, 0.5), rel=1e-4)
     turned = np.stack([np.cos(times) + 0.5 * np.sin(times), 0.5 * np.cos(times) - np.sin(times)], axis=1)
     assert np.abs(path - turned).max() < 1e-4
@@ -330,7 +330,9 @@ def test_the_flow_of_the_bilinear_game_circles():
 
 @pytest.mark.parametrize("h", [1e-3, 0.1, 1.0])
 def test_simultaneous_descent_of_the_bilinear_game_spirals_out_at_every_step_size(h):
-    radius = radii(played(arena(Wasserstein(), small=Bilinear()), [(1, 0.5), (-3, 2)], 20, Simultaneous, h))
+    radius = radii(
+        played(ensemble(Wasserstein(), small=Bilinear()), [(1, 0.5), (-3, 2)], 20, Simultaneous, h)
+    )
     assert (radius[1:] / radius[:-1]).numpy() == pytest.approx(math.sqrt(1 + h**2), rel=1e-13)
 
 
@@ -340,7 +342,7 @@ def test_simultaneous_descent_of_the_bilinear_game_spirals_out_at_every_step_siz
 def test_a_concave_game_is_stable_without_any_term():
     """The width of the data damps D: a = 0, d = ½(m² + s²), b = c = ½m."""
     mean, std = 1.0, 0.5
-    game = arena(NS, small=Concave(mean, std))
+    game = ensemble(NS, small=Concave(mean, std))
     d = 0.5 * (mean**2 + std**2)
     expected = [-d / 2 + s * root(d**2 / 4 - (mean / 2) ** 2) for s in (1, -1)]
     assert_spectrum(game, expected, at=[1, 0])
@@ -349,4 +351,4 @@ def test_a_concave_game_is_stable_without_any_term():
 def test_the_cost_of_the_concave_game_is_concave_in_the_generator():
     """V(θ, ψ) = E f(ψx) + E f(-ψθx), which vanilla's G minimises: G's force rises with θ, -∂²V/∂θ² > 0."""
     at = points([1.0, 0.7], [0.5, -1.0], [1.5, 2.0])
-    assert arena(Vanilla(), small=Concave()).jacobian(at)[:, 0, 0].min() > 0
+    assert ensemble(Vanilla(), small=Concave()).jacobian(at)[:, 0, 0].min() > 0

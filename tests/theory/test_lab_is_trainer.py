@@ -5,12 +5,13 @@ from functools import partial
 
 import pytest
 import torch
-from arenas import arena, mse, points
+from ensembles import ensemble, mse, points
 
-from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Players, Simultaneous
+from gcn.game.protocols import Players
+from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.lab.ensemble import coordinates, play
 from gcn.lab.players import SGD, Adam, RMSProp
-from gcn.losses.adversarial import NonSaturating, Relativised
+from gcn.losses.adversarial import NonSaturating, Relativistic
 from gcn.losses.penalties import R1
 from gcn.losses.regularizers import Consensus
 from gcn.training.player import OptimizerPlayer
@@ -34,8 +35,8 @@ OPTIMIZERS = {
 }
 STEPS = 30
 START = (0.7, -0.4)
-GAME = arena(
-    Relativised(NonSaturating(), "pair"),
+GAME = ensemble(
+    Relativistic("pair").wrap(NonSaturating()),
     {**mse(0.2), "r1": (0.3, R1(every=4)), "consensus": (0.1, Consensus())},
 )
 

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from arenas import arena, points
 from by_hand import Hand
+from ensembles import ensemble, points
 
 from gcn.lab.games import Dirac, Uniform
 from gcn.losses.adversarial import (
@@ -17,7 +17,7 @@ from gcn.losses.adversarial import (
     Hinge,
     MaximumLikelihood,
     NonSaturating,
-    Relativised,
+    Relativistic,
     Vanilla,
     Wasserstein,
 )
@@ -36,7 +36,7 @@ PLAIN = {
     "ml": MaximumLikelihood(),
 }
 PAIRED = {
-    f"{name} {pairing}": Relativised(PLAIN[name], pairing)
+    f"{name} {pairing}": Relativistic(pairing).wrap(PLAIN[name])
     for pairing in ("pair", "average")
     for name in ("ns", "vanilla", "hinge", "wgan", "lsgan")
 }
@@ -61,7 +61,7 @@ def games(loss, names):
     bias = loss == "lsgan 01"  # with labels 0 and 1 a D without a bias has no force at θ = ψ = 0
     noise = "instance_noise" in names
     terms = {name: TERMS[name] for name in names if name != "instance_noise"}
-    production = arena(LOSSES[loss], terms, [InstanceNoise(SIGMA)] if noise else [], small=Dirac(bias))
+    production = ensemble(LOSSES[loss], terms, [InstanceNoise(SIGMA)] if noise else [], small=Dirac(bias))
     weights = {name: weight for name, (weight, _) in terms.items()}
     return production, Hand(loss, bias, SIGMA if noise else 0.0, EPSILON, **weights)
 
@@ -103,7 +103,7 @@ def test_norms_of_gradients_contain_everything_that_is_paid_but_themselves(name)
 
 
 def test_shuffled_pairs_stay_within_their_game():
-    game = arena(Relativised(NonSaturating(), "pair_shuffled"), small=Uniform())
+    game = ensemble(Relativistic("pair_shuffled").wrap(NonSaturating()), small=Uniform())
     at = somewhere(2)
     alone = torch.cat([game.velocity(row[None]) for row in at])
     assert torch.allclose(game.velocity(at), alone, atol=1e-12)

@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from arenas import (
+from ensembles import (
     FORCES,
-    arena,
     assert_spectrum,
     descent,
     distance,
+    ensemble,
     measured,
     mse,
     played,
@@ -27,7 +27,7 @@ from gcn.game.rules import SGA, Alternating, Simultaneous
 from gcn.game.streams import Streams
 from gcn.lab.ensemble import play
 from gcn.lab.games import Concave, Dirac, LinearND, Quantiser, Uniform
-from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
+from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativistic, Vanilla, Wasserstein
 from gcn.losses.penalties import DRAGAN, GP, R1, R2
 from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
@@ -46,20 +46,20 @@ def both(mean, square):
 @every_loss
 def test_without_a_damping_term_the_game_rotates(name):
     loss, p = FORCES[name]
-    assert_spectrum(arena(loss), [1j * p, -1j * p])
+    assert_spectrum(ensemble(loss), [1j * p, -1j * p])
 
 
 def test_lsgan_with_labels_0_and_1_is_degenerate_without_a_bias():
-    assert_spectrum(arena(LSGAN("01")), [0, 0])
+    assert_spectrum(ensemble(LSGAN("01")), [0, 0])
 
 
 def test_lsgan_with_labels_0_and_1_rotates_once_the_discriminator_has_a_bias():
-    assert_spectrum(arena(LSGAN("01"), small=Dirac(bias=True)), [0.5j, -0.5j, -2], at=[0, 0, 0.5])
+    assert_spectrum(ensemble(LSGAN("01"), small=Dirac(bias=True)), [0.5j, -0.5j, -2], at=[0, 0, 0.5])
 
 
 def test_the_pair_of_ns_is_ns_in_this_game():
     """Data at 0 has the logit 0, so that D(x) - D(x_hat) is -D(x_hat): the same fields, not only the same spectra."""
-    pair, plain = arena(Relativised(NonSaturating(), "pair")), arena(NonSaturating())
+    pair, plain = ensemble(Relativistic("pair").wrap(NonSaturating())), ensemble(NonSaturating())
     at = points([0.7, -0.4], [1.5, 2.0], [-0.3, 0.9])
     assert torch.allclose(pair.velocity(at), plain.velocity(at), atol=1e-14)
 
@@ -72,7 +72,7 @@ def test_the_pair_of_ns_is_ns_in_this_game():
 @every_loss
 def test_a_zero_centred_penalty_damps_the_discriminator(name, penalty, gamma):
     loss, p = FORCES[name]
-    game = arena(loss, {penalty.__name__.lower(): (gamma, penalty())})
+    game = ensemble(loss, {penalty.__name__.lower(): (gamma, penalty())})
     assert_spectrum(game, both(-gamma / 2, gamma**2 / 4 - p**2))
     assert rotates(game) == (gamma < 2 * p)
 
@@ -81,7 +81,7 @@ def test_a_zero_centred_penalty_damps_the_discriminator(name, penalty, gamma):
 @every_loss
 def test_both_zero_centred_penalties_are_one_of_twice_the_weight(name, gamma):
     loss, p = FORCES[name]
-    game = arena(loss, {"r1": (gamma, R1()), "r2": (gamma, R2())})
+    game = ensemble(loss, {"r1": (gamma, R1()), "r2": (gamma, R2())})
     assert_spectrum(game, both(-(2 * gamma) / 2, (2 * gamma) ** 2 / 4 - p**2))
 
 
@@ -97,18 +97,18 @@ def rotates(game):
 def test_instance_noise_damps_the_discriminator_where_its_loss_curves(name, f2, sigma):
     """f'' is half of what D's loss curves by for a unit of noise; a pair has the noise of both of its images."""
     loss, p = FORCES[name]
-    game = arena(loss, sights=[InstanceNoise(sigma)])
+    game = ensemble(loss, perturbations=[InstanceNoise(sigma)])
     assert_spectrum(game, both(f2 * sigma**2, f2**2 * sigma**4 - p**2))
 
 
 @pytest.mark.parametrize("loss", [Wasserstein(), Hinge()], ids=["wgan", "hinge"])
 def test_instance_noise_does_nothing_where_the_loss_does_not_curve(loss):
-    assert_spectrum(arena(loss, sights=[InstanceNoise(1.2)]), [1j, -1j])
+    assert_spectrum(ensemble(loss, perturbations=[InstanceNoise(1.2)]), [1j, -1j])
 
 
 def test_random_instance_noise_has_the_spectrum_of_the_quadrature_on_average():
     """50 000 games of four samples each, with the noise of the training runs."""
-    game = arena(NonSaturating(), sights=[InstanceNoise(1.2)], streams=Streams(0))
+    game = ensemble(NonSaturating(), perturbations=[InstanceNoise(1.2)], streams=Streams(0))
     mean = game.jacobian(torch.zeros(50_000, 2, dtype=torch.float64)).mean(0)
     expected = both(-(1.2**2) / 4, 1.2**4 / 16 - 0.25)
     assert distance(torch.linalg.eigvals(mean).tolist(), expected) < 0.01
@@ -119,7 +119,7 @@ def test_random_instance_noise_has_the_spectrum_of_the_quadrature_on_average():
 @every_loss
 def test_consensus_and_jare_damp_but_never_end_the_rotation(name, term, gamma):
     loss, p = FORCES[name]
-    game = arena(loss, {term.__name__.lower(): (gamma, term())})
+    game = ensemble(loss, {term.__name__.lower(): (gamma, term())})
     assert_spectrum(game, [-gamma * p**2 + 1j * p, -gamma * p**2 - 1j * p])
 
 
@@ -129,7 +129,7 @@ def test_sga_damps_but_never_ends_the_rotation(name, gamma):
     """SGA is a rule: its map I + hM, taken from two unit starts close to the equilibrium, has M's spectrum."""
     loss, p = FORCES[name]
     h, small = 0.1, 1e-6
-    game = arena(loss, rule=lambda: SGA(gamma), **descent(h))
+    game = ensemble(loss, rule=lambda: SGA(gamma), **descent(h))
     after = play(game, points([small, 0], [0, small]), 1)[-1].T / small
     found = torch.linalg.eigvals((after - torch.eye(2)) / h).tolist()
     assert distance(found, [-gamma * p**2 + 1j * p, -gamma * p**2 - 1j * p]) < 1e-6
@@ -140,13 +140,13 @@ def test_sga_damps_but_never_ends_the_rotation(name, gamma):
 def test_the_norm_of_the_discriminators_gradient_damps_the_generator(name, eta):
     loss, p = FORCES[name]
     found = both(-eta * p**2, p**2 * (eta**2 * p**2 - 1))
-    assert_spectrum(arena(loss, {"grad_norm": (eta, GradNorm())}), found)
+    assert_spectrum(ensemble(loss, {"grad_norm": (eta, GradNorm())}), found)
 
 
 def test_the_norm_of_the_discriminators_gradient_is_a_distortion_in_this_game():
     """‖∇_ψ V‖² = f'(u)²θ² everywhere; f' is the sigmoid σ, and G feels what its dependence on θ adds, too."""
     eta, at = 1.7, points([0.8, 0.0], [-1.3, 0.7], [0.4, -2.0])
-    norm, plain = (arena(NonSaturating(), terms) for terms in ({"grad_norm": (eta, GradNorm())}, {}))
+    norm, plain = (ensemble(NonSaturating(), terms) for terms in ({"grad_norm": (eta, GradNorm())}, {}))
     theta, psi = at.T
     sigma = torch.sigmoid(psi * theta)
     slope = 2 * sigma**2 * theta + 2 * sigma * (sigma * (1 - sigma) * psi) * theta**2
@@ -158,7 +158,7 @@ def test_the_norm_of_the_discriminators_gradient_is_a_distortion_in_this_game():
 @every_loss
 def test_a_distortion_damps_every_game_and_ends_the_rotation_at_p(name, mu):
     loss, p = FORCES[name]
-    game = arena(loss, mse(mu))
+    game = ensemble(loss, mse(mu))
     assert_spectrum(game, both(-mu, mu**2 - p**2))
     assert rotates(game) == (mu < p)
 
@@ -167,7 +167,7 @@ def test_a_distortion_damps_every_game_and_ends_the_rotation_at_p(name, mu):
 def test_a_distortion_of_weight_p_makes_a_double_root(name):
     """A double root is only as sharp as the square root of rounding."""
     loss, p = FORCES[name]
-    assert distance(measured(arena(loss, mse(p))), [-p, -p]) < 1e-6
+    assert distance(measured(ensemble(loss, mse(p))), [-p, -p]) < 1e-6
 
 
 # a distortion and something else
@@ -177,7 +177,7 @@ def test_a_distortion_of_weight_p_makes_a_double_root(name):
 @pytest.mark.parametrize("beta", [0.3, 2.0])
 @pytest.mark.parametrize("mu", [0.2, 1.7])
 def test_adversarial_weight_and_step_ratio_scale_the_square_of_the_force(mu, beta, ratio):
-    game, k = arena(NonSaturating(), mse(mu), adv=beta), ratio
+    game, k = ensemble(NonSaturating(), mse(mu), adv=beta), ratio
     expected = both(-mu, mu**2 - beta * k * 0.5**2)
     scaled = torch.diag(points([1, k])[0]) @ game.jacobian(points([0, 0]))[0]
     found = torch.linalg.eigvals(scaled)
@@ -187,14 +187,14 @@ def test_adversarial_weight_and_step_ratio_scale_the_square_of_the_force(mu, bet
 
 @pytest.mark.parametrize("beta", [0.3, 2.0])
 def test_the_closed_form_knows_the_adversarial_weight(beta):
-    assert_spectrum(arena(NonSaturating(), mse(0.2), adv=beta), both(-0.2, 0.2**2 - beta * 0.5**2))
+    assert_spectrum(ensemble(NonSaturating(), mse(0.2), adv=beta), both(-0.2, 0.2**2 - beta * 0.5**2))
 
 
 @pytest.mark.parametrize(("mu", "gamma"), [(2.0, 0.5), (0.2, 1.0), (0.5, 1.0), (0.3, 2.5)])
 @every_loss
 def test_distortion_and_penalty_together(name, mu, gamma):
     loss, p = FORCES[name]
-    game = arena(loss, {**mse(mu), "r1": (gamma, R1())})
+    game = ensemble(loss, {**mse(mu), "r1": (gamma, R1())})
     half = 0.5 * root((gamma - 2 * mu) ** 2 - 4 * p**2)
     assert_spectrum(game, [-(mu + gamma / 2) + half, -(mu + gamma / 2) - half])
     assert rotates(game) == (abs(gamma - 2 * mu) < 2 * p)
@@ -206,7 +206,7 @@ def test_distortion_and_penalty_together(name, mu, gamma):
 def weighted(loss, weight, pairing="average"):
     """A relativistic loss with another factor before its two halves; the closed form reads it."""
     loss.pairing_weight = weight
-    return arena(Relativised(loss, pairing))
+    return ensemble(Relativistic(pairing).wrap(loss))
 
 
 @pytest.mark.parametrize(("weight", "force"), [(1, 2 * 0.5), (0.5, 0.5)], ids=["sum", "half"])
@@ -221,11 +221,11 @@ def test_relativistic_average_of_lsgan(weight, force):
     assert_spectrum(weighted(LSGAN(), weight), [1j * force, -1j * force])
 
 
-class Detached(Relativised):
+class Detached(Relativistic):
     """The relativistic average as some implement it: the mean over G's images is a constant in G's turn."""
 
     def differences(self, turn):
-        real, fake = turn.real.logits, turn.fake.logits
+        real, fake = turn.real.logits[0], turn.fake.logits[0]
         mean = turn.reduce.keep_mean(fake)
         return real - (mean.detach() if turn.payer == "g" else mean), fake - turn.reduce.keep_mean(real)
 
@@ -233,7 +233,7 @@ class Detached(Relativised):
 @pytest.mark.parametrize("loss", [NonSaturating(), Vanilla()], ids=["ns", "vanilla"])
 def test_without_the_gradient_of_its_mean_the_generator_feels_half_the_force(loss):
     p = 0.5
-    found = measured(arena(Detached(loss, "average")))
+    found = measured(ensemble(Detached(loss, "average")))
     assert distance(found, [1j * p / math.sqrt(2), -1j * p / math.sqrt(2)]) < 1e-6
 
 
@@ -242,7 +242,7 @@ def test_without_the_gradient_of_its_mean_the_generator_feels_half_the_force(los
 
 def test_the_flow_of_ns_comes_to_rest_as_one_over_the_square_root_of_time():
     """dr²/dt = -2u·tanh(u/2) ≈ -u², u = ½r²·sin 2φ; over a turn u² is r⁴/8 on average, hence r² = 8/t."""
-    game = arena(NonSaturating())
+    game = ensemble(NonSaturating())
     times = np.linspace(80, 160, 33)
 
     def velocity(_, w):
@@ -255,7 +255,7 @@ def test_the_flow_of_ns_comes_to_rest_as_one_over_the_square_root_of_time():
 def test_the_flow_of_vanilla_keeps_its_radius():
     """The field is perpendicular to (θ, ψ) everywhere; that of ns is not."""
     at = points([0.7, -0.4], [1.5, 2.0], [-0.3, 0.9])
-    outward = {name: (arena(FORCES[name][0]).velocity(at) * at).sum(1) for name in ("vanilla", "ns")}
+    outward = {name: (ensemble(FORCES[name][0]).velocity(at) * at).sum(1) for name in ("vanilla", "ns")}
     assert outward["vanilla"].abs().max() < 1e-15
     assert outward["ns"].max() < -0.01
 
@@ -265,7 +265,7 @@ def test_simultaneous_descent_of_ns_ends_in_a_limit_cycle(h):
     """r² gains h²r²/4 a step and loses hr⁴/8: r² = 2h, from inside and from outside."""
     cycle = math.sqrt(2 * h)
     path = played(
-        arena(NonSaturating()), [(0.6 * cycle, 0), (2 * cycle, 0)], round(40 / h**2), Simultaneous, h
+        ensemble(NonSaturating()), [(0.6 * cycle, 0), (2 * cycle, 0)], round(40 / h**2), Simultaneous, h
     )
     assert radii(path)[-200:].numpy() == pytest.approx(cycle, rel=0.03)
 
@@ -278,7 +278,7 @@ H, TURN = 0.03, 4 * math.pi  # step, and the longest turn, that of ns
 
 
 def one_centred(loss, weight, name="gp", target=1.0):
-    return arena(loss, {name: (weight, PENALTIES[name](target=target))})
+    return ensemble(loss, {name: (weight, PENALTIES[name](target=target))})
 
 
 def cycle_of(game, rule=Alternating, starts=STARTS, turns=3):
@@ -377,13 +377,13 @@ KNOWN = {"r1": (0.17, R1()), "r2": (0.23, R2()), "grad_norm": (0.37, GradNorm())
 @pytest.mark.parametrize("loss", ["ns", "wgan", "lsgan"])
 @pytest.mark.parametrize("small", SMALL)
 def test_a_closed_form_is_the_spectrum_in_the_other_games(small, loss, names):
-    assert_closed_form(arena(FORCES[loss][0], {n: KNOWN[n] for n in names}, adv=0.6, small=SMALL[small]))
+    assert_closed_form(ensemble(FORCES[loss][0], {n: KNOWN[n] for n in names}, adv=0.6, small=SMALL[small]))
 
 
 @pytest.mark.parametrize("names", [("grad_norm",), ("grad_norm", "mse", "r1")], ids="+".join)
 @pytest.mark.parametrize("small", SMALL)
 def test_a_closed_form_is_the_spectrum_where_the_generator_pays_for_a_gradient(small, names):
-    assert_closed_form(arena(Wasserstein(), {n: KNOWN[n] for n in names}, small=SMALL[small]))
+    assert_closed_form(ensemble(Wasserstein(), {n: KNOWN[n] for n in names}, small=SMALL[small]))
 
 
 # h = ∂_ψV = cθ + κMψ near the equilibrium: G pays ηh², whose derivative by θ is 2ηc(cθ + κMψ). The second part
@@ -392,19 +392,21 @@ def test_a_closed_form_is_the_spectrum_where_the_generator_pays_for_a_gradient(s
 
 @pytest.mark.parametrize("small", ["uniform", "concave"])
 def test_a_closed_form_knows_that_the_norm_of_a_gradient_changes_a_force(small):
-    assert_closed_form(arena(NonSaturating(), {"grad_norm": (0.37, GradNorm())}, small=SMALL[small]))
+    assert_closed_form(ensemble(NonSaturating(), {"grad_norm": (0.37, GradNorm())}, small=SMALL[small]))
 
 
 @pytest.mark.parametrize("small", ["dirac, scaled", "dirac, with a bias", "many dimensions", "concave"])
 def test_a_closed_form_knows_that_noise_changes_what_the_norm_of_a_gradient_does(small):
     noise = [InstanceNoise(0.7)]
-    assert_closed_form(arena(NonSaturating(), {"grad_norm": (0.37, GradNorm())}, noise, small=SMALL[small]))
+    assert_closed_form(
+        ensemble(NonSaturating(), {"grad_norm": (0.37, GradNorm())}, noise, small=SMALL[small])
+    )
 
 
 @pytest.mark.parametrize("loss", ["wgan", "wgan pair", "hinge", "hinge average"])
 @pytest.mark.parametrize("levels", [2, 4])
 def test_the_closed_form_of_the_quantiser(levels, loss):
-    game = arena(FORCES[loss][0], mse(0.5), small=Quantiser(levels))
+    game = ensemble(FORCES[loss][0], mse(0.5), small=Quantiser(levels))
     assert_closed_form(game)
     theta, energy = game.small.energy**-0.5, game.small.energy
     mean, square = -energy * 0.5 / theta, (energy * 0.5 / theta) ** 2 - 4 * theta**2 * energy**2
@@ -413,7 +415,7 @@ def test_the_closed_form_of_the_quantiser(levels, loss):
 
 def test_the_closed_form_of_the_quantiser_knows_hinges_margin():
     """With a heavy distortion ψ*x² > 1 at some samples, and the formula would speak of another loss."""
-    game = arena(Hinge(), mse(2.0), small=Quantiser())
+    game = ensemble(Hinge(), mse(2.0), small=Quantiser())
     assert game.small.closed_form(game.strengths) is None
 
 

@@ -12,9 +12,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from arenas import FORCES, arena, descent, mse, points
+from ensembles import FORCES, descent, ensemble, mse, points
 
-from gcn.game.rules import Extragradient, Optimistic, Players, Simultaneous
+from gcn.game.protocols import Players
+from gcn.game.rules import Extragradient, Optimistic, Simultaneous
 from gcn.lab.ensemble import coordinates, play
 from gcn.lab.players import Adam, Descent
 from gcn.losses.adversarial import NonSaturating
@@ -84,7 +85,7 @@ damped = pytest.mark.parametrize("mu", MUS)
 @pytest.mark.parametrize("name", FORCES)
 def test_simultaneous_descent_of_an_undamped_game_is_unstable_at_every_step(name, h):
     loss, p = FORCES[name]
-    assert radius(arena(loss, rule=Simultaneous), h) == pytest.approx(math.sqrt(1 + h**2 * p**2), abs=1e-6)
+    assert radius(ensemble(loss, rule=Simultaneous), h) == pytest.approx(math.sqrt(1 + h**2 * p**2), abs=1e-6)
 
 
 def simultaneous(mu, p=P):
@@ -93,12 +94,12 @@ def simultaneous(mu, p=P):
 
 @damped
 def test_the_critical_step_of_simultaneous_descent_with_a_distortion(mu):
-    assert critical(arena(NS, mse(mu), rule=Simultaneous)) == pytest.approx(simultaneous(mu), rel=0.01)
+    assert critical(ensemble(NS, mse(mu), rule=Simultaneous)) == pytest.approx(simultaneous(mu), rel=0.01)
 
 
 @damped
 def test_the_critical_step_of_simultaneous_descent_with_a_penalty(mu):
-    game = arena(NS, {"r1": (2 * mu, R1())}, rule=Simultaneous)
+    game = ensemble(NS, {"r1": (2 * mu, R1())}, rule=Simultaneous)
     assert critical(game) == pytest.approx(simultaneous(mu), rel=0.01)
 
 
@@ -108,7 +109,7 @@ def test_the_critical_step_of_simultaneous_descent_with_a_penalty(mu):
 @pytest.mark.parametrize("name", FORCES)
 def test_alternating_descent_of_an_undamped_game_circles_up_to_two_over_p(name):
     loss, p = FORCES[name]
-    game = arena(loss)
+    game = ensemble(loss)
     for share in (0.05, 0.5, 0.99):
         moduli = torch.linalg.eigvals(update_map(replace(game, **descent(share * 2 / p)))).abs()
         assert moduli.numpy() == pytest.approx([1, 1], abs=1e-6)
@@ -121,12 +122,12 @@ def alternating(mu, p=P):
 
 @damped
 def test_the_critical_step_of_alternating_descent_with_a_distortion(mu):
-    assert critical(arena(NS, mse(mu))) == pytest.approx(alternating(mu), rel=0.01)
+    assert critical(ensemble(NS, mse(mu))) == pytest.approx(alternating(mu), rel=0.01)
 
 
 @damped
 def test_the_critical_step_of_alternating_descent_with_a_penalty(mu):
-    assert critical(arena(NS, {"r1": (2 * mu, R1())})) == pytest.approx(alternating(mu), rel=0.01)
+    assert critical(ensemble(NS, {"r1": (2 * mu, R1())})) == pytest.approx(alternating(mu), rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_the_critical_step_of_alternating_descent_with_a_penalty(mu):
     [(0.1, 0.80, 3.279), (0.25, 2.00, 2.472), (0.5, 4.00, 1.657), (1.0, 1.072, 0.944), (2.0, 0.508, 0.492)],
 )
 def test_the_table_of_critical_steps(mu, sim, alt):
-    game = arena(NS, mse(mu))
+    game = ensemble(NS, mse(mu))
     assert critical(replace(game, rule=Simultaneous)) == pytest.approx(sim, rel=0.002)
     assert critical(game) == pytest.approx(alt, rel=0.002)
 
@@ -142,7 +143,7 @@ def test_the_table_of_critical_steps(mu, sim, alt):
 @pytest.mark.parametrize("d_steps", [1, 2, 3, 5])
 def test_inner_steps_of_the_discriminator_shrink_the_critical_step(d_steps):
     """√(n_g·n_d)·h·p ≤ 2 with one step of G."""
-    game = arena(NS, d_steps=d_steps)
+    game = ensemble(NS, d_steps=d_steps)
     assert math.sqrt(1 * d_steps) * critical(game) * P == pytest.approx(2, rel=0.01)
 
 
@@ -150,7 +151,7 @@ def test_inner_steps_of_the_discriminator_shrink_the_critical_step(d_steps):
 @pytest.mark.parametrize("h", [0.1, 0.9])
 def test_trace_and_determinant_of_alternating_descent(h, mu, gamma):
     a, b, d = 2 * mu, P, gamma
-    change = update_map(arena(NS, {**mse(mu), "r1": (gamma, R1())}, **descent(h)))
+    change = update_map(ensemble(NS, {**mse(mu), "r1": (gamma, R1())}, **descent(h)))
     assert change.trace().item() == pytest.approx(2 - h * (a + d) - h**2 * b**2, abs=1e-7)
     assert change.det().item() == pytest.approx((1 - h * a) * (1 - h * d), abs=1e-7)
 
@@ -158,14 +159,14 @@ def test_trace_and_determinant_of_alternating_descent(h, mu, gamma):
 @pytest.mark.parametrize("mu", [0.05, 0.2, 0.4])
 def test_the_modulus_of_alternating_descent_with_a_light_distortion(mu):
     h = 0.3
-    moduli = torch.linalg.eigvals(update_map(arena(NS, mse(mu), **descent(h)))).abs()
+    moduli = torch.linalg.eigvals(update_map(ensemble(NS, mse(mu), **descent(h)))).abs()
     assert moduli.numpy() == pytest.approx([math.sqrt(1 - 2 * h * mu)] * 2, abs=1e-7)
 
 
 def test_a_heavy_distortion_leaves_a_slow_mode_above_that_modulus():
     """Only complex eigenvalues have the modulus √det: for μ > p one of two real ones lies above it."""
     h, mu = 0.3, 1.2
-    assert radius(arena(NS, mse(mu)), h) > 1.3 * math.sqrt(1 - 2 * h * mu)
+    assert radius(ensemble(NS, mse(mu)), h) > 1.3 * math.sqrt(1 - 2 * h * mu)
 
 
 # extragradient and optimistic
@@ -175,7 +176,7 @@ def test_a_heavy_distortion_leaves_a_slow_mode_above_that_modulus():
 def test_the_critical_step_of_extragradient(name):
     """hω < 1 with ω = p."""
     loss, p = FORCES[name]
-    assert critical(arena(loss, rule=Extragradient)) * p == pytest.approx(1, rel=0.01)
+    assert critical(ensemble(loss, rule=Extragradient)) * p == pytest.approx(1, rel=0.01)
 
 
 @damped
@@ -184,14 +185,14 @@ def test_the_critical_step_of_extragradient_with_a_distortion(mu):
     expected = zero(
         lambda h: max(abs(1 + h * l + h**2 * l**2) for l in roots_with_a_distortion(mu)) - 1, 0.01, 8
     )
-    assert critical(arena(NS, mse(mu), rule=Extragradient)) == pytest.approx(expected, rel=0.01)
+    assert critical(ensemble(NS, mse(mu), rule=Extragradient)) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["ns", "wgan", "lsgan pair"])
 def test_the_critical_step_of_optimistic_descent(name):
     """hω < 1/√3 with ω = p."""
     loss, p = FORCES[name]
-    assert critical(arena(loss, rule=Optimistic)) * p == pytest.approx(1 / math.sqrt(3), rel=0.01)
+    assert critical(ensemble(loss, rule=Optimistic)) * p == pytest.approx(1 / math.sqrt(3), rel=0.01)
 
 
 @damped
@@ -202,7 +203,7 @@ def test_the_critical_step_of_optimistic_descent_with_a_distortion(mu):
         return max(np.abs(np.roots([1, -1 - 2 * h * l, h * l])).max() for l in roots_with_a_distortion(mu))
 
     expected = zero(lambda h: largest(h) - 1, 0.01, 8)
-    assert critical(arena(NS, mse(mu), rule=Optimistic)) == pytest.approx(expected, rel=0.01)
+    assert critical(ensemble(NS, mse(mu), rule=Optimistic)) == pytest.approx(expected, rel=0.01)
 
 
 # lazy penalties
@@ -219,7 +220,7 @@ def lazy(h, every, gamma, p=P):
 
 @pytest.mark.parametrize("every", [1, 2, 4, 8, 16])
 def test_the_map_of_a_lazy_penalty_is_the_product_of_its_updates(every):
-    found = update_map(arena(NS, {"r1": (1.5, R1(every=every))}, **descent(0.07)), updates=every)
+    found = update_map(ensemble(NS, {"r1": (1.5, R1(every=every))}, **descent(0.07)), updates=every)
     assert np.abs(found.numpy() - lazy(0.07, every, 1.5)).max() < 1e-6
 
 
@@ -227,13 +228,13 @@ def test_the_map_of_a_lazy_penalty_is_the_product_of_its_updates(every):
 @pytest.mark.parametrize("every", [1, 2, 4, 8, 16])
 def test_a_lazy_penalty_is_stable_if_roughly_its_step_times_period_times_weight_is_below_two(every, gamma):
     """D's own factor over a period is 1 - hkγ; for γ well above 2p the game between the paid updates hardly counts."""
-    h = critical(arena(NS, {"r1": (gamma, R1(every=every))}), updates=every, largest=3.0 / gamma)
+    h = critical(ensemble(NS, {"r1": (gamma, R1(every=every))}), updates=every, largest=3.0 / gamma)
     assert h * every * gamma == pytest.approx(2, rel=0.03)
 
 
 def test_a_lazy_penalty_that_is_light_has_a_smaller_critical_step():
     """γ = p: the rotation takes its share, hγ = 2 - h²p²/2 at every update (det and trace of the map)."""
-    h = critical(arena(NS, {"r1": (P, R1())}))
+    h = critical(ensemble(NS, {"r1": (P, R1())}))
     assert h * P == pytest.approx(2 - (h * P) ** 2 / 2, rel=0.01)
     assert h * P < 1.3
 
@@ -258,10 +259,10 @@ class Shares(Descent):
         parts = zip(*(p.detach().chunk(len(makers)) for p in self.parameters), strict=True)
         self.each = [make(part) for make, part in zip(makers, parts, strict=True)]
 
-    def peek(self, gradients):
+    def extrapolate(self, gradients):
         parts = zip(*(g.chunk(len(self.each)) for g in gradients), strict=True)
         for player, part in zip(self.each, parts, strict=True):
-            player.peek(part)
+            player.extrapolate(part)
 
 
 def adam(choices, starts, steps, lr=0.01):
@@ -272,7 +273,7 @@ def adam(choices, starts, steps, lr=0.01):
     rows = len(choices) * len(starts)
     mu, gamma = (torch.tensor([row[i] for row in ADAM.values()] * rows).double() for i in (0, 1))
     makers = [partial(Adam, lr=lr, betas=betas) for betas in choices]
-    game = arena(NS, {**mse(mu), "r1": (gamma, R1())}, optimizer=partial(Shares, makers=makers))
+    game = ensemble(NS, {**mse(mu), "r1": (gamma, R1())}, optimizer=partial(Shares, makers=makers))
     at = points(*[start for start in starts for _ in ADAM]).repeat(len(choices), 1)
     late = play(game, at, steps)[-steps // 20 :].square().sum(-1).mean(0).sqrt()
     return late.reshape(len(choices), len(starts), len(ADAM)).numpy()

@@ -4,17 +4,18 @@ import math
 
 import pytest
 import torch
-from arenas import arena, descent, played, points, radii
+from ensembles import descent, ensemble, played, points, radii
 
 from gcn.errors import InputError
-from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Players, Simultaneous
+from gcn.game.protocols import Players
+from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.game.streams import Streams
 from gcn.lab.ensemble import Discriminator, play
 from gcn.lab.players import Descent
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.perturbation import InstanceNoise
 
-WGAN = arena(Wasserstein())  # its field is linear: what holds near the equilibrium holds everywhere
+WGAN = ensemble(Wasserstein())  # its field is linear: what holds near the equilibrium holds everywhere
 
 
 def test_alternating_descent_stays_within_bounds():
@@ -98,8 +99,12 @@ def test_extragradient_sees_the_same_batch_and_noise_at_both_points(monkeypatch)
         return forward(self, images, cond)
 
     monkeypatch.setattr(Discriminator, "forward", watch)
-    noisy = arena(
-        NonSaturating(), sights=[InstanceNoise(1.0)], streams=Streams(0), rule=Extragradient, **descent(0.1)
+    noisy = ensemble(
+        NonSaturating(),
+        perturbations=[InstanceNoise(1.0)],
+        streams=Streams(0),
+        rule=Extragradient,
+        **descent(0.1),
     )
     play(noisy, points([0.0, 0.3]), 2)
     fake, real, fake_ahead, real_ahead = seen[:4]

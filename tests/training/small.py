@@ -8,7 +8,8 @@ from torch import Tensor
 from gcn.config.assemble import game as assemble
 from gcn.config.build import build
 from gcn.config.parse import Config, parse
-from gcn.game.rules import Players
+from gcn.game.protocols import Players
+from gcn.game.rules import update
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer
 
@@ -65,8 +66,8 @@ class Small:
     def play(self, updates: int, observe_every: int = 1, start: int = 0) -> "Small":
         """Some updates; what was observed must be finite."""
         for step in range(start, start + updates):
-            self.game.observing, self.game.values = step % observe_every == 0, {}
-            self.rule(self.game, self.batches(step), step, self.players)
+            observe = step % observe_every == 0
+            update(self.game, self.rule, self.batches(step), step, self.players, observe=observe)
             for name, value in self.game.values.items():
                 assert value.isfinite().all(), f"update {step}: {name} = {value}"
         return self

@@ -17,7 +17,8 @@ from torch import Tensor
 
 import gcn.game.reduction
 from gcn.game.objective import total_of
-from gcn.game.rules import Players, Rule
+from gcn.game.protocols import Players
+from gcn.game.rules import Rule
 from gcn.game.streams import Streams
 from gcn.losses.distortion import MSE
 from gcn.losses.perceptual import LPIPS
@@ -48,7 +49,7 @@ def test_each_player_follows_the_gradient_of_its_own_loss_alone():
     turn = alone.turn("d", small.batches(2)[0], 2)
     for player in ("d", "g"):
         own = alone.parameters_of(player)
-        loss = total_of(alone.objective.charges(turn, player))
+        loss = total_of(alone.objective.losses(turn, player))
         gradients = torch.autograd.grad(loss, own, retain_graph=True)
         with torch.no_grad():
             for parameter, gradient in zip(own, gradients, strict=True):
@@ -65,9 +66,11 @@ def test_every_image_is_judged_with_its_own_latents():
     for seen, judged in ((turn.seen_real, turn.real), (turn.seen_fake, turn.fake)):
         for i in range(3):
             own, other = (turn.out.y_hat[j : j + 1] for j in (i, (i + 1) % 3))
-            expected = game.discriminator(seen[i : i + 1], own).logits
-            assert not torch.allclose(game.discriminator(seen[i : i + 1], other).logits, expected, atol=1e-3)
-            torch.testing.assert_close(judged.logits[i : i + 1], expected)
+            expected = game.discriminator(seen[i : i + 1], own).logits[0]
+            assert not torch.allclose(
+                game.discriminator(seen[i : i + 1], other).logits[0], expected, atol=1e-3
+            )
+            torch.testing.assert_close(judged.logits[0][i : i + 1], expected)
 
 
 class Listening(Rule):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch import nn
-from turns import Judged, open_turn
+from turns import open_turn
 
+from gcn.game.protocols import DiscriminatorOutput
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.penalties import DRAGAN, GP, R1, R2
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
@@ -25,7 +26,7 @@ class Convolutions(nn.Module):
 
     def forward(self, images, cond):
         hidden = torch.tanh(self.first(images))
-        return Judged(self.second(hidden.movedim(1, -1)).movedim(-1, 1), (hidden,))
+        return DiscriminatorOutput((self.second(hidden.movedim(1, -1)).movedim(-1, 1),), (hidden,))
 
 
 def turn_of(terms, loss=None):
@@ -55,7 +56,7 @@ def test_logits_and_losses_are_float_although_the_networks_run_in_bf16():
     with torch.autocast("cpu", torch.bfloat16):
         turn = turn_of({}, NonSaturating())
         assert turn.fake.features[0].dtype == torch.bfloat16
-        assert turn.fake.logits.dtype == torch.float32
+        assert turn.fake.logits[0].dtype == torch.float32
         assert turn.game.objective.loss.d_loss(turn).dtype == torch.float32
 
 

@@ -20,7 +20,7 @@ from gcn.config.assemble import game as assemble
 from gcn.config.build import build
 from gcn.config.parse import Config, parse
 from gcn.data.loader import Crops, Source, WholeImages
-from gcn.game.rules import Players
+from gcn.game.protocols import Players
 from gcn.game.streams import Streams
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer

@@ -8,7 +8,7 @@ from small import ON, Small, differing
 
 from gcn.config.compose import knobs
 from gcn.errors import InputError
-from gcn.game.rules import Players
+from gcn.game.protocols import Players
 from gcn.training.player import OptimizerPlayer
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
@@ -74,8 +74,8 @@ class Watched(OptimizerPlayer):
         self.watch(super().step, gradients)
         self.moves += 1
 
-    def peek(self, gradients) -> None:
-        self.watch(super().peek, gradients)
+    def extrapolate(self, gradients) -> None:
+        self.watch(super().extrapolate, gradients)
 
     def shift(self, moves) -> None:
         super().shift(moves)
@@ -222,7 +222,7 @@ def test_the_turn_cuts_the_condition_unless_told_otherwise(passes):
     small = Small(f"discriminator.condition_gradient={str(passes).lower()}")
     turn = small.game.turn("g", small.batches(0)[0], 0)
     assert torch.equal(turn.condition, turn.out.y_hat)
-    score = turn.judge(turn.x).logits.sum()
+    score = turn.discriminate(turn.x).logits[0].sum()
     (felt,) = torch.autograd.grad(score, turn.out.y_hat, allow_unused=True, retain_graph=True)
     assert (felt is not None and bool(felt.any())) is passes
 

@@ -119,14 +119,14 @@ def test_rate_distortion_training_follows_the_generators_rate(rates, data, tmp_p
 def test_the_discriminator_joins_after_the_warm_up_at_the_rate_of_that_update(
     rates, data, tmp_path, monkeypatch
 ):
-    paid, charges = defaultdict(set), Objective.charges
+    paid, losses = defaultdict(set), Objective.losses
 
     def noted(self, turn, player):
-        found = charges(self, turn, player)
-        paid[turn.step] |= {f"{player}/{charge.name}" for charge in found}
+        found = losses(self, turn, player)
+        paid[turn.step] |= {f"{player}/{loss.name}" for loss in found}
         return found
 
-    monkeypatch.setattr(Objective, "charges", noted)
+    monkeypatch.setattr(Objective, "losses", noted)
     schedule = "optim.schedule.name=step optim.g.lr=2e-3 optim.d.lr=5e-4"
     g, d = rates_of_run(rates, tmp_path, *words(data, "loss=ns warmup.steps=2 steps=6", schedule, SELDOM))
     assert g == pytest.approx([2e-3] * 3 + [2e-4] * 3)
@@ -137,14 +137,14 @@ def test_the_discriminator_joins_after_the_warm_up_at_the_rate_of_that_update(
 
 @pytest.mark.usefixtures("quick")
 def test_a_lazy_penalty_is_paid_at_every_third_generator_update(data, tmp_path, monkeypatch):
-    paid, charges = [], Objective.charges
+    paid, losses = [], Objective.losses
 
     def noted(self, turn, player):
-        found = charges(self, turn, player)
-        paid.extend((turn.step, charge.weight) for charge in found if charge.name == "r1")
+        found = losses(self, turn, player)
+        paid.extend((turn.step, loss.weight) for loss in found if loss.name == "r1")
         return found
 
-    monkeypatch.setattr(Objective, "charges", noted)
+    monkeypatch.setattr(Objective, "losses", noted)
     run(tmp_path, *words(data, "r1=10 terms.r1.every=3 d_steps=2 steps=7", SELDOM))
     assert paid == [(step, 30.0) for step in (0, 3, 6) for _ in range(2)]
 

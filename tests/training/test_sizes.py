@@ -18,7 +18,7 @@ from gcn.errors import InputError
 from gcn.report.plots import panel
 from gcn.training.record import _panel_row
 from gcn.training.sizes import check_sizes
-from gcn.training.validate import against_jpeg, coding_copy, evaluate, opinion
+from gcn.training.validate import against_jpeg, coding_copy, evaluate, logit_map
 
 SMALL = ["generator.N=8", "generator.M=8", "discriminator.width=4", "data.crop=32", "data.batch=2", "mse=1"]
 GAMES = (
@@ -69,7 +69,7 @@ def test_every_size_is_validated_and_drawn(said, sizes, tmp_path_factory):
     assert math.isfinite(values["psnr"])
     rows = []
     for image in result.images:
-        logits = opinion(made, codec, image, torch.device("cpu"))
+        logits = logit_map(made, codec, image, torch.device("cpu"))
         line = next((line for line in lines if "discriminator's map" in line), "")
         assert (logits is None) == (f"{image.name} (" in line)
         rows.append(_panel_row(image, logits))

@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput
 from gcn.game.streams import Stream
-from gcn.lab.games import Judgement, Output
 from gcn.lab.plane.paired import PairedStream
 
 ACTIVATIONS = {"relu": torch.relu, "leaky": torch.nn.functional.leaky_relu, "tanh": torch.tanh}
@@ -68,10 +68,10 @@ class Noise(nn.Module):
         self.latent = latent
         self.decoder = make("decoder", latent, PLANE)
 
-    def forward(self, x: Tensor, noise: Stream) -> Output:
+    def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """x: (E, B, 2), of which only the number matters."""
         z = noise.normal(x.new_empty(*x.shape[:-1], self.latent))
-        return Output(self.decoder(z)[0])
+        return GeneratorOutput(self.decoder(z)[0])
 
 
 class Autoencoder(nn.Module):
@@ -93,11 +93,11 @@ class Autoencoder(nn.Module):
         self.encoder = make("encoder", PLANE, code)
         self.decoder = make("decoder", code, PLANE)
 
-    def forward(self, x: Tensor, noise: Stream) -> Output:
+    def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """x: (E, B, 2)."""
         y = self.bound * self.encoder(x)[0].tanh()
         y_hat = y + noise.uniform(y) - 0.5
-        return Output(self.decoder(y_hat)[0], y_hat)
+        return GeneratorOutput(self.decoder(y_hat)[0], y_hat)
 
 
 class Critic(nn.Module):
@@ -109,6 +109,7 @@ class Critic(nn.Module):
         super().__init__()
         self.layers = make("critic", PLANE, 1)
 
-    def forward(self, images: Tensor, cond: Tensor | None = None) -> Judgement:
+    def forward(self, images: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
         """images: (E, B, 2)."""
-        return Judgement(*self.layers(images))
+        logits, features = self.layers(images)
+        return DiscriminatorOutput((logits,), features)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from gcn.errors import InputError
 from gcn.game.game import Game
-from gcn.game.objective import Objective, is_paid
+from gcn.game.objective import Objective, is_optimised
+from gcn.game.protocols import Players
 from gcn.game.reduction import Reduction
-from gcn.game.rules import Alternating, Descend, Players, Rule
-from gcn.game.slots import OnPlayer
+from gcn.game.rules import Alternating, Descend, Rule, update
+from gcn.game.slots import Constraint
 from gcn.lab.plane.distributions import SAMPLES, Distribution
 from gcn.lab.plane.networks import ACTIVATIONS, Autoencoder, Critic, Layers, Noise
 from gcn.lab.plane.paired import PairedStreams
@@ -134,7 +135,7 @@ class Plane:
         seeds: Sequence[int],
         log_every: int = 100,
         d_steps: int = 1,
-        constraints: Sequence[OnPlayer] = (),
+        constraints: Sequence[Constraint] = (),
         progress: Progress | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> PlaneRun:
@@ -174,7 +175,8 @@ class Plane:
                 if progress is not None:
                     progress(step, steps)
             if step < steps:
-                move(game, [self.data(game, "data", step, i) for i in range(d_steps)], step, players)
+                batches = [self.data(game, "data", step, i) for i in range(d_steps)]
+                update(game, move, batches, step, players)
         return looks.run(tuple(seeds), players)
 
     def _check(self, objective: Objective, rule: Rule, d_steps: int) -> None:
@@ -184,7 +186,7 @@ class Plane:
             )
         if self.generator == "noise":
             for name, term in objective.terms.items():
-                if isinstance(term, MSE | L1 | Charbonnier) and is_paid(objective.weights[name]):
+                if isinstance(term, MSE | L1 | Charbonnier) and is_optimised(objective.weights[name]):
                     raise InputError(
                         f"{name}: a generator that is fed noise has no x to be compared with; use generator=autoencoder"
                     )
@@ -210,7 +212,9 @@ class Looks:
         samples = self._samples()
         turn = self.game.turn("both", self.plane.data(self.game, "data", step), step)
         g, d = (self.game.reduce.square_norm(part).sqrt() for part in self.game.field(turn))
-        real, fake = (self.game.reduce.mean(judged.logits).detach() for judged in (turn.real, turn.fake))
+        real, fake = (
+            turn.logit_mean(torch.clone, output.logits).detach() for output in (turn.real, turn.fake)
+        )
         found = self.plane.distribution.quality(samples)._asdict() | {
             "logit_gap": real - fake, "logit_mean": (real + fake) / 2, "g_norm": g, "d_norm": d,
             "mse": (samples - self.real).square().flatten(1).mean(1),
@@ -238,4 +242,5 @@ class Looks:
         assert self.game.discriminator is not None
         y, x = torch.meshgrid(line, line, indexing="ij")
         points = torch.stack([x, y], dim=-1).reshape(1, -1, 2).expand(len(self.real), -1, -1)
-        return self.game.discriminator(points).logits.reshape(-1, len(line), len(line))
+        (logits,) = self.game.discriminator(points).logits
+        return logits.reshape(-1, len(line), len(line))

@@ -14,10 +14,10 @@ from scipy.optimize import linear_sum_assignment
 
 from gcn.game.objective import Objective
 from gcn.game.rules import Simultaneous
-from gcn.lab.ensemble import Arena, play
+from gcn.lab.ensemble import GameEnsemble, play
 from gcn.lab.games import Dirac
 from gcn.lab.players import SGD
-from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativised, Vanilla, Wasserstein
+from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativistic, Vanilla, Wasserstein
 from gcn.losses.distortion import MSE
 
 # losses with a bias-free D, and the force p = √bc that each player feels at the equilibrium
@@ -27,22 +27,22 @@ FORCES = {
     "wgan": (Wasserstein(), 1),
     "hinge": (Hinge(), 1),
     "lsgan": (LSGAN(), 1),
-    "ns pair": (Relativised(NonSaturating(), "pair"), 1 / 2),
-    "vanilla pair": (Relativised(Vanilla(), "pair"), 1 / 2),
-    "wgan pair": (Relativised(Wasserstein(), "pair"), 1),
-    "hinge pair": (Relativised(Hinge(), "pair"), 1),
-    "lsgan pair": (Relativised(LSGAN(), "pair"), 2),
-    "ns average": (Relativised(NonSaturating(), "average"), 1 / 2),
-    "vanilla average": (Relativised(Vanilla(), "average"), 1 / 2),
-    "wgan average": (Relativised(Wasserstein(), "average"), 1),
-    "hinge average": (Relativised(Hinge(), "average"), 1),
-    "lsgan average": (Relativised(LSGAN(), "average"), 2),
+    "ns pair": (Relativistic("pair").wrap(NonSaturating()), 1 / 2),
+    "vanilla pair": (Relativistic("pair").wrap(Vanilla()), 1 / 2),
+    "wgan pair": (Relativistic("pair").wrap(Wasserstein()), 1),
+    "hinge pair": (Relativistic("pair").wrap(Hinge()), 1),
+    "lsgan pair": (Relativistic("pair").wrap(LSGAN()), 2),
+    "ns average": (Relativistic("average").wrap(NonSaturating()), 1 / 2),
+    "vanilla average": (Relativistic("average").wrap(Vanilla()), 1 / 2),
+    "wgan average": (Relativistic("average").wrap(Wasserstein()), 1),
+    "hinge average": (Relativistic("average").wrap(Hinge()), 1),
+    "lsgan average": (Relativistic("average").wrap(LSGAN()), 2),
 }
 
 
-def arena(loss, terms=None, sights=(), adv=1.0, small=None, **how):
+def ensemble(loss, terms=None, perturbations=(), adv=1.0, small=None, **how):
     """A small game, by default the Dirac-GAN, with an objective of production terms; ``how`` the players move."""
-    return Arena(small or Dirac(), Objective(loss, adv, terms, sights), **how)
+    return GameEnsemble(small or Dirac(), Objective(loss, adv, terms, perturbations), **how)
 
 
 def mse(mu, coordinates=1):

@@ -1,24 +1,13 @@
 """Turns to order: the production Game and Turn on given images, reconstructions and discriminators."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from gcn.game.game import Game, Turn
+from gcn.game.game import Game
 from gcn.game.objective import Objective
+from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput
 from gcn.game.streams import Streams
-
-
-class Out(NamedTuple):
-    x_hat: Tensor
-    y_hat: Tensor | None
-    likelihoods: dict[str, Tensor]
-
-
-class Judged(NamedTuple):
-    logits: Tensor
-    features: tuple[Tensor, ...]
+from gcn.game.turn import Turn
 
 
 class Given(nn.Module):
@@ -29,7 +18,7 @@ class Given(nn.Module):
         self.x_hat, self.likelihoods = nn.Parameter(x_hat.clone()), likelihoods or {}
 
     def forward(self, x, noise):
-        return Out(self.x_hat * 1.0, None, self.likelihoods)
+        return GeneratorOutput(self.x_hat * 1.0, None, self.likelihoods)
 
 
 class Linear(nn.Module):
@@ -41,7 +30,8 @@ class Linear(nn.Module):
 
     def forward(self, images, cond):
         score = (images * self.w).flatten(1).sum(1)
-        return Judged(score.reshape(-1, 1, 1, 1).expand(-1, 1, self.grid, self.grid), (images * self.w,))
+        logits = score.reshape(-1, 1, 1, 1).expand(-1, 1, self.grid, self.grid)
+        return DiscriminatorOutput((logits,), (images * self.w,))
 
 
 class Quadratic(nn.Module):
@@ -53,13 +43,13 @@ class Quadratic(nn.Module):
 
     def forward(self, images, cond):
         flat = images.flatten(1)
-        return Judged((0.5 * (flat @ self.matrix * flat).sum(1)).reshape(-1, 1, 1, 1), ())
+        return DiscriminatorOutput(((0.5 * (flat @ self.matrix * flat).sum(1)).reshape(-1, 1, 1, 1),))
 
 
-def open_turn(x, x_hat, discriminator=None, loss=None, terms=None, sights=(), step=0, player="both",
+def open_turn(x, x_hat, discriminator=None, loss=None, terms=None, perturbations=(), step=0, player="both",
               likelihoods=None, adv=1.0) -> Turn:  # fmt: skip
     """A turn; ``terms`` maps names to (weight, term)."""
-    objective = Objective(loss, adv, terms, sights)
+    objective = Objective(loss, adv, terms, perturbations)
     game = Game(Given(x_hat, likelihoods), discriminator, objective, Streams(0))
     return game.to(x.dtype).turn(player, x, step)
 
@@ -69,5 +59,7 @@ def logits_turn(real, fake) -> Turn:
     real, fake = (torch.as_tensor(t, dtype=torch.float64) for t in (real, fake))
     real, fake = (t if t.dim() == 4 else t.reshape(-1, 1, 1, 1) for t in (real, fake))
     turn = open_turn(torch.zeros(len(real), 1, 1, 1, dtype=torch.float64), torch.zeros(len(real), 1, 1, 1))
-    turn.__dict__["real"], turn.__dict__["fake"] = (Judged(t.requires_grad_(), ()) for t in (real, fake))
+    turn.__dict__["real"], turn.__dict__["fake"] = (
+        DiscriminatorOutput((t.requires_grad_(),)) for t in (real, fake)
+    )
     return turn

@@ -1,0 +1,93 @@
+"""What the game expects of its parts: a generator, a discriminator, and the optimizers that move them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+from gcn.game.streams import Stream
+
+
+class GeneratorOutput(NamedTuple):
+    """The result of a generator's forward pass.
+
+    Attributes:
+        x_hat: reconstruction (B, 3, H, W), not clamped.
+        y_hat: latents (B, M, h, w) that it was decoded from; None where there are none.
+        likelihoods: of the latents under the entropy model, by name; empty where there is no rate.
+    """
+
+    x_hat: Tensor
+    y_hat: Tensor | None = None
+    likelihoods: Mapping[str, Tensor] = {}
+
+
+class DiscriminatorOutput(NamedTuple):
+    """The result of a discriminator's forward pass.
+
+    Attributes:
+        logits: one tensor (B, 1, h, w) a scale, one number a patch; a high logit means real. Losses average over the
+            scales.
+        features: activations of hidden layers, for feature matching.
+    """
+
+    logits: tuple[Tensor, ...]
+    features: tuple[Tensor, ...] = ()
+
+
+class Generator(Protocol):
+    """A generator: reconstructs a batch of images."""
+
+    def __call__(self, x: Tensor, noise: Stream) -> GeneratorOutput:
+        """Reconstruct x (B, 3, H, W); all randomness comes from ``noise``."""
+
+
+class Discriminator(Protocol):
+    """A discriminator: tells images from reconstructions, at one scale or several.
+
+    Attributes:
+        condition_gradient: whether G's gradient passes through the condition; false where it is absent.
+    """
+
+    condition_gradient: bool
+
+    def __call__(self, images: Tensor, condition: Tensor | None) -> DiscriminatorOutput:
+        """Logits of images (B, 3, H, W), given the latents y_hat (B, M, h, w) where it uses them."""
+
+
+class Player(Protocol):
+    """The parameters of one player with the optimizer that moves them."""
+
+    @property
+    def parameters(self) -> Sequence[Tensor]:
+        """The parameters, in the order of the gradients."""
+        raise NotImplementedError
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Move along the gradients; counts as an update."""
+
+    def extrapolate(self, gradients: Sequence[Tensor]) -> None:
+        """The same move, which does not count as an update: the look-ahead of an extragradient step."""
+
+    def shift(self, moves: Sequence[Tensor]) -> None:
+        """Add to the parameters without the optimizer; constraints on the weights hold afterwards."""
+
+    def state_dict(self) -> Any:
+        """A copy of the optimizer's state."""
+
+    def load_state_dict(self, state: Any) -> None:
+        """Restore a copied state."""
+
+
+class ScheduledPlayer(Player, Protocol):
+    """A player whose learning rate follows a schedule."""
+
+    def set_learning_rate(self, factor: float) -> None:
+        """Set the learning rate to ``factor`` times its initial value."""
+
+
+class Players(NamedTuple):
+    """The generator's and the discriminator's player; the same one twice where there is no discriminator."""
+
+    g: Player
+    d: Player

@@ -1,0 +1,222 @@
+"""One player's turn in an update: what every loss and term is computed from.
+
+    x ─► generator ─► x_hat              one forward pass a batch, shared by both players' turns
+    x, x_hat ─► perturbations ─► D ─► logits, features            computed when first asked for, and cached
+
+D, its penalties and G see the same perturbed tensors: each is drawn once a turn.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput
+from gcn.game.reduction import Reduction
+from gcn.game.streams import Stream
+
+PlayerName = Literal["g", "d"]
+
+
+class TurnGame(Protocol):
+    """The part of a game that a turn uses; :class:`gcn.game.game.Game` is the one implementation."""
+
+    discriminator: nn.Module | None
+    reduce: Reduction
+    reals: Callable[[Tensor], Tensor] | None
+
+    def parameters_of(self, player: PlayerName) -> list[nn.Parameter]:
+        """The parameters that a player moves, in a fixed order."""
+
+    def perturb(self, images: Tensor, stream: Stream, which: str, step: int) -> Tensor:
+        """Images (B, ...) as D sees them; ``which`` is ``real`` or ``fake``."""
+
+    def differentiable_loss(self, turn: "Turn", player: PlayerName) -> Tensor:
+        """Loss of a player without the terms that are functions of the players' gradients."""
+
+    def adversarial_d_loss(self, turn: "Turn") -> Tensor:
+        """D's adversarial loss alone."""
+
+
+class Turn:
+    """Context passed to every loss and term: batch, reconstruction, and D's outputs computed on demand.
+
+    Attributes:
+        x: images (B, 3, H, W) in [0, 1].
+        out: the generator's output, (x_hat, y_hat, likelihoods).
+        step: number of generator updates so far.
+        payer: the player whose loss is being evaluated.
+        playing: whether the adversarial game is on: false in warm-up and with ``loss=none``.
+        measuring: only values are computed, no gradient will be asked for.
+        evaluated: losses and terms already computed in this turn, by player and name.
+    """
+
+    def __init__(
+        self,
+        game: TurnGame,
+        x: Tensor,
+        out: GeneratorOutput,
+        step: int,
+        stream: Stream,
+        player: str,
+        playing: bool = True,
+        measuring: bool = False,
+    ) -> None:
+        self.game, self.x, self.out, self.step = game, x, out, step
+        self.reduce = game.reduce
+        self.playing, self.measuring = playing, measuring
+        self.payer: PlayerName = "d" if player == "d" else "g"
+        self.evaluated: dict[tuple[PlayerName, str], Tensor] = {}
+        self._base, self._stream = stream, stream.child(player)
+
+    def next(self, player: PlayerName) -> "Turn":
+        """The other player's turn on the same batch and reconstruction, with D as it is now and fresh draws."""
+        return Turn(self.game, self.x, self.out, self.step, self._base, player, self.playing)
+
+    def aside(self) -> "Turn":
+        """The same turn for measurements alone: own random numbers, own forward passes of D."""
+        stream = self._stream.child("aside")
+        return Turn(self.game, self.x, self.out, self.step, stream, self.payer, self.playing, measuring=True)
+
+    def stream(self, name: str) -> Stream:
+        """This turn's random numbers for one purpose."""
+        return self._stream.child(name)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over the joint batch of all processes: ``(B, ...)`` to a scalar."""
+        return self.reduce.mean(values)
+
+    @property
+    def x_hat(self) -> Tensor:
+        """The reconstruction (B, 3, H, W), not clamped."""
+        return self.out.x_hat
+
+    @cached_property
+    def bpp(self) -> Tensor:
+        """Estimated bits per pixel of each image (B,)."""
+        likelihoods = [_full_precision(p).log() for p in self.out.likelihoods.values()]
+        nats = torch.stack([-p.flatten(1).sum(1) for p in likelihoods]).sum(0)
+        return nats / (math.log(2) * self.x.shape[-1] * self.x.shape[-2])
+
+    # D's inputs and outputs
+
+    @cached_property
+    def seen_real(self) -> Tensor:
+        """x (or what the game's ``reals`` makes of it) as D sees it, a leaf that can be differentiated for."""
+        shown = self.x if self.game.reals is None else self.game.reals(self.x)
+        return self.game.perturb(shown, self._stream, "real", self.step).detach().requires_grad_()
+
+    @cached_property
+    def seen_fake(self) -> Tensor:
+        """x_hat as D sees it, attached to the generator where that has a graph."""
+        seen = self.game.perturb(self.x_hat, self._stream, "fake", self.step)
+        return seen if seen.requires_grad else seen.detach().requires_grad_()
+
+    @cached_property
+    def condition(self) -> Tensor | None:
+        """y_hat as D sees it: cut from the generator's graph unless D's ``condition_gradient`` lets it through."""
+        y_hat = self.out.y_hat
+        passes = getattr(self.game.discriminator, "condition_gradient", False)
+        return y_hat if y_hat is None or passes else y_hat.detach()
+
+    def discriminate(self, images: Tensor) -> DiscriminatorOutput:
+        """D on images (B, 3, H, W) of this batch, logits in fp32 or better."""
+        assert self.game.discriminator is not None
+        output: DiscriminatorOutput = self.game.discriminator(images, self.condition)
+        return output._replace(logits=tuple(_full_precision(scale) for scale in output.logits))
+
+    @cached_property
+    def real(self) -> DiscriminatorOutput:
+        """D on x."""
+        return self.discriminate(self.seen_real)
+
+    @cached_property
+    def fake(self) -> DiscriminatorOutput:
+        """D on x_hat."""
+        return self.discriminate(self.seen_fake)
+
+    def logit_mean(self, function: Callable[..., Tensor], *logits: Sequence[Tensor]) -> Tensor:
+        """Mean over the joint batch, patches and scales of a function of logits.
+
+        Args:
+            function: of one tensor of logits from each of ``logits``, elementwise.
+            logits: a tensor (B, 1, h, w) a scale, as in :class:`gcn.game.protocols.DiscriminatorOutput`.
+        """
+        return mean_over_scales([self.mean(function(*scale)) for scale in zip(*logits, strict=True)])
+
+    def input_gradient(self, images: str | Tensor) -> Tensor:
+        """Gradient of each image's score for the image, (B, 3, H, W), in full precision.
+
+        The score of an image is the mean of its logits over patches and scales.
+
+        Args:
+            images: ``"real"``, ``"fake"`` (as D sees them), or other images of this batch.
+        """
+        device = self.x.device.type
+        if isinstance(images, str) and not torch.is_autocast_enabled(device):
+            seen, output = (self.seen_real, self.real) if images == "real" else (self.seen_fake, self.fake)
+        else:  # a second forward pass in fp32
+            if isinstance(images, str):
+                images = self.seen_real if images == "real" else self.seen_fake
+            seen = images if images.requires_grad else images.detach().requires_grad_()
+            with torch.autocast(device, enabled=False):
+                output = self.discriminate(seen)
+        score = mean_over_scales([self.reduce.per_sample_mean(scale) for scale in output.logits])
+        with torch.autocast(device, enabled=False):
+            (gradient,) = torch.autograd.grad(
+                score.sum(), seen, create_graph=not self.measuring, retain_graph=True
+            )
+        return gradient
+
+    # gradients as ingredients of terms
+
+    def gradient(self, player: PlayerName) -> list[Tensor]:
+        """Gradient of a player's loss (without terms that are functions of gradients), differentiable."""
+        loss = self.game.differentiable_loss(self, player)
+        return self.differentiate(loss, self.game.parameters_of(player), not self.measuring, True)
+
+    def adversarial_d_gradient(self) -> list[Tensor]:
+        """Gradient of D's adversarial loss alone for D's parameters, differentiable."""
+        loss = self.game.adversarial_d_loss(self)
+        return self.differentiate(loss, self.game.parameters_of("d"), not self.measuring, True)
+
+    def differentiate(
+        self, loss: Tensor, parameters: Sequence[Tensor], create_graph: bool, retain_graph: bool
+    ) -> list[Tensor]:
+        """∇ of a loss of the joint batch for parameters, averaged over processes; zeros where there is no path.
+
+        Without autocast: backward passes keep the types of the forward pass, but the double backward of a layer
+        calls layers, which autocast would round.
+        """
+        if not loss.requires_grad:
+            return [torch.zeros_like(p) for p in parameters]
+        with torch.autocast(self.x.device.type, enabled=False):
+            gradients = torch.autograd.grad(
+                loss.sum(), parameters, create_graph=create_graph, retain_graph=retain_graph or create_graph,
+                allow_unused=True, materialize_grads=True,
+            )  # fmt: skip
+        return self.reduce.average(gradients)
+
+    @contextmanager
+    def discriminator_untouched(self) -> Iterator[None]:
+        """Forward passes in here leave D's buffers (power iterations, batch statistics) as they were."""
+        discriminator = self.game.discriminator
+        buffers = [] if discriminator is None else [(b, b.clone()) for b in discriminator.buffers()]
+        try:
+            yield
+        finally:
+            for buffer, before in buffers:
+                buffer.data.copy_(before)  # .data: the pass that is being observed may have saved this buffer
+
+
+def mean_over_scales(values: Sequence[Tensor]) -> Tensor:
+    """Mean of one tensor a scale, all of one shape."""
+    return values[0] if len(values) == 1 else torch.stack(list(values)).mean(0)
+
+
+def _full_precision(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
