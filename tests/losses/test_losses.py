@@ -86,10 +86,10 @@ def test_relativistic_means_run_over_images_and_patches():
     real = torch.arange(8.0).reshape(2, 1, 2, 2)
     fake = -real
     turn = logits_turn(real, fake)
-    a, b = played("wgan", "average").differences(turn)
+    (a,), (b,) = played("wgan", "average").differences(turn)
     assert torch.equal(a, real.double() + 3.5)
     assert torch.equal(b, fake.double() - 3.5)
-    a, b = played("wgan", "pair").differences(turn)
+    (a,), (b,) = played("wgan", "pair").differences(turn)
     assert torch.equal(a, 2 * real.double())
     assert torch.equal(b, -a)
 
