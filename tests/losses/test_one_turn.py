@@ -3,11 +3,12 @@
 import pytest
 import torch
 from torch import nn
-from turns import Given, Judged, Linear, Out, open_turn
+from turns import Given, Linear, open_turn
 
 from gcn.game.game import Game
 from gcn.game.objective import Objective
-from gcn.game.rules import SGA, Alternating, Descend, Players, Simultaneous
+from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput, Players
+from gcn.game.rules import SGA, Alternating, Descend, Simultaneous
 from gcn.game.streams import Streams
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.distortion import MSE
@@ -24,7 +25,7 @@ W = image(3, 5, 5, seed=2) - 0.3
 
 
 def noisy_game():
-    return open_turn(X, X_HAT, Linear(W), NonSaturating(), sights=[InstanceNoise(0.3)]).game
+    return open_turn(X, X_HAT, Linear(W), NonSaturating(), perturbations=[InstanceNoise(0.3)]).game
 
 
 def test_the_first_batch_of_an_update_is_number_0():
@@ -80,9 +81,9 @@ def test_what_is_observed_has_its_names_and_values():
 def test_an_adversary_of_weight_0_is_measured_and_not_paid():
     turn = open_turn(X, X_HAT, Linear(W), NonSaturating(), {"mse": (1.0, MSE())}, adv=0.0)
     objective = turn.game.objective
-    assert [charge.name for charge in objective.charges(turn, "g")] == ["mse"]
+    assert [loss.name for loss in objective.losses(turn, "g")] == ["mse"]
     assert list(objective.measure(turn, "g")) == ["adv"]
-    assert [charge.name for charge in objective.charges(turn, "d")] == ["adv"], "D pays all of its loss"
+    assert [loss.name for loss in objective.losses(turn, "d")] == ["adv"], "D pays all of its loss"
     assert objective.measure(turn, "d") == {}
 
 
@@ -104,14 +105,14 @@ class Conditioned(nn.Module):
 
     def forward(self, images, cond):
         score = (images * self.w).flatten(1).sum(1) + cond.flatten(1).sum(1)
-        return Judged(score.reshape(-1, 1, 1, 1), ())
+        return DiscriminatorOutput((score.reshape(-1, 1, 1, 1),))
 
 
 class Latent(Given):
     """A generator with latents, of which x_hat is twice the value."""
 
     def forward(self, x, noise):
-        return Out(2 * self.x_hat, 1.0 * self.x_hat, {})
+        return GeneratorOutput(2 * self.x_hat, 1.0 * self.x_hat, {})
 
 
 @pytest.mark.parametrize("passes", [False, True])
@@ -122,7 +123,7 @@ def test_the_condition_is_cut_from_the_generator_unless_d_lets_it_through(passes
     assert torch.equal(turn.condition, turn.out.y_hat)
     assert turn.condition is turn.condition
     score = (2 * X_HAT * W).flatten(1).sum(1) + X_HAT.flatten(1).sum(1)
-    assert torch.allclose(turn.fake.logits.flatten(), score)
+    assert torch.allclose(turn.fake.logits[0].flatten(), score)
     pull = -torch.sigmoid(-score).reshape(-1, 1, 1, 1) / len(X)  # of softplus(-score), a mean over the batch
     expected = pull * (2 * W + (1.0 if passes else 0.0))
     assert torch.allclose(game.gradient("g", turn)[0], expected)
@@ -137,7 +138,7 @@ class Convolution(nn.Module):
         self.layer, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4) if norm else nn.Identity()
 
     def forward(self, images, cond):
-        return Judged(self.norm(self.layer(images)).square(), ())
+        return DiscriminatorOutput((self.norm(self.layer(images)).square(),))
 
 
 @pytest.mark.parametrize("images", ["real", "fake", "between"])
