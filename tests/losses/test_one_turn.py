@@ -190,6 +190,14 @@ def test_the_generator_moves_on_the_last_batch_of_an_update(rule):
     assert rule.several_d_steps is isinstance(rule, Alternating)
 
 
+def test_before_the_game_the_generator_hears_no_adversary():
+    game = open_turn(X, X_HAT, Linear(W), NonSaturating(), {"mse": (1.0, MSE(255.0))}).game
+    players = Players(Noting(), Noting())
+    Descend()(game, [X], 0, players)
+    ((gradient,),) = players.g.steps
+    assert torch.allclose(gradient, 2 * (X_HAT - X) / X.numel())
+
+
 @pytest.mark.parametrize("align", [False, True])
 @pytest.mark.parametrize("strength", [1.0, 0.5])
 def test_sga_of_a_bilinear_game(strength, align):

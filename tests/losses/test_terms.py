@@ -373,7 +373,7 @@ def test_instance_noise_has_its_sigma_and_anneals_to_nothing():
         assert seen.mean().item() == pytest.approx(0, abs=0.01)
     for step in (100, 1000):
         assert noise(turn.x, turn.stream("any"), step) is turn.x
-    assert InstanceNoise(0.2).level(10**9) == 0.2
+    assert InstanceNoise(0.2).level(10**9) == InstanceNoise(0.2, anneal=1).level(0) == 0.2
     with pytest.raises(InputError, match="anneal=0"):
         InstanceNoise(0.2, anneal=0)
 
