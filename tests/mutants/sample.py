@@ -101,6 +101,10 @@ class Result(NamedTuple):
 
 
 def _python_files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise SystemExit(
+            f"error: {path.relative_to(ROOT)}: mutants.toml names it, but it is not there; name its new place"
+        )
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
