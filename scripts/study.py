@@ -1,6 +1,8 @@
 """Plan, train, resume and report a study: ``scripts/study.py study=distortion_vs_tricks``."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ OPTIONS = {
     "study": "file of conf/study",
     "out": "folder of codecs and arms [outputs/study/NAME]; what it holds already is not trained again",
     "grids": "some of the study's grids, separated by commas [all]",
-    "only.NAME": "some levels of a factor: only.loss=ns,wgan only.heat=hot (the learning rate of 2e-3)",
+    "only.NAME": "some levels of a factor: only.loss=ns,wgan",
     "seeds": "the first so many [all]",
     "workers": "arms that are trained at once, a thread each [all cores]",
     "minutes": "stop after so many minutes, codecs included; run the command again to resume",
@@ -54,14 +56,21 @@ def work(words: Words) -> int:
     only = {key.removeprefix("only."): options.pop(key).split(",") for key in list(options) if "only." in key}
     grids = [grid for grid in options.pop("grids", "").split(",") if grid]
     part = design.Choice(grids, only, None if seeds is None else int(seeds))
-    study = design.load(name, [word(key, value) for key, value in options.items()], part)
+    further = [word(key, value) for key, value in options.items()]
+
+    def planned() -> design.Study:
+        return design.load(name, further, part, table.read(place) if table.names(place) else ())
+
     if playing:
-        _play(study, out.absolute(), int(workers), minutes, place)
+        _play(planned, out.absolute(), int(workers), minutes, place)
     elif not table.names(place):
         raise InputError(f"table={place}: no table here; train the study's arms first")
     if playing and not table.names(place):
         return 0  # nothing to report yet
-    if again and table.names(place):
+    study = planned()
+    if again and study.protocol.command != "train":
+        raise InputError("rejudge=true: verdicts of this study are not made from curves; drop it")
+    if again:
         changed = table.judge_again(place, study.protocol.updates)
         print(f"{place}: verdicts changed: {len(changed)}")
     if target is not None:
@@ -69,26 +78,34 @@ def work(words: Words) -> int:
     return 0
 
 
-def _play(study: Any, out: Path, workers: int, minutes: str | None, place: Path) -> None:
+def _play(planned: Callable[[], Any], out: Path, workers: int, minutes: str | None, place: Path) -> None:
+    """Train what is left. Runs of a scan decide levels of further arms, which are planned when they are there."""
     from gcn.files.atomic import make_folder
     from gcn.files.lock import only_writer
     from gcn.study import closer, table
     from gcn.study import run as play
 
-    limit = None if minutes is None else float(minutes)
+    ends = None if minutes is None else time.monotonic() + 60 * float(minutes)
     with only_writer(make_folder(out)):  # a second study in the folder would play the same arms
-        left = play.run(study, out, workers, limit, table.names(place), place)
-        results = list(play.finished(study, out))
-        if not results and not table.names(place):
-            print(
-                f"{left} of {len(study.arms)} arms are left, and none is finished; run the command again to resume"
-            )
-            return
-        files = table.write(results, place)
-        looks = list(play.finished(study, out, play.closer_file))
-        closer.write([*(play.shared(study, out) if looks else []), *looks], place)
-        play.keep_codecs(out, place)
-    print(f"{left} of {len(study.arms)} arms are left; {files[0]}")
+        study = planned()
+        while True:
+            limit = None if ends is None else max(0.0, (ends - time.monotonic()) / 60)
+            left = play.run(study, out, workers, limit, table.names(place), place)
+            results = list(play.finished(study, out))
+            if not results and not table.names(place):
+                print(
+                    f"{left} of {len(study.arms)} arms are left, and none is finished; run the command again to resume"
+                )
+                return
+            file = table.write(results, place)[0]
+            looks = list(play.finished(study, out, play.closer_file))
+            closer.write([*(play.shared(study, out) if looks else []), *looks], place)
+            play.keep_codecs(out, place)
+            further = planned()
+            if left or {arm.name for arm in further.arms} <= {arm.name for arm in study.arms}:
+                break
+            study = further
+    print(f"{left} of {len(study.arms)} arms are left; {file}")
 
 
 if __name__ == "__main__":

@@ -100,6 +100,7 @@ def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
         )  # fmt: skip
     plane_figure.portrait(folder / "lab", played, _title(cfg))
     plane_record.write_curves(folder / "curves.csv", played)
+    plane_record.write_view(folder / "view.npz", played)
     record = plane_record.record(played)
     if played.diverged[0] < 0:
         record |= plane_spectrum.spectrum(played, partial(build, cfg, "dynamics"), cfg.d_steps)

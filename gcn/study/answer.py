@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from gcn.study.contrasts import ALL, HEATS, PLAIN, Labels, Question, losses, setting
-from gcn.study.statistics import Effect, Row, matching
+from gcn.study.contrasts import ALL, Asked, Question, losses
+from gcn.study.statistics import Effect, Row, Side, matching
 
 Points = Mapping[str, Sequence[Mapping[str, Any]]]
 # Stands for a verdict: a rate is paid, no distortion is, and the encoder sends nothing.
@@ -33,27 +33,29 @@ def _arithmetic(row: Row) -> Row:
     return {**row, "verdict": NO_RATE, "unstable": None}
 
 
-def sentences(rows: Sequence[Row], asked: Sequence[Question], points: Points, labels: Labels) -> list[str]:
+def sentences(rows: Sequence[Row], asked: Sequence[Question], points: Points, ask: Asked) -> list[str]:
     """H1, its control, the adversary's share, H2: a sentence or two each, of the questions that have runs."""
     said = []
     if any(q.kind == "H1" for q in asked):
-        said.append(_h1(rows, labels))
-    said += [_anchor(rows, q) for q in asked if (q.kind, q.subject) == ("control", "anchor")]
-    said += [_share(found, labels) for found in correlations(rows, points)[:1]]
+        said.append(_h1(rows, ask))
+    said += [_anchor(rows, q, ask) for q in asked if (q.kind, q.subject) == ("control", "anchor")]
+    said += [_share(found, ask) for found in correlations(rows, points, ask)[:1]]
     if any(q.kind == "H2" for q in asked):
-        said.append(_h2(rows, asked, labels))
+        said.append(_h2(rows, asked, ask))
     return said
 
 
-def stable(rows: Sequence[Row], **levels: str) -> str:
+def stable(rows: Sequence[Row], ask: Asked, levels: Side) -> str:
     """``3 of 5``, of the runs without any trick unless levels say otherwise."""
-    own = matching(rows, {**PLAIN, **levels})
+    own = matching(rows, {**ask.plain, **levels})
     return f"{sum(row['verdict'] == 'stable' for row in own)} of {len(own)}"
 
 
-def _h1(rows: Sequence[Row], labels: Labels) -> str:
-    names = [labels.get(heat, heat) for heat in HEATS]
-    good, without = ([stable(rows, mse=mse, heat=heat) for heat in HEATS] for mse in "10")
+def _h1(rows: Sequence[Row], ask: Asked) -> str:
+    names = [ask.label(heat) for heat in ask.settings]
+    good, without = (
+        [stable(rows, ask, {"mse": mse, ask.factor: heat}) for heat in ask.settings] for mse in "10"
+    )
     silent = sum(row["verdict"] == NO_RATE for row in rows)
     if silent:
         held = listed([f"{number} at {name}" for number, name in zip(good, names, strict=True)])
@@ -65,7 +67,8 @@ def _h1(rows: Sequence[Row], labels: Labels) -> str:
     counts = zip(names, good, without, strict=True)
     held = "; ".join(f"{a} with mse=1 and {b} without ({name})" for name, a, b in counts)
     lost = [
-        [median(matching(rows, {**PLAIN, "mse": m, "heat": h}), "psnr_loss") for h in HEATS] for m in "01"
+        [median(matching(rows, {**ask.plain, "mse": m, ask.factor: h}), "psnr_loss") for h in ask.settings]
+        for m in "01"
     ]
     if not all(without > with_it for without, with_it in zip(*lost, strict=True)):
         return f"H1, no trick: runs judged stable are {held}."
@@ -80,10 +83,10 @@ def _db(lost: float) -> str:
     return f"{-lost:+.1f} dB".replace("-", "−")
 
 
-def _anchor(rows: Sequence[Row], anchor: Question) -> str:
+def _anchor(rows: Sequence[Row], anchor: Question, ask: Asked) -> str:
     names = losses(matching(rows, {"control": "anchor"}))
-    own = [row for row in rows if row["heat"] in HEATS and row["loss"] in names]
-    mine, theirs = (stable(own, mse="1"), stable(own, control="anchor"))
+    own = [row for row in rows if row[ask.factor] in ask.settings and row["loss"] in names]
+    mine, theirs = (stable(own, ask, {"mse": "1"}), stable(own, ask, {"control": "anchor"}))
     found = sum(e.significant for e in anchor.effects)
     return (
         "An L2 penalty towards the decoder's initial output (anchor=1) has here the target and the Hessian of mse=1."
@@ -102,12 +105,12 @@ class Correlation(NamedTuple):
     runs: int
 
 
-def correlations(rows: Sequence[Row], points: Points, least: int = 15) -> list[Correlation]:
+def correlations(rows: Sequence[Row], points: Points, ask: Asked, least: int = 15) -> list[Correlation]:
     """For each loss and setting with at least so many runs, over all weights, tricks and pairings, without controls."""
     found = []
-    for heat in HEATS:
+    for heat in ask.settings:
         for loss in losses(rows):
-            own = weak(matching(rows, {"control": "none", "heat": heat, "loss": loss}), points)
+            own = weak(matching(rows, {"control": "none", ask.factor: heat, "loss": loss}), points)
             if len(own) >= least:
                 rho = float(stats.spearmanr(*zip(*own, strict=True)).statistic)
                 found.append(Correlation(loss, heat, rho, len(own)))
@@ -127,10 +130,10 @@ def relative_swd(row: Row, points: Points) -> float:
     return math.nan if not start or final is None else float(final) / start
 
 
-def _share(found: Correlation, labels: Labels) -> str:
+def _share(found: Correlation, ask: Asked) -> str:
     direction = "lower" if found.rho < 0 else "higher"
     return (
-        f"With {setting(found.loss, found.heat, labels)} and a distortion, the final SWD is {direction} the larger"
+        f"With {ask.cell(found.loss, found.heat)} and a distortion, the final SWD is {direction} the larger"
         f" the adversary's share of G's gradient (figure: Spearman's ρ = {number(found.rho)} over the {found.runs}"
         f" runs of all weights and tricks with a share below {WEAK:g}). There a trick acts like another weight"
         " of the adversary."
@@ -142,7 +145,7 @@ def number(value: float) -> str:
     return f"{value:.2f}".replace("-", "−").replace("0.", ".", 1)
 
 
-def _h2(rows: Sequence[Row], asked: Sequence[Question], labels: Labels) -> str:
+def _h2(rows: Sequence[Row], asked: Sequence[Question], ask: Asked) -> str:
     def swd(kind: str) -> list[tuple[str, Effect]]:
         own = [(q.subject, e) for q in asked if q.kind == kind for e in q.effects]
         return [(trick, e) for trick, e in own if e.response == "swd" and not e.name.startswith(ALL)]
@@ -167,43 +170,47 @@ def _h2(rows: Sequence[Row], asked: Sequence[Question], labels: Labels) -> str:
         ratios = sorted(math.exp(e.effect) for _, e in beside)
         ends = f"×{ratios[0]:.2f} to ×{ratios[-1]:.2f}"
         said += f" Beside mse=1 tricks lower it in {len(beside)} cases ({names}: {ends})."
-    return said + "".join(f" {rescue}" for rescue in _rescued(rows, labels))
+    return said + "".join(f" {rescue}" for rescue in _rescued(rows, ask))
 
 
-def _rescued(rows: Sequence[Row], labels: Labels) -> list[str]:
+def _rescued(rows: Sequence[Row], ask: Asked) -> list[str]:
     """A sentence for each setting that is mostly unstable with mse=1 and all stable with some trick beside it."""
     found = []
-    for heat in HEATS:
+    for heat in ask.settings:
         for loss in losses(rows):
-            plain = matching(rows, {**PLAIN, "mse": "1", "loss": loss, "heat": heat})
+            plain = matching(rows, {**ask.plain, "mse": "1", "loss": loss, ask.factor: heat})
             if not plain or 2 * sum(r["verdict"] == "stable" for r in plain) > len(plain):
                 continue
             tricks = []
             for factor in ("trick", "pairing"):
                 for level in dict.fromkeys(str(r[factor]) for r in rows if r[factor] != "none"):
-                    own = matching(rows, {**PLAIN, factor: level, "mse": "1", "loss": loss, "heat": heat})
+                    own = matching(
+                        rows, {**ask.plain, factor: level, "mse": "1", "loss": loss, ask.factor: heat}
+                    )
                     if own and all(r["verdict"] == "stable" for r in own):
                         tricks.append(level)
             if tricks:
-                alone = stable(rows, mse="1", loss=loss, heat=heat)
+                alone = stable(rows, ask, {"mse": "1", "loss": loss, ask.factor: heat})
                 found.append(
-                    f"With {setting(loss, heat, labels)} mse=1 alone leaves {alone} runs stable, and"
+                    f"With {ask.cell(loss, heat)} mse=1 alone leaves {alone} runs stable, and"
                     f" {listed(tricks, 'or')} beside it all: there a trick is not superfluous."
                 )
     return found
 
 
-def at_a_glance(rows: Sequence[Row], points: Points, labels: Labels) -> tuple[list[str], list[list[str]]]:
+def at_a_glance(rows: Sequence[Row], points: Points, ask: Asked) -> tuple[list[str], list[list[str]]]:
     """For each loss and setting: stable runs, median SWD over that at the start, median change of PSNR."""
     arms = [({"mse": "0", "control": "none"}, "mse=0"), ({"mse": "1", "control": "none"}, "mse=1")]
     if matching(rows, {"control": "anchor"}):
         arms.append(({"mse": "0", "control": "anchor"}, "anchor=1"))
     body = []
-    for heat in HEATS:
+    for heat in ask.settings:
         for loss in losses(rows):
-            cells = [matching(rows, {**PLAIN, "loss": loss, "heat": heat, **levels}) for levels, _ in arms]
+            cells = [
+                matching(rows, {**ask.plain, "loss": loss, ask.factor: heat, **levels}) for levels, _ in arms
+            ]
             if any(cells):
-                body.append([setting(loss, heat, labels), *(_glance(cell, points) for cell in cells)])
+                body.append([ask.cell(loss, heat), *(_glance(cell, points) for cell in cells)])
     return ["loss (setting)", *(name for _, name in arms)], body
 
 

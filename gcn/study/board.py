@@ -20,7 +20,7 @@ from gcn.report.wandb_log import INIT_TIMEOUT, why_offline
 from gcn.study import design, table
 from gcn.study.answer import counted
 from gcn.study.board_views import factors, report, workspace, write
-from gcn.study.contrasts import Labels
+from gcn.study.contrasts import Asked, load
 from gcn.study.statistics import Row
 
 FINISH_TIMEOUT = 120.0  # seconds for the server to take a run
@@ -62,31 +62,41 @@ def show(folder: Path, out: Path, project: str, mode: str = "auto") -> None:
     mode = os.environ.get("WANDB_MODE", mode) if mode == "auto" else mode
     if mode == "disabled":
         raise InputError("WANDB_MODE=disabled leaves nothing to do; say mode=offline")
-    plan = _plan(folder.name)
-    rows, curves = counted(table.read(folder), plan.withdrawn if plan else {}), table.read_curves(folder)
-    labels = plan.labels if plan else {}
+    stored = table.read(folder)
+    plan = _plan(folder.name, factors(stored))
+    rows, curves, ask = (
+        counted(stored, plan.withdrawn),
+        table.read_curves(folder),
+        load(plan.text, plan.labels),
+    )
+    if "board" not in ask.content:
+        raise InputError(f"table={folder}: the study {plan.name} has no view in W&B")
     make_folder(out)  # else wandb writes elsewhere
     wandb.setup(wandb.Settings(silent=True))
     why_not = why_offline(mode)
     if why_not is None:
         try:
-            print(*_online(rows, curves, out, folder.name, project, labels), sep="\n")
+            print(*_online(rows, curves, out, folder.name, project, ask), sep="\n")
         except Exception as error:  # wandb raises all sorts
             said = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
             raise InputError(f"W&B: {said}; call again to go on, or with mode=offline") from error
         return
     log(runs(rows, curves, folder.name, project), out, "offline")
     entity, _, name = project.rpartition("/")
-    files = write(workspace(rows, curves, entity, name), report(rows, entity, name, labels), out)
+    files = write(workspace(rows, curves, entity, name, ask), report(rows, entity, name, ask), out)
     print(f"W&B: offline ({why_not}); {files[0]}, {files[1]}")
     print(
         f"to upload the runs: wandb sync {out}/wandb/offline-run-*; views and runs: this command, with a key"
     )
 
 
-def _plan(name: str) -> design.Study | None:
-    """The study of this name; None where a table's folder is called otherwise."""
-    return design.load(name) if (design.CONF / "study" / f"{name}.yaml").is_file() else None
+def _plan(name: str, columns: Sequence[str]) -> design.Study:
+    """The study of this name, or else the first one that has the factors of the table."""
+    known = sorted(path.stem for path in (design.CONF / "study").glob("*.yaml"))
+    for study in map(design.load, [name] if name in known else known):
+        if name in known or list(study.factors) == list(columns):
+            return study
+    raise InputError(f"{name}: no study of conf/study has the factors {', '.join(columns)}")
 
 
 def runs(rows: Sequence[Row], curves: Curves, study: str, project: str) -> Iterator[Run]:
@@ -173,7 +183,7 @@ def _online(
     out: Path,
     study: str,
     project: str,
-    labels: Labels,
+    ask: Asked,
 ) -> tuple[str, str]:
     """Log the runs, save the views in place of those of the last call; returns the views' addresses."""
     import wandb
@@ -182,7 +192,7 @@ def _online(
     log(runs(rows, curves, study, project), out, "online")
     entity, _, name = project.rpartition("/")
     entity = entity or wandb.Api().default_entity or ""
-    board, paper = workspace(rows, curves, entity, name), report(rows, entity, name, labels, online=True)
+    board, paper = workspace(rows, curves, entity, name, ask), report(rows, entity, name, ask, online=True)
     write(board, paper, out)
     logged = _logged(out)
     views = logged["views"] if logged["views"].get("project") == f"{entity}/{name}" else {}

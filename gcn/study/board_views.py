@@ -10,25 +10,15 @@ from typing import Any
 
 from gcn.report.summary import write_json_atomic
 from gcn.study import table
-from gcn.study.contrasts import HEATS, Labels
+from gcn.study.contrasts import Asked
 from gcn.study.statistics import Row
 
-TITLE = "Distortion against tricks"
 # A column stands in the first section of which a word is in its name.
 SECTIONS = {
     "Stability": ("swd", "jitter", "logit_gap", "unstable", "last_to_best"),
     "Distortion and rate": ("psnr", "bpp"),
     "Gradient norms": ("grad", "share"),
     "Further columns": ("",),
-}
-GROUPED = ("loss", "mse", "trick", "heat")  # in the workspace
-# Headings of the report and what is compared below them; factors that are not compared are at "none".
-COMPARED = {
-    "The weight of the distortion": ("loss", "mse"),
-    "Tricks with and without distortion": ("loss", "mse", "trick"),
-    "Relativistic losses with and without distortion": ("loss", "mse", "pairing"),
-    "Controls": ("loss", "mse", "control"),
-    "Learning rate and momentum": ("loss", "mse", "heat"),
 }
 AT_A_GLANCE = ("unstable", "jitter", "swd", "psnr_loss")
 DESCRIBING = ("verdict", "verdict_step", "verdict_reason", "steps", "seconds")  # of a run: no panel
@@ -76,7 +66,11 @@ def _filter(rows: Sequence[Row], compared: Sequence[str], at: Mapping[str, str])
 
 
 def workspace(
-    rows: Sequence[Row], curves: Mapping[str, Sequence[Mapping[str, Any]]], entity: str, project: str
+    rows: Sequence[Row],
+    curves: Mapping[str, Sequence[Mapping[str, Any]]],
+    entity: str,
+    project: str,
+    ask: Asked,
 ) -> Any:
     """A workspace of ``wandb_workspaces``: the ``SECTIONS``, runs grouped by ``GROUPED``."""
     import wandb_workspaces.workspaces as ws
@@ -89,11 +83,11 @@ def workspace(
             panel
         )
     sections = [ws.Section(name=name, panels=own, is_open=True) for name, own in panels.items() if own]
-    grouped = [factor for factor in GROUPED if factor in factors(rows)]
+    grouped = [factor for factor in ask.content["board"]["grouped"] if factor in factors(rows)]
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=TITLE,
+        name=ask.content["board"]["title"],
         sections=[*sections, ws.Section(name="All factors", panels=[_parallel(rows)])],
         settings=ws.WorkspaceSettings(x_axis="step", max_runs=MOST),
         runset_settings=ws.RunsetSettings(
@@ -103,34 +97,37 @@ def workspace(
     )
 
 
-def report(rows: Sequence[Row], entity: str, project: str, labels: Labels, online: bool = False) -> Any:
+def report(rows: Sequence[Row], entity: str, project: str, ask: Asked, online: bool = False) -> Any:
     """A report of ``wandb_workspaces``: the question, then a grid for each comparison.
 
     Online, run sets name their project, whose number the server is asked; else they are of the report's own.
     """
     import wandb_workspaces.reports.v2 as wr
 
-    from gcn.study.report import LIMITS, QUESTION
-
     where: dict[str, Any] = {"entity": entity, "project": project} if online else {}
 
     def grid(groups: Sequence[str], free: Sequence[str], panels: Sequence[Any]) -> Any:
-        heats = [h for h in HEATS if "heat" not in groups and any(row.get("heat") == h for row in rows)]
+        apart = ask.found(rows) if ask.factor not in groups else []
         keys, sets = [f"config.{factor}" for factor in groups], []
-        for name, at in [(labels.get(h, h), {"heat": h}) for h in heats] or [("all", {})]:
+        for name, at in [(ask.label(level), {ask.factor: level}) for level in apart] or [("all", {})]:
             sets.append(wr.Runset(**where, name=name, groupby=keys, filters=_filter(rows, free, at)))
         return wr.PanelGrid(runsets=sets, panels=list(panels))
 
-    blocks: list[Any] = [wr.P(QUESTION), wr.TableOfContents()]
-    for title, compared in COMPARED.items():
+    blocks: list[Any] = [wr.P(ask.question), wr.TableOfContents()]
+    for title, compared in ask.content["board"]["compared"].items():
         if set(compared) <= set(factors(rows)):
             panels = _lines(("val/swd", "val/jitter")) | _bars([c for c in AT_A_GLANCE if c in rows[0]])
             blocks += [wr.H1(title), grid(compared, compared, list(panels.values()))]
     blocks += [wr.H1("All factors"), grid((), factors(rows), [_parallel(rows)])]
-    blocks += [wr.H1("Limits"), wr.UnorderedList(items=list(LIMITS))]
+    blocks += [wr.H1("Limits"), wr.UnorderedList(items=list(ask.content["limits"]))]
     about = "Mean and deviation over seeds; generated from the table of the study."
     return wr.Report(
-        entity=entity, project=project, title=TITLE, description=about, blocks=blocks, width="fluid"
+        entity=entity,
+        project=project,
+        title=ask.content["board"]["title"],
+        description=about,
+        blocks=blocks,
+        width="fluid",
     )
 
 

@@ -1,7 +1,8 @@
 """A closer look at the end of some arms: the spectrum of the game's field there, and reconstructions.
 
 Kept beside the table as ``closer.parquet``, a row for each arm, and two for each seed without a spectrum: ``x`` and
-``start``, the crops and what they were before the game.
+``start``, the crops and what they were before the game. Of an arm in the lab it is ``view``, the picture of its first
+game.
 """
 
 import io
@@ -75,16 +76,20 @@ def write(results: Iterable[Mapping[str, Any]], folder: Path) -> None:
             ("crops", pyarrow.list_(pyarrow.binary())),
             ("eigenvalues", pyarrow.list_(pyarrow.list_(pyarrow.float64()))),
             *((name, pyarrow.float64()) for name in numbers),
+            ("view", pyarrow.binary()),
         ]
     )
-    plain = [{**row, "crops": [_bytes(crop) for crop in row["crops"]]} for row in rows.values()]
+    plain = [
+        {**row, "crops": [_bytes(crop) for crop in row["crops"]], "view": _bytes(row.get("view"))}
+        for row in rows.values()
+    ]
     make_folder(folder)
     with replacing(folder / FILE) as partial:
         parquet.write_table(pyarrow.Table.from_pylist(plain, schema), partial, compression="zstd")
 
 
-def _bytes(crop: str | bytes) -> bytes:
-    return bytes.fromhex(crop) if isinstance(crop, str) else crop
+def _bytes(kept: str | bytes | None) -> bytes | None:
+    return bytes.fromhex(kept) if isinstance(kept, str) else kept
 
 
 def read(folder: Path) -> Sequence[Mapping[str, Any]]:

@@ -1,27 +1,28 @@
-"""The questions of the study as contrasts: H1, H2 and the controls, for each loss at each setting of the optimizer.
+"""The questions of a study as contrasts, for each loss at each setting: what ``questions.yaml`` beside it asks.
 
-A setting fixes learning rate and momentum together, so no contrast between settings is about one of the two alone.
+A setting fixes levels together, so no contrast between settings is about one of them alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from gcn.errors import InputError
+from gcn.files.reading import read_yaml
 from gcn.study.statistics import Effect, Row, Side, contrast, effect, holm, interaction, matching, settings
 
-HEATS = ("comfortable", "hot")  # levels of the stored tables; reports show the labels of the study's yaml
 Labels = Mapping[str, str]  # level to the name that reports show
-PLAIN = {"trick": "none", "pairing": "none", "control": "none"}
-DECIDE = ("unstable", "swd_dispersion", "last_to_best", "jitter", "logit_gap", "swd")
-WITHOUT, WITH = {"mse": "0"}, {"mse": "1"}
 ALL = "all losses"
+FILE = "questions.yaml"
 
 
 class Question(NamedTuple):
     """A family of contrasts under one heading; Holm's correction is within it.
 
     Attributes:
-        kind: ``H1``; ``without``, ``beside`` and ``H2`` of a trick; ``control``.
-        subject: the trick or the control.
+        kind: such as ``H1``, ``H2``, ``control``.
+        subject: what is compared: the level of a trick, a control.
     """
 
     kind: str
@@ -31,11 +32,57 @@ class Question(NamedTuple):
     effects: list[Effect]
 
 
-class Cell(NamedTuple):
-    """A row of a question's table: settings whose effects are averaged for each seed."""
+@dataclass(frozen=True)
+class Asked:
+    """The content of a ``questions.yaml``.
 
-    name: str
-    over: Sequence[Side]
+    Attributes:
+        question: of the study, a sentence.
+        plain: factor to the level that sides of a contrast have unless they say otherwise.
+        factor: that tells settings apart, and ``settings``, its levels that are compared.
+        decide: responses that are compared.
+        compare: the contrasts, as in the file.
+        labels: level to the name that reports show.
+        content: the whole file, for what one kind of report alone uses.
+    """
+
+    question: str
+    plain: Side
+    factor: str
+    settings: tuple[str, ...]
+    decide: tuple[str, ...]
+    compare: Sequence[Mapping[str, Any]]
+    labels: Labels = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+    def label(self, level: str) -> str:
+        """What reports call a level."""
+        return self.labels.get(level, level)
+
+    def cell(self, loss: str, setting: str) -> str:
+        """``ns (lr 2e-4, β₁ 0)``: a loss at a setting."""
+        return f"{loss} ({self.label(setting)})"
+
+    def found(self, rows: Sequence[Row]) -> list[str]:
+        """The compared settings that a table has runs for."""
+        return [setting for setting in self.settings if matching(rows, {self.factor: setting})]
+
+
+def load(folder: Path, labels: Labels) -> Asked:
+    """The questions of a study.
+
+    Raises:
+        InputError: a part is missing.
+    """
+    content = read_yaml(folder / FILE)
+    missing = [key for key in ("question", "plain", "setting", "decide", "compare") if key not in content]
+    if missing:
+        raise InputError(f"{folder / FILE}: {missing[0]} is missing")
+    ((factor, levels),) = content["setting"].items()
+    return Asked(
+        content["question"], content["plain"], factor, tuple(levels), tuple(content["decide"]), content["compare"],
+        labels, content,
+    )  # fmt: skip
 
 
 def losses(rows: Sequence[Row]) -> list[str]:
@@ -43,121 +90,49 @@ def losses(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(str(row["loss"]) for row in rows))
 
 
-def heats(rows: Sequence[Row]) -> list[str]:
-    """The settings of the optimizer that a table has runs for, of the two that are compared."""
-    return [heat for heat in HEATS if any(row["heat"] == heat for row in rows)]
+def questions(rows: Sequence[Row], asked: Asked) -> list[Question]:
+    """All questions that the table has runs for; those of one level stand together."""
+    found: list[Question] = []
+    block: list[Mapping[str, Any]] = []
+    for spec in [*asked.compare, {}]:
+        if block and spec.get("each") != block[0]["each"]:
+            levels = [(f, str(row[f])) for row in rows for f in block[0]["each"] if row[f] != asked.plain[f]]
+            for factor, level in dict.fromkeys(levels):
+                names = {"factor": factor, "level": level, "label": asked.label(level)}
+                found += [_question(rows, {"subject": level, **_filled(one, names)}, asked) for one in block]
+            block = []
+        if "each" in spec:
+            block.append(spec)
+        elif spec:
+            found.append(_question(rows, spec, asked))
+    return [question for question in found if any(e.seeds for e in question.effects)]
 
 
-def setting(loss: str, heat: str, labels: Labels) -> str:
-    """``ns (lr 2e-4, β₁ 0)``: a loss at a setting of the optimizer."""
-    return f"{loss} ({labels.get(heat, heat)})"
+def _filled(spec: Any, names: Mapping[str, str]) -> Any:
+    """A contrast with ``{factor}``, ``{level}`` and ``{label}`` put in."""
+    if isinstance(spec, dict):
+        return {_filled(key, names): _filled(value, names) for key, value in spec.items()}
+    if isinstance(spec, list):
+        return [_filled(value, names) for value in spec]
+    return spec.format_map(names) if isinstance(spec, str) else spec
 
 
-def cells(names: Sequence[str], labels: Labels, heats: Sequence[str] = HEATS) -> list[Cell]:
-    """Each loss at each setting of the optimizer; then all losses, where there are several."""
-    found = [
-        Cell(setting(loss, heat, labels), [{"loss": loss, "heat": heat}]) for heat in heats for loss in names
-    ]
+def _question(rows: Sequence[Row], spec: Mapping[str, Any], asked: Asked) -> Question:
+    one, other = ({**asked.plain, **spec.get(side, {})} for side in ("one", "other"))
+    given = spec.get("given", [{}])
+
+    def of(name: str, over: Sequence[Side], response: str) -> Effect:
+        if len(given) == 1:
+            own = matching(rows, given[0])
+            return contrast(name, response, own, one, other, over)
+        first, second = given
+        return effect(name, response, interaction(rows, response, (one, other), (first, second), over))
+
+    own = {side: matching(rows, levels) for side, levels in (("one", one), ("other", other))}
+    names = [loss for loss in losses(rows) if all(matching(side, {"loss": loss}) for side in own.values())]
+    held = [s for s in asked.settings if all(matching(side, {asked.factor: s}) for side in own.values())]
+    cells = [(asked.cell(x, s), [{"loss": x, asked.factor: s}]) for s in held for x in names]
     if len(names) > 1:
-        found += [Cell(setting(ALL, heat, labels), settings(loss=names, heat=[heat])) for heat in heats]
-    return found
-
-
-def questions(rows: Sequence[Row], labels: Labels) -> list[Question]:
-    """All questions that the table has runs for."""
-    asked = (_h1(rows, labels), *_h2(rows, labels), *_controls(rows, labels))
-    return [q for q in asked if any(e.seeds for e in q.effects)]
-
-
-def _family(names: Sequence[Cell], of: Callable[[Cell, str], Effect]) -> list[Effect]:
-    return holm([of(cell, response) for cell in names for response in DECIDE])
-
-
-def _h1(rows: Sequence[Row], labels: Labels) -> Question:
-    plain = matching(rows, PLAIN)
-
-    def of(cell: Cell, response: str) -> Effect:
-        return contrast(cell.name, response, plain, WITHOUT, WITH, cell.over)
-
-    about = "mse=1 against mse=0, without any trick."
-    family = _family(cells(losses(rows), labels), of)
-    return Question("H1", "mse", "H1: what a distortion does", about, family)
-
-
-def _h2(rows: Sequence[Row], labels: Labels) -> list[Question]:
-    found = []
-    for factor, level in _tricks(rows):
-        plain = {name: value for name, value in PLAIN.items() if name != factor}
-        without, with_it = {**plain, factor: "none"}, {**plain, factor: level}
-        names = cells([x for x in losses(rows) if matching(rows, {"loss": x, **with_it})], labels)
-
-        def within(
-            mse: Side, without: Side = without, with_it: Side = with_it
-        ) -> Callable[[Cell, str], Effect]:
-            own = matching(rows, mse)
-            return lambda cell, response: contrast(cell.name, response, own, without, with_it, cell.over)
-
-        def between(cell: Cell, response: str, trick: tuple[Side, Side] = (without, with_it)) -> Effect:
-            by_seed = interaction(rows, response, trick, (WITHOUT, WITH), cell.over)
-            return effect(cell.name, response, by_seed)
-
-        lone, beside = within(WITHOUT), within(WITH)
-        about = f"{level} against none"
-        found += [
-            Question("without", level, f"{level}, no distortion", f"{about}, mse=0.", _family(names, lone)),
-            Question("beside", level, f"{level} beside mse=1", f"{about}, mse=1.", _family(names, beside)),
-            Question(
-                "H2", level, f"H2: {level}, with the distortion against without",
-                "The effect beside mse=1 minus the effect without a distortion: 0 where they do not interact.",
-                _family(names, between),
-            ),
-        ]  # fmt: skip
-    return found
-
-
-def _tricks(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    pairs = ((factor, str(row[factor])) for row in rows for factor in ("trick", "pairing"))
-    return list(dict.fromkeys(pair for pair in pairs if pair[1] != "none"))
-
-
-class Control(NamedTuple):
-    """What a control is compared with: these levels; ``mse`` of the control itself."""
-
-    about: str
-    against: Mapping[str, str]
-    mse: str = "0"
-
-
-CONTROLS = {
-    "anchor": Control(
-        "mse=1 against an L2 penalty of the same weight towards the decoder's initial output. In the frozen protocol"
-        " both have the same target, up to a constant, and the same Hessian",
-        WITH,
-    ),
-    "slow": Control("mse=1 against G at a learning rate of 5e-5, no distortion", WITH),
-    "crawl": Control("mse=1 against G at a learning rate of 3e-6, no distortion", WITH),
-    "conditional": Control("mse=1, D without y_hat against D with it", WITH, "1"),
-}
-
-
-def _controls(rows: Sequence[Row], labels: Labels) -> list[Question]:
-    found = []
-    for subject, control in CONTROLS.items():
-        one = {**PLAIN, "control": subject, "mse": control.mse}
-        other = {**PLAIN, **control.against}
-        names = [name for name in losses(rows) if matching(rows, {"loss": name, **one})]
-        heats = [heat for heat in HEATS if matching(rows, {"heat": heat, **one})]
-
-        def of(cell: Cell, response: str, one: Side = one, other: Side = other) -> Effect:
-            return contrast(cell.name, response, rows, one, other, cell.over)
-
-        found.append(
-            Question(
-                "control",
-                subject,
-                f"Control: {labels.get(subject, subject)}",
-                f"{control.about}.",
-                _family(cells(names, labels, heats), of),
-            )
-        )
-    return found
+        cells += [(asked.cell(ALL, s), settings(**{"loss": names, asked.factor: [s]})) for s in held]
+    family = holm([of(name, over, response) for name, over in cells for response in asked.decide])
+    return Question(spec["kind"], spec["subject"], spec["title"], spec["about"], family)

@@ -2,42 +2,55 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gcn.config.compose import CONF
 from gcn.errors import InputError
+from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
 
 STANDARD = "gan=standard"  # of the study alone: latents are noise
+BEST = "best"  # stands in a grid for the level that a preliminary scan decides
+NUMBERS = ("updates", "log_every", "val_every", "pool", "val_crops")
+COMMANDS = {
+    "train": NUMBERS,
+    "lab": NUMBERS[:1],
+}  # scripts whose words arms are, and what their protocols say
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One run: a value of each factor, and the seed.
+    """A value of each factor: one run with one seed, or in the lab runs of several seeds side by side.
 
     Attributes:
         levels: factor to the name of its value.
-        seed: of weights, crops and noise.
-        words: of ``scripts/train.py``.
+        seed: of weights, data and noise; the first, where there are several.
+        words: of the study's command.
         standard: noise takes the place of latents.
+        seeds: how many.
     """
 
     levels: Mapping[str, str]
     seed: int
     words: tuple[str, ...]
     standard: bool
+    seeds: int = 1
 
     @property
     def name(self) -> str:
         """Of the arm's file: its levels and a hash of its words, so that a changed protocol is another arm."""
+        return self.runs[0]
+
+    @property
+    def runs(self) -> list[str]:
+        """Names of the arm's rows in the table, a seed each."""
         levels = "_".join(self.levels.values())
         digest = hashlib.blake2b(repr((self.words, self.standard)).encode(), digest_size=4).hexdigest()
-        return f"{levels}_{self.seed}_{digest}"
+        return [f"{levels}_{seed}_{digest}" for seed in range(self.seed, self.seed + self.seeds)]
 
 
 @dataclass(frozen=True)
@@ -49,15 +62,18 @@ class Protocol:
         arm: words of every arm.
         updates: of the generator. log_every, val_every: between rows and between validations.
         pool: training crops. val_crops: of 128 pixels.
+        command: the script whose words arms are: ``train``, or ``lab``, which plays the seeds of an arm side by side
+            and needs neither crops nor validations.
     """
 
     codec: tuple[str, ...]
     arm: tuple[str, ...]
     updates: int
-    log_every: int
-    val_every: int
-    pool: int
-    val_crops: int
+    log_every: int = 0
+    val_every: int = 0
+    pool: int = 0
+    val_crops: int = 0
+    command: str = "train"
 
     @property
     def joint(self) -> bool:
@@ -73,6 +89,9 @@ class Study:
         labels: level to the name under which reports show it; tables and arms keep the level's own name.
         withdrawn: (factor, level) to the reason why reports leave the runs of this level out.
         cannot_say: sentences about what the runs do not support.
+        choices: factor to what decides its level ``best``, as in the file.
+        scans: factor to the names of the runs that decide it.
+        text: folder of the questions and sentences of the report.
     """
 
     name: str
@@ -84,6 +103,19 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
     withdrawn: Mapping[tuple[str, str], str] = field(default_factory=dict)
     cannot_say: Sequence[str] = ()
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    scans: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    text: Path = Path()
+
+    @property
+    def scan(self) -> frozenset[str]:
+        """Names of the runs that only decide levels of others."""
+        return frozenset().union(*self.scans.values())
+
+    def planned(self) -> list[Arm]:
+        """The arms that a report is about."""
+        own = [arm for arm in self.arms if not self.withdrawn.keys() & arm.levels.items()]
+        return [arm for arm in own if arm.name not in self.scan]
 
 
 @dataclass(frozen=True)
@@ -107,19 +139,24 @@ class Choice:
                     near = suggestion(level, content["factors"][factor])
                     raise InputError(f"only.{factor}={level}: unknown; {near}")
 
-    def holds(self, arm: Arm) -> bool:
-        """Whether an arm is in this part."""
-        within = all(arm.levels[factor] in levels for factor, levels in self.only.items())
-        return within and (self.seeds is None or arm.seed < self.seeds)
+    def holds(self, levels: Mapping[str, str]) -> bool:
+        """Whether an arm of these levels is in this part."""
+        return all(levels[factor] in chosen for factor, chosen in self.only.items())
 
 
-def load(name: str, words: Sequence[str] = (), choice: Choice = Choice()) -> Study:
+def load(
+    name: str,
+    words: Sequence[str] = (),
+    choice: Choice = Choice(),
+    rows: Iterable[Mapping[str, Any]] = (),
+) -> Study:
     """The study of ``conf/study/NAME.yaml``, or a part of it.
 
     Args:
         name: of the file.
-        words: further words of ``scripts/train.py`` for codecs and arms alike: ``data=folder data.root=…``.
+        words: further words of the study's command for codecs and arms alike: ``data=folder data.root=…``.
         choice: the part.
+        rows: of the table so far; arms whose level a scan decides are there as soon as the scan's runs are.
 
     Raises:
         InputError: no such study, grid, factor or level, or nothing is left of it.
@@ -128,36 +165,48 @@ def load(name: str, words: Sequence[str] = (), choice: Choice = Choice()) -> Stu
     if name not in known:
         raise InputError(f"study={name}: unknown; choose {', '.join(known)}")
     file = CONF / "study" / f"{name}.yaml"
-    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content = read_yaml(file)
     choice.check(content)
-    plan, factors = content["protocol"], content["factors"]
-    numbers = {key: plan[key] for key in ("updates", "log_every", "val_every", "pool", "val_crops")}
-    codec = plan.get("codec", [])
-    if not any(word.startswith("data=") for word in words):
-        codec = [*codec, *plan.get("codec_of_photos", [])]
-    protocol = Protocol((*codec, *words) if codec else (), (*plan["arm"], *words), **numbers)
+    grids = _Grids(content, _protocol(content, words, file), file, choice, rows)
     arms: dict[str, Arm] = {}
     for key, grid in content["grids"].items():
         if not choice.grids or key in choice.grids:
-            arms |= {a.name: a for a in _grid(grid, factors, protocol, file) if choice.holds(a)}
+            arms |= {a.name: a for a in grids.arms(grid)}
     if not arms:
         raise InputError(f"study={name}: no arm is left; drop some of grids=, only. and seeds=")
-    closer = (
-        frozenset(a.name for a in _grid(content.get("closer", {"seeds": 0}), factors, protocol, file))
-        & arms.keys()
-    )
-    levels = {factor: list(values) for factor, values in factors.items()}
+    closer = {a.name for a in grids.arms(content.get("closer", {"seeds": 0}))}
+    scans = {
+        factor: frozenset(
+            run for key in rule["among"] for arm in grids.arms(content["grids"][key]) for run in arm.runs
+        )
+        for factor, rule in content.get("choose", {}).items()
+    }
     return Study(
         name,
         content["title"],
-        protocol,
-        levels,
+        grids.protocol,
+        grids.levels,
         list(arms.values()),
-        closer,
+        frozenset(closer & arms.keys()),
         labels={level: text for (_, level), text in _texts(content, "display", file).items()},
         withdrawn=_texts(content, "withdrawn", file),
         cannot_say=content.get("cannot_say", ()),
+        choices=content.get("choose", {}),
+        scans=scans,
+        text=CONF / "study" / content["text"],
     )
+
+
+def _protocol(content: Mapping[str, Any], words: Sequence[str], file: Path) -> Protocol:
+    plan = content["protocol"]
+    command = plan.get("command", "train")
+    if command not in COMMANDS:
+        raise InputError(f"{file}: protocol: command={command}; choose {', '.join(COMMANDS)}")
+    codec = plan.get("codec", [])
+    if not any(word.startswith("data=") for word in words):
+        codec = [*codec, *plan.get("codec_of_photos", [])]
+    numbers = {key: plan[key] for key in COMMANDS[command]}
+    return Protocol((*codec, *words) if codec else (), (*plan["arm"], *words), command=command, **numbers)
 
 
 def _texts(content: Mapping[str, Any], section: str, file: Path) -> dict[tuple[str, str], str]:
@@ -177,17 +226,80 @@ def _check_level(factors: Mapping[str, Any], factor: str, level: str, where: str
         raise InputError(f"{where} {factor} has no level {level}; {suggestion(level, factors[factor])}")
 
 
-def _grid(grid: Mapping[str, Any], factors: Mapping[str, Any], protocol: Protocol, file: Path) -> list[Arm]:
-    varied = {factor: [str(v) for v in levels] for factor, levels in grid.items() if factor != "seeds"}
-    for factor, levels in varied.items():
-        for level in levels:
-            _check_level(factors, factor, level, f"{file}:")
-    first = {factor: [next(iter(levels))] for factor, levels in factors.items()}
-    chosen = first | varied
-    arms = []  # the seed varies slowest: cut short, all cells have as many
-    for seed, *levels in itertools.product(range(grid["seeds"]), *(chosen[factor] for factor in factors)):
-        named = dict(zip(factors, levels, strict=True))
-        said = [word for factor, level in named.items() for word in factors[factor][level].split()]
-        words = tuple(word for word in said if word != STANDARD)
-        arms.append(Arm(named, seed, (*protocol.arm, *words, f"seed={seed}"), STANDARD in said))
-    return arms
+class _Grids:
+    """Arms of the grids of a file. Words of a level may name levels of other factors, ``r1={weight}``."""
+
+    def __init__(
+        self, content: Mapping[str, Any], protocol: Protocol, file: Path, part: Choice, rows: Iterable[Any]
+    ) -> None:
+        self.content, self.protocol, self.file, self.part = content, protocol, file, part
+        self.rows = {row["name"]: row for row in rows}
+        # levels without words of their own are a list
+        self.factors: dict[str, dict[str, str]] = {
+            factor: levels if isinstance(levels, dict) else dict.fromkeys(levels, "")
+            for factor, levels in content["factors"].items()
+        }
+        self.levels = {factor: list(levels) for factor, levels in self.factors.items()}
+        self.scans: dict[str, list[Arm]] = {}
+
+    def arms(self, grid: Mapping[str, Any], whole: bool = False) -> list[Arm]:
+        """The arms of a grid that are in the part, or all; without those whose best level is not known yet."""
+        first = {factor: [next(iter(levels))] for factor, levels in self.factors.items()}
+        varied = {
+            f: [str(v) for v in levels] for f, levels in grid.items() if f not in ("seeds", "first_seed")
+        }
+        decided = self.content.get("choose", {})
+        for factor, levels in varied.items():
+            for level in [] if levels == [BEST] and factor in decided else levels:
+                _check_level(self.factors, factor, level, f"{self.file}:")
+        begins, number = grid.get("first_seed", 0), grid["seeds"]
+        if self.part.seeds is not None and not whole:
+            number = min(number, self.part.seeds)
+        together = number if self.protocol.command == "lab" else 1
+        found = []  # the seed varies slowest: cut short, all cells have as many
+        for seed in range(begins, begins + number, max(together, 1)):
+            for chosen in itertools.product(*(first | varied).values()):
+                named = self._decided(dict(zip(self.factors, chosen, strict=True)))
+                if named is not None and (whole or self.part.holds(named)):
+                    found.append(self._arm(named, seed, together))
+        return found
+
+    def _arm(self, named: Mapping[str, str], seed: int, seeds: int) -> Arm:
+        said = [
+            word.format_map(named) for f, level in named.items() for word in self.factors[f][level].split()
+        ]
+        words = [*self.protocol.arm, *(word for word in said if word != STANDARD), f"seed={seed}"]
+        if self.protocol.command == "lab":
+            words += [f"steps={self.protocol.updates}", f"seeds={seeds}"]
+        return Arm(named, seed, tuple(words), STANDARD in said, seeds)
+
+    def _decided(self, named: dict[str, str]) -> dict[str, str] | None:
+        """Levels with what the scans decide in place of ``best``; None as long as runs of a scan are missing."""
+        for factor in [factor for factor, level in named.items() if level == BEST]:
+            rule = self.content["choose"][factor]
+            if factor not in self.scans:
+                self.scans[factor] = [
+                    a for key in rule["among"] for a in self.arms(self.content["grids"][key], whole=True)
+                ]
+            own = [
+                a for a in self.scans[factor] if all(a.levels[name] == named[name] for name in rule["same"])
+            ]
+            runs = [run for arm in own for run in arm.runs]
+            if not runs or not all(run in self.rows for run in runs):
+                return None
+            scores = scan_scores(rule, factor, [self.rows[run] for run in runs])
+            named = {**named, factor: max(scores, key=scores.__getitem__)}
+        return named
+
+
+def scan_scores(rule: Mapping[str, Any], factor: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """For each level of a factor the mean score of these runs: the product of the responses in ``score``.
+
+    A run without a finite response, such as a diverged one, scores 0.
+    """
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        values = [row[response] for response in rule["score"]]
+        known = all(value is not None and math.isfinite(value) for value in values)
+        found.setdefault(row[factor], []).append(math.prod(values) if known else 0.0)
+    return {level: sum(values) / len(values) for level, values in found.items()}

@@ -10,8 +10,8 @@ import numpy as np
 from gcn.report.paper import paper_figure
 from gcn.report.plots import BLUE, GREY, ORANGE, RED, VERDICT_COLOURS
 from gcn.study.answer import NO_RATE
-from gcn.study.contrasts import PLAIN, Labels, Question, heats, losses
-from gcn.study.predictions import RATES, lr
+from gcn.study.contrasts import Asked, Question, losses
+from gcn.study.predictions import lr
 from gcn.study.statistics import RATIOS, Effect, Row, matching
 from gcn.study.table import RESPONSES
 
@@ -20,12 +20,12 @@ TRICKS = (("none", BLUE), ("r1", ORANGE))
 FIXED = {"pairing": "none", "control": "none"}
 
 
-def verdicts(rows: Sequence[Row], path: Path, labels: Labels) -> Path | None:
+def verdicts(rows: Sequence[Row], path: Path, ask: Asked) -> Path | None:
     """Share of runs with each verdict: a bar for each weight, losses across, settings and tricks down.
 
     None without runs at the settings that are compared.
     """
-    names, settings = losses(rows), heats(rows)
+    names, settings = losses(rows), ask.found(rows)
     if not settings:
         return None
     seen = [verdict for verdict in COLOURS if any(row["verdict"] == verdict for row in rows)]
@@ -35,7 +35,7 @@ def verdicts(rows: Sequence[Row], path: Path, labels: Labels) -> Path | None:
         grid = figure.subplots(len(settings) * len(TRICKS), len(names), squeeze=False, sharex="col")
         for line, (heat, (trick, _)) in zip(grid, ((h, t) for h in settings for t in TRICKS), strict=True):
             for axes, loss in zip(line, names, strict=True):
-                own = matching(rows, {**FIXED, "loss": loss, "heat": heat, "trick": trick})
+                own = matching(rows, {**FIXED, "loss": loss, ask.factor: heat, "trick": trick})
                 weights = sorted({str(row["mse"]) for row in own}, key=float)
                 for place, weight in enumerate(weights):
                     found = [row["verdict"] for row in own if row["mse"] == weight]
@@ -51,7 +51,7 @@ def verdicts(rows: Sequence[Row], path: Path, labels: Labels) -> Path | None:
                 axes.set_ylim(0, 1.2)
                 axes.grid(False)
             trick_name = "no trick" if trick == "none" else trick
-            line[0].set_ylabel(f"{labels.get(heat, heat)}\n{trick_name}", fontsize=8.5)
+            line[0].set_ylabel(f"{ask.label(heat)}\n{trick_name}", fontsize=8.5)
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
         for axes in grid[-1]:
@@ -70,10 +70,10 @@ def _patch(colour: str) -> Any:
     return Patch(color=colour)
 
 
-def ladder(rows: Sequence[Row], path: Path, response: str, labels: Labels) -> Path | None:
+def ladder(rows: Sequence[Row], path: Path, response: str, ask: Asked) -> Path | None:
     """A response against the weight of mse, for losses that have the ladder, with and without r1; dots are seeds."""
     own = matching(rows, FIXED)
-    settings = heats(own)
+    settings = ask.found(own)
     if not settings:
         return None
     names = [x for x in losses(own) if len({r["mse"] for r in own if r["loss"] == x}) > 2] or losses(own)
@@ -84,14 +84,14 @@ def ladder(rows: Sequence[Row], path: Path, response: str, labels: Labels) -> Pa
                 for trick, colour in TRICKS:
                     _ladder(
                         axes,
-                        matching(own, {"loss": loss, "heat": heat, "trick": trick}),
+                        matching(own, {"loss": loss, ask.factor: heat, "trick": trick}),
                         response,
                         colour,
                         trick,
                     )
                 if response in RATIOS:
                     _logarithmic(axes)
-            line[0].set_ylabel(f"{labels.get(heat, heat)}\n{TITLES[response]}")
+            line[0].set_ylabel(f"{ask.label(heat)}\n{TITLES[response]}")
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
         for axes in grid[-1]:
@@ -127,31 +127,34 @@ def _known(number: Any) -> bool:
 LETTERS = {name: name[0] for name in COLOURS}
 
 
-def heat_map(rows: Sequence[Row], path: Path, response: str = "swd") -> Path | None:
+def heat_map(rows: Sequence[Row], path: Path, ask: Asked, response: str = "swd") -> Path | None:
     """A response over weight and learning rate at β₁ = .9, with the verdicts' letters; None without such runs."""
-    own = [r for r in matching(rows, PLAIN) if r["heat"] in RATES]
-    names = [loss for loss in losses(own) if {"warm", "cool"} & {r["heat"] for r in own if r["loss"] == loss}]
+    rates = ask.content.get("rates", {})
+    own = [r for r in matching(rows, ask.plain) if r[ask.factor] in rates]
+    names = [
+        loss for loss in losses(own) if {"warm", "cool"} & {r[ask.factor] for r in own if r["loss"] == loss}
+    ]
     if not names:
         return None
-    weights = sorted({str(r["mse"]) for r in own if r["loss"] in names and r["heat"] != "hot"}, key=float)
+    weights = sorted({str(r["mse"]) for r in own if r["loss"] in names and r[ask.factor] != "hot"}, key=float)
     with paper_figure(path, (1.05 * len(weights) * len(names) + 1.6, 3.1)) as figure:
         grid = figure.subplots(1, len(names), squeeze=False)[0]
         for axes, loss in zip(grid, names, strict=True):
-            values = np.full((len(RATES), len(weights)), math.nan)
-            places = [(i, j, heat, w) for i, heat in enumerate(RATES) for j, w in enumerate(weights)]
+            values = np.full((len(rates), len(weights)), math.nan)
+            places = [(i, j, heat, w) for i, heat in enumerate(rates) for j, w in enumerate(weights)]
             for i, j, heat, weight in places:
-                cell = matching(own, {"loss": loss, "heat": heat, "mse": weight})
+                cell = matching(own, {"loss": loss, ask.factor: heat, "mse": weight})
                 known = [r[response] for r in cell if _known(r[response])]
                 values[i, j] = np.median(known) if known else math.nan
             middle = math.sqrt(np.nanmin(values) * np.nanmax(values))
             for i, j, heat, weight in places:
-                cell = matching(own, {"loss": loss, "heat": heat, "mse": weight})
+                cell = matching(own, {"loss": loss, ask.factor: heat, "mse": weight})
                 letters = "".join(LETTERS[str(r["verdict"])] for r in cell)
                 colour = "white" if values[i, j] > middle else "black"
                 axes.text(j, i, letters, ha="center", va="center", fontsize=8, color=colour)
             image = axes.imshow(values, cmap="viridis_r", aspect="auto", norm="log", origin="lower")
             axes.set_xticks(range(len(weights)), weights)
-            axes.set_yticks(range(len(RATES)), [lr(rate) for rate in RATES.values()])
+            axes.set_yticks(range(len(rates)), [lr(rate) for rate in rates.values()])
             axes.set_xlabel("weight of mse")
             axes.set_ylabel("learning rate of both players")
             axes.set_title(f"{loss}, β₁ = .9")
@@ -243,10 +246,10 @@ def _effect_axes(axes: Any, response: str, names: Sequence[str]) -> None:
 
 
 def curves(
-    points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row], path: Path, labels: Labels
+    points: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Row], path: Path, ask: Asked
 ) -> Path | None:
     """SWD over the updates of seed 0, for each loss and setting: four lines, mse and r1; None without runs."""
-    names, settings = losses(rows), heats(rows)
+    names, settings = losses(rows), ask.found(rows)
     if not settings:
         return None
     arms = [("0", "none", RED, "-"), ("0", "r1", RED, ":"), ("1", "none", BLUE, "-"), ("1", "r1", BLUE, ":")]
@@ -255,14 +258,14 @@ def curves(
         for line, heat in zip(grid, settings, strict=True):
             for axes, loss in zip(line, names, strict=True):
                 for mse, trick, colour, dashes in arms:
-                    own = {**FIXED, "loss": loss, "heat": heat, "mse": mse, "trick": trick}
+                    own = {**FIXED, "loss": loss, ask.factor: heat, "mse": mse, "trick": trick}
                     for row in (r for r in matching(rows, own) if r["seed"] == 0):
                         seen = [p for p in points[row["name"]] if _known(p["val/swd"])]
                         label = f"mse={mse}{', r1' if trick == 'r1' else ''}"
                         steps, values = [p["step"] for p in seen], [p["val/swd"] for p in seen]
                         axes.plot(steps, values, color=colour, linestyle=dashes, label=label)
                 _logarithmic(axes)
-            line[0].set_ylabel(f"{labels.get(heat, heat)}\nSWD")
+            line[0].set_ylabel(f"{ask.label(heat)}\nSWD")
         for axes, loss in zip(grid[0], names, strict=True):
             axes.set_title(loss)
         for axes in grid[-1]:

@@ -9,17 +9,17 @@ import numpy as np
 from PIL import Image
 
 from gcn.report.paper import paper_figure
-from gcn.study.contrasts import HEATS, Labels
+from gcn.study.contrasts import Asked
 from gcn.study.figures import TRICKS
 from gcn.study.statistics import Row
 
 
-def crops(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, labels: Labels) -> Path | None:
+def crops(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, ask: Asked) -> Path | None:
     """Reconstructions of the same crops from the same bits: the image, before the game, then arms of seed 0."""
     seen = {str(look["name"]): look["crops"] for look in looks if look["crops"]}
     known = {str(row["name"]): row for row in rows}
     shown = [(name.split()[0], seen[name]) for name in ("x 0", "start 0") if name in seen]
-    shown += [(_label(known[name], labels), seen[name]) for name in seen if name in known]
+    shown += [(_label(known[name], ask), seen[name]) for name in seen if name in known]
     if len(shown) < 3:
         return None
     side, across = len(shown[0][1]), -(-len(shown) // 2)
@@ -37,14 +37,14 @@ def crops(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, l
     return path
 
 
-def _label(row: Row, labels: Labels) -> str:
+def _label(row: Row, ask: Asked) -> str:
     trick = "" if row["trick"] == "none" else f", {row['trick']}"
-    heat = str(row["heat"])
-    return f"{row['loss']}, {labels.get(heat, heat)}\nmse={row['mse']}{trick}\n{row['verdict']}"
+    heat = str(row[ask.factor])
+    return f"{row['loss']}, {ask.label(heat)}\nmse={row['mse']}{trick}\n{row['verdict']}"
 
 
 def eigenvalues(
-    looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, labels: Labels
+    looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, ask: Asked
 ) -> Path | None:
     """Ritz values of the game's Jacobian at the end of arms: what has converged is filled."""
     known = {str(row["name"]): row for row in rows}
@@ -54,14 +54,14 @@ def eigenvalues(
     if not own:
         return None
     names = list(dict.fromkeys(str(row["loss"]) for row, _ in own))
-    columns = [(heat, mse) for heat in HEATS for mse in ("0", "1")]
+    columns = [(heat, mse) for heat in ask.settings for mse in ("0", "1")]
     with paper_figure(path, (2.3 * len(columns) + 0.6, 2.3 * len(names) + 0.5)) as figure:
         grid = figure.subplots(len(names), len(columns), squeeze=False)
         for line, loss in zip(grid, names, strict=True):
             for axes, (heat, mse) in zip(line, columns, strict=True):
                 said = []
                 for row, look in own:
-                    if (row["loss"], row["heat"], row["mse"]) != (loss, heat, mse):
+                    if (row["loss"], row[ask.factor], row["mse"]) != (loss, heat, mse):
                         continue
                     colour = dict(TRICKS)[row["trick"]]
                     real, imaginary, residual = np.array(look["eigenvalues"]).T
@@ -70,7 +70,7 @@ def eigenvalues(
                     axes.plot(real[sure], imaginary[sure], "o", color=colour, markersize=3)
                     label = "no trick" if row["trick"] == "none" else str(row["trick"])
                     said.append(f"{label}: {row['verdict']}, rotation {look['rotation']:.2g}")
-                axes.set_title("\n".join([f"{loss}, {labels.get(heat, heat)}, mse={mse}", *said]), fontsize=7)
+                axes.set_title("\n".join([f"{loss}, {ask.label(heat)}, mse={mse}", *said]), fontsize=7)
                 axes.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
                 axes.locator_params(axis="x", nbins=5)
                 axes.tick_params(labelsize=7)
@@ -81,6 +81,6 @@ def eigenvalues(
             grid[0][0].plot(
                 [], [], "o", color=colour, markersize=3, label="no trick" if trick == "none" else trick
             )
-        handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
+        handles, names = grid[0][0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8)
     return path

@@ -8,7 +8,7 @@ from typing import Any
 from gcn.report.paper import paper_figure
 from gcn.report.plots import GREY
 from gcn.study.answer import WEAK, Correlation, Points, number, relative_swd
-from gcn.study.contrasts import HEATS, Labels
+from gcn.study.contrasts import Asked
 from gcn.study.statistics import Row, matching
 
 MARKERS = {
@@ -18,7 +18,7 @@ WITHOUT = "black"  # no distortion
 
 
 def share(
-    rows: Sequence[Row], points: Points, found: Sequence[Correlation], path: Path, labels: Labels
+    rows: Sequence[Row], points: Points, found: Sequence[Correlation], path: Path, ask: Asked
 ) -> Path | None:
     """A panel for each setting of the loss of ``found[0]``: a dot for each run; None where nothing was found.
 
@@ -31,9 +31,9 @@ def share(
     weights = sorted({str(row["mse"]) for row in own if row["mse"] != "0"}, key=float)
     colours = dict(zip(weights, _colours(len(weights)), strict=True)) | {"0": WITHOUT}
     with paper_figure(path, (10.5, 4.4)) as figure:
-        grid = figure.subplots(1, len(HEATS), squeeze=False, sharey=True)[0]
-        for axes, heat in zip(grid, HEATS, strict=True):
-            for row in matching(own, {"heat": heat}):
+        grid = figure.subplots(1, len(ask.settings), squeeze=False, sharey=True)[0]
+        for axes, heat in zip(grid, ask.settings, strict=True):
+            for row in matching(own, {ask.factor: heat}):
                 _dot(axes, row, relative_swd(row, points), colours)
             axes.axhline(1, color=GREY, linewidth=0.8, linestyle=":")
             axes.axvline(WEAK, color=GREY, linewidth=0.8, linestyle=":")
@@ -43,7 +43,7 @@ def share(
             rho = [
                 f" (ρ = {number(c.rho)}, {c.runs} runs)" for c in found if (c.loss, c.heat) == (loss, heat)
             ]
-            axes.set_title(f"{loss}, {labels.get(heat, heat)}{''.join(rho)}", fontsize=10)
+            axes.set_title(f"{loss}, {ask.label(heat)}{''.join(rho)}", fontsize=10)
         grid[0].set_ylabel("final SWD / SWD at the start")
         grid[0].set_yticks([0.7, 1, 2, 5, 10], ["0.7", "1", "2", "5", "10"])
         grid[0].minorticks_off()

@@ -1,12 +1,13 @@
 """A report's sections as Markdown and as a page that needs nothing beside it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gcn.files.atomic import write_text
 from gcn.report import html
+from gcn.study.contrasts import Question
 
 SIGNIFICANT = "●: significant after Holm's correction over its table."
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -20,6 +21,21 @@ class Block(NamedTuple):
     table: Table | None = None
     figures: Sequence[tuple[Path, str]] = ()
     folded: bool = False
+
+
+def effect_tables(asked: Sequence[Question], titles: Mapping[str, str]) -> list[Block]:
+    """A folded section for each question: its effects with intervals, a row for each cell."""
+    return [Block(f"Table. {q.title}", [q.about], _effects(q, titles), folded=True) for q in asked]
+
+
+def _effects(question: Question, titles: Mapping[str, str]) -> Table:
+    responses = list(dict.fromkeys(e.response for e in question.effects))
+    body = []
+    for name in dict.fromkeys(e.name for e in question.effects):
+        own = {e.response: e for e in question.effects if e.name == name}
+        cells = [f"{own[r].text}{' ●' if own[r].significant else ''}" for r in responses]
+        body.append([name, str(max(e.seeds for e in own.values())), *cells])
+    return ["loss (setting)", "seeds", *(titles[r] for r in responses)], body
 
 
 def markdown(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path:

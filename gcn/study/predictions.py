@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gcn.study.answer import NO_RATE, median
-from gcn.study.contrasts import HEATS, PLAIN, Labels, losses
+from gcn.study.contrasts import Asked, losses
 from gcn.study.statistics import Row, matching
-
-RATES = {"cool": 2e-4, "warm": 6e-4, "hot": 2e-3, "burning": 6e-3}  # learning rates, all with a β₁ of .9
 
 
 class Prediction(NamedTuple):
@@ -21,25 +19,25 @@ class Prediction(NamedTuple):
     verdict: str
 
 
-def predictions(rows: Sequence[Row], looks: Sequence[Mapping[str, Any]], labels: Labels) -> list[Prediction]:
+def predictions(rows: Sequence[Row], looks: Sequence[Mapping[str, Any]], ask: Asked) -> list[Prediction]:
     """The rows for which the table has runs."""
     found = (
-        _best_weight(rows, labels), _any_weight(rows, labels), _step_size(rows), _at_rest(rows, labels),
-        _rotation(rows, looks), _r1(rows, labels),
+        _best_weight(rows, ask), _any_weight(rows, ask), _step_size(rows, ask), _at_rest(rows, ask),
+        _rotation(rows, looks), _r1(rows, ask),
     )  # fmt: skip
     return [prediction for prediction in found if prediction is not None]
 
 
-def _best_weight(rows: Sequence[Row], labels: Labels) -> Prediction | None:
+def _best_weight(rows: Sequence[Row], ask: Asked) -> Prediction | None:
     said = []
-    for heat in HEATS:
-        by_weight = _by_weight(rows, "ns", heat)
+    for heat in ask.settings:
+        by_weight = _by_weight(rows, ask, "ns", heat)
         if len(by_weight) < 4:
             return None
         least = min(by_weight, key=lambda weight: by_weight[weight])
         largest = max(by_weight, key=float)
         said.append(
-            f"mse={least} at {labels.get(heat, heat)} ({by_weight[least]:.3f}; mse={largest}: {by_weight[largest]:.3f})"
+            f"mse={least} at {ask.label(heat)} ({by_weight[least]:.3f}; mse={largest}: {by_weight[largest]:.3f})"
         )
     return Prediction(
         "The rate of convergence is best at μ = p and falls beyond it",
@@ -48,32 +46,33 @@ def _best_weight(rows: Sequence[Row], labels: Labels) -> Prediction | None:
     )
 
 
-def _any_weight(rows: Sequence[Row], labels: Labels) -> Prediction | None:
-    needed = {loss: _needed(rows, loss) for loss in ("ns", "wgan") if loss in losses(rows)}
+def _any_weight(rows: Sequence[Row], ask: Asked) -> Prediction | None:
+    needed = {loss: _needed(rows, ask, loss) for loss in ("ns", "wgan") if loss in losses(rows)}
     known = [f"{loss} {_weight(weight)}" for loss, weight in needed.items() if weight is not None]
     if not known:
         return None
-    heat = HEATS[1]
+    heat = ask.settings[1]
     return Prediction(
         "Every μ > 0 is stable; from μ = p on (½ for ns, 1 for wgan) nothing rotates",
-        f"least weight from which on all runs at {labels.get(heat, heat)} are stable: {', '.join(known)}",
+        f"least weight from which on all runs at {ask.label(heat)} are stable: {', '.join(known)}",
         "Not explained: μ = p ends rotation and not instability, so it predicts no such threshold",
     )
 
 
-def _step_size(rows: Sequence[Row]) -> Prediction | None:
+def _step_size(rows: Sequence[Row], ask: Asked) -> Prediction | None:
     """Learning rates at which all runs are stable, on the grid with β₁ = .9."""
-    own = [r for r in matching(rows, {**PLAIN, "loss": "ns"}) if r["heat"] in RATES]
+    rates = ask.content.get("rates", {})
+    own = [r for r in matching(rows, {**ask.plain, "loss": "ns"}) if r[ask.factor] in rates]
     holds: dict[str, list[str]] = {}
     for mse in dict.fromkeys(str(r["mse"]) for r in own):
-        cells = {heat: matching(own, {"heat": heat, "mse": mse}) for heat in RATES}
+        cells = {heat: matching(own, {ask.factor: heat, "mse": mse}) for heat in rates}
         if all(cells.values()):
             holds[mse] = [h for h, cell in cells.items() if all(r["verdict"] == "stable" for r in cell)]
     if "0" not in holds or "1" not in holds or not holds["1"]:
         return None
-    largest = max(RATES[heat] for heat in holds["1"])
-    least = min(RATES.values())
-    without = max((RATES[heat] for heat in holds["0"]), default=None)
+    largest = max(rates[heat] for heat in holds["1"])
+    least = min(rates.values())
+    without = max((rates[heat] for heat in holds["0"]), default=None)
     said = f"not even at {lr(least)}" if without is None else f"up to {lr(without)}"
     factor = largest / (without or least)
     contrary = "a factor of more than" if without is None else "a factor of"
@@ -92,14 +91,16 @@ def lr(rate: float) -> str:
     return f"{rate:.0e}".replace("e-0", "e-")
 
 
-def _at_rest(rows: Sequence[Row], labels: Labels) -> Prediction | None:
-    heat = HEATS[0]
-    gaps = {mse: median(matching(rows, {**PLAIN, "mse": mse, "heat": heat}), "logit_gap") for mse in "01"}
+def _at_rest(rows: Sequence[Row], ask: Asked) -> Prediction | None:
+    heat = ask.settings[0]
+    gaps = {
+        mse: median(matching(rows, {**ask.plain, "mse": mse, ask.factor: heat}), "logit_gap") for mse in "01"
+    }
     if not all(math.isfinite(gap) for gap in gaps.values()):
         return None
     return Prediction(
         "Lossy equilibrium: with a distortion D does not come to rest, ψ* = 2μm/p",
-        f"median |logit gap| at {labels.get(heat, heat)}: {gaps['0']:.2g} with mse=0, {gaps['1']:.2g} with mse=1",
+        f"median |logit gap| at {ask.label(heat)}: {gaps['0']:.2g} with mse=0, {gaps['1']:.2g} with mse=1",
         "In agreement" if gaps["1"] > 2 * gaps["0"] else "Not seen",
     )
 
@@ -120,16 +121,18 @@ def _rotation(rows: Sequence[Row], looks: Sequence[Mapping[str, Any]]) -> Predic
     )  # fmt: skip
 
 
-def _r1(rows: Sequence[Row], labels: Labels) -> Prediction | None:
+def _r1(rows: Sequence[Row], ask: Asked) -> Prediction | None:
     said, better = [], False
-    for heat in HEATS:
-        cells = [matching(rows, {**PLAIN, "mse": "0", "heat": heat, "trick": t}) for t in ("none", "r1")]
+    for heat in ask.settings:
+        cells = [
+            matching(rows, {**ask.plain, "mse": "0", ask.factor: heat, "trick": t}) for t in ("none", "r1")
+        ]
         if not all(cells) or any(r["verdict"] == NO_RATE for cell in cells for r in cell):
             return None
         good = [sum(r["verdict"] == "stable" for r in cell) for cell in cells]
         better |= good[1] / len(cells[1]) > good[0] / len(cells[0])
         counts = " and ".join(f"{n} of {len(cell)}" for n, cell in zip(good, cells, strict=True))
-        said.append(f"{counts} at {labels.get(heat, heat)}")
+        said.append(f"{counts} at {ask.label(heat)}")
     return Prediction(
         "r1 of γ = 2μ has the spectrum of a distortion μ: it stabilises the game without one",
         f"stable runs with mse=0, without and with r1=1: {'; '.join(said)}",
@@ -137,15 +140,15 @@ def _r1(rows: Sequence[Row], labels: Labels) -> Prediction | None:
     )
 
 
-def _by_weight(rows: Sequence[Row], loss: str, heat: str) -> dict[str, float]:
-    own = matching(rows, {**PLAIN, "loss": loss, "heat": heat})
+def _by_weight(rows: Sequence[Row], ask: Asked, loss: str, heat: str) -> dict[str, float]:
+    own = matching(rows, {**ask.plain, "loss": loss, ask.factor: heat})
     weights = sorted({str(r["mse"]) for r in own}, key=float)
     return {weight: median([r for r in own if r["mse"] == weight], "swd") for weight in weights}
 
 
-def _needed(rows: Sequence[Row], loss: str) -> float | None:
+def _needed(rows: Sequence[Row], ask: Asked, loss: str) -> float | None:
     """The least weight from which on all runs at the higher learning rate are stable; inf: not even the largest."""
-    own = matching(rows, {**PLAIN, "loss": loss, "heat": HEATS[1]})
+    own = matching(rows, {**ask.plain, "loss": loss, ask.factor: ask.settings[1]})
     weights = sorted({str(r["mse"]) for r in own}, key=float)
     if len(weights) < 4:
         return None

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def closer_file(folder: Path, arm: Arm) -> Path:
 
 
 def remaining(
-    study: Study, folder: Path, known: Collection[str] = (), seen: Collection[str] = ()
+    study: Study, folder: Path, known: Set[str] = frozenset(), seen: Collection[str] = ()
 ) -> list[Arm]:
     """The arms that have no result yet, in order, or lack their closer look.
 
@@ -50,7 +50,7 @@ def remaining(
     return [
         arm
         for arm in study.arms
-        if (arm.name not in known and not file_of(folder, arm).is_file())
+        if (not known >= set(arm.runs) and not file_of(folder, arm).is_file())
         or (arm.name in closer and not closer_file(folder, arm).is_file())
     ]
 
@@ -58,10 +58,11 @@ def remaining(
 def finished(
     study: Study, folder: Path, file: Callable[[Path, Arm], Path] = file_of
 ) -> Iterator[dict[str, Any]]:
-    """The results that are there, or the closer looks."""
+    """The results that are there, or the closer looks; those of several seeds that were played side by side singly."""
     for arm in study.arms:
         if file(folder, arm).is_file():
-            yield {"name": arm.name, **read_json(file(folder, arm))}
+            found = read_json(file(folder, arm))
+            yield from found.get("runs", [{"name": arm.name, **found}])
 
 
 def shared(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
@@ -152,7 +153,7 @@ def run(
     folder: Path,
     workers: int,
     minutes: float | None = None,
-    known: Collection[str] = (),
+    known: Set[str] = frozenset(),
     kept: Path = Path(),
 ) -> int:
     """Train codecs and then arms that are left, at most for so many minutes; returns how many arms are left then.
@@ -228,21 +229,51 @@ def _alone() -> None:
 
 def _play(task: Task) -> tuple[str, str]:
     arm, protocol, folder, look_closer = task
-    from gcn.study.play import play
-
     try:
-        result = play(arm, _ground(folder, protocol, arm.seed), protocol, look_closer)
+        result, look = (_lab if protocol.command == "lab" else _train_arm)(task)
     except Exception as problem:  # a failed run is an outcome of the study, not its end
         reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
-        result = {
-            "name": arm.name, "levels": dict(arm.levels), "seed": arm.seed, "words": list(arm.words),
-            "verdict": "failed", "verdict_reason": reason, "rows": [],
-            **({"closer": {"verdict": "failed", "crops": []}} if look_closer else {}),
-        }  # fmt: skip
-    if "closer" in result:
-        write_json_atomic(closer_file(Path(folder), arm), plain(result.pop("closer")))
+        failed = {
+            "levels": dict(arm.levels),
+            "words": list(arm.words),
+            "verdict": "failed",
+            "verdict_reason": reason,
+        }
+        seeds = range(arm.seed, arm.seed + arm.seeds)
+        if protocol.command == "lab":
+            failed["responses"] = {}
+        runs = [
+            {"name": name, "seed": seed, **failed, "rows": []}
+            for name, seed in zip(arm.runs, seeds, strict=True)
+        ]
+        result, look = {"runs": runs}, {"verdict": "failed", "crops": []}
+    if look_closer:
+        write_json_atomic(closer_file(Path(folder), arm), plain(look))
     write_json_atomic(file_of(Path(folder), arm), plain(result))
-    return arm.name, str(result["verdict"])
+    return arm.name, ", ".join(dict.fromkeys(str(run["verdict"]) for run in result["runs"]))
+
+
+def _train_arm(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
+    from gcn.study.play import play
+
+    arm, protocol, folder, look_closer = task
+    result = play(arm, _ground(folder, protocol, arm.seed), protocol, look_closer)
+    look = result.pop("closer", {})
+    return {"runs": [result]}, look
+
+
+def _lab(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
+    from gcn.study import lab_arm
+
+    arm, _, folder, _ = task
+    run = Path(folder, "arms", arm.name)
+    with _interruptible():  # the command ends with this process
+        runs = lab_arm.play(arm, run)
+    return {"runs": runs}, {
+        "verdict": runs[0]["verdict"],
+        "crops": [],
+        "view": (run / "view.npz").read_bytes().hex(),
+    }
 
 
 @cache

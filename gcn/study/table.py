@@ -59,13 +59,34 @@ CURVES = (
 
 
 def row(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a run."""
+    """The row of a run: what its result says was measured, or what its rows of training metrics amount to."""
+    numbers = result["responses"] if "responses" in result else _measured(result)
+    return {
+        "name": result["name"],
+        **result["levels"],
+        "seed": result["seed"],
+        "verdict": result["verdict"],
+        "verdict_step": result.get("verdict_step"),
+        "verdict_reason": result["verdict_reason"],
+        "steps": result.get("steps", 0),
+        "seconds": _number(result.get("seconds")),
+        **{name: _number(value) for name, value in numbers.items()},
+        "words": " ".join(result["words"]),
+    }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _measured(result: Mapping[str, Any]) -> dict[str, float | None]:
+    """The responses of a training."""
     rows = result["rows"]
     early = result["verdict"] in ("diverged", "failed")
     swd, jitter = _late(rows, "val/swd", 0.5), _late(rows, "val/jitter", 0.5)
     quarter = {name: _median(_late(rows, name, 0.75)) for name in CURVES}
     ended = early and result.get("steps", 0) > 0
-    values = {
+    return {
         "unstable": math.nan if result["verdict"] == TOO_SHORT else float(result["verdict"] != "stable"),
         "swd_dispersion": float(np.std(swd) / np.mean(swd)) if len(swd) > 3 and not ended else math.nan,
         "last_to_best": result.get("indicators", {}).get("last_to_best"),
@@ -76,19 +97,6 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
         "psnr_loss": result["start"]["val/psnr"] - quarter["val/psnr"] if "start" in result else math.nan,
         "share": _share(rows),
         "bpp": quarter["val/bpp"],
-    }
-    numbers = {name: math.nan if value is None else float(value) for name, value in values.items()}
-    return {
-        "name": result["name"],
-        **result["levels"],
-        "seed": result["seed"],
-        "verdict": result["verdict"],
-        "verdict_step": result.get("verdict_step"),
-        "verdict_reason": result["verdict_reason"],
-        "steps": result.get("steps", 0),
-        "seconds": result.get("seconds", math.nan),
-        **numbers,
-        "words": " ".join(result["words"]),
     }
 
 
@@ -124,7 +132,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 def write(results: Iterable[Mapping[str, Any]], folder: Path) -> tuple[Path, Path]:
-    """Write ``runs.parquet`` (a row for each run) and ``curves.parquet`` (run, step and the columns of ``CURVES``).
+    """Write ``runs.parquet`` (a row for each run) and ``curves.parquet`` (run, step, values over the updates).
 
     Runs that a table in this folder holds already are kept: a study is extended, here and on other machines.
     """
@@ -133,9 +141,10 @@ def write(results: Iterable[Mapping[str, Any]], folder: Path) -> tuple[Path, Pat
         runs, curves = {r["name"]: r for r in read(folder)}, read_curves(folder)
     for result in results:
         runs[result["name"]] = row(result)
-        curves[result["name"]] = [
-            {"step": r["step"], **{c: r.get(c) for c in CURVES}} for r in result["rows"]
-        ]
+        points = result["rows"]
+        if "responses" not in result:
+            points = [{"step": r["step"], **{c: r.get(c) for c in CURVES}} for r in points]
+        curves[result["name"]] = points
     return _write(runs, curves, folder)
 
 
@@ -179,7 +188,8 @@ def _write(
 
     points = [{"run": name, **point} for name in runs for point in curves.get(name, [])]
     kinds = [("run", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())), ("step", pyarrow.int32())]
-    schema = pyarrow.schema([*kinds, *((name, pyarrow.float32()) for name in CURVES)])
+    drawn = dict.fromkeys(name for point in points for name in point if name not in ("run", "step"))
+    schema = pyarrow.schema([*kinds, *((name, pyarrow.float32()) for name in sorted(drawn, key=_place))])
     make_folder(folder)
     files = folder / "runs.parquet", folder / "curves.parquet"
     columns = list(dict.fromkeys(itertools.chain.from_iterable(runs.values())))  # older rows may lack some
@@ -189,6 +199,10 @@ def _write(
         with replacing(file) as partial:
             parquet.write_table(table, partial, compression="zstd")
     return files
+
+
+def _place(column: str) -> int:
+    return CURVES.index(column) if column in CURVES else len(CURVES)
 
 
 def _by_run(points: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -1,21 +1,23 @@
 """What a run in the plane leaves behind, in numbers."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gcn.files.atomic import write_csv
-from gcn.lab.modes_report import interval
+from gcn.files.atomic import replacing, write_csv
+from gcn.lab.intervals import interval
 from gcn.lab.plane.plane import PlaneRun
+from gcn.lab.plane.plane_figure import SHOWN, View, view
 
 LATE = 4  # the last quarter of the looks is the end of a run
 
 
 def record(run: PlaneRun) -> dict[str, Any]:
-    """Means over seeds at the end and over the last quarter of the looks, with half of its 95 % interval."""
+    """Means over seeds at the end, with half of its 95 % interval, and over the last quarter of the looks; each end."""
     lost = [seed for seed, step in zip(run.seeds, run.diverged.tolist(), strict=True) if step >= 0]
     found: dict[str, Any] = {
         "outcome": "diverged" if lost else "finished",
@@ -28,7 +30,9 @@ def record(run: PlaneRun) -> dict[str, Any]:
     }
     for name, curve in run.curves.items():
         last, late = _numpy(curve[-1]), _numpy(curve[-max(1, len(curve) // LATE) :]).mean(0)
-        found[name] = {"mean": last.mean(), "half_interval": interval(last).half, "late_mean": late.mean()}
+        found[name] = {
+            "mean": last.mean(), "half_interval": interval(last).half, "late_mean": late.mean(), "each": last.tolist()
+        }  # fmt: skip
     return found
 
 
@@ -40,6 +44,25 @@ def write_curves(path: Path, run: PlaneRun) -> None:
         for game, seed in enumerate(run.seeds)
     )
     write_csv(path, [["update", "seed", *run.curves], *rows])
+
+
+def write_view(path: Path, run: PlaneRun) -> None:
+    """The picture of the first game in numbers: ``real`` and ``samples`` (N, 2), ``mesh`` (M,), ``logits`` (M, M)."""
+    shown = view(run)
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file, real=shown.real[:SHOWN].numpy(), samples=shown.samples[:SHOWN].numpy(), mesh=shown.mesh.numpy(),
+            logits=shown.logits.half().numpy(),
+        )  # fmt: skip
+
+
+def read_view(file: BinaryIO) -> View:
+    """The picture that :func:`write_view` has kept."""
+    with np.load(file) as kept:
+        real, samples, mesh, logits = (
+            torch.from_numpy(kept[n]) for n in ("real", "samples", "mesh", "logits")
+        )
+    return View(real, samples, mesh, logits.float())
 
 
 def _numpy(values: Tensor) -> NDArray[np.float64]:
