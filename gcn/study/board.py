@@ -94,7 +94,7 @@ def _plan(name: str, columns: Sequence[str]) -> design.Study:
     """The study of this name, or else the first one that has the factors of the table."""
     known = sorted(path.stem for path in (design.CONF / "study").glob("*.yaml"))
     for study in map(design.load, [name] if name in known else known):
-        if name in known or list(study.factors) == list(columns):
+        if name in known or set(columns) <= set(study.factors):
             return study
     raise InputError(f"{name}: no study of conf/study has the factors {', '.join(columns)}")
 

@@ -121,13 +121,9 @@ def report(rows: Sequence[Row], entity: str, project: str, ask: Asked, online: b
     blocks += [wr.H1("All factors"), grid((), factors(rows), [_parallel(rows)])]
     blocks += [wr.H1("Limits"), wr.UnorderedList(items=list(ask.content["limits"]))]
     about = "Mean and deviation over seeds; generated from the table of the study."
+    title = ask.content["board"]["title"]
     return wr.Report(
-        entity=entity,
-        project=project,
-        title=ask.content["board"]["title"],
-        description=about,
-        blocks=blocks,
-        width="fluid",
+        entity=entity, project=project, title=title, description=about, blocks=blocks, width="fluid"
     )
 
 

@@ -119,10 +119,8 @@ def _means(rows: Sequence[Row], setting: str, study: Study, ask: Asked) -> tuple
                 body.append([f"{name}, {ask.label(level)}", *cells])
         for loss in losses(group):
             if loss not in several:
-                found = (
-                    f"{responses[r]['title']} {_mean(matching(group, {'loss': loss}), r, ask)}"
-                    for r in ask.decide
-                )
+                arm = matching(group, {"loss": loss})
+                found = [f"{responses[r]['title']} {_mean(arm, r, ask)}" for r in ask.decide]
                 said.append(f"{name}, {ask.label(loss)}: {', '.join(found)}.")
     return said, (["arm", *(f"{loss} {responses[r]['title']}" for loss, r in columns)], body)
 

@@ -10,7 +10,7 @@ import pytest
 from scripting import script
 
 from gcn.errors import InputError
-from gcn.study import board, board_views, table
+from gcn.study import board, board_views, contrasts, design, table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # theirs
 SCRIPT = Path(__file__).parents[2] / "scripts" / "board.py"
@@ -290,9 +290,11 @@ def test_the_report_compares_at_each_heat(logged):
 
 
 def test_a_new_column_has_its_panel(place):
+    plan = design.load("distortion_vs_tricks")
+    ask = contrasts.load(plan.text, plan.labels)
     rows = [{**row, "rotation": 1.0} for row in table.read(place)]
     spec = (
-        board_views.workspace(rows, table.read_curves(place), "", "p")
+        board_views.workspace(rows, table.read_curves(place), "", "p", ask)
         ._to_model()
         .model_dump_json(by_alias=True)
     )

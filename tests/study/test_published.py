@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gcn.study import answer, design, report, table
+from gcn.study import answer, contrasts, design, report, table
 from gcn.study.statistics import matching
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,11 @@ WITHDRAWN = (
 @pytest.fixture(scope="module")
 def study():
     return design.load("distortion_vs_tricks")
+
+
+@pytest.fixture(scope="module")
+def ask(study):
+    return contrasts.load(study.text, study.labels)
 
 
 @pytest.fixture(scope="module")
@@ -96,24 +101,28 @@ def test_the_stored_rows_follow_from_the_stored_curves(rows, points):
             assert again[name] == pytest.approx(stored[name], rel=1e-5, nan_ok=True), (stored["name"], name)
 
 
-def test_numbers_of_the_readme_are_those_of_the_table(rows, points):
+def test_numbers_of_the_readme_are_those_of_the_table(rows, points, ask):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     said = re.sub(r"\s+", " ", readme[readme.index("## The study") : readme.index("## The theory")])
     first, second = "comfortable", "hot"
     lost = [
-        answer.median(matching(rows, {**answer.PLAIN, "mse": "0", "heat": heat}), "psnr_loss")
+        answer.median(matching(rows, {**ask.plain, "mse": "0", "heat": heat}), "psnr_loss")
         for heat in (first, second)
     ]
-    anchored = [row for row in rows if row["heat"] in answer.HEATS and row["loss"] in ("ns", "hinge", "wgan")]
-    correlation = answer.correlations(rows, points)[0]
+    anchored = [row for row in rows if row["heat"] in ask.settings and row["loss"] in ("ns", "hinge", "wgan")]
+
+    def stable(of, **levels):
+        return answer.stable(of, ask, levels)
+
+    correlation = answer.correlations(rows, points, ask)[0]
     expected = [
         f"{len(rows)} runs",
         f"{lost[0]:.1f} dB", f"{lost[1]:.1f} dB",
-        f"{answer.stable(rows, mse='1', heat=first)} runs stable, and {answer.stable(rows, mse='1', heat=second)}",
-        f"instead of {answer.stable(rows, mse='0', heat=first)} and {answer.stable(rows, mse='0', heat=second)}",
-        f"{answer.stable(anchored, control='anchor')} runs against {answer.stable(anchored, mse='1')}",
+        f"{stable(rows, mse='1', heat=first)} runs stable, and {stable(rows, mse='1', heat=second)}",
+        f"instead of {stable(rows, mse='0', heat=first)} and {stable(rows, mse='0', heat=second)}",
+        f"{stable(anchored, control='anchor')} runs against {stable(anchored, mse='1')}",
         f"ρ = {answer.number(correlation.rho)} over {correlation.runs} runs",
-        f"{answer.stable(rows, mse='1', heat=second, loss='wgan')} runs stable",
+        f"{stable(rows, mse='1', heat=second, loss='wgan')} runs stable",
     ]  # fmt: skip
     assert [number for number in expected if number not in said] == []
     assert np.isfinite(lost).all()

@@ -7,18 +7,22 @@ import zlib
 import pytest
 from scipy import stats
 
-from gcn.study import answer, contrasts
+from gcn.study import answer, contrasts, design
 from gcn.study.statistics import effect, share
 from gcn.study.table import RESPONSES
 
 NOISE = (0.02, -0.01, 0.015, -0.02, 0.005)
 
 
+LABELS = {"comfortable": "lr 2e-4, β₁ 0", "hot": "lr 2e-3, β₁ .9"}
+ASK = contrasts.load(design.CONF / "study" / "distortion", LABELS)
+
+
 def table(stable, swd, losses=("ns", "wgan"), controls=("none", "anchor")):
     """Rows of a study: ``stable`` and ``swd`` are functions of the levels, and seeds differ a little."""
     rows = []
     for loss in losses:
-        for heat in contrasts.HEATS:
+        for heat in ASK.settings:
             cells = [(m, t, "none") for m in "01" for t in ("none", "r1")]
             cells += [("0", "none", c) for c in controls if c != "none"]
             for mse, trick, control in cells:
@@ -38,12 +42,11 @@ def table(stable, swd, losses=("ns", "wgan"), controls=("none", "anchor")):
     return rows
 
 
-LABELS = {"comfortable": "lr 2e-4, β₁ 0", "hot": "lr 2e-3, β₁ .9"}
 WITHDRAWN_WORDS = r"\b(comfortable|hot|spring|house|damps?|damping|resolved|superfluous for|step sizes?)\b"
 
 
 def said(rows, points=None):
-    return answer.sentences(rows, contrasts.questions(rows, LABELS), points or {}, LABELS)
+    return answer.sentences(rows, contrasts.questions(rows, ASK), points or {}, ASK)
 
 
 def test_a_distortion_that_holds_the_decoder_where_it_began():
@@ -88,7 +91,7 @@ def test_runs_that_send_nothing_are_arithmetic_and_no_instability():
     assert {row["verdict"] for row in found} == {"stable", answer.NO_RATE}
     assert said(found)[0].startswith("H1 was not tested")
     assert "20 of 20 runs end there" in said(found)[0]
-    (share,) = {e.seeds for e in contrasts.questions(found, LABELS)[0].effects if e.response == "unstable"}
+    (share,) = {e.seeds for e in contrasts.questions(found, ASK)[0].effects if e.response == "unstable"}
     assert share == 0
     paid = answer.counted([{**row, "mse": "1"} for row in rows], {})
     assert answer.NO_RATE not in {row["verdict"] for row in paid}  # with a distortion it is a collapse
@@ -98,14 +101,14 @@ def test_withdrawn_controls_are_not_counted():
     rows = table(lambda **_: True, lambda **_: 0.1, controls=("none", "standard"))
     kept = answer.counted(rows, {("control", "standard"): "why"})
     assert {row["control"] for row in kept} == {"none"}
-    assert not any(q.subject == "standard" for q in contrasts.questions(rows, LABELS))
+    assert not any(q.subject == "standard" for q in contrasts.questions(rows, ASK))
 
 
 def test_the_table_of_each_loss_shows_labels_and_intervals():
     rows = table(lambda **_: True, lambda **_: 0.1)
     for row in rows:
         row["swd"] *= 1 + 0.01 * ((zlib.crc32(row["name"].encode()) % 7) - 3)
-    head, body = answer.of_each_loss(contrasts.questions(rows, LABELS))
+    head, body = answer.of_each_loss(contrasts.questions(rows, ASK))
     assert head == ["loss (setting)", "mse=1 / mse=0", "r1 × mse"]
     assert [cells[0] for cells in body][:4] == [
         "ns (lr 2e-4, β₁ 0)", "wgan (lr 2e-4, β₁ 0)", "ns (lr 2e-3, β₁ .9)", "wgan (lr 2e-3, β₁ .9)",
@@ -116,18 +119,18 @@ def test_the_table_of_each_loss_shows_labels_and_intervals():
 def test_one_loss_and_no_controls():
     rows = table(lambda **_: True, lambda **_: 0.1, losses=("ns",), controls=("none",))
     assert [s[:2] for s in said(rows)] == ["H1", "H2"]
-    assert not any("all losses" in e.name for q in contrasts.questions(rows, LABELS) for e in q.effects)
+    assert not any("all losses" in e.name for q in contrasts.questions(rows, ASK) for e in q.effects)
 
 
 def test_realism_against_the_start_and_against_the_share():
     rows = table(lambda **_: True, lambda mse, **_: 0.2 if mse == "1" else 0.1, losses=("ns",))
     points = {row["name"]: [{"step": 0, "val/swd": 0.1}] for row in rows}
-    _, body = answer.at_a_glance(rows, points, LABELS)
+    _, body = answer.at_a_glance(rows, points, ASK)
     assert "SWD ×1.01" in body[0][1]
     assert "SWD ×2.01" in body[0][2]
     for place, row in enumerate(rows):
         row["share"], row["swd"] = 0.01 * place, 0.2 - 0.001 * place
-    (first, *_) = answer.correlations(rows, points)
+    (first, *_) = answer.correlations(rows, points, ASK)
     assert (first.loss, first.rho) == ("ns", pytest.approx(-1))
     assert first.runs == sum(
         r["share"] < 0.5 and r["heat"] == "comfortable" and r["control"] == "none" for r in rows
