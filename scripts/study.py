@@ -61,6 +61,9 @@ def work(words: Words) -> int:
     def planned() -> design.Study:
         return design.load(name, further, part, table.read(place) if table.names(place) else ())
 
+    study = planned()  # before a folder is made
+    if again and study.protocol.command != "train":
+        raise InputError("rejudge=true: verdicts of this study are not made from curves; drop it")
     if playing:
         _play(planned, out.absolute(), int(workers), minutes, place)
     elif not table.names(place):
@@ -68,8 +71,6 @@ def work(words: Words) -> int:
     if playing and not table.names(place):
         return 0  # nothing to report yet
     study = planned()
-    if again and study.protocol.command != "train":
-        raise InputError("rejudge=true: verdicts of this study are not made from curves; drop it")
     if again:
         changed = table.judge_again(place, study.protocol.updates)
         print(f"{place}: verdicts changed: {len(changed)}")

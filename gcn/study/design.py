@@ -174,7 +174,7 @@ def load(
             arms |= {a.name: a for a in grids.arms(grid)}
     if not arms:
         raise InputError(f"study={name}: no arm is left; drop some of grids=, only. and seeds=")
-    closer = {a.name for a in grids.arms(content.get("closer", {"seeds": 0}))}
+    closer = {a.name for grid in content.get("closer", []) for a in grids.arms(grid)}
     scans = {
         factor: frozenset(
             run for key in rule["among"] for arm in grids.arms(content["grids"][key]) for run in arm.runs

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gcn.lab.intervals import interval
+from gcn.lab.intervals import Interval, interval
 from gcn.lab.plane.plane_figure import View, multiples
 from gcn.lab.plane.plane_record import read_view
 from gcn.report.paper import paper_figure
@@ -19,55 +19,57 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BROWN)
 LINES = ((GREY, "-"), (BLUE, "-"), (RED, "--"), (PURPLE, "--"), (GREEN, "-"), (ORANGE, "-"))
 
 
-def means(rows: Sequence[Row], path: Path, ask: Asked) -> Path | None:
+def means(rows: Sequence[Row], path: Path, ask: Asked, levels: Sequence[str]) -> Path | None:
     """Means with 95 % intervals: a row for each setting and response, a column for each group of arms.
 
-    A loss that has one level of ``within`` alone is a line across its panel.
+    Args:
+        rows: of the table.
+        path: of the figure.
+        ask: the questions of the study.
+        levels: of the factor ``within``, in the order of the axis. A loss that has one of them alone is a line across.
     """
     settings, groups, within = ask.found(rows), ask.content["groups"], ask.content["within"]
     if not settings:
         return None
-    levels = list(dict.fromkeys(str(row[within]) for row in rows))
+    several = several_arms(rows, within)
     panels = [(setting, response) for setting in settings for response in ask.decide]
     with paper_figure(path, (2.9 * len(groups), 1.7 * len(panels) + 0.6)) as figure:
         grid = figure.subplots(len(panels), len(groups), sharex=True, sharey="row", squeeze=False)
         for line, (setting, response) in zip(grid, panels, strict=True):
             for axes, sides in zip(line, groups.values(), strict=True):
                 own = matching(rows, {ask.factor: setting, **sides})
-                _means(axes, own, response, within, levels)
-                axes.set_xticks(range(len(levels)), [ask.label(level).replace(" ", "\n") for level in levels])
-                axes.set_ylim(bottom=0)
+                for place, loss in enumerate(several):
+                    arms = {x: matching(own, {"loss": loss, within: x}) for x in levels}
+                    shift = 0.2 * (place - (len(several) - 1) / 2)
+                    found = {at + shift: _mean(arms[x], response) for at, x in enumerate(levels) if arms[x]}
+                    axes.errorbar(
+                        list(found), [i.mean for i in found.values()], yerr=[i.half for i in found.values()],
+                        fmt="o", markersize=4, linewidth=1.2, color=COLOURS[place % len(COLOURS)], label=loss,
+                    )  # fmt: skip
+                for loss in (loss for loss in losses(own) if loss not in several):
+                    lone = _mean(matching(own, {"loss": loss}), response).mean
+                    axes.axhline(lone, color=RED, linewidth=1, linestyle=(0, (4, 3)), label=ask.label(loss))
+                axes.set_xticks(range(len(levels)), [ask.label(x).replace(" ", "\n") for x in levels])
                 axes.grid(axis="x", visible=False)
+            line[0].set_ylim(0, 1.05 * max(axes.dataLim.y1 for axes in line))  # the panels of a row share it
             line[0].set_ylabel(
                 f"{ask.label(setting)}\n{ask.content['responses'][response]['title']}", fontsize=8
             )
         for axes, name in zip(grid[0], groups, strict=True):
             axes.set_title(name)
-        entries = {
-            label: handle
-            for axes in grid.flat
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
+        named = [zip(*axes.get_legend_handles_labels(), strict=True) for axes in grid.flat]
+        entries = {label: handle for pairs in named for handle, label in pairs}
         figure.legend(entries.values(), entries, loc="outside lower center", ncols=len(entries))
     return path
 
 
-def _means(axes: Any, rows: Sequence[Row], response: str, within: str, levels: Sequence[str]) -> None:
-    several = [loss for loss in losses(rows) if len({r[within] for r in rows if r["loss"] == loss}) > 1]
-    for place, loss in enumerate(losses(rows)):
-        own = {
-            level: [r[response] for r in matching(rows, {"loss": loss, within: level})] for level in levels
-        }
-        found = {at: interval(own[level]) for at, level in enumerate(levels) if own[level]}
-        if loss not in several:
-            (only,) = found.values()
-            axes.axhline(only.mean, color=RED, linewidth=1, linestyle=(0, (4, 3)), label=loss)
-            continue
-        shift = 0.2 * (place - (len(several) - 1) / 2)
-        axes.errorbar(
-            [at + shift for at in found], [i.mean for i in found.values()], yerr=[i.half for i in found.values()],
-            fmt="o", markersize=4, linewidth=1.2, color=COLOURS[place % len(COLOURS)], label=loss,
-        )  # fmt: skip
+def several_arms(rows: Sequence[Row], within: str) -> list[str]:
+    """The losses that have several levels of a factor."""
+    return [loss for loss in losses(rows) if len({row[within] for row in matching(rows, {"loss": loss})}) > 1]
+
+
+def _mean(arm: Sequence[Row], response: str) -> Interval:
+    return interval([row[response] for row in arm if row[response] is not None])
 
 
 def _shown(ask: Asked) -> Iterator[tuple[str, dict[str, str]]]:
@@ -90,7 +92,7 @@ def curves(
     names, settings, response = losses(own), ask.found(own), ask.decide[-1]
     if not settings:
         return None
-    with paper_figure(path, (3.1 * len(names) + 0.6, 2.3 * len(settings) + 0.6)) as figure:
+    with paper_figure(path, (max(6.4, 3.1 * len(names) + 0.6), 2.3 * len(settings) + 0.6)) as figure:
         grid = figure.subplots(len(settings), len(names), sharex=True, sharey="row", squeeze=False)
         for line, setting in zip(grid, settings, strict=True):
             for axes, loss in zip(line, names, strict=True):
@@ -106,7 +108,7 @@ def curves(
             axes.set_title(loss)
         for axes in grid[-1]:
             axes.set_xlabel("updates of the generator")
-        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LINES))
     return path
 
 

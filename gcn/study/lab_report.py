@@ -39,8 +39,8 @@ def blocks(
     asked = questions(rows, ask)
     drawn = [
         (
-            lab_figures.means(rows, folder / "means", ask),
-            "Means and 95 % intervals over seeds; dotted: all there are.",
+            lab_figures.means(rows, folder / "means", ask, study.factors[ask.content["within"]]),
+            "Means and 95 % intervals over seeds.",
         ),
         (
             lab_figures.curves(rows, points, folder / "curves", ask),
@@ -108,7 +108,7 @@ def _means(rows: Sequence[Row], setting: str, study: Study, ask: Asked) -> tuple
     """A table of the losses that have several arms in a group, and a sentence for each of the others."""
     own, within = matching(rows, {ask.factor: setting}), ask.content["within"]
     responses = ask.content["responses"]
-    several = [loss for loss in losses(own) if len({row[within] for row in own if row["loss"] == loss}) > 1]
+    several = lab_figures.several_arms(own, within)
     columns, body, said = [(loss, r) for loss in several for r in ask.decide], [], [MEANS]
     for name, levels in ask.content["groups"].items():
         group = matching(own, levels)

@@ -273,8 +273,8 @@ def test_the_report_compares_at_each_heat(logged):
     assert "stabilise the game" in text
     weight, tricks, *_, everything = grids(view)
     assert [(s["name"], filters(s)["heat"]) for s in tricks["runSets"]] == [
-        ("comfortable", "comfortable"),
-        ("hot", "hot"),
+        ("lr 2e-4, β₁ 0", "comfortable"),
+        ("lr 2e-3, β₁ .9", "hot"),
     ]
     assert grouping(tricks["runSets"][0]) == ["loss.value", "mse.value", "trick.value"]
     assert "trick" not in filters(tricks["runSets"][0])
