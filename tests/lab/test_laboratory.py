@@ -117,7 +117,8 @@ def test_a_game_in_the_plane_leaves_curves_and_means_over_its_seeds(lab):
     status, record, _ = lab(*words)
     assert status == 0
     assert (record["seeds"], record["updates"], record["diverged"]) == ([0, 1], 20, [])
-    assert set(record["recovered"]) == {"mean", "half_interval", "late_mean"}
+    assert set(record["recovered"]) == {"mean", "half_interval", "late_mean", "each"}
+    assert record["recovered"]["mean"] == pytest.approx(sum(record["recovered"]["each"]) / 2)
     rows = table("here/curves.csv")
     assert [row["seed"] for row in rows[:2]] == ["0", "1"]
     last = [float(row["good"]) for row in rows[-2:]]
