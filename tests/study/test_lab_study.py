@@ -4,10 +4,12 @@ import csv
 import json
 import math
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
+from gcn.cli.arguments import run
 from gcn.errors import InputError
 from gcn.lab.intervals import interval
 from gcn.study import contrasts, design, lab_arm, lab_report, report, table
@@ -194,3 +196,30 @@ def test_a_sentence_names_what_there_is():
     assert filled("{{ twice(2) }}  of\n{{ n }}", twice=lambda x: 2 * x, n=5) == "4 of 5"
     with pytest.raises(InputError, match="a sentence of a report cannot be made"):
         filled("{{ nothing }}")
+
+
+STAGES = """
+title: Two stages
+text: modes
+protocol: {command: lab, arm: [game=ring, game.width=4, game.batch=4], updates: 3}
+factors: {loss: {ns: loss=ns}, trick: {none: "", r1: "r1={weight}"}, weight: ["-", "0.1", "1"]}
+choose: {weight: {among: [scan], same: [loss, trick], score: [kl]}}
+grids:
+  scan: {trick: [r1], weight: ["0.1", "1"], first_seed: 100, seeds: 2}
+  games: {trick: [r1], weight: [best], seeds: 2}
+"""
+
+
+@pytest.mark.slow
+def test_a_study_plays_its_scan_and_then_what_the_scan_decides(tmp_path, monkeypatch, capsys):
+    script = runpy.run_path(str(design.CONF.parent / "scripts" / "study.py"))
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "stages.yaml").write_text(STAGES)
+    monkeypatch.setattr(design, "CONF", tmp_path / "conf")
+    words = ["study=stages", f"out={tmp_path / 'out'}", "workers=1", "report=false"]
+    assert run(words, script["OPTIONS"], script["USAGE"], "", script["work"]) == 0
+    assert "0 of 3 arms are left" in capsys.readouterr().out
+    rows = table.read(tmp_path / "out" / "table")
+    kl = {w: sum(r["kl"] for r in rows if r["seed"] >= 100 and r["weight"] == w) for w in ("0.1", "1")}
+    assert {row["weight"] for row in rows if row["seed"] < 100} == {max(kl, key=kl.__getitem__)}
+    assert sorted(row["seed"] for row in rows) == [0, 1, 100, 100, 101, 101]
