@@ -1,5 +1,6 @@
 """The objective: adversarial loss, named terms and perturbations, with the weight of each."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -110,16 +111,39 @@ class Objective(nn.Module):
 
     def after_update(self, turn: Turn) -> None:
         """Let the terms that have a memory update it; nothing else is changed."""
-        remembering = [
-            term
-            for term in self.terms.values()
-            if term.has_memory and (turn.playing or not term.needs_discriminator)
+        self._with_memory(turn, "after_update")
+
+    def settle(self, turn: Turn) -> None:
+        """Set the terms' memories to what they tend to while the players stand still."""
+        self._with_memory(turn, "settle")
+
+    def _with_memory(self, turn: Turn, hook: str) -> None:
+        terms = [
+            t for t in self.terms.values() if t.has_memory and (turn.playing or not t.needs_discriminator)
         ]
-        if remembering:
+        if terms:
             aside = turn.aside()
             with torch.no_grad(), aside.discriminator_untouched():
-                for term in remembering:
-                    term.after_update(aside)
+                for term in terms:
+                    getattr(term, hook)(aside)
+
+    def memory(self) -> dict[str, dict[str, Tensor]]:
+        """Buffers of the optimised terms that have a memory, by term and name: part of the state of the training."""
+        return {
+            name: dict(term.named_buffers())
+            for name, term in self.terms.items()
+            if term.has_memory and is_optimised(self.weights[name])
+        }
+
+    def load_memory(self, memory: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Restore :meth:`memory`."""
+        for name, buffers in memory.items():
+            for buffer, value in buffers.items():
+                setattr(self.terms[name], buffer, value)
+
+    def fresh(self) -> "Objective":
+        """The objective with memories of its own, for another game; itself where no term has one."""
+        return copy.deepcopy(self) if any(term.has_memory for term in self.terms.values()) else self
 
 
 def is_optimised(weight: float | Tensor) -> bool:

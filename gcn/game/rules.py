@@ -172,6 +172,48 @@ class Optimistic(Rule):
         self.previous = state["previous"]
 
 
+class Lookahead(Rule):
+    """Alternating updates; after every k-th both players go back to a share of the way (Chavdarova et al. 2021).
+
+    w ← slow + share · (w - slow), and slow ← w. Between two returns it is :class:`Alternating`.
+
+    Args:
+        k: updates between two returns.
+        share: of the way since the last return that is kept, the paper's α, in (0, 1].
+    """
+
+    several_d_steps = True
+
+    def __init__(self, k: int = 5, share: float = 0.5) -> None:
+        self.period, self.share, self.inner = k, share, Alternating()
+        self.moved: list[list[Tensor]] | None = None  # w - slow of both players
+
+    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+        before = [_copy(player.parameters) for player in players]
+        turn = self.inner(game, batches, step, players)
+        moves = [
+            [p.detach() - o for p, o in zip(player.parameters, origin, strict=True)]
+            for player, origin in zip(players, before, strict=True)
+        ]
+        if self.moved is not None:  # old.to: a checkpoint is read on the CPU
+            moves = [
+                [new + old.to(new) for new, old in zip(*pair, strict=True)]
+                for pair in zip(moves, self.moved, strict=True)
+            ]
+        if (step + 1) % self.period == 0:
+            for player, way in zip(players, moves, strict=True):
+                player.shift([(self.share - 1) * move for move in way])
+            moves = [[torch.zeros_like(move) for move in way] for way in moves]
+        self.moved = moves
+        return turn
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"moved": self.moved}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.moved = state["moved"]
+
+
 class SGA(Rule):
     """Symplectic gradient adjustment: ξ + strength · Aᵀξ, A the antisymmetric part of the Jacobian of ξ.
 

@@ -80,6 +80,9 @@ class Term(nn.Module):
             turn: the update's last batch and reconstruction, with D as the update left it.
         """
 
+    def settle(self, turn: Turn) -> None:
+        """Set the memory to what it tends to while the players stand still; for spectra at an equilibrium."""
+
 
 class Perturbation(nn.Module):
     """A random change of all images before D sees them, reals and reconstructions alike."""

@@ -11,7 +11,7 @@ from gcn.game.protocols import Players
 from gcn.game.rules import update
 from gcn.lab.ensemble import GameEnsemble, coordinates
 from gcn.lab.players import PLAIN, Linear
-from gcn.spectrum.update_map import LinearPlayer, rebuilt, tensors_in
+from gcn.spectrum.update_map import LinearPlayer, load_memory, memory_of, rebuilt, tensors_in
 
 OFFSET = 1e-5  # of the central differences: the rounding of float64 and the field's curvature weigh the same
 
@@ -48,30 +48,35 @@ def update_maps(
     """
     games, n = at.shape
     weights = weights or {}
-    layout = _memory_of(ensemble.with_weights(weights), at, lr, linear)
+    layout, settled = _memory_of(ensemble.with_weights(weights), at, lr, linear)
     momenta = [
         size
         for size, optimizer in zip((ensemble.split, n - ensemble.split), linear, strict=True)
         if optimizer.beta
     ]
-    sizes = [n, *momenta, *(t.shape[1] for t in tensors_in(layout))]
+    sizes = [n, *momenta, *(t[0].numel() for t in tensors_in(layout))]
     width = sum(sizes)
     offsets = OFFSET * torch.cat([torch.eye(width), -torch.eye(width)]).to(at)
-    centres = torch.cat([at, at.new_zeros(games, width - n)], dim=1)
+    centres = torch.cat([at, at.new_zeros(games, sum(momenta)), settled], dim=1)
     states = (centres + offsets[:, None]).reshape(-1, width)  # (2K·C, K), games within displacements
     copies = len(offsets)
     many = ensemble.with_weights({name: w.repeat(copies) for name, w in weights.items()})
     points, *memory = (part.clone() for part in states.split(sizes, dim=1))
-    game, rule, parts = many.game(points), many.rule(), iter(memory)
+    game, rule = many.game(points), many.rule()
+    parts = iter(memory[len(momenta) :])
     players = _players(game, lr, linear, copies)
     moving = [player for player in players if player.beta]
-    for player in moving:
-        player.moves = [next(parts)]
-    rule.load_state_dict(rebuilt(layout, parts))
+    for player, momentum in zip(moving, memory, strict=False):
+        player.moves = [momentum]
+    shaped = (
+        part.reshape(len(part), *like.shape[1:]) for part, like in zip(parts, tensors_in(layout), strict=True)
+    )
+    load_memory(game, rule, rebuilt(layout, shaped))
     batches = [many.batch(len(states))] * ensemble.d_steps
     for step in range(ensemble.period):
         update(game, rule, batches, step, Players(*players))
-    remembered = [*(player.moves[0] for player in moving), *tensors_in(rule.state_dict())]
+    kept = (part.reshape(len(part), -1) for part in tensors_in(memory_of(game, rule)))
+    remembered = [*(player.moves[0] for player in moving), *kept]
     after = torch.cat([coordinates(game), *remembered], dim=1).reshape(copies, games, width)
     return ((after[:width] - after[width:]) / (2 * OFFSET)).permute(1, 2, 0)
 
@@ -92,11 +97,14 @@ def _players(
 
 def _memory_of(
     ensemble: GameEnsemble, at: Tensor, lr: tuple[Tensor, Tensor], linear: tuple[Linear, Linear]
-) -> Any:
-    """What the rule remembers after an update, for its shapes alone: a rule that has not moved does not say."""
-    game, rule = ensemble.game(at), ensemble.rule()
-    update(game, rule, [ensemble.batch(len(at))] * ensemble.d_steps, 0, Players(*_players(game, lr, linear)))
-    return rule.state_dict()
+) -> tuple[Any, Tensor]:
+    """The memory of terms and rule, for its shapes, and its values (C, M) at an equilibrium, where a rule's is 0."""
+    game, rule, batch = ensemble.game(at), ensemble.rule(), ensemble.batch(len(at))
+    game.objective.settle(game.turn("both", batch, 0))
+    settled = [part.reshape(len(part), -1) for part in tensors_in(game.objective.memory())]
+    update(game, rule, [batch] * ensemble.d_steps, 0, Players(*_players(game, lr, linear)))
+    of_rule = [at.new_zeros(len(at), t[0].numel()) for t in tensors_in(rule.state_dict())]
+    return memory_of(game, rule), torch.cat([at.new_zeros(len(at), 0), *settled, *of_rule], dim=1)
 
 
 def growth(ensemble: GameEnsemble, at: Tensor, step_sizes: Tensor, weights: Mapping[str, Tensor]) -> Tensor:

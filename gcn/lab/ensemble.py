@@ -139,7 +139,12 @@ class GameEnsemble:
 
     @property
     def period(self) -> int:
-        """Updates after which the rule repeats itself: lazy terms are paid at some of them only."""
+        """Updates after which the training repeats itself: those of the rule and of lazy terms together."""
+        return math.lcm(self.rule().period, self.lazy_period)
+
+    @property
+    def lazy_period(self) -> int:
+        """Updates after which the objective repeats itself: lazy terms are optimised at some of them only."""
         lazy = [
             self.objective.terms[name].every
             for name, weight in self.objective.weights.items()
@@ -157,7 +162,12 @@ class GameEnsemble:
         generator = Generator(self.small, points[:, : self.split])
         discriminator = Discriminator(self.small, points[:, self.split :])
         return Game(
-            generator, discriminator, self.objective, self.streams, Reduction(ensemble=True), self.small.reals
+            generator,
+            discriminator,
+            self.objective.fresh(),
+            self.streams,
+            Reduction(ensemble=True),
+            self.small.reals,
         ).to(points.dtype)
 
     def batch(self, games: int) -> Tensor:
@@ -178,15 +188,15 @@ class GameEnsemble:
     def velocity(self, points: Tensor) -> Tensor:
         """The field (-∇_θ L_G, -∇_ψ L_D) at points (E, n + m), the same shape; its mean over a period of lazy terms."""
         total = torch.zeros_like(points)
-        for step in range(self.period):
+        for step in range(self.lazy_period):
             game = self.game(points)
             g, d = game.field(game.turn("both", self.batch(len(points)), step))
             total -= torch.cat([part.detach().reshape(len(points), -1) for part in (*g, *d)], dim=1)
-        return total / self.period
+        return total / self.lazy_period
 
     def jacobian(self, points: Tensor) -> Tensor:
         """The field's Jacobian at points (E, N), by automatic differentiation: (E, N, N)."""
-        return torch.stack([self._jacobian(points, step) for step in range(self.period)]).mean(0)
+        return torch.stack([self._jacobian(points, step) for step in range(self.lazy_period)]).mean(0)
 
     def _jacobian(self, points: Tensor, step: int) -> Tensor:
         game = self.game(points)

@@ -8,6 +8,7 @@ from typing import Any
 from gcn.game.objective import Objective
 from gcn.game.slots import AdversarialLoss
 from gcn.losses.adversarial import (
+    FGAN,
     LSGAN,
     Hinge,
     MaximumLikelihood,
@@ -47,6 +48,7 @@ FORCES: Mapping[type[AdversarialLoss], Force] = {
     MaximumLikelihood: Force(1.0, 0.5, 0.5, 0.5, -1.0),
     Hinge: Force(1.0, 1.0, 0.0, 0.0, 0.0, margin=1.0),
     Wasserstein: Force(1.0, 1.0, 0.0, 0.0, 0.0),
+    FGAN: Force(1.0, 1.0, 0.5, 0.5, -0.5),  # pearson
     LSGAN: Force(1.0, 1.0, 2.0, 2.0, 1.0),
 }
 LABELS_01 = Force(0.5, 0.5, 2.0, 2.0, 1.0, level=0.5)

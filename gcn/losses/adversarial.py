@@ -4,7 +4,8 @@ Each is three scalar functions of a logit t = D(x): D's loss on a real image, D'
 a reconstruction. Everything is minimised, and **a high logit means real**.
 """
 
-from typing import Self
+from collections.abc import Callable
+from typing import NamedTuple, Self
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
@@ -131,6 +132,50 @@ class Wasserstein(Adversarial):
     def generator(self, t: Tensor) -> Tensor:
         return -t
 
+
+class FGAN(Adversarial):
+    """Variational bound of an f-divergence (Nowozin et al. 2016). D: -g(t), f*(g(t)); G: -f*(g(t)). Not relativistic.
+
+    f* is the convex conjugate of the divergence's f and g maps a logit into its domain. G minimises the bound that D
+    maximises. D's optimum is t with g(t) = f'(p/q), p the density of the images, q that of the reconstructions.
+
+    =========  =====================  ========  ============
+    name       E_q f(p/q), f(u)       g(t)      f*(g(t))
+    =========  =====================  ========  ============
+    pearson    (u - 1)²               t         t²/4 + t
+    =========  =====================  ========  ============
+
+    Args:
+        divergence: a row of the table.
+    """
+
+    pairs = False
+
+    def __init__(self, divergence: str = "pearson") -> None:
+        super().__init__()
+        if divergence not in DIVERGENCES:
+            raise InputError(f"loss.divergence={divergence}: choose one of {', '.join(DIVERGENCES)}")
+        self.divergence = divergence
+        self.activation, self.conjugate = DIVERGENCES[divergence]
+
+    def real(self, t: Tensor) -> Tensor:
+        return -self.activation(t)
+
+    def fake(self, t: Tensor) -> Tensor:
+        return self.conjugate(t)
+
+    def generator(self, t: Tensor) -> Tensor:
+        return -self.conjugate(t)
+
+
+class Divergence(NamedTuple):
+    """The functions of a row of :class:`FGAN`'s table, elementwise: g(t) and f*(g(t))."""
+
+    activation: Callable[[Tensor], Tensor]
+    conjugate: Callable[[Tensor], Tensor]
+
+
+DIVERGENCES = {"pearson": Divergence(lambda t: t, lambda t: t.square() / 4 + t)}
 
 PAIRINGS = ("pair", "pair_shuffled", "average")
 

@@ -85,7 +85,7 @@ class UpdateMap:
         batches: of each update.
         players: linear ones; twice the same where G is alone.
         step: of the first update: the noise, and the terms that are paid.
-        period: updates after which the map repeats itself.
+        period: updates after which the map repeats itself; by default those of the rule.
         size: length of the displacements.
     """
 
@@ -96,16 +96,17 @@ class UpdateMap:
         batches: Sequence[Tensor],
         players: tuple[LinearPlayer, LinearPlayer],
         step: int = 0,
-        period: int = 1,
+        period: int | None = None,
         size: float = 1e-6,
     ) -> None:
-        self.game, self.rule, self.batches, self.step, self.period = game, rule, batches, step, period
+        self.game, self.rule, self.batches, self.step = game, rule, batches, step
+        self.period = rule.period if period is None else period
         self.players, self.size = tuple(dict.fromkeys(players)), size
         self._players = Players(*players)
         self._moving = [player for player in self.players if player.beta]
         if any(p.dtype != torch.float64 for player in self.players for p in player.parameters):
             raise ValueError("differences of updates need float64")
-        self._memory = rule.state_dict()
+        self._memory = memory_of(game, rule)
         self.state = self._present()
         self._complete_memory()
 
@@ -113,17 +114,17 @@ class UpdateMap:
         """A rule that has not moved yet does not say what it will remember: that is 0 so far."""
         known = len(list(tensors_in(self._memory)))
         self._advance()
-        if len(list(tensors_in(self.rule.state_dict()))) != known:
-            self._memory = rebuilt(self.rule.state_dict(), iter([]))
+        if len(list(tensors_in(memory_of(self.game, self.rule)))) != known:
+            self._memory = memory_of(self.game, self.rule)
             self.state = torch.cat(
-                [self.state, *(torch.zeros(t.numel()).to(t) for t in tensors_in(self._memory))]
+                [self.state, *(torch.zeros(t.numel()).to(t) for t in list(tensors_in(self._memory))[known:])]
             )
         self._put(self.state)
 
     def _parts(self) -> list[Tensor]:
         parameters = [p.detach() for player in self.players for p in player.parameters]
         moves = [move for player in self._moving for move in player.moves]
-        return [*parameters, *moves, *tensors_in(self.rule.state_dict())]
+        return [*parameters, *moves, *tensors_in(memory_of(self.game, self.rule))]
 
     def _present(self) -> Tensor:
         return torch.cat([part.reshape(-1).to(torch.float64) for part in self._parts()])
@@ -140,7 +141,7 @@ class UpdateMap:
             parameter.copy_(next(parts))
         for player in self._moving:
             player.moves = [next(parts).clone() for _ in player.moves]
-        self.rule.load_state_dict(rebuilt(self._memory, parts))
+        load_memory(self.game, self.rule, rebuilt(self._memory, parts))
 
     def _advance(self) -> None:
         with still(self.game):
@@ -166,6 +167,17 @@ class UpdateMap:
         return torch.stack(
             [self.derivative(unit) for unit in torch.eye(len(self.state)).to(self.state)], dim=1
         )
+
+
+def memory_of(game: Game, rule: Rule) -> dict[str, Any]:
+    """What an update reads and writes beside the players: memories of the terms, then that of the rule."""
+    return {"terms": game.objective.memory(), "rule": rule.state_dict()}
+
+
+def load_memory(game: Game, rule: Rule, memory: dict[str, Any]) -> None:
+    """Restore :func:`memory_of`."""
+    game.objective.load_memory(memory["terms"])
+    rule.load_state_dict(memory["rule"])
 
 
 def tensors_in(memory: Any) -> Iterator[Tensor]:

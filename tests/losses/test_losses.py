@@ -10,6 +10,7 @@ from turns import logits_turn
 
 from gcn.errors import InputError
 from gcn.losses.adversarial import (
+    FGAN,
     LSGAN,
     PAIRINGS,
     Hinge,
@@ -22,9 +23,9 @@ from gcn.losses.adversarial import (
 
 LOSSES = {
     "ns": NonSaturating, "vanilla": Vanilla, "ml": MaximumLikelihood, "hinge": Hinge, "wgan": Wasserstein,
-    "lsgan": LSGAN, "lsgan01": lambda: LSGAN("01"),
+    "lsgan": LSGAN, "lsgan01": lambda: LSGAN("01"), "fgan": FGAN,
 }  # fmt: skip
-RELATIVE = [name for name in LOSSES if name not in {"ml", "lsgan01"}]
+RELATIVE = [name for name in LOSSES if name not in {"ml", "lsgan01", "fgan"}]
 REAL, FAKE = [2.0, 0.0], [-1.0, 2.0]
 # pair: a = (3, -2), b = -a; average: the means are 1 (real) and ½ (fake), a = (1.5, -.5), b = (-2, 1)
 
@@ -46,6 +47,7 @@ VALUES = {  # (loss, pairing): D pays, G pays
     ("lsgan", None): (2.75, 1.25),  # ¼(1 + 1) + ¼(0 + 9); ¼(4 + 1)
     ("lsgan", "pair"): (6.5, 8.5),  # ½·½((3 - 1)² + (-2 - 1)²)·2; ½·½((3 + 1)² + (-2 + 1)²)·2
     ("lsgan", "average"): (1.875, 3.875),
+    ("fgan", None): (0.125, -1.125),  # -(2 + 0)/2 + ½((¼ - 1) + (1 + 2)); minus the second part
     ("lsgan01", None): (1.75, 1.25),  # ¼(1 + 1) + ¼(1 + 4)
 }
 
@@ -141,3 +143,21 @@ def test_unknown_choices_are_refused():
         Relativistic("twins")
     with pytest.raises(InputError, match="labels"):
         LSGAN("02")
+
+
+def test_pearson_is_the_conjugate_of_its_divergence():
+    """f*(t) = sup_u [tu - f(u)] with f(u) = (u - 1)², and D's optimum t = f'(p/q) makes the bound the divergence."""
+    u = torch.linspace(-20, 20, 400_001, dtype=torch.float64)
+    loss = FGAN("pearson")
+    for t in (-1.5, 0.0, 0.7, 3.0):
+        conjugate = (t * u - (u - 1) ** 2).max().item()
+        assert loss.fake(torch.tensor(t)).item() == pytest.approx(conjugate, abs=1e-6)
+    p, q = torch.tensor([0.2, 0.3, 0.5]), torch.tensor([0.4, 0.4, 0.2])
+    t = 2 * (p / q - 1)
+    bound = -(p * loss.real(t)).sum() - (q * loss.fake(t)).sum()
+    assert bound.item() == pytest.approx(((p - q) ** 2 / q).sum().item(), rel=1e-6)
+
+
+def test_an_unknown_divergence_is_refused():
+    with pytest.raises(InputError, match=r"loss\.divergence=hamming: choose one of pearson"):
+        FGAN("hamming")

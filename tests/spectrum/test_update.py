@@ -8,7 +8,7 @@ import torch
 from little import TINIEST, batch, game, small, vector
 
 from gcn.game.protocols import Players
-from gcn.game.rules import Alternating, Descend, Extragradient, Optimistic, Simultaneous
+from gcn.game.rules import Alternating, Descend, Extragradient, Lookahead, Optimistic, Simultaneous
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import R1
@@ -55,6 +55,16 @@ def test_several_updates_are_the_power_of_one():
 
 def test_extragradient():
     assert_is(dirac_map(Extragradient()), I + H * J + H**2 * J @ J)
+
+
+def test_lookahead_keeps_a_share_of_the_way_of_its_period():
+    """α U^k + 1 - α on the players, U the alternating update; -(1 - α) on the way already gone, which is forgotten."""
+    once = dirac_map(Alternating()).dense().numpy()
+    share, k = 0.3, 4
+    update = dirac_map(Lookahead(k, share))
+    assert update.period == k
+    whole = share * np.linalg.matrix_power(once, k) + (1 - share) * I
+    assert_is(update, np.block([[whole, -(1 - share) * I], [O, O]]))
 
 
 @pytest.mark.parametrize("played", [0, 2])

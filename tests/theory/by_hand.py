@@ -70,6 +70,11 @@ LOSSES = {
     "wgan": Loss(FALLING, LINE, FALLING),
     "lsgan": Loss(TO_ONE, Scalar(lambda t: t + 1, constant(1)), TO_ONE, half=1),
     "lsgan 01": Loss(TO_ONE, Scalar(lambda t: t, constant(1)), TO_ONE),
+    "fgan": Loss(
+        FALLING,
+        Scalar(lambda t: t / 2 + 1, constant(0.5)),
+        Scalar(lambda t: -t / 2 - 1, constant(-0.5)),
+    ),
     "ml": Loss(MIRRORED, SOFTPLUS, Scalar(lambda t: -np.exp(t), lambda t: -np.exp(t))),
 }
 

@@ -8,7 +8,7 @@ import torch
 from ensembles import ensemble, mse, points
 
 from gcn.game.protocols import Players
-from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Simultaneous
+from gcn.game.rules import SGA, Alternating, Extragradient, Lookahead, Optimistic, Simultaneous
 from gcn.lab.ensemble import coordinates, play
 from gcn.lab.players import SGD, Adam, RMSProp
 from gcn.losses.adversarial import NonSaturating, Relativistic
@@ -20,6 +20,7 @@ RULES = {
     "simultaneous": Simultaneous,
     "alternating": Alternating,
     "optimistic": Optimistic,
+    "lookahead": lambda: Lookahead(3),
     "sga": SGA,
     "sga, aligned": lambda: SGA(align=True),
     "extragradient": Extragradient,

@@ -13,6 +13,7 @@ from ensembles import ensemble, points
 
 from gcn.lab.games import Dirac, Uniform
 from gcn.losses.adversarial import (
+    FGAN,
     LSGAN,
     Hinge,
     MaximumLikelihood,
@@ -34,6 +35,7 @@ PLAIN = {
     "lsgan": LSGAN(),
     "lsgan 01": LSGAN("01"),
     "ml": MaximumLikelihood(),
+    "fgan": FGAN(),
 }
 PAIRED = {
     f"{name} {pairing}": Relativistic(pairing).wrap(PLAIN[name])

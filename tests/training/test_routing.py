@@ -13,7 +13,8 @@ from gcn.training.player import OptimizerPlayer
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
 
-LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "ml")
+LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "fgan", "ml")
+RELATIVE = LOSSES[:5]
 PAIRINGS = ("pair", "pair_shuffled", "average")
 RULES = {
     "alternating": "",
@@ -23,6 +24,7 @@ RULES = {
         for m in ("both", "update", "lookahead")
     },
     "optimistic": "dynamics=optimistic",
+    "lookahead": "dynamics=lookahead dynamics.k=2",
     "sga": "dynamics=sga dynamics.strength=0.1",
     "sga aligned": "dynamics=sga dynamics.strength=0.1 dynamics.align=true",
 }
@@ -117,7 +119,7 @@ CASES = {
     "loss lsgan 01": "loss=lsgan loss.labels=01",
     **{
         f"loss {loss} {pairing}": f"loss={loss} relativistic={pairing}"
-        for loss, pairing in itertools.product(LOSSES[:-1], PAIRINGS)
+        for loss, pairing in itertools.product(RELATIVE, PAIRINGS)
     },
     **{f"knob {name}": f"{name}={str(value).lower()}" for name, value in ON.items()},
     "every": "r1=10 r2=10 gp=10 terms.r1.every=2 terms.r2.every=3 terms.gp.every=4",
@@ -125,6 +127,7 @@ CASES = {
     **{f"rule {name}": words for name, words in RULES.items()},
     **{f"{norm} norm": f"discriminator.norm={norm} mse=1" for norm in ("instance", "batch")},
     "unconditional": "discriminator.condition=false",
+    "two scales": "discriminator=multiscale discriminator.depth=1 r1=10 feature_matching=1",
     "gradient through the condition": "discriminator.condition_gradient=true consensus=0.1",
 }
 

@@ -116,7 +116,7 @@ class Plane:
 
         coded = self.generator == "autoencoder"
         generator = Autoencoder(make, self.code, self.levels) if coded else Noise(make, self.latent)
-        return Game(generator, Critic(make), objective, streams, Reduction(ensemble=True)).to(dtype)
+        return Game(generator, Critic(make), objective.fresh(), streams, Reduction(ensemble=True)).to(dtype)
 
     def data(self, game: Game, name: str, step: int, turn: int = 0, count: int | None = None) -> Tensor:
         """Points (E, N, 2) for a purpose, fresh in each update and turn."""

@@ -54,6 +54,10 @@ def _alone(run: PlaneRun, row: int) -> Game:
     with torch.no_grad():
         for name, parameter in game.named_parameters():
             parameter.copy_(together[name][row : row + 1])
+    memory = run.game.objective.memory()
+    game.objective.load_memory(
+        {term: {name: b[row : row + 1].double() for name, b in own.items()} for term, own in memory.items()}
+    )
     return game
 
 
