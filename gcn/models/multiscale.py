@@ -1,5 +1,8 @@
 """A discriminator of several scales: patch discriminators on ever smaller copies of an image."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,19 +41,21 @@ class MultiScale(nn.Module):
             Patch(width, depth, condition, condition_gradient, latent_channels, norm) for _ in range(scales)
         )
 
+    def _patches(self) -> Iterable[Patch]:
+        return cast(Iterable[Patch], self.scales)
+
     def check_input(self, height: int, width: int) -> None:
         """Refuse images whose smallest copy is too small for the depth; sizes in pixels."""
-        for i, scale in enumerate(self.scales):
+        for i, scale in enumerate(self._patches()):
             scale.check_input(halved(height, i), halved(width, i))
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
         """Logits and features of x (B, 3, H, W), decoded from ``cond`` = y_hat (B, latent_channels, h, w)."""
-        outputs = []
-        for i, scale in enumerate(self.scales):
+        outputs: list[DiscriminatorOutput] = []
+        for i, scale in enumerate(self._patches()):
             if i:
                 x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-            output: DiscriminatorOutput = scale(x, cond)  # type: ignore[operator]
-            outputs.append(output)
+            outputs.append(scale(x, cond))
         return DiscriminatorOutput(
             tuple(logits for output in outputs for logits in output.logits),
             tuple(feature for output in outputs for feature in output.features),

@@ -6,6 +6,7 @@ import torch
 from gcn.errors import InputError
 from gcn.game.protocols import DiscriminatorOutput
 from gcn.models.discriminator import Patch
+from gcn.models.multiscale import MultiScale
 
 
 def patch(**options):
@@ -90,3 +91,26 @@ def test_the_smallest_crop_that_is_accepted_works(norm, size):
 def test_impossible_options_are_refused(options):
     with pytest.raises(InputError):
         patch(**options)
+
+
+def test_several_scales_are_patch_discriminators_of_averaged_copies():
+    torch.manual_seed(0)
+    several = MultiScale(3, 4, 2, True, False, 5, "none")
+    x, y_hat = torch.rand(2, 3, 64, 48), torch.randn(2, 5, 4, 3)
+    output = several(x, y_hat)
+    assert [tuple(logits.shape) for logits in output.logits] == [(2, 1, 16, 12), (2, 1, 8, 6), (2, 1, 4, 3)]
+    assert len(output.features) == 6
+    half = torch.nn.functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
+    assert torch.equal(output.logits[0], several.scales[0](x, y_hat).logits[0])
+    assert torch.equal(output.logits[1], several.scales[1](half, y_hat).logits[0])
+    assert torch.allclose(
+        several(torch.ones_like(x), y_hat).logits[2],
+        several.scales[2](torch.ones(2, 3, 16, 12), y_hat).logits[0],
+    )
+
+
+def test_the_smallest_scale_limits_the_images():
+    several = MultiScale(3, 4, 3, False, False, 5, "none")
+    several.check_input(29, 32)  # 8 pixels after two halvings that round up
+    with pytest.raises(InputError, match="needs images of 8 pixels or more, not 8x7"):
+        several.check_input(28, 32)
