@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gcn.files.atomic import make_folder, replacing
-from gcn.report.plots import STYLE
+from gcn.files.atomic import replacing
+from gcn.report.plots import COLOURS, STYLE, save_png
 
 
 def named(path: Path, suffix: str) -> Path:
@@ -15,7 +15,13 @@ def named(path: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def paper_figure(path: Path, size: tuple[float, float], dpi: int = 150, style: Any = None) -> Iterator[Any]:
+def paper_figure(
+    path: Path,
+    size: tuple[float, float],
+    dpi: int = 150,
+    style: Any = None,
+    colours: int | None = COLOURS,
+) -> Iterator[Any]:
     """A figure of ``size`` inches, written as ``path.png`` and ``path.svg`` (``path`` has no suffix) at the end.
 
     No date and no random name is in the files. matplotlib's global state is left alone.
@@ -25,6 +31,7 @@ def paper_figure(path: Path, size: tuple[float, float], dpi: int = 150, style: A
         size: width and height.
         dpi: pixels an inch of the PNG.
         style: settings of matplotlib beside those of all figures.
+        colours: of the PNG's palette, at most 256; None keeps every colour, for figures of photographs.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,7 +41,6 @@ def paper_figure(path: Path, size: tuple[float, float], dpi: int = 150, style: A
         figure = Figure(size, dpi=dpi, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        make_folder(path.parent)
-        for suffix, metadata in (("png", None), ("svg", {"Date": None})):
-            with replacing(named(path, suffix)) as partial:
-                figure.savefig(partial, format=suffix, metadata=metadata)
+        save_png(figure, named(path, "png"), colours)
+        with replacing(named(path, "svg")) as partial:
+            figure.savefig(partial, format="svg", metadata={"Date": None})

@@ -4,6 +4,7 @@ Scales that a reader compares between figures are fixed and printed: nothing is 
 and maximum. matplotlib is imported when the first figure is drawn, and its global state is left alone.
 """
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ ERROR_COLOURS, LOGIT_COLOURS = "magma", "RdBu"  # blue: D takes it for real
 SMALLEST_TILE = 192  # pixels; smaller images are magnified by a whole number
 NARROWEST = 96  # pixels of a column, for its heading and its scale
 DPI = 100
+COLOURS = 256  # of a chart's PNG: its lines have a dozen, the rest smooths their edges
 
 BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#785ef0", "#8c564b", "#cc79a7", "#555555",
@@ -207,10 +209,31 @@ def curves(path: str | os.PathLike[str], rows: Rows, verdict: Any = None) -> Pat
             figure.suptitle(
                 headline, x=0.01, ha="left", fontsize=11, wrap=True, color=VERDICT_COLOURS[verdict.name]
             )
-        path = Path(path)
-        make_folder(path.parent)
-        with replacing(path) as partial:
-            figure.savefig(partial, format="png")
+        return save_png(figure, Path(path))
+
+
+def save_png(figure: Any, path: Path, colours: int | None = COLOURS) -> Path:
+    """Write what is drawn on an Agg canvas as a PNG, at a fifth of the size that matplotlib's own has.
+
+    Args:
+        figure: of matplotlib, on a ``FigureCanvasAgg``.
+        path: of the file; folders are made.
+        colours: size of the palette, at most 256; None keeps every colour, for figures of photographs.
+    """
+    from PIL import Image
+
+    pixels = io.BytesIO()
+    figure.savefig(pixels, format="rgba")
+    image = Image.frombytes("RGBA", figure.canvas.get_width_height(), pixels.getvalue()).convert("RGB")
+    if colours is not None:
+        image = image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        palette = image.getpalette() or []
+        image.putpalette(
+            [255 if value > 251 else value for value in palette]
+        )  # means of white and nearly white
+    make_folder(path.parent)
+    with replacing(path) as partial:
+        image.save(partial, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi))
     return path
 
 

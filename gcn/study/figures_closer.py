@@ -23,7 +23,8 @@ def crops(looks: Sequence[Mapping[str, Any]], rows: Sequence[Row], path: Path, a
     if len(shown) < 3:
         return None
     side, across = len(shown[0][1]), -(-len(shown) // 2)
-    with paper_figure(path, (1.25 * across + 0.2, 2 * (1.2 * side + 0.45)), dpi=105) as figure:
+    size = (1.25 * across + 0.2, 2 * (1.2 * side + 0.45))
+    with paper_figure(path, size, dpi=105, colours=None) as figure:
         grid = figure.subplots(2 * side, across, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")

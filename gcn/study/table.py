@@ -197,7 +197,11 @@ def _write(
     tables = pyarrow.Table.from_pylist(complete), pyarrow.Table.from_pylist(points, schema)
     for file, table in zip(files, tables, strict=True):
         with replacing(file) as partial:
-            parquet.write_table(table, partial, compression="zstd")
+            floats = [f.name for f in table.schema if pyarrow.types.is_floating(f.type)]
+            dictionary = [f.name for f in table.schema if f.name not in floats]
+            parquet.write_table(
+                table, partial, compression="zstd", use_dictionary=dictionary, use_byte_stream_split=floats
+            )  # numbers by their bytes: two fifths smaller, and exact
     return files
 
 

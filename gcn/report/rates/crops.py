@@ -80,7 +80,7 @@ def crop_figure(
         columns: codecs, with a crop for each original.
     """
     wide = len(columns) + 1
-    with paper_figure(path, (1.55 * wide, 1.75 * len(originals) + 0.35), dpi=200) as figure:
+    with paper_figure(path, (1.55 * wide, 1.75 * len(originals) + 0.35), dpi=200, colours=None) as figure:
         grid = figure.subplots(len(originals), wide, squeeze=False)
         for i, (row, original) in enumerate(zip(grid, originals, strict=True)):
             for axes, column in zip(row, (None, *columns), strict=True):
