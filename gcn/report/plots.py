@@ -213,7 +213,7 @@ def curves(path: str | os.PathLike[str], rows: Rows, verdict: Any = None) -> Pat
 
 
 def save_png(figure: Any, path: Path, colours: int | None = COLOURS) -> Path:
-    """Write what is drawn on an Agg canvas as a PNG, at a fifth of the size that matplotlib's own has.
+    """Write what is drawn on an Agg canvas as a PNG, at a quarter of the size of matplotlib's own.
 
     Args:
         figure: of matplotlib, on a ``FigureCanvasAgg``.
