@@ -16,12 +16,12 @@ from gcn.game.rules import update
 from gcn.game.streams import Streams
 from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
-from gcn.metrics.watchdog import Event, Watchdog
 from gcn.study import closer
 from gcn.study.design import Arm, Protocol
 from gcn.study.ground import Decoder, Ground, Whole, generator_of, words_of
 from gcn.training.instruments import gradients_at_x_hat, logits
 from gcn.training.player import OptimizerPlayer
+from gcn.training.watch import NormWatch
 
 SLICING = Slicing(patches=64, directions=128)
 SEED = 0  # of patches and directions
@@ -46,7 +46,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False
     game.streams = Streams(cfg.seed)
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
     rule, players = build(cfg, "dynamics"), _players(cfg, game, constraints)
-    watchdog, event, rows = Watchdog(), None, []
+    watch, event, rows = NormWatch(), None, []
     look = _Look(generator, ground)
     rows.append({"step": 0, **look()})
     for step in range(protocol.updates):
@@ -54,15 +54,13 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False
         generator.feed(places)
         observe = (step + 1) % protocol.log_every == 0
         update(game, rule, [ground.crops(places)], step, Players(*players), observe=observe)
-        norms = {f"train/{name}/grad_norm": float(p.norms[-1]) for name, p in zip("gd", players, strict=True)}
-        for player in players:
-            player.norms.clear()
-        event = watchdog.check(step + 1, norms)
+        watch(players, step + 1)
         validating = (step + 1) % protocol.val_every == 0
-        if event is None and validating and not _finite(game):
-            event = Event(step + 1, f"weights are not finite at step {step + 1}")
+        if validating:
+            watch.check_weights(game, step + 1)
+        event = watch.event
         if game.observing or event is not None:
-            row = {f"train/{name}": float(value) for name, value in game.values.items()} | norms
+            row = {f"train/{name}": float(value) for name, value in game.values.items()} | watch.latest
             rows.append({"step": step + 1, **row, **(look() if validating and event is None else {})})
         if event is not None:
             break
@@ -97,10 +95,6 @@ def _players(cfg: Any, game: Game, constraints: Any) -> tuple[OptimizerPlayer, O
         OptimizerPlayer(g.build(game.parameters_of("g")), g.clip),
         OptimizerPlayer(d.build(game.parameters_of("d")), d.clip, after=constrain),
     )
-
-
-def _finite(game: Game) -> bool:
-    return all(bool(parameter.isfinite().all()) for parameter in game.parameters())
 
 
 class _Look:

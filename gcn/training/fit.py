@@ -233,7 +233,7 @@ def _finish(
     plan: Plan, record: Record, bad_images: BadImages, trainer: L.Trainer, seconds: float
 ) -> dict[str, Any]:
     module, rows = plan.module, record.table.rows()
-    judged: Verdict = verdict(rows, record.event)
+    judged: Verdict = verdict(rows, record.watch.event)
     summary: dict[str, Any] = {
         "steps": trainer.global_step,
         "verdict": judged.name,

@@ -14,7 +14,6 @@ import lightning as L
 from torch import Tensor
 
 from gcn.data.loader import WholeImages
-from gcn.metrics.watchdog import Event, Watchdog
 from gcn.models.codec import Codec
 from gcn.report.metrics_table import MetricsTable
 from gcn.report.plots import PanelRow, panel
@@ -23,8 +22,8 @@ from gcn.training.module import GameModule
 from gcn.training.progress import Progress
 from gcn.training.stop import StopRequest
 from gcn.training.validate import Decoded, Evaluation, centre, coding_copy, evaluate, logit_map
+from gcn.training.watch import NormWatch
 
-LOOK = 10  # updates between looks at the gradient norms on a GPU, where a look waits for the device
 PANEL_IMAGES, PANEL_SIDE = 4, 256
 JITTER_IMAGES, JITTER_SIDE = 4, 128
 
@@ -75,15 +74,12 @@ class Record(L.Callback):
             wandb,
         )
         self.table = MetricsTable(folder / "metrics.csv")
-        self.watchdog = Watchdog()
-        self.event: Event | None = None
+        self.watch = NormWatch()
         self.stop = StopRequest()
         self.best = -math.inf
         self.before: dict[str, Tensor] = {}  # the last validation's reconstructions of a few crops, by image
-        self.latest: dict[str, float] = {}
         self.changes: list[str] = []  # of the images, between the processes that made the run
         self.resumed, self.begun, self.phase = resumed, False, "training"
-        self._unseen: list[tuple[int, Tensor, Tensor | None]] = []
         self._since = (time.perf_counter(), 0)
 
     # --- Lightning's hooks ---
@@ -104,10 +100,11 @@ class Record(L.Callback):
         stopping = self.stop.agreed(module.device) is not None  # asked once: a signal may come at any moment
         row = self._row(module) if module.game.observing else {}
         due = {name: last or step % getattr(self.often, name) == 0 for name in ("val", "panel", "checkpoint")}
-        self._watch(module, step, now=bool(row) or stopping or any(due.values()))
-        if self.event is None and (stopping or any(due.values())):
-            self._check_weights(module, step)
-        finite, better = self.event is None, False
+        looking = stopping or any(due.values())
+        self.watch(module.players, step, now=bool(row) or looking or module.device.type == "cpu")
+        if looking:
+            self.watch.check_weights(module.game, step)
+        finite, better = self.watch.event is None, False
         if finite and (due["val"] or due["panel"]):
             self.phase = "the validation"
             row |= self._validate(module, step, due["panel"], trainer.is_global_zero)
@@ -133,13 +130,13 @@ class Record(L.Callback):
         self.stop.restore()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "before": self.before, "watchdog": self.watchdog.state_dict()}
+        return {"best": self.best, "before": self.before, "watchdog": self.watch.watchdog.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.before = state_dict["best"], state_dict["before"]
         if isinstance(self.before, list):  # of an older checkpoint
             self.before = dict(zip(self.images.names, self.before, strict=False))
-        self.watchdog.load_state_dict(state_dict["watchdog"])
+        self.watch.watchdog.load_state_dict(state_dict["watchdog"])
 
     # --- what they do ---
 
@@ -164,30 +161,6 @@ class Record(L.Callback):
 
     def _row(self, module: GameModule) -> dict[str, float]:
         return {f"train/{name}": float(value) for name, value in module.game.values.items()}
-
-    def _watch(self, module: GameModule, step: int, now: bool) -> None:
-        """Look at every update's gradient norms; in batches where looking is expensive."""
-        g, d = module.players
-        self._unseen.append((step, g.norms[-1], d.norms[-1] if d is not g and d.norms else None))
-        g.norms.clear()
-        d.norms.clear()
-        if not (now or module.device.type == "cpu" or len(self._unseen) >= LOOK):
-            return
-        for at, norm_g, norm_d in self._unseen:
-            norms = {"train/g/grad_norm": float(norm_g)}
-            if norm_d is not None:
-                norms["train/d/grad_norm"] = float(norm_d)
-            self.latest = norms
-            if self.event is None:
-                self.event = self.watchdog.check(at, norms)
-        self._unseen.clear()
-
-    def _check_weights(self, module: GameModule, step: int) -> None:
-        """A finite gradient can still move a weight out of the range of its type; no checkpoint may hold that."""
-        for name, parameter in module.game.named_parameters():
-            if not parameter.isfinite().all():
-                self.event = Event(step, f"{name} is not finite at step {step}")
-                return
 
     def _validate(self, module: GameModule, step: int, draw: bool, main: bool) -> dict[str, float]:
         codec = coding_copy(module.codec, module.average)
@@ -222,7 +195,7 @@ class Record(L.Callback):
 
     def _write(self, row: dict[str, float], step: int, main: bool) -> None:
         now = time.perf_counter()
-        row |= self.latest
+        row |= self.watch.latest
         self.progress.show(row)
         if main:
             self.table.append(step, row)
