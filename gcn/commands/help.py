@@ -7,7 +7,7 @@ from functools import partial
 import yaml
 
 from gcn.config.compose import LAB, TRAIN, Root, groups, knobs
-from gcn.config.knobs import PAYERS, Knob
+from gcn.config.knobs import HEADINGS, Knob
 from gcn.config.parse import parse
 from gcn.schema.fields import Field, at, declarations, show
 
@@ -54,18 +54,18 @@ TEXTS = {TRAIN: (TRAINING, TRAINING_EXAMPLES), LAB: (LABORATORY, LABORATORY_EXAM
 
 
 def help_text(root: Root = TRAIN) -> str:
-    """Usage, knobs by who pays, groups, settings, examples."""
+    """The text of ``--help``: usage, knobs by the part that they change, groups, settings, examples."""
     start = parse([], root=root)
     usage, examples = TEXTS[root]
     lacks = set(yaml.safe_load(root.file.read_text(encoding="utf-8")).get("_lacks_", {}))
     sections = [usage]
-    for payer in PAYERS:
+    for part, heading in HEADINGS.items():
         rows = [
             (f"{name}={show(start[name])}", _knob(knob))
             for name, knob in knobs().items()
-            if knob.who == payer and not lacks & set(knob.needed)
+            if knob.changes == part and not lacks & set(knob.needed)
         ]
-        sections.append(f"{payer}\n{_columns(rows)}")
+        sections.append(f"{heading}\n{_columns(rows)}")
     rows = [
         (f"{group}={show(start.choices[group])}", ", ".join(names)) for group, names in groups(root).items()
     ]

@@ -41,7 +41,7 @@ PLUGINS = {  # choices of Hydra's that come with packages of their own
         "optuna": "hydra-optuna-sweeper", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
     },
 }  # fmt: skip
-TERMS = "term"  # the folder of the knobs, which is no group of choices
+KNOBS = "knob"  # the folder of the knobs, which is no group of choices
 
 
 class Root(NamedTuple):
@@ -78,7 +78,7 @@ def stamp() -> str:
 @cache
 def knobs() -> dict[str, Knob]:
     """All knobs by name."""
-    return scan(CONF / TERMS)
+    return scan(CONF / KNOBS)
 
 
 @cache
@@ -240,7 +240,7 @@ def one_line_errors() -> Iterator[None]:
             ) from None
         choices = [option for option in error.options if not option.startswith("_")]
         options = ", ".join(sorted(choices))
-        near = suggestion(choice, choices, otherwise="no name is near")
+        near = suggestion(choice, choices, otherwise="no similar name")
         raise InputError(f"{group}={choice}: no such choice; {near} (of {options})") from None
     except OverrideParseException as error:
         raise InputError(f"{error.override}: {_remedy(error)}") from None

@@ -1,6 +1,6 @@
 """Combinations that cannot work, each declared by one of its sides, in its own yaml.
 
-A knob (``conf/term``) says ``conflicts:`` and ``needs:``; the choice of a group and the root say
+A knob (``conf/knob``) says ``conflicts:`` and ``needs:``; the choice of a group and the root say
 ``_conflicts_:`` and ``_lacks_:``, where the underscore keeps them apart from settings:
 
     conflicts:

@@ -1,7 +1,7 @@
-"""Knobs: the top-level scalars that switch the ingredients of the objective, one file in ``conf/term`` each.
+"""Knobs: the top-level scalars that switch the ingredients of the objective, one file in ``conf/knob`` each.
 
     help: zero-centred gradient penalty on real images      # a line for --help
-    who: D pays                         # G pays, D pays, D sees, on D, on both
+    changes: discriminator loss         # what the knob changes, one of the keys of HEADINGS
     kind: weight                        # null: absent, 0: measured and not optimised, a number: optimised
     target: gcn.losses.penalties.R1     # the class; none for a setting that something else reads
     options:                            # arguments of the class, terms.r1.every=16 on the command line
@@ -29,17 +29,24 @@ from omegaconf import OmegaConf
 from gcn.errors import InputError
 from gcn.schema.fields import Field, declarations
 
-PAYERS = ("G pays", "D pays", "D sees", "on D", "on both")
+HEADINGS = {  # what a knob may change, and the heading of such knobs in --help
+    "generator loss": "Generator loss terms",
+    "discriminator loss": "Discriminator loss terms",
+    "both losses": "Terms of both losses",
+    "discriminator input": "Discriminator input",
+    "discriminator weights": "Discriminator weights",
+    "discriminator updates": "Discriminator updates",
+}
 ABSENT, PRESENT = "absent", "present"
 
 
 @dataclass(frozen=True)
 class Knob:
-    """One knob as its file declares it."""
+    """A knob: its help, type, range, class and conflicts, as its file declares them."""
 
     name: str
     help: str
-    who: str
+    changes: str
     kind: str
     type: str = "float"
     choices: list[Any] = field(default_factory=list)
@@ -63,27 +70,27 @@ class Knob:
 
     @property
     def needed(self) -> list[str]:
-        """What a chosen option must not lack."""
+        """Capabilities that the chosen options must have, such as ``discriminator``."""
         return [self.needs] if isinstance(self.needs, str) else self.needs or []
 
     @property
     def needs_discriminator(self) -> bool:
-        """Whether it makes no sense where nobody discriminates."""
+        """Whether the knob needs a discriminator."""
         return "discriminator" in self.needed
 
     @property
     def trains_g(self) -> bool:
-        """Whether a positive value adds to what the generator pays."""
-        return self.kind == "weight" and self.who in ("G pays", "on both")
+        """Whether a positive value adds a term to the generator's loss."""
+        return self.kind == "weight" and self.changes in ("generator loss", "both losses")
 
     @property
     def start(self) -> Any:
-        """The value before anybody says anything."""
+        """The default value."""
         return self.absences[0] if self.default is None else self.default
 
     @cached_property
     def field(self) -> Field:
-        """The values that the knob may take."""
+        """Type and range of the knob's value."""
         low = 0.0 if self.kind == "weight" and self.min is None and self.above is None else self.min
         bounds = [(">=", low), (">", self.above), ("<=", self.max)]
         return Field(
@@ -94,37 +101,37 @@ class Knob:
         )
 
     def check(self, value: Any) -> Any:
-        """The value in its type; ``InputError`` if the knob cannot take it."""
+        """``value`` converted to the knob's type; raises InputError if it is out of range."""
         if any(value == none and isinstance(value, bool) == isinstance(none, bool) for none in self.absences):
             return value
         return self.field.check(self.name, value)
 
     def present(self, value: Any) -> bool:
-        """Whether the ingredient is there at all, if only to be measured."""
+        """Whether ``value`` builds the ingredient, be it optimised or only measured."""
         return value not in self.absences
 
     @property
     def node(self) -> dict[str, Any] | None:
-        """What stands under ``terms.<knob>``."""
+        """Configuration node ``terms.<knob>``: class and options; None for a knob without a class."""
         return None if self.target is None else {"_target_": self.target, **self.options}
 
 
 def read(path: Path) -> Knob:
-    """One file of ``conf/term``."""
+    """The knob that a file of ``conf/knob`` declares; raises InputError for unknown keys and values."""
     content: Any = OmegaConf.to_container(OmegaConf.load(path))
     known = {f.name for f in fields(Knob)} - {"name", "declared"}
     if not isinstance(content, dict) or (strange := set(content) - known):
         raise InputError(
             f"{path}: {', '.join(map(str, strange))}: a knob has the keys {', '.join(sorted(known))}"
         )
-    for key, allowed in {"who": PAYERS, "kind": ("weight", "setting")}.items():
+    for key, allowed in {"changes": tuple(HEADINGS), "kind": ("weight", "setting")}.items():
         if content.get(key) not in allowed:
             raise InputError(f"{path}: {key} must be one of {', '.join(allowed)}")
     return Knob(path.stem, **{"help": "", **content}, declared=declarations(path, "options"))
 
 
 def scan(folder: Path) -> dict[str, Knob]:
-    """All knobs of ``conf/term`` by name, in alphabetical order."""
+    """All knobs of ``conf/knob`` by name, in alphabetical order."""
     knobs = {path.stem: read(path) for path in sorted(folder.glob("*.yaml"))}
     for name in knobs:
         if (folder.parent / name).is_dir():

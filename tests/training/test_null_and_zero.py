@@ -25,8 +25,8 @@ def trained(said: str, updates: int = UPDATES) -> dict[str, torch.Tensor]:
 def test_a_weight_of_zero_trains_as_none_at_all(name):
     base = BASE.get(name, "mse=1")
     measured = Small(f"{base} {name}=0").play(UPDATES)
-    payers = {"G pays": "g", "D pays": "d", "on both": "gd"}[knobs()[name].who]
-    assert all(f"{player}/{name}" in measured.game.values for player in payers)
+    players = {"generator loss": "g", "discriminator loss": "d", "both losses": "gd"}[knobs()[name].changes]
+    assert all(f"{player}/{name}" in measured.game.values for player in players)
     assert differing(trained(base), measured.weights()) == []
 
 

@@ -199,11 +199,16 @@ def plain():
 
 
 @pytest.mark.parametrize("name", [name for name, knob in knobs().items() if knob.kind == "weight"])
-def test_a_term_moves_its_payer_and_nobody_else(name, plain):
-    """From the same point the player who does not pay makes bit for bit the move that it makes without the term."""
-    who = knobs()[name].who
+def test_a_term_moves_the_player_whose_loss_it_is_part_of_and_no_other(name, plain):
+    """From the same point the other player makes bit for bit the move that it makes without the term."""
+    changes = knobs()[name].changes
     g, d = (bool(differing(a, b)) for a, b in zip(plain, moved_once(f"{name}={ON[name]}"), strict=True))
-    assert (g, d) == {"G pays": (True, False), "D pays": (False, True), "on both": (True, True)}[who]
+    moved = {
+        "generator loss": (True, False),
+        "discriminator loss": (False, True),
+        "both losses": (True, True),
+    }
+    assert (g, d) == moved[changes]
 
 
 @pytest.mark.parametrize(
