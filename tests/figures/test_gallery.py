@@ -40,12 +40,17 @@ FOLDER = Path(__file__).parents[2] / "scripts" / "figures"
 SCRIPT = runpy.run_path(str(FOLDER))
 
 
+def coloured(page):
+    """The share of pixels that are neither paper nor axes nor text, which are grey."""
+    return (np.ptp(np.asarray(page), axis=2) > 30).mean()
+
+
 def check(path):
     """A figure lies at ``path`` as PNG and as SVG."""
     page = Image.open(path.with_name(f"{path.name}.png")).convert("RGB")
     assert min(page.size) > 450
     assert page.getpixel((0, 0)) == (255, 255, 255)
-    assert len(page.getcolors(2**24)) > 100
+    assert coloured(page) > 1e-3
     svg = path.with_name(f"{path.name}.svg").read_text(encoding="utf-8")
     assert ET.fromstring(svg).tag.endswith("svg")
     assert "date" not in svg
@@ -79,8 +84,9 @@ def coarse(monkeypatch):
     def sparse(*arguments, density=1.0, **options):
         field(*arguments, density=0.15, **options)
 
-    def once(figure, file, format, metadata):
-        if format == "png":
+    def once(figure, file, format, metadata=None):
+        if format == "rgba":
+            figure.set_dpi(50)
             save(figure, file, format=format, dpi=50)
         else:
             file.touch()
@@ -108,7 +114,7 @@ def coarse(monkeypatch):
 def test_every_figure_can_be_drawn(tmp_path, name):
     draw(name, tmp_path)
     page = Image.open(tmp_path / f"{name}.png").convert("RGB")
-    assert len(page.getcolors(2**24)) > 100
+    assert coloured(page) > 1e-3
 
 
 # the numbers that the figures show
