@@ -4,11 +4,13 @@ Hydra keeps what it is good at (composition, sweeps, launchers, ``--cfg``, ``--i
 called with words that have been checked, so that its own ways of reporting errors are never seen.
 """
 
+import io
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from gcn.cli.arguments import spelled
 from gcn.cli.quoting import resuming, word
 from gcn.cli.terminal import guarded
 from gcn.commands import restart
-from gcn.commands.help import help_text
+from gcn.commands.help import FOLDER, help_text
 from gcn.config.compose import (
     CONF,
     TRAIN,
@@ -49,19 +52,24 @@ WRITTEN = (
 Train = Callable[[Config], Any]
 
 
-def main(words: Sequence[str], train: Train, root: Root = TRAIN) -> int:
+def main(words: Sequence[str], train: Train | None = None, root: Root = TRAIN) -> int:
     """Run the command line; returns the exit status: 0, 2 for bad input, 130 or 143 after an interruption.
 
     Args:
         words: of the command line.
-        train: what is done with the checked configuration of each job.
+        train: what is done with the checked configuration of each job; by default ``job`` of the command's module.
         root: whose configuration.
     """
-    return guarded(lambda: _main(words, train, root))
+
+    def job(cfg: Config) -> Any:
+        # torch is imported for a checked configuration only
+        return import_module(f"gcn.commands.{root.name}").job(cfg)
+
+    return guarded(lambda: _main(words, train or job, root))
 
 
 def _main(words: Sequence[str], train: Train, root: Root) -> int:
-    arguments = read_flags(words)
+    arguments = read_flags(list(spelled(words, "out".__eq__)))
     if arguments.help:
         sys.stdout.write(help_text(root))
         return 0
@@ -70,7 +78,7 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     if arguments.hydra_help or arguments.shell_completion:
         said = [w for w in arguments.overrides if arguments.shell_completion or is_hydras(w)]
         return _view([*flags, *said], extra, root)
-    overrides = normal(arguments.overrides)
+    overrides = _placed(normal(arguments.overrides), arguments.multirun)
     keys = {hydra_key(word) for word in overrides}
     if "hydra.mode" in keys:
         raise InputError("hydra.mode: use -m for a sweep")
@@ -84,16 +92,33 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     return _run(flags, overrides, train, extra, root)
 
 
+def _placed(words: Sequence[str], sweep: bool) -> list[str]:
+    """``out=FOLDER``, taken as it stands, as Hydra's word for the folder; an empty folder is refused."""
+    place = "hydra.sweep.dir" if sweep else "hydra.run.dir"
+    for said in words:
+        if hydra_key(said) in ("out", "hydra.run.dir", "hydra.sweep.dir") and not said.partition("=")[
+            2
+        ].strip("'\""):
+            raise FOLDER.refusal(hydra_key(said), "")
+    if sum(hydra_key(said) in ("out", place) for said in words) > 1:
+        raise InputError("out= was given twice")
+    return [word(place, said.partition("=")[2]) if key_of(said) == "out" else said for said in words]
+
+
 def _view(words: Sequence[str], extra: str | None, root: Root) -> int:
     """One of Hydra's views, which begins no job."""
 
     def nothing(cfg: Config) -> None:
         raise AssertionError("a view begins no job")
 
+    said = io.StringIO()
     try:
-        return _hydra(words, nothing, extra, root)
-    except SystemExit as end:  # Hydra has said why
-        return 2 if end.code else 0
+        with redirect_stderr(said):
+            return _hydra(words, nothing, extra, root)
+    except SystemExit as end:
+        if end.code:  # Hydra has said why
+            raise InputError(" ".join(said.getvalue().split())) from None
+        return 0
 
 
 def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
@@ -115,7 +140,7 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: st
 def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, extra: str | None) -> bool:
     """Refuse, before torch is imported, a job that cannot begin; returns whether it continues a run in its folder."""
     _refuse_interpolation(folder)
-    check_folder("hydra.run.dir" if cfg.get("resume") is None else "resume", folder)
+    check_folder("out" if cfg.get("resume") is None else "resume", folder)
     begun = cfg.get("resume") is None and _refuse_used(cfg, folder, root)
     if root is TRAIN:
         check_run(restart.resumed(folder, extra) if begun else cfg, words)
@@ -251,9 +276,9 @@ def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
         "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
     )
     if started_outside and not named:
-        raise InputError("several processes without a common folder: give hydra.run.dir=DIR")
+        raise InputError("several processes without a common folder: give out=FOLDER")
     if restart.happened() and not named:
-        print("note: restarted without hydra.run.dir=DIR: this begins a new run", file=sys.stderr)
+        print("note: restarted without out=FOLDER: this begins a new run", file=sys.stderr)
 
 
 def _refuse_interpolation(folder: Path) -> None:

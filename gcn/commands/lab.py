@@ -47,6 +47,13 @@ def run(cfg: Config) -> dict[str, Any]:
     return record
 
 
+def job(cfg: Config) -> dict[str, Any]:
+    """:func:`run`, with the record in the terminal."""
+    record = run(cfg)
+    print_record(record)
+    return record
+
+
 def ensemble(cfg: Config, game: SmallGame) -> GameEnsemble:
     """A small game with what a configuration says about its players."""
     paid, constraints = objective(cfg, present_terms(cfg))

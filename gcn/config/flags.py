@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,7 +63,11 @@ class _Parser(argparse.ArgumentParser):
     """Hydra's parser with errors of one line, without abbreviated flags."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{' '.join(message.split())}; see --help")
+        unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message)
+        if unknown is None:
+            raise InputError(f"{' '.join(message.split())}; see --help")
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        raise InputError(f"{unknown[1]}: unknown; {suggestion(unknown[1], flags)}")
 
 
 def read_flags(words: Sequence[str]) -> Flags:

@@ -116,7 +116,7 @@ def plan(words: Sequence[str], extra: str | None = None, number: int = 0, root: 
     if cfg.get("resume") is not None:
         folder = Path(cfg.resume)
         if Path(composition.run) != folder and any(key_of(word) == "hydra.run.dir" for word in words):
-            raise InputError("hydra.run.dir: a resumed run stays in its folder; drop it, or drop resume")
+            raise InputError("out: a resumed run stays in its folder; drop it, or drop resume")
         cfg = _resumed(folder, words, extra)
     return Planned(cfg, folder, Path(composition.sweep), Path(composition.sweep, composition.job))
 

@@ -1,19 +1,30 @@
 """All commands read their words alike: help, nearest names, ranges, other spellings, empty values."""
 
 import importlib
+import inspect
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gcn.cli.arguments import Command, listed, read
+from gcn.commands import hydra_command
 from gcn.commands.bench import BENCHMARKS, MODULES
+from gcn.commands.help import FOLDER
+from gcn.config.compose import LAB, TRAIN
 from gcn.errors import InputError
+from gcn.schema.fields import at, declarations
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("bench", "board", "compress", "decompress", "evaluate", "export", "scan", "table")
+
+
+HYDRAS = {"train": TRAIN, "lab": LAB}
+ALL = (*COMMANDS, *HYDRAS)
 
 
 def command(name):
@@ -21,7 +32,20 @@ def command(name):
 
 
 def run(name, *words):
+    if name in HYDRAS:
+        return hydra_command.main(words, lambda cfg: pytest.fail("work has begun"), HYDRAS[name])
     return importlib.import_module(f"gcn.commands.{name}").main(words)
+
+
+def words_of(name):
+    """Default and field of the words that a command declares."""
+    if name not in HYDRAS:
+        return command(name).table()
+    content = yaml.safe_load(HYDRAS[name].file.read_text(encoding="utf-8"))
+    fields = declarations(HYDRAS[name].file)
+    return {"out": (None, FOLDER)} | {
+        w: (at(content, w), f.beside(at(content, w))) for w, f in fields.items()
+    }
 
 
 @pytest.fixture
@@ -31,7 +55,7 @@ def here(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_has_examples_first_and_every_word_with_its_range(here, name, flag, capsys):
     assert run(name, flag) == 0
@@ -41,7 +65,7 @@ def test_help_has_examples_first_and_every_word_with_its_range(here, name, flag,
     assert (empty, heading) == ("", "Examples")
     assert example.startswith(f"  python scripts/{name}.py")
     text = " ".join(" ".join(lines).split())
-    for word, (_, field) in command(name).table().items():
+    for word, (_, field) in words_of(name).items():
         assert any(line.startswith(f"  {word}=") for line in lines), word
         assert f"({str(field).removesuffix(' or null')}" in text, word
     assert max(map(len, lines)) <= 110
@@ -56,7 +80,9 @@ REFUSED = {
     "evaluate": ("compar=jpeg", "compare", "data=photo", "data=photo: must be one of photos, folder"),
     "export": ("bse=x", "base", "run=x out=y half=1", "half=1: must be true or false"),
     "scan": ("crp=5", "crop", "x bad_share=2", "bad_share=2: must be a number >= 0 and <= 1"),
+    "lab": ("phas=mse", "phase", "steps=0", "steps=0: must be an integer >= 1"),
     "table": ("setings=a", "settings", "run=", "run=: must be a path"),
+    "train": ("msee=1", "mse", "mse=-1", "mse=-1: must be a number >= 0"),
 }
 
 
@@ -68,7 +94,7 @@ def refused(capsys, name, *words):
     return err.removeprefix("error: ")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_wrong_name_is_answered_by_the_nearest_and_a_wrong_value_by_its_range(here, name, capsys):
     word, near, line, says = REFUSED[name]
     assert refused(capsys, name, word).startswith(f"{word.partition('=')[0]}: unknown; nearest: {near}")
@@ -102,9 +128,36 @@ def test_out_has_its_other_spellings(name):
             read(command(name), [*words, *said])
 
 
-def test_benchmarks_take_the_words_of_their_tables():
-    import inspect
+@pytest.mark.parametrize("name", HYDRAS)
+@pytest.mark.parametrize(
+    "line",
+    ["out=", "-o", "--out=", "hydra.run.dir=", "hydra.run.dir=''", "-m out=", "-m hydra.sweep.dir=", "out=a -o b",
+     "out=a hydra.run.dir=b", "steps="],
+)  # fmt: skip
+def test_an_empty_or_a_second_folder_of_a_run_is_refused(here, name, line, capsys):
+    said = refused(capsys, name, "mse=1", *line.split())
+    assert any(part in said for part in ("=: must be a", "needs a value behind it", "given twice"))
 
+
+@pytest.mark.parametrize(
+    ("words", "run"),
+    [
+        (["out=it's, ${1}"], None), (["out=a, [b]"], "a, [b]"), (["-o", "it's"], "it's"), (["--out", "7"], "7"),
+        (["hydra.run.dir='a, b'"], "a, b"), (["-m", "out=a,b"], "a,b/0"), (["+out=here"], "here"),
+    ],
+)  # fmt: skip
+def test_the_folder_of_a_run_is_taken_as_it_stands(words, run, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    seen = []
+    handlers = list(logging.getLogger().handlers)
+    status = hydra_command.main(["mse=1", *words], lambda cfg: seen.append(Path(cfg.run_dir)))
+    logging.getLogger().handlers[:] = handlers
+    assert (status, seen) == ((2, []) if run is None else (0, [tmp_path / run]))
+    capfd.readouterr()
+
+
+def test_benchmarks_take_the_words_of_their_tables():
     for name, one in BENCHMARKS.items():
         bench = importlib.import_module(f"gcn.bench.{MODULES[name]}").bench
         assert list(inspect.signature(bench).parameters) == list(one.table())

@@ -195,7 +195,7 @@ def test_a_folder_that_hydra_cannot_work_in_is_named(trained, capfd, monkeypatch
 def test_processes_that_others_start_need_a_common_folder(trained, capfd, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "hydra.run.dir" in run(trained, capfd)[2]
+    assert "give out=FOLDER" in run(trained, capfd)[2]
     monkeypatch.setenv("RANK", "0")
     assert run(trained, capfd, "hydra.run.dir=here", "trainer=ddp", "mse=1")[0] == 0
     monkeypatch.setenv("RANK", "1")
@@ -225,7 +225,7 @@ def test_help_shows_every_knob_group_and_setting(trained, capfd):
     assert status == 0
     for name in [*knobs(), *groups(), "steps", "warmup.steps", "seed"]:
         assert f"\n  {name}=" in out, name
-    for heading in (*HEADINGS.values(), "Examples"):
+    for heading in (*HEADINGS.values(), "Groups", "Settings"):
         assert f"\n{heading}\n" in out, heading
     assert max(map(len, out.splitlines())) <= 110
 
@@ -331,7 +331,7 @@ def test_the_control_arm_of_a_frozen_codec_needs_no_distortion_and_no_explanatio
 @pytest.mark.parametrize(
     "line",
     [
-        "-m mse=0,1 --cfg job", "--cfg job --info", "--package loss mse=1", "--cfg job --package nothing",
+        "-m mse=0,1 --cfg job", "--cfg job --info", "--package loss mse=1", "--cfg job --package nothing", "--cfg hydra --package nothing",
         "--pack loss", "--resolve mse=1", "-r -m mse=0,1", "-c", "-i loss=ns", "-sc", "-sc query=nothing",
         "--experimental-rerun x", "-m mse=interval(0,1)", "-m mse=range(0,1,0)", "-m mse=choice()",
         "-m seed=range(0,1000000000) mse=1",

@@ -2,17 +2,14 @@
 
 import csv
 import json
-import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
 from gcn.commands.hydra_command import main
-from gcn.config.compose import CONF, LAB, stamp
+from gcn.config.compose import LAB, stamp
 from gcn.config.parse import parse
-
-play = runpy.run_path(str(CONF.parent / "scripts" / "lab.py"))["play"]
 
 
 @pytest.fixture
@@ -26,7 +23,7 @@ def lab(tmp_path, monkeypatch, capfd):
         with monkeypatch.context() as patch:
             if not drawn:
                 patch.setattr("gcn.commands.lab.portrait", lambda *_: None)
-            status = main([*words, f"hydra.run.dir={folder}"], play, LAB)
+            status = main([*words, f"hydra.run.dir={folder}"], root=LAB)
         _, err = capfd.readouterr()
         assert "Traceback" not in err
         path = Path(folder, "lab.json")
