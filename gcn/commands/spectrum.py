@@ -1,209 +1,80 @@
-"""The spectrum of a trained game: a run's checkpoint linearised, with all of its terms and with each one switched off.
+"""The spectrum of a trained game: what is asked for, and what the numbers say; torch is imported behind the words."""
 
-What is compared is one point, one batch and one draw of the noise; only the terms differ. The point is where training
-with all terms went, so that without one of them it is no equilibrium of anything: read the arms as what each term adds
-to the game here, not as what training without it would end in.
-"""
-
-import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from gcn.config.trained import Trained, crops, run_of, trained
-from gcn.errors import InputError
-from gcn.files.atomic import make_folder, refuse_links
+from gcn.cli.arguments import Arguments, Command
 from gcn.files.names import printable
-from gcn.game.game import Game
-from gcn.report.spectra import spectra
-from gcn.report.summary import write_json_atomic
-from gcn.spectrum.eigenvalues import TOLERANCE, Krylov, as_record, read, rotation_index, skew_norm
-from gcn.spectrum.linearised import Linearised
-from gcn.spectrum.update_map import UpdateMap
 
-NAME = "spectrum"  # of the files
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for.
-
-    Args:
-        checkpoint: run folder, or a checkpoint file in RUN/checkpoints.
-        images: crops of the run's training data in the one batch.
-        k: eigenvalues of each kind.
-        basis: products of the Jacobian (and of the update) that are spent on them.
-        probes: of the rotation index.
-        seed: of crops, probes and start vectors.
-        factor: step sizes as a share of the schedule's peak; None: as in the last update.
-        out: folder of the results; None: the run folder.
-    """
-
-    checkpoint: Path
-    images: int = 4
-    k: int = 6
-    basis: int = 60
-    probes: int = 16
-    seed: int = 0
-    factor: float | None = None
-    out: Path | None = None
-
-    @property
-    def folder(self) -> Path:
-        """Where the results go."""
-        return self.out or run_of(self.checkpoint)
-
-    def check(self) -> None:
-        """Refuse what would fail only after minutes."""
-        if self.basis <= self.k + 1:
-            raise InputError(f"basis={self.basis}: too few products for k={self.k}; use {self.k + 2} or more")
-        nearest = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            raise InputError(f"out={self.folder}: cannot write there; give a folder")
-        refuse_links(self.folder)
-        there = [name for name in (f"{NAME}.png", f"{NAME}.svg") if os.path.lexists(self.folder / name)]
-        if there and not any((self.folder / own).is_file() for own in ("config.yaml", f"{NAME}.json")):
-            raise InputError(
-                f"{printable(self.folder)}: holds {there[0]}, which is of no spectrum and would be replaced;"
-                " give another folder, out=FOLDER"
-            )
+COMMAND = Command(
+    name="spectrum",
+    about="Linearise a trained game at a checkpoint: eigenvalues with all terms and without each of them.",
+    examples="""
+python scripts/spectrum.py run=outputs/DATE/RUN
+python scripts/spectrum.py run=outputs/DATE/RUN/checkpoints/last.ckpt basis=120 out=FOLDER
+""",
+    words="""\
+run: ???                #: path ; a run folder, or RUN/checkpoints/NAME.ckpt
+images: 4               #: int >= 1 ; training crops in the batch at which the game is linearised
+k: 6                    #: int >= 1 ; eigenvalues of each kind
+basis: 60               #: int >= 1 ; products with the Jacobian, and with the update: more are slower and sharper
+probes: 16              #: int >= 1 ; random vectors for the rotation index
+seed: 0                 #: int >= 0 ; of crops, probes and start vectors
+factor: null            #: float >= 0 ; step sizes as a share of the schedule's peak, by default as in the last update
+out: null               #: path ; where spectrum.json, .png and .svg go, by default the run folder
+""",
+    spellings={"checkpoint": "run"},
+)
 
 
-def arms(of: Trained) -> list[str | None]:
-    """None for all terms, then each one that is paid."""
-    objective = of.game.objective
-    paid = [
-        n
-        for n, w in objective.weights.items()
-        if w and (of.playing or not objective.terms[n].needs_discriminator)
-    ]
-    return [None, *(["adv"] if of.playing and objective.adv else []), *paid]
+def main(words: Sequence[str]) -> int:
+    """Run the command line; returns the exit status."""
+    return COMMAND.run(words, work)
 
 
-@contextmanager
-def switched(game: Game, off: str | None) -> Iterator[None]:
-    """One weight 0 and lazy terms paid at every update, for a while."""
-    objective = game.objective
-    adv, weights = objective.adv, dict(objective.weights)
-    lazy = {term: term.every for term in objective.terms.values() if term.every > 1}
-    for term in lazy:
-        term.every = 1
-    if off == "adv":
-        objective.adv = 0.0
-    elif off is not None:
-        objective.weights[off] = 0.0
+def work(said: Arguments) -> int:
+    """Examine the checkpoint, write the files and print the numbers; returns the exit status."""
+    from gcn.commands.spectrum_record import Request, examine, write
+
+    places = {"checkpoint": Path(said.pop("run")), "out": None if said["out"] is None else Path(said["out"])}
+    request = Request(**{**said, **places})
     try:
-        yield
-    finally:
-        objective.adv, objective.weights = adv, weights
-        for term, every in lazy.items():
-            term.every = every
+        record = examine(request)
+    except KeyboardInterrupt as signalled:
+        raise type(signalled)("interrupted; nothing was written") from None
+    write(request, record)
+    print(text(record))
+    print(printable(f"written: {request.folder}/spectrum.json, .png, .svg"))
+    return 0
 
 
-def examine(request: Request) -> dict[str, Any]:
-    """The record of a checkpoint; a line is printed for each spectrum as it comes."""
-    request.check()
-    of = trained(request.checkpoint)
-    torch.set_num_threads(of.cfg.trainer.threads or torch.get_num_threads())
-    x = crops(of.cfg, request.images, request.seed)
-    of.players(request.factor)  # refuses at once what could not be moved
-    numbers = {arm: _arm(request, of, x, arm) for arm in arms(of)}
-    record: dict[str, Any] = {
-        "checkpoint": str(request.checkpoint), "step": of.step, "images": len(x), "crop": x.shape[-1],
-        "words": {name: value for name, value in asdict(request).items() if name != "checkpoint"},
-        "rule": of.cfg.choices.dynamics if of.playing else "descend", "parameters": of.parameters,
-        "closed_form": None, "tolerance": TOLERANCE,
-    }  # fmt: skip
-    record |= numbers.pop(None)
-    record["inexact"] += [list(remark) for remark in of.remarks()]
-    return record | {"without": numbers}
+def text(record: Mapping[str, Any]) -> str:
+    """What the numbers say, arm by arm; ≈ marks eigenvalues that have not converged."""
+    heads = ("|v|", "max Re", "max |Im|", "its bound", "rotation", "|update|")
+    lines = [f"{'':<20}" + "".join(f"{head:>12}" for head in heads)]
+    named = {"all terms": record, **{f"without {name}": arm for name, arm in record["without"].items()}}
+    for arm, numbers in named.items():
+        cells = (
+            f"{numbers['field_norm']['all']:.3g}",
+            _leader(record, numbers, "eigenvalues", lambda z: z.real),
+            _leader(record, numbers, "rotating", lambda z: abs(z.imag)),
+            f"{numbers['skew_norm']:.4g}",
+            f"{numbers['rotation_index']['value']:.3g}",
+            _leader(record, numbers, "discrete_eigenvalues", abs),
+        )
+        lines.append(f"{arm:<20}" + "".join(f"{cell:>12}" for cell in cells))
+    lines.append(
+        "Away from v = 0 a spectrum says how the field bends here and proves nothing about convergence."
+    )
+    lines += [f"not exact: {name}: {reason}" for name, reason in record["inexact"]]
+    return "\n".join(lines)
 
 
-def _arm(request: Request, of: Trained, x: Tensor, arm: str | None) -> dict[str, Any]:
-    """All numbers of one arm."""
-    clock = _Clock("all terms" if arm is None else f"without {arm}")
-    with switched(of.game, arm):
-        linear = Linearised(of.game, x, of.step, of.playing)
-        record: dict[str, Any] = {"field_norm": _norms(linear)}
-        if arm is None:
-            _refuse_what_has_no_spectrum(linear)
-            record |= {
-                "inexact": [list(r) for r in linear.inexact],
-                "finite_differences": _check(linear, request.seed),
-            }
-            clock("Jacobian against central differences")
-        flow = Krylov(linear.vjp, linear.field, request.basis, request.seed)
-        clock(f"Jacobian, {request.basis} products")
-        rotation = rotation_index(linear, request.probes, request.seed)
-        record |= {"rotation_index": rotation._asdict(), "skew_norm": skew_norm(linear, seed=request.seed)}
-        clock(f"rotation, {request.probes} probes: {rotation.value:.3g} ± {rotation.standard_error:.1g}")
-        del linear  # the update moves the parameters that its graph holds
-        batches = [x] * (of.cfg.d_steps if of.playing else 1)
-        update = UpdateMap(of.game, of.rule(), batches, of.players(request.factor), of.step)
-        moved = Krylov(update.derivative, update.state, request.basis, request.seed)
-        clock(f"update, {request.basis} products")
-    found = read(flow, moved, request.k)
-    record["converged"] = {name: [leading.converged, leading.asked] for name, leading in found.items()}
-    return record | as_record(found)
-
-
-def _refuse_what_has_no_spectrum(linear: Linearised) -> None:
-    if not linear.field.isfinite().all():
-        raise InputError("the gradients at this checkpoint are not finite; there is no spectrum")
-    try:
-        linear.vjp(linear.field)
-    except RuntimeError as problem:
-        raise InputError(
-            f"torch cannot differentiate this game's field ({problem}); penalties need discriminator.norm=none"
-        ) from None
-
-
-class _Clock:
-    """A line for each piece of work, with its seconds."""
-
-    def __init__(self, arm: str) -> None:
-        self.arm, self.last = arm, time.perf_counter()
-
-    def __call__(self, done: str) -> None:
-        now = time.perf_counter()
-        print(f"{self.arm}: {done}, {now - self.last:.1f} s", flush=True)
-        self.last = now
-
-
-def _norms(linear: Linearised) -> dict[str, float]:
-    parts = {
-        player: torch.cat([linear.field[b.where] for b in linear.blocks if b.player == player])
-        for player in linear.players
-    }
-    return {player: float(part.norm()) for player, part in parts.items()} | {
-        "all": float(linear.field.norm())
-    }
-
-
-def _check(linear: Linearised, seed: int) -> dict[str, float]:
-    """|Ju - Δv|/|Δv| for a random direction u in each network, Δv central differences of the production field."""
-    networks: dict[str, list[slice]] = {}
-    for block in linear.blocks:
-        depth = 2 if block.player == "g" else 1
-        networks.setdefault(".".join(block.name.split(".")[:depth]), []).append(block.where)
-    random, errors = torch.Generator().manual_seed(seed), {}
-    for name, places in networks.items():
-        u = torch.zeros_like(linear.field)
-        for where in places:
-            u[where] = torch.randn(u[where].shape, generator=random, dtype=u.dtype)
-        expected = linear.secant(u)
-        errors[name] = float((linear.jvp(u) - expected).norm() / expected.norm().clamp(min=1e-300))
-    return errors
-
-
-def write(request: Request, record: Mapping[str, Any]) -> None:
-    """``spectrum.png``, ``spectrum.svg`` and, last, ``spectrum.json``, each of them whole or not at all."""
-    make_folder(request.folder)
-    spectra(request.folder / NAME, record)
-    write_json_atomic(request.folder / f"{NAME}.json", record)
+def _leader(
+    record: Mapping[str, Any], numbers: Mapping[str, Any], kind: str, size: Callable[[complex], float]
+) -> str:
+    if not numbers[kind]:
+        return "none found"
+    converged = numbers["residuals"][kind][0] <= record["tolerance"][kind]
+    return f"{'' if converged else '≈'}{size(complex(*numbers[kind][0])):.5g}"

@@ -62,10 +62,6 @@ class Folder(Data):
         super().__init__(crop, batch, workers)
         self.bad_share = bad_share
         self.augment = Augment(flip, permute_colours, gamma, downscale)
-        if not 0 < val_share < 1:
-            raise InputError(f"data.val_share={val_share}: give a share between 0 and 1")
-        if val_limit is not None and val_limit < 1:
-            raise InputError(f"data.val_limit={val_limit}: give at least 1, or null for all")
         read = partial(scan, background=background, max_pixels=max_pixels, bad_share=bad_share)
         read_train = partial(read, crop=crop, small=small)
         top, val_top = _folders(root, val_root)

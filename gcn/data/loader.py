@@ -46,8 +46,6 @@ class Augment:
     downscale: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        if self.gamma < 1:
-            raise InputError(f"data.gamma={self.gamma}: give a largest exponent of at least 1, 1 for none")
         if self.downscale is not None:
             factors = list(self.downscale)
             if len(factors) != 2 or not 0 < factors[0] <= factors[1] <= 1:
@@ -231,9 +229,6 @@ class Data:
     augment: Augment
 
     def __init__(self, crop: int, batch: int, workers: int) -> None:
-        for name, value, least in (("crop", crop, 1), ("batch", batch, 1), ("workers", workers, 0)):
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"data.{name}={value}: give a whole number of at least {least}")
         self.crop, self.batch, self.workers = crop, batch, workers
         self.bad: dict[str, str] = {}
         self.bad_share = 0.01

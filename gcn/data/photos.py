@@ -54,12 +54,8 @@ class Photos(Data):
         downscale: Sequence[float] | None = None,
     ) -> None:
         super().__init__(crop, batch, workers)
-        if not scales or not all(0 < scale <= 1 for scale in scales):
-            raise InputError(f"data.scales={list(scales)}: give one factor or more, above 0 and at most 1")
-        if dead_leaves < 0:
-            raise InputError(f"data.dead_leaves={dead_leaves}: give their number, 0 for none")
-        if not 0 <= leaves_share < 1:
-            raise InputError(f"data.leaves_share={leaves_share}: give a share of at least 0 and below 1")
+        if not scales:
+            raise InputError("data.scales=[]: give one factor or more")
         self.augment = Augment(flip, permute_colours, gamma, downscale)
         self.val = [photograph(name) for name in VAL]
         self.val_names = [Path(name).stem for name in VAL]

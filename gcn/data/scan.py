@@ -98,8 +98,6 @@ def scan(
     Raises:
         InputError: no such folder, no image in it, or too many bad ones.
     """
-    if small not in ("pad", "skip"):
-        raise InputError(f"data.small={small!r} is unknown: use pad or skip")
     colour(background)  # a wrong colour is an error at once, not at the first transparent image
     top = existing_folder(root, option)
     entries: list[Entry] = []

@@ -227,8 +227,6 @@ class Uniform(SmallGame):
     start = (0.5, 0.5)
 
     def __init__(self, samples: int = 32) -> None:
-        if samples < 2:
-            raise InputError(f"game.samples={samples}: give 2 or more")
         x = (2 * torch.arange(samples, dtype=torch.float64) + 1) / samples - 1
         self.x = x / (3 * x.square().mean()).sqrt()
 
@@ -309,8 +307,8 @@ class LinearND(SmallGame):
     """
 
     def __init__(self, singular: Sequence[float] = (0.25, 0.5, 1.0, 2.0), extra: int = 1) -> None:
-        if not singular or min(singular) <= 0 or extra < 0:
-            raise InputError("game.singular must hold positive numbers, and game.extra must not be negative")
+        if not singular:
+            raise InputError("game.singular=[]: give one number or more")
         self.singular, self.extra = list(singular), extra
         n = len(singular)
         self.theta = tuple(f"θ{i + 1}" for i in range(n))

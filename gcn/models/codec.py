@@ -19,8 +19,6 @@ from gcn.game.protocols import GeneratorOutput
 from gcn.game.streams import Stream
 from gcn.models.files import FileCodec
 
-QUANTISATIONS = ("noise", "ste", "mixed")
-
 
 class Latents(NamedTuple):
     """What leaves the bottleneck: ``y_hat`` (B, M, h, w) and the likelihood of every symbol."""
@@ -64,9 +62,6 @@ class Codec(FileCodec):
 
     def __init__(self, quantisation: str) -> None:
         super().__init__()
-        if quantisation not in QUANTISATIONS:
-            choices = ", ".join(QUANTISATIONS)
-            raise InputError(f"generator: quantisation={quantisation!r} is unknown; use one of {choices}")
         self.quantisation = quantisation
         self.encoder_frozen = False
         self.register_load_state_dict_post_hook(_prepare_again)

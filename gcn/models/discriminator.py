@@ -45,10 +45,6 @@ class Patch(nn.Module):
         norm: str,
     ) -> None:
         super().__init__()
-        if width < 1 or depth < 1:
-            raise InputError(f"discriminator: width={width}, depth={depth}; both must be at least 1")
-        if norm not in NORMS:
-            raise InputError(f"discriminator: norm={norm!r} is unknown; use one of {', '.join(NORMS)}")
         self.depth, self.norm, self.condition_gradient = depth, norm, condition_gradient
         self.condition = nn.Conv2d(latent_channels, CONDITION_CHANNELS, 3, padding=1) if condition else None
         channels = [3 + CONDITION_CHANNELS * condition, *(width * min(2**i, 8) for i in range(depth))]

@@ -1,6 +1,6 @@
 """The transforms that the codecs here share: four stages, sixteen pixels a latent."""
 
-from gcn.models.blocks import analysis, check_shape, reach, synthesis
+from gcn.models.blocks import analysis, reach, synthesis
 from gcn.models.codec import Codec
 
 
@@ -34,7 +34,6 @@ class FourStages(Codec):
     ) -> None:
         architecture = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__(quantisation)
-        check_shape(N, M, kernel, upsampling)
         self.architecture = architecture
         self.latent_channels = M
         self.margin = reach(kernel, residual)

@@ -56,8 +56,6 @@ class Hyperprior(FourStages):
 
     def build_prior(self, N: int, M: int, init_scale: float, speed: float) -> None:
         """h_a, h_s, a density for each channel of z, a Gaussian for each latent."""
-        if N < 2:
-            raise InputError(f"generator: N={N} channels; a hyperprior needs at least 2")
         side = N // 2
         self.h_a = nn.Sequential(
             _conv(M, N),

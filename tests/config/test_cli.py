@@ -331,8 +331,9 @@ def test_the_control_arm_of_a_frozen_codec_needs_no_distortion_and_no_explanatio
 @pytest.mark.parametrize(
     "line",
     [
-        "-m mse=0,1 --cfg job", "--cfg job --info", "--package loss mse=1", "--cfg job --package nothing", "--cfg hydra --package nothing",
-        "--pack loss", "--resolve mse=1", "-r -m mse=0,1", "-c", "-i loss=ns", "-sc", "-sc query=nothing",
+        "-m mse=0,1 --cfg job", "--cfg job --info", "--package loss mse=1", "--cfg job --package nothing",
+        "--cfg hydra --package nothing",
+               "--pack loss", "--resolve mse=1", "-r -m mse=0,1", "-c", "-i loss=ns", "-sc", "-sc query=nothing",
         "--experimental-rerun x", "-m mse=interval(0,1)", "-m mse=range(0,1,0)", "-m mse=choice()",
         "-m seed=range(0,1000000000) mse=1",
         "-m mse=0,1 hydra.sweep.subdir=x", "-m hydra.sweeper.params.mse=1,2 mse=1",

@@ -101,12 +101,6 @@ def test_what_is_in_memory_changes_nothing(pictures):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop": 0}, "data.crop=0"),
-        ({"batch": 0}, "data.batch=0"),
-        ({"workers": -1}, "data.workers=-1"),
-        ({"val_share": 0}, "data.val_share=0"),
-        ({"val_limit": 0}, "data.val_limit=0"),
-        ({"small": "shrink"}, "data.small='shrink'"),
         ({"background": "nocolour"}, "data.background='nocolour'"),
         ({"val_root": "nowhere"}, "data.val_root=nowhere does not exist"),
         ({"downscale": [2, 3]}, "data.downscale"),

@@ -71,9 +71,8 @@ def test_options_are_taken(photos):
     assert len(photos.sources[0].images) == 16
     assert len(Photos(grey=False, dead_leaves=0, scales=[0.5]).sources[0].images) == 4
     assert len(Photos(leaves_share=0, scales=[0.5]).sources) == 1
-    for options in ({"scales": []}, {"scales": [2]}, {"dead_leaves": -1}, {"leaves_share": 1}):
-        with pytest.raises(InputError, match=r"data\."):
-            Photos(**options)
+    with pytest.raises(InputError, match=r"data\.scales=\[\]"):
+        Photos(scales=[])
 
 
 def test_a_tint_is_fixed_and_mild():

@@ -104,15 +104,3 @@ def test_a_seed_decides_whatever_else_is_played(make):
 def test_a_permutation_of_games_is_refused():
     with pytest.raises(InputError, match="relativistic=pair_shuffled"):
         PairedStreams([0, 1]).at("pair_shuffled").permutation(2)
-
-
-@pytest.mark.parametrize(
-    ("make", "options"),
-    [(Ring, {"modes": 1}), (Ring, {"std": 0.0}), (Grid, {"spacing": -1.0}), (Grid, {"side": 1}), (Circle, {"parts": 0}),
-     (Line, {"length": math.inf}), (Gaussians, {"distance": math.nan})],
-)  # fmt: skip
-def test_impossible_distributions(make, options):
-    (name,) = options
-    with pytest.raises(InputError, match=f"^{name}=") as caught:
-        make(**options)
-    assert "\n" not in str(caught.value)

@@ -223,22 +223,6 @@ def test_progress_is_told():
     assert told == [(0, 12), (5, 12), (10, 12), (12, 12)]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"generator": "decoder"},
-        {"activation": "step"},
-        *({n: 0} for n in ("width", "depth", "latent", "code", "batch")),
-        {"levels": 1},
-    ],
-)
-def test_impossible_planes(options):
-    (name,) = options
-    with pytest.raises(InputError, match=f"^{name}=") as caught:
-        Plane(Ring(), **options)
-    assert "\n" not in str(caught.value)
-
-
 def test_impossible_games():
     plane = Plane(Ring(), **SMALL)
     with pytest.raises(InputError, match="autoencoder"):

@@ -288,23 +288,6 @@ def test_a_diverged_codec_says_so(generator):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"M": 0}, "M=0"),
-        ({"N": 0}, "N=0"),
-        ({"kernel": 4}, "kernel=4"),
-        ({"activation": "relu"}, "activation='relu'"),
-        ({"upsampling": "nearest"}, "upsampling='nearest'"),
-        ({"quantisation": "round"}, "quantisation='round'"),
-    ],
-)
-def test_impossible_options_are_refused(generator, options, said):
-    for name in ("tiny", "hyperprior"):
-        with pytest.raises(InputError, match=said):
-            generator(name, **options)
-
-
-@pytest.mark.parametrize(
     "options", [{"upsampling": "shuffle"}, {"residual": 2}, {"kernel": 3}, {"kernel": 7}]
 )
 def test_options_build(generator, options):

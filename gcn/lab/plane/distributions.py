@@ -16,7 +16,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gcn.errors import InputError
 from gcn.game.streams import Stream
 
 SAMPLES = 2500  # that are judged (Srivastava et al. 2017)
@@ -105,7 +104,6 @@ class Mixture(Distribution):
     """
 
     def __init__(self, centres: Tensor, std: float) -> None:
-        _positive(std=std)
         self.centres, self.std, self.parts = centres, std, len(centres)
 
     def place(self, u: Tensor) -> Tensor:
@@ -122,8 +120,6 @@ class Ring(Mixture):
     """Modes at equal angles on a circle, the first on the positive x axis (Metz et al. 2017)."""
 
     def __init__(self, modes: int = 8, radius: float = 2.0, std: float = 0.02) -> None:
-        _several("modes", modes)
-        _positive(radius=radius)
         angles = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
         super().__init__(radius * torch.stack([angles.cos(), angles.sin()], dim=1), std)
 
@@ -132,8 +128,6 @@ class Grid(Mixture):
     """side × side modes, ``spacing`` apart, around 0 (Srivastava et al. 2017; numbers of Lin et al. 2018)."""
 
     def __init__(self, side: int = 5, spacing: float = 2.0, std: float = 0.05) -> None:
-        _several("side", side)
-        _positive(spacing=spacing)
         line = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
         super().__init__(torch.cartesian_prod(line, line), std)
 
@@ -142,7 +136,6 @@ class Gaussians(Mixture):
     """Two modes at ±distance/2 on the x axis: the least that can be lost is half."""
 
     def __init__(self, distance: float = 4.0, std: float = 0.2) -> None:
-        _positive(distance=distance)
         super().__init__(torch.tensor([[-distance / 2, 0.0], [distance / 2, 0.0]], dtype=torch.float64), std)
 
 
@@ -159,8 +152,6 @@ class Line(Distribution):
     modes = False
 
     def __init__(self, length: float = 4.0, angle: float = 30.0, std: float = 0.02, parts: int = 25) -> None:
-        _several("parts", parts)
-        _positive(length=length, std=std)
         self.length, self.std, self.parts = length, std, parts
         radians = math.radians(angle)
         self.direction = torch.tensor([math.cos(radians), math.sin(radians)], dtype=torch.float64)
@@ -187,8 +178,6 @@ class Circle(Distribution):
     modes = False
 
     def __init__(self, radius: float = 2.0, std: float = 0.02, parts: int = 25) -> None:
-        _several("parts", parts)
-        _positive(radius=radius, std=std)
         self.radius, self.std, self.parts = radius, std, parts
 
     def place(self, u: Tensor) -> Tensor:
@@ -200,14 +189,3 @@ class Circle(Distribution):
         return (points.norm(dim=-1) - self.radius).abs(), (turns * self.parts).long().clamp(
             max=self.parts - 1
         )
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise InputError(f"{name}={value}: a distribution needs a {name} above 0")
-
-
-def _several(name: str, value: int) -> None:
-    if value < 2:
-        raise InputError(f"{name}={value}: a distribution needs 2 or more of its {name}")

@@ -19,12 +19,11 @@ from gcn.game.reduction import Reduction
 from gcn.game.rules import Alternating, Descend, Rule, update
 from gcn.game.slots import Constraint
 from gcn.lab.plane.distributions import SAMPLES, Distribution
-from gcn.lab.plane.networks import ACTIVATIONS, Autoencoder, Critic, Layers, Noise
+from gcn.lab.plane.networks import Autoencoder, Critic, Layers, Noise
 from gcn.lab.plane.paired import PairedStreams
 from gcn.lab.players import Adam, Factory, hold
 from gcn.losses.distortion import L1, MSE, Charbonnier
 
-GENERATORS = ("noise", "autoencoder")
 MESH = 81  # points of a side on which D is drawn
 Progress = Callable[[int, int], None]  # updates done, of how many
 
@@ -89,15 +88,6 @@ class Plane:
     code: int = 2
     levels: int = 4
     batch: int = 128
-
-    def __post_init__(self) -> None:
-        for name, known in (("generator", GENERATORS), ("activation", tuple(ACTIVATIONS))):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name}={getattr(self, name)}: choose one of {', '.join(known)}")
-        least = {"width": 1, "depth": 1, "latent": 1, "code": 1, "levels": 2, "batch": 1}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(f"{name}={getattr(self, name)}: must be {bound} or more")
 
     @property
     def bits(self) -> float | None:
