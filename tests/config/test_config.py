@@ -13,9 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn.config.compose import CONF, LAB, compose, groups, jobs, knobs, normal, stamp
+from gcn.config.compose import CONF, LAB, TRAIN, compose, groups, jobs, knobs, normal, stamp
 from gcn.config.conflicts import RELATION
-from gcn.config.parse import OVERLAY, Config, check, load, parse, plan, save
+from gcn.config.parse import OVERLAY, Config, _chosen, _reference, check, load, parse, plan, save
 from gcn.errors import InputError
 from gcn.schema.fields import declarations, paths, put
 
@@ -288,30 +288,20 @@ def test_every_pair_of_knobs_composes_or_is_refused_with_a_reason():
 # what the authors of conf/ promise
 
 
-def test_every_null_default_declares_its_type():
-    for path in CONF.rglob("*.yaml"):
-        if path.parent.name in (OVERLAY, "knob"):
-            continue
-        declared = declarations(path)
-        content = yaml.safe_load(path.read_text()) or {}
-        undeclared = [
-            name for name, value in _leaves(content) if value in (None, "???") and name not in declared
-        ]
-        assert [name for name in undeclared if name not in {"_target_", *knobs()}] == [], path
-    for knob in knobs().values():
-        assert {name for name, value in knob.options.items() if value is None} <= set(knob.declared), (
-            knob.name
-        )
-
-
-def _leaves(tree, prefix=""):
-    for key, value in tree.items():
-        if key in ("defaults", "hydra", "_conflicts_", "_lacks_"):
-            continue
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+@pytest.mark.parametrize("root", [TRAIN, LAB], ids=["train", "lab"])
+def test_every_setting_that_a_user_may_change_declares_its_values(root):
+    """Whatever is chosen: a leaf of the composition is a knob, or has a ``#:`` beside its default in conf/."""
+    start = compose([], root=root).choices
+    chosen = [
+        start | {group: choice}
+        for group, choices in groups(root).items()
+        for choice in choices
+        if group != OVERLAY
+    ]
+    for choices in [start, *chosen]:
+        reference = _reference(_chosen(choices), None, root)
+        undeclared = set(paths(reference.values)) - set(reference.fields) - set(knobs())
+        assert not undeclared, choices
 
 
 def test_conditions_of_conflicts_name_what_exists():
