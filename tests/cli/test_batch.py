@@ -15,7 +15,7 @@ from batch_work import prepare, unprepared
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcn.cli.batch import parse_jobs, run
+from gcn.cli.batch import run
 from gcn.cli.terminal import guarded
 from gcn.errors import InputError
 
