@@ -125,4 +125,8 @@ def test_nobody_need_read(monkeypatch):
     monkeypatch.setattr("sys.stdout", None)
     assert guarded(lambda: print("said") or 0) == 0
     monkeypatch.setattr("sys.stderr", None)
-    assert guarded(lambda: parse_jobs("none")) == 2
+
+    def refused():
+        raise InputError("jobs=none")
+
+    assert guarded(refused) == 2
