@@ -223,16 +223,16 @@ def save_png(figure: Any, path: Path, colours: int | None = COLOURS) -> Path:
     from PIL import Image
 
     pixels = io.BytesIO()
-    figure.savefig(pixels, format="rgba")
-    image = Image.frombytes("RGBA", figure.canvas.get_width_height(), pixels.getvalue()).convert("RGB")
-    if colours is not None:
-        image = image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        palette = image.getpalette() or []
-        image.putpalette(
-            [255 if value > 251 else value for value in palette]
-        )  # means of white and nearly white
     make_folder(path.parent)
     with replacing(path) as partial:
+        figure.savefig(pixels, format="rgba")
+        image = Image.frombytes("RGBA", figure.canvas.get_width_height(), pixels.getvalue()).convert("RGB")
+        if colours is not None:
+            image = image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+            palette = image.getpalette() or []
+            image.putpalette(
+                [255 if value > 251 else value for value in palette]
+            )  # means of white and nearly white
         image.save(partial, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi))
     return path
 
