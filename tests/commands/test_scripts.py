@@ -1,7 +1,6 @@
 """The scripts bench and study: what they print, and bad words."""
 
 import re
-import runpy
 from pathlib import Path
 
 import pytest
@@ -46,39 +45,33 @@ def test_the_coder_s_benchmark_compares_the_same_symbols(capsys):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("", "usage"),
+        ("", "study= is missing"),
         ("study=nothing", "choose distortion_vs_tricks, joint"),
         ("study=distortion_vs_tricks workers=0", "workers=0"),
         ("study=distortion_vs_tricks minutes=soon", "minutes=soon"),
-        ("study=distortion_vs_tricks minutes=²", "minutes=²: give a number"),
-        ("study=distortion_vs_tricks seeds=²", "seeds=²: give a whole number"),
-        ("study=distortion_vs_tricks play=maybe", "play=maybe: give true or false"),
+        ("study=distortion_vs_tricks minutes=²", "minutes=²: must be a number"),
+        ("study=distortion_vs_tricks seeds=²", "seeds=²: must be an integer >= 1"),
+        ("study=distortion_vs_tricks play=maybe", "play=maybe: must be true or false"),
         ("study=distortion_vs_tricks play=false", "no table here"),
         (f"study=distortion_vs_tricks report={__file__}", "is not a folder"),
-        ("study=distortion_vs_tricks seed=3", "seed= is unknown"),
-        ("study=distortion_vs_tricks seeds=0", "seeds=0: give a whole number"),
+        ("study=distortion_vs_tricks seed=3", "seed: unknown; nearest: seeds"),
+        ("study=distortion_vs_tricks seeds=0", "seeds=0: must be an integer >= 1"),
         ("study=distortion_vs_tricks only.loss=nss", "only.loss=nss: unknown; nearest: ns"),
         ("study=joint grids=tricks", "grids=tricks: unknown"),
     ],
 )
 def test_bad_words_of_study(line, said, tmp_path, monkeypatch, capsys):
-    from gcn.cli.arguments import run
-
     monkeypatch.chdir(tmp_path)
-    module = runpy.run_path(str(ROOT / "scripts" / "study.py"))
-    assert run(line.split(), module["OPTIONS"], module["USAGE"], "", module["work"]) == 2
+    assert script("study")(*line.split()) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_the_stored_table_has_its_report(tmp_path, capsys):
     """Regenerated from docs/study in seconds, whatever runs it holds by now."""
-    from gcn.cli.arguments import run
-
-    module = runpy.run_path(str(ROOT / "scripts" / "study.py"))
     table = ROOT / "docs" / "study" / "distortion_vs_tricks"
     line = f"study=distortion_vs_tricks play=false table={table} report={tmp_path / 'report'}"
-    assert run(line.split(), module["OPTIONS"], module["USAGE"], "", module["work"]) == 0
+    assert script("study")(*line.split()) == 0
     text = (tmp_path / "report" / "README.md").read_text()
     assert "planned runs" in text
     assert "## H1" in text

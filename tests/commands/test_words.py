@@ -20,7 +20,18 @@ from gcn.errors import InputError
 from gcn.schema.fields import at, declarations
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("bench", "board", "compress", "decompress", "evaluate", "export", "scan", "spectrum", "table")
+COMMANDS = (
+    "bench",
+    "board",
+    "compress",
+    "decompress",
+    "evaluate",
+    "export",
+    "scan",
+    "spectrum",
+    "study",
+    "table",
+)
 
 
 HYDRAS = {"train": TRAIN, "lab": LAB}
@@ -82,6 +93,7 @@ REFUSED = {
     "scan": ("crp=5", "crop", "x bad_share=2", "bad_share=2: must be a number >= 0 and <= 1"),
     "lab": ("phas=mse", "phase", "steps=0", "steps=0: must be an integer >= 1"),
     "spectrum": ("image=3", "images", "run=x factor=-1", "factor=-1: must be a number >= 0"),
+    "study": ("grid=a", "grids", "study=joint workers=0", "workers=0: must be an integer >= 1"),
     "table": ("setings=a", "settings", "run=", "run=: must be a path"),
     "train": ("msee=1", "mse", "mse=-1", "mse=-1: must be a number >= 0"),
 }
@@ -114,7 +126,9 @@ def test_an_empty_value_and_a_word_given_twice_are_refused(here, name, capsys):
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if "out" in command(name).table()])
 def test_out_has_its_other_spellings(name):
-    words = {"export": ["run=x"], "spectrum": ["run=x"], "board": ["table=x"]}.get(name, [])
+    words = {"study": ["study=x"], "export": ["run=x"], "spectrum": ["run=x"], "board": ["table=x"]}.get(
+        name, []
+    )
     words += ["x"] if "files" in command(name).bare else []
     for said in (
         ["out=a b,c"],

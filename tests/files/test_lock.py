@@ -4,14 +4,12 @@ import contextlib
 import errno
 import fcntl
 import os
-import runpy
 import signal
 import time
 
 import pytest
 
-from gcn.commands import hydra_command
-from gcn.config.compose import CONF
+from gcn.commands import hydra_command, study
 from gcn.errors import InputError
 from gcn.files.lock import LOCK_FILE, only_writer
 
@@ -63,7 +61,7 @@ def test_a_second_resume_is_refused_before_it_changes_anything(holder, tmp_path,
 
 
 def test_a_second_study_is_refused(holder, tmp_path):
-    play = runpy.run_path(str(CONF.parent / "scripts" / "study.py"))["_play"]
+    play = study._play
     with pytest.raises(InputError, match=f"process {holder} on "):
         play(None, tmp_path, 1, None, tmp_path)
 

@@ -4,12 +4,11 @@ import csv
 import json
 import math
 import re
-import runpy
 from pathlib import Path
 
 import pytest
 
-from gcn.cli.arguments import run
+from gcn.commands.study import main
 from gcn.errors import InputError
 from gcn.lab.intervals import interval
 from gcn.study import contrasts, design, lab_arm, lab_report, report, table
@@ -212,12 +211,11 @@ grids:
 
 @pytest.mark.slow
 def test_a_study_plays_its_scan_and_then_what_the_scan_decides(tmp_path, monkeypatch, capsys):
-    script = runpy.run_path(str(design.CONF.parent / "scripts" / "study.py"))
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "stages.yaml").write_text(STAGES)
     monkeypatch.setattr(design, "CONF", tmp_path / "conf")
     words = ["study=stages", f"out={tmp_path / 'out'}", "workers=1", "report=false"]
-    assert run(words, script["OPTIONS"], script["USAGE"], "", script["work"]) == 0
+    assert main(words) == 0
     assert "0 of 3 arms are left" in capsys.readouterr().out
     rows = table.read(tmp_path / "out" / "table")
     kl = {w: sum(r["kl"] for r in rows if r["seed"] >= 100 and r["weight"] == w) for w in ("0.1", "1")}
