@@ -1,3 +1,3 @@
-"""gcn: generative compression networks, and whether a distortion loss stabilises their game."""
+"""gcn: generative compression networks, and whether a distortion loss stabilises their training."""
 
 __version__ = "0.2.0"

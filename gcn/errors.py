@@ -1,4 +1,4 @@
-"""Errors that are no fault of the program: bad input, an interruption, too little memory."""
+"""Errors that are no defect of the program: bad input, an interruption, too little memory."""
 
 import re
 
@@ -8,7 +8,7 @@ _MEMORY = re.compile(
 
 
 class InputError(ValueError):
-    """Bad input from the user.
+    """Bad input from the user; the message is one line.
 
     The message is one line that names the thing, says what is wrong and what to do about it. Scripts print it as
     ``error: ...`` and exit with status 2; it never reaches the user as a stack trace.
@@ -16,7 +16,7 @@ class InputError(ValueError):
 
 
 class Interrupted(Exception):
-    """A run was asked to stop and has written a checkpoint; the message says how to go on.
+    """A run was asked to stop and has written a checkpoint; the message says how to continue.
 
     Args:
         message: for the user.
@@ -29,11 +29,11 @@ class Interrupted(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM); what is half written is removed on the way out."""
+    """The process was asked to end (SIGTERM); partial files are removed before it ends."""
 
 
 def is_memory_error(problem: BaseException) -> bool:
-    """Whether an error says that memory ran out; torch says so in a RuntimeError, the system in an OSError."""
+    """Whether an error means that memory ran out: torch raises RuntimeError for that, the system OSError."""
     if isinstance(problem, MemoryError):
         return True
     return isinstance(problem, RuntimeError | OSError) and _MEMORY.search(str(problem)) is not None

@@ -1,1 +1,1 @@
-"""What code costs. Contenders take turns in one process: on a shared machine only ratios mean something."""
+"""Benchmarks. Contenders take turns in one process: on a shared machine only ratios of times mean something."""

@@ -15,7 +15,7 @@ from gcn.models.hyperprior import Hyperprior
 
 
 class _InFloat:
-    """h_s as it is trained, in place of its integer version: what other codecs do."""
+    """h_s in floating point as it is trained, in place of its integer version: what other codecs do."""
 
     def __init__(self, codec: Hyperprior) -> None:
         self.codec = codec

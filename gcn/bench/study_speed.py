@@ -1,4 +1,4 @@
-"""The study's runs an hour against those of the trainer's command, called for one arm after another.
+"""Benchmark of a study: its runs per hour against those of scripts/train.py, called once for each arm.
 
 A contender's time is all that a user waits for: start of processes, data, latents, validations. The study validates on
 a few crops; the trainer on whole images, and it ends with files, a checkpoint and figures.
@@ -51,7 +51,7 @@ def bench(updates: int, arms: int, repeats: int, workers: int) -> None:
 
 
 def _codec(study: Study, folder: Path) -> Path:
-    """A run with a codec to start from; beside it the codec's file as the study wants it."""
+    """Train a codec to start from; returns its run folder, and copies the model file to where the study reads it."""
     seed, run = study.arms[0].seed, folder / "codec"
     _train([*study.protocol.codec, f"steps={CODEC_STEPS}", f"seed={seed}", *SAME], run)
     copyfile(run / package.OF_RUN, runner.codec_file(folder, seed))
@@ -77,7 +77,7 @@ def _plain(study: Study, codec: Path, folder: Path) -> int:
 
 
 def _study(study: Study, kept: Path, workers: int, folder: Path) -> int:
-    """What the study prints is hidden unless an arm fails."""
+    """Run the study; its output is hidden unless an arm fails."""
     said = io.StringIO()
     with redirect_stdout(said):
         left = runner.run(study, folder, workers, kept=kept)
@@ -92,7 +92,7 @@ def _study(study: Study, kept: Path, workers: int, folder: Path) -> int:
 def _turns(
     contenders: dict[str, Callable[[Path], int]], folder: Path, repeats: int
 ) -> dict[str, list[tuple[float, int]]]:
-    """Seconds and updates of each, in turn, every time in a folder of its own."""
+    """Seconds and updates of each contender, measured in turn, every time in a new folder."""
     taken: dict[str, list[tuple[float, int]]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, run in contenders.items():
@@ -104,7 +104,7 @@ def _turns(
 
 
 def _report(taken: dict[str, list[tuple[float, int]]], arms: int) -> None:
-    """Medians; ratios are of the same round."""
+    """Print median seconds of each contender, and ratios within the same round."""
     first = next(iter(taken))
     for name, own in taken.items():
         middle = statistics.median(seconds for seconds, _ in own)

@@ -1,4 +1,4 @@
-"""Contenders that take turns."""
+"""Timing of contenders that take turns."""
 
 import statistics
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 
 def seconds(contenders: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """How long each took, ``repeats`` times in turn; one round before is not counted."""
+    """Seconds of each contender in each of ``repeats`` rounds, after one round that is not counted."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(repeats + 1):
         for name, run in contenders.items():

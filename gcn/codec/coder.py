@@ -30,14 +30,14 @@ Index = NDArray[np.uint8]
 
 
 class Coder(Protocol):
-    """One block of symbols after the other."""
+    """Interface of the entropy coder: codes one block of symbols after the other."""
 
     checksum: int
 
     def code(
         self, symbols: Integers | None, tables: Tables, shape: tuple[int, ...], index: Index | None = None
     ) -> Integers:
-        """The symbols of one block.
+        """The symbols of one block, as the decoder will have them.
 
         Args:
             symbols: int32 of this shape, or None where they come from a file.
@@ -80,7 +80,7 @@ class _Block:
         return flat.reshape(shape)
 
     def entries(self, ordered: Integers) -> tuple[Integers, NDArray[np.int64]]:
-        """The entry of each symbol in its table, and what is left of the escaped ones: non-negative numbers."""
+        """Table entry of each symbol, and the remainders of the escaped symbols as non-negative numbers."""
         entries = np.empty_like(ordered)
         escaped = []
         for k, part in self.groups():
@@ -95,7 +95,7 @@ class _Block:
         return entries, np.concatenate(escaped) if escaped else np.empty(0, np.int64)
 
     def restore(self, entries: Integers, escaped: NDArray[np.int64]) -> Integers:
-        """The inverse of ``entries``."""
+        """Symbols of table entries and remainders: the inverse of :meth:`entries`."""
         ordered, taken = np.empty_like(entries), 0
         for k, part in self.groups():
             entry = entries[part].astype(np.int64)
@@ -122,7 +122,7 @@ def _sum(checksum: int, symbols: Integers) -> int:
 
 
 class Writer:
-    """Notes blocks; ``bytes`` is the stream that returns them."""
+    """Coder that stores blocks; ``bytes`` is the stream from which a :class:`Reader` returns them."""
 
     def __init__(self) -> None:
         self.checksum = 0
@@ -131,7 +131,7 @@ class Writer:
     def code(
         self, symbols: Integers | None, tables: Tables, shape: tuple[int, ...], index: Index | None = None
     ) -> Integers:
-        """Note a block; see `Coder`."""
+        """Store a block and return it; see :class:`Coder`."""
         assert symbols is not None
         block = _Block.of(tables, shape, index)
         self._blocks.append((block, *block.entries(block.sort(symbols))))
@@ -168,7 +168,7 @@ class Reader:
     def code(
         self, symbols: Integers | None, tables: Tables, shape: tuple[int, ...], index: Index | None = None
     ) -> Integers:
-        """Read a block; see `Coder`."""
+        """Decode a block from the stream; see :class:`Coder`."""
         block = _Block.of(tables, shape, index)
         if float(block.counts @ tables.cheapest) > self._ans.num_bits() + _SLACK:
             raise InputError("the file is damaged: its stream is too short for an image of this size")
@@ -181,13 +181,13 @@ class Reader:
         return found
 
     def finish(self) -> None:
-        """All blocks have been read: nothing may be left."""
+        """Raise InputError if the stream holds more than the blocks that were read."""
         if not self._ans.is_empty():
             raise InputError("the file is damaged: its stream is longer than its image")
 
 
 class Counter:
-    """Adds up ``bits``: -log2 of the tables' frequencies, and the bits of escaped numbers."""
+    """Coder that adds up ``bits``: -log2 of the tables' frequencies, and the bits of escaped numbers."""
 
     def __init__(self) -> None:
         self.checksum, self.bits, self.symbols, self.escaped = 0, 0.0, 0, 0
@@ -195,7 +195,7 @@ class Counter:
     def code(
         self, symbols: Integers | None, tables: Tables, shape: tuple[int, ...], index: Index | None = None
     ) -> Integers:
-        """Count a block; see `Coder`."""
+        """Add the bits of a block and return it; see :class:`Coder`."""
         assert symbols is not None
         block = _Block.of(tables, shape, index)
         entries, escaped = block.entries(block.sort(symbols))

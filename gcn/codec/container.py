@@ -32,25 +32,25 @@ Coded = tuple[bytes, int, int, int]  # stream, height, width, checksum of the sy
 
 
 class Coder(Protocol):
-    """What a container needs of a codec; see `gcn.models.codec.Codec`."""
+    """The methods of a codec that the file format needs; :class:`gcn.models.codec.Codec` has them."""
 
     @property
     def latents_id(self) -> bytes:
-        """Names what decodes the latents."""
+        """Digest of everything that decodes the latents."""
 
     @property
     def picture_id(self) -> bytes:
-        """Names what makes an image of them."""
+        """Digest of everything that computes an image from the latents."""
 
     def compress(self, x: Tensor) -> Coded:
-        """(1, 3, H, W) -> stream, height, width, checksum of the symbols."""
+        """Code an image (1, 3, H, W): returns stream, height, width, checksum of the symbols."""
 
     def decompress(self, coded: Coded) -> Tensor:
-        """Stream, height, width, checksum -> (1, 3, H, W)."""
+        """Decode stream, height, width and checksum to an image (1, 3, H, W)."""
 
 
 class File(NamedTuple):
-    """What a file holds."""
+    """Header fields and stream of a ``.gcn`` file."""
 
     latents_id: bytes
     picture_id: bytes
@@ -78,7 +78,7 @@ def write(codec: Coder, x: Tensor, grey: bool = False) -> bytes:
 
 
 def parse(data: bytes) -> File:
-    """What the bytes of a file say, the stream not yet decoded.
+    """Header fields and stream of a file's bytes; the stream is not decoded.
 
     Raises:
         InputError: they are no such file, or damaged.

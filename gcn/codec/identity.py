@@ -1,4 +1,4 @@
-"""Names for weights: equal weights have equal names, on every machine."""
+"""Digests of weights: equal weights have equal digests, on every machine."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ BYTES = 4
 
 
 def digest(description: str, arrays: Mapping[str, NDArray]) -> bytes:
-    """``BYTES`` bytes that depend on the description and on names, types, shapes and values of all arrays."""
+    """Digest of ``BYTES`` bytes of a description and of the names, types, shapes and values of all arrays."""
     state = hashlib.blake2b(description.encode(), digest_size=BYTES)
     for name, array in sorted(arrays.items()):
         little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))

@@ -1,4 +1,4 @@
-"""Integer frequency tables: what the entropy coder knows of the symbols.
+"""Integer frequency tables, from which the entropy coder knows the probability of each symbol.
 
 A table gives each symbol of a range a frequency, the frequencies sum to 2^16, and its last entry stands for all
 symbols outside of the range (they are *escaped* and written out). The coder turns frequencies into its own
@@ -23,7 +23,7 @@ OUTSIDE = 1 / TOTAL  # share of the mass that a range leaves to escapes
 
 @dataclass(frozen=True)
 class Tables:
-    """K tables, one after the other.
+    """K frequency tables, stored one after the other.
 
     Attributes:
         offsets: (K,) the first symbol of each range.
@@ -54,11 +54,11 @@ class Tables:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """(K + 1,) where each table begins among the frequencies."""
+        """(K + 1,) index among the frequencies at which each table begins."""
         return np.concatenate(([0], np.cumsum(self.lengths, dtype=np.int64)))
 
     def table(self, k: int) -> Integers:
-        """The frequencies of table ``k``, the escape's last."""
+        """The frequencies of table ``k``; the last one is that of the escape symbol."""
         return self.frequencies[self.starts[k] : self.starts[k + 1]]
 
     @cached_property
@@ -68,7 +68,7 @@ class Tables:
 
     @cached_property
     def cheapest(self) -> Floats:
-        """(K,) bits of the most frequent entry of each table: no symbol costs less."""
+        """(K,) bits of the most frequent entry of each table, a lower bound on the bits of a symbol."""
         return np.array([self.costs[a:b].min() for a, b in pairwise(self.starts)])
 
     def check(self, count: int | None = None) -> None:

@@ -20,7 +20,7 @@ from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 
 
 def of_run(run: Path) -> Codec:
-    """The trained codec of a run folder (averaged weights, where it has them), ready to code.
+    """The trained codec of a run folder, ready to code; with averaged weights where the run has them.
 
     It is read from ``codec.safetensors`` in the folder, whatever checkpoints came later; where there is none, it is
     written first.
@@ -43,7 +43,7 @@ def of_run(run: Path) -> Codec:
 
 
 def kept(run: Path) -> str | None:
-    """Make sure that the codec of a run is in its folder before it writes files; returns a remark about its age.
+    """Write a run's codec into its folder before it writes files; returns a remark about the codec's age.
 
     Raises:
         InputError: as for :func:`of_run`; the folder is read-only, so the tables of the files would be lost.

@@ -27,7 +27,7 @@ SHOWN = 4_000_000  # pixels of an image from which progress is shown
 
 
 class Report(NamedTuple):
-    """One image through the coder."""
+    """Result of coding one image: files, size in pixels, bytes and remarks."""
 
     source: Path
     target: Path
@@ -38,7 +38,7 @@ class Report(NamedTuple):
 
     @property
     def line(self) -> str:
-        """For the terminal."""
+        """The line that the terminal shows for this image."""
         bpp = 8 * self.file_bytes / (self.width * self.height)
         notes = "".join(f"; {note}" for note in self.notes)
         sizes = f"{self.width}x{self.height}, {self.file_bytes} bytes, {bpp:.3f} bit/pixel"
@@ -46,12 +46,12 @@ class Report(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """For a batch."""
+        """The result of this image for :mod:`gcn.cli.batch`."""
         return Outcome(self.line, 8 * self.file_bytes)
 
 
 def model(options: Mapping[str, str]) -> Codec:
-    """The codec that ``model=`` or ``run=`` names; by default the one that ships.
+    """The codec that ``model=`` or ``run=`` names; by default a model that comes with the package.
 
     Raises:
         InputError: both are given, or there is no such model.
@@ -63,14 +63,14 @@ def model(options: Mapping[str, str]) -> Codec:
 
 
 def named(options: Mapping[str, str]) -> Codec | None:
-    """The codec that ``model=`` or ``run=`` names, if one of them is given; errors as for :func:`model`."""
+    """The codec that ``model=`` or ``run=`` names, None if neither is given; errors as for :func:`model`."""
     return model(options) if {"model", "run"} & options.keys() else None
 
 
 def for_file(
     file: File, options: Mapping[str, str], codec: Codec | None = None
 ) -> tuple[Codec, tuple[str, ...]]:
-    """The codec for a file, and remarks.
+    """The codec that decodes a ``.gcn`` file, and remarks.
 
     Args:
         file: what it says of itself.
@@ -214,7 +214,7 @@ def device(options: Mapping[str, str]) -> torch.device:
 
 
 def read_file(source: Path) -> tuple[bytes, File]:
-    """A ``.gcn`` file: its bytes and what they say; InputError if it cannot be read, or is none."""
+    """Bytes and header of a ``.gcn`` file; raises InputError if it cannot be read or is none."""
     try:
         found = source.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -231,7 +231,7 @@ def read_file(source: Path) -> tuple[bytes, File]:
 
 
 def _bar(what: str) -> Callable[[Sequence], Iterable]:
-    """Shows a bar over the tiles of an image, on a terminal only."""
+    """Progress bar over the tiles of an image, shown on a terminal only."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import track

@@ -1,4 +1,4 @@
-"""A run from its configuration: networks first, then the objective, then the data.
+"""A training run built from its configuration: networks first, then the objective, then the data.
 
 Each network is initialised from its own random stream, so that a change of one (or of a term with weights of its own)
 leaves the others' initial weights as they were.
@@ -30,7 +30,7 @@ from gcn.training.schedule import Schedule
 
 @contextmanager
 def seeded(seed: int, name: str) -> Iterator[None]:
-    """Initial weights that depend on the seed and the network alone."""
+    """Make initial weights inside the block depend on the seed and the network's name alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(
             int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little") >> 1
@@ -39,7 +39,7 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 
 
 def codec(cfg: Config) -> Codec:
-    """The generator with its first weights."""
+    """The configured codec with its initial weights."""
     with seeded(cfg.seed, "generator"):
         generator = build(cfg, "generator")
     if cfg.init_from is not None:
@@ -52,7 +52,7 @@ def codec(cfg: Config) -> Codec:
 
 
 def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, list[Constraint]]:
-    """The players, what they pay, and the constraints on D; ``generator`` in place of the configured codec."""
+    """The game and the constraints on D; ``generator`` replaces the configured codec."""
     if generator is None:
         generator = codec(cfg)
     discriminator = None
@@ -72,7 +72,7 @@ def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, l
 
 
 def load_codec(generator: torch.nn.Module, path: str) -> None:
-    """Put a checkpoint's codec in place (its averaged weights, where it has them).
+    """Load a checkpoint's codec into the generator (its averaged weights, where it has them).
 
     Raises:
         InputError: no checkpoint, or that of another generator.
@@ -91,7 +91,7 @@ def load_codec(generator: torch.nn.Module, path: str) -> None:
 
 
 def _codec(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The weights of a checkpoint's codec by name, and those that have an average."""
+    """Weights of a checkpoint's codec by name, and the averages of those that have one."""
     weights, average = checkpoint.get("state_dict"), checkpoint["gcn"].get("average") or {}
     if not isinstance(weights, dict) or not isinstance(average, dict):
         raise ValueError("the weights are missing")
@@ -101,13 +101,13 @@ def _codec(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def optim(cfg: Config, player: str) -> PlayerOptim:
-    """How a player moves."""
+    """Optimizer class, arguments and gradient clipping of a player."""
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in cfg.optim[player].items() if k != "clip"}
     return PlayerOptim(resolve("optim", cfg.optim["_target_"]), options, cfg.optim[player].clip)
 
 
 def module(cfg: Config) -> GameModule:
-    """The game and how it is trained."""
+    """The LightningModule of the configured game."""
     players, constraints = game(cfg)
     training = Training(
         steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
@@ -117,7 +117,7 @@ def module(cfg: Config) -> GameModule:
 
 
 def plan(cfg: Config) -> Plan:
-    """Everything that :func:`gcn.training.fit.train` needs."""
+    """The :class:`gcn.training.fit.Plan` of the configured run."""
     resumed = cfg.resume is not None and has_checkpoint(Path(cfg.resume))
     own = Config({**cfg, "init_from": None}) if resumed else cfg  # its checkpoint holds all weights
     machine = cfg.trainer

@@ -1,4 +1,4 @@
-"""From a checked configuration to objects.
+"""Objects built from a checked configuration.
 
 Classes are named by ``_target_`` and must be of the kind that :mod:`gcn.schema.kinds` declares for their place; nothing
 that the configuration does not ask for is even imported.
@@ -16,7 +16,7 @@ from gcn.schema.kinds import resolve
 
 
 class Present(NamedTuple):
-    """An ingredient of the objective that the configuration asks for.
+    """An ingredient of the objective that the configuration switches on.
 
     Attributes:
         name: its knob.
@@ -51,7 +51,7 @@ def _built(place: str, node: Mapping[str, Any], arguments: Mapping[str, Any]) ->
 
 
 def _plain(place: str, value: Any) -> Any:
-    """An argument of a constructor, in built-in types; nodes inside of it are built."""
+    """A constructor's argument in built-in types; nodes inside of it are built."""
     if isinstance(value, Mapping):
         if "_target_" in value:
             return _built(place, value, {})
@@ -60,7 +60,7 @@ def _plain(place: str, value: Any) -> Any:
 
 
 def present_terms(cfg: Config) -> list[Present]:
-    """The ingredients that are there, weights and settings, in alphabetical order of their knobs."""
+    """All ingredients that the configuration switches on, in alphabetical order of their knobs."""
     present = []
     for name in cfg.terms:
         knob, value = knobs()[name], cfg[name]
@@ -73,7 +73,7 @@ def present_terms(cfg: Config) -> list[Present]:
 def objective(
     cfg: Config, present: Sequence[Present], side: int | None = None
 ) -> tuple[Objective, list[Constraint]]:
-    """What the players pay, and the constraints on D.
+    """The configured objective of both players, and the constraints on D.
 
     Args:
         cfg: the configuration, for the loss and ``adv``.

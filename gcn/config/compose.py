@@ -1,4 +1,4 @@
-"""Hydra's part of the configuration: what a list of words composes to, and one line for what goes wrong."""
+"""Composition of a configuration by Hydra from command-line overrides, and errors of one line."""
 
 import itertools
 import math
@@ -45,7 +45,7 @@ KNOBS = "knob"  # the folder of the knobs, which is no group of choices
 
 
 class Root(NamedTuple):
-    """One command's configuration: a file of ``conf/`` and the folders that hold its groups.
+    """The configuration of one command: a file of ``conf/`` and the folders that hold its groups.
 
     Attributes:
         name: of the file and of the script.
@@ -61,7 +61,7 @@ class Root(NamedTuple):
 
     @property
     def file(self) -> Path:
-        """The root of the configuration."""
+        """Path of the root's yaml file."""
         return CONF / f"{self.name}.yaml"
 
 
@@ -71,7 +71,7 @@ LAB = Root("lab", (CONF, CONF / "lab"), "lab.json", ("outcome", "converged", "ro
 
 @cache
 def stamp() -> str:
-    """Name of this process's run folder; runs that start in the same second differ in the last part."""
+    """Name of this process's run folder: time and a random part, so that runs of the same second differ."""
     return datetime.now().strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(3)
 
 
@@ -83,7 +83,7 @@ def knobs() -> dict[str, Knob]:
 
 @cache
 def groups(root: Root = TRAIN, extra: str | None = None) -> dict[str, list[str]]:
-    """The groups of choices: those that the root's defaults name, with the choices of all its folders.
+    """Choices of each group that the root's defaults list names, from all its folders.
 
     A file whose name begins with an underscore is what several choices build on, and no choice itself.
     """
@@ -101,20 +101,20 @@ def _is_group(root: Root, name: str) -> bool:
 
 @cache
 def _defaults(root: Root) -> list[dict[str, str | None]]:
-    """The groups of a root's defaults list with their first choices."""
+    """The groups of a root's defaults list with their default choices."""
     defaults = yaml.safe_load(root.file.read_text(encoding="utf-8"))["defaults"]
     return [entry for entry in defaults if isinstance(entry, dict)]
 
 
 def search_path(root: Root, extra: str | None = None) -> list[str]:
-    """Hydra's word for the folders beside ``conf/``, where there are any."""
+    """Hydra's override for the search path, where the root has folders beside ``conf/``."""
     folders = [*root.folders[1:], *([] if extra is None else [Path(extra).resolve()])]
     return [f"hydra.searchpath=[{','.join(value(folder) for folder in folders)}]"] if folders else []
 
 
 @cache
 def declare() -> None:
-    """Tell Hydra about the knobs and the run folder's name."""
+    """Register the knobs and the run folder's name with Hydra."""
     node: dict[str, Any] = {name: knob.start for name, knob in knobs().items()}
     node["terms"] = {name: knob.node for name, knob in knobs().items() if knob.node is not None}
     ConfigStore.instance().store("knobs", node=node, package="_global_", provider="gcn")
@@ -122,7 +122,7 @@ def declare() -> None:
 
 
 class Composition(NamedTuple):
-    """What Hydra makes of the words of one job."""
+    """The composed configuration of one job."""
 
     values: dict[str, Any]
     choices: dict[str, str | None]  # of the groups
@@ -132,22 +132,22 @@ class Composition(NamedTuple):
 
 
 def key_of(word: str) -> str:
-    """``optim.g.lr`` of ``optim.g.lr=1e-4``."""
+    """Key of an override: ``optim.g.lr`` of ``optim.g.lr=1e-4``."""
     return word.partition("=")[0]
 
 
 def hydra_key(word: str) -> str:
-    """The key of a word without the signs before it: ``hydra.mode`` of ``++hydra.mode=RUN``."""
+    """Key of an override without leading signs: ``hydra.mode`` of ``++hydra.mode=RUN``."""
     return key_of(word).lstrip("+~")
 
 
 def is_hydras(word: str) -> bool:
-    """Whether a word is about Hydra itself: ``hydra.run.dir=DIR``, ``hydra/launcher=joblib``."""
+    """Whether an override sets Hydra itself: ``hydra.run.dir=DIR``, ``hydra/launcher=joblib``."""
     return word.lstrip("+~").startswith(("hydra.", "hydra/"))
 
 
 def normal(words: Sequence[str]) -> list[str]:
-    """Drop the ``+`` and ``++`` before a key.
+    """The override without ``+`` or ``++`` before its key.
 
     Every key is declared, so there is nothing to append to: ``+mse=1``, ``++mse=1`` and ``mse=1`` mean the
     same. Hydra itself refuses ``+mse=1`` where mse has a value already.
@@ -158,7 +158,7 @@ def normal(words: Sequence[str]) -> list[str]:
 def compose(
     words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN
 ) -> Composition:
-    """Let Hydra compose one job. Unknown keys pass, and are refused later with the nearest known names.
+    """Compose one job. Unknown keys pass here and are refused later, with similar names.
 
     Args:
         words: as :func:`normal` leaves them.
@@ -188,7 +188,7 @@ def compose(
 
 @contextmanager
 def _composing() -> Iterator[None]:
-    """Hydra's composition; a running application, of which there may be but one, is put aside."""
+    """Use Hydra's composition in the block; a running Hydra application is set aside meanwhile."""
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -226,7 +226,7 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Hydra's and OmegaConf's many ways to say no, as :class:`InputError`."""
+    """Turn the exceptions of Hydra and OmegaConf in the block into :class:`InputError` of one line."""
     try:
         yield
     except MissingConfigException as error:
@@ -260,7 +260,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _remedy(error: OverrideParseException) -> str:
-    """What to do about a word that Hydra cannot read: most often its value needs quotes."""
+    """Advice for an override that Hydra cannot parse: most often its value needs quotes."""
     key, sign, text = str(error.override).partition("=")
     if not key.lstrip("+~") or not sign:
         return "not readable; write key=value"
@@ -273,7 +273,7 @@ def _line(error: BaseException) -> str:
 
 
 def jobs(words: Sequence[str], root: Root = TRAIN, extra: str | None = None) -> list[list[str]]:
-    """The words of each job of a sweep, in Hydra's order; sweeps over intervals are left to their sweeper."""
+    """Overrides of each job of a sweep, in Hydra's order; sweeps over intervals are left to their sweeper."""
     axes: dict[str, list[str]] = {}
     own_sweeper = any(hydra_key(word) == "hydra/sweeper" for word in words)
     with one_line_errors():

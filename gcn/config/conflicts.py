@@ -1,4 +1,4 @@
-"""Combinations that cannot work, each declared by one of its sides, in its own yaml.
+"""Combinations of options that cannot work, each declared in the yaml of one of its options.
 
 A knob (``conf/knob``) says ``conflicts:`` and ``needs:``; the choice of a group and the root say
 ``_conflicts_:`` and ``_lacks_:``, where the underscore keeps them apart from settings:
@@ -32,7 +32,7 @@ def _number(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Configured:
-    """A configuration, as far as conflicts look at it."""
+    """The choices and values of a configuration that conflicts depend on."""
 
     settings: Mapping[str, Any]
     choices: Mapping[str, str | None]
@@ -43,7 +43,7 @@ class Configured:
         return self.choices[name] if name in self.choices else at(self.settings, name)
 
     def present(self, name: str) -> bool:
-        """Whether a knob is there at all."""
+        """Whether a knob is switched on."""
         return self.knobs[name].present(self.settings[name])
 
     def matches(self, name: str, wanted: Any) -> bool:
@@ -66,14 +66,14 @@ class Configured:
 
 @dataclass(frozen=True)
 class Conflict:
-    """One entry: if all conditions hold, the combination is refused."""
+    """A declared combination; it is refused if all its conditions hold."""
 
     owner: str | None
     conditions: Mapping[str, Any]
     because: str
 
     def refuse(self, configured: Configured) -> None:
-        """``InputError`` if the configuration is of this kind."""
+        """Raise InputError if all conditions hold for this configuration."""
         if all(configured.matches(name, wanted) for name, wanted in self.conditions.items()):
             owner = [] if self.owner is None else [self.owner]
             names = dict.fromkeys([*owner, *self.conditions, *self._compared()])
@@ -81,13 +81,13 @@ class Conflict:
             raise InputError(f"{words}: {self.because}")
 
     def _compared(self) -> list[str]:
-        """The settings that conditions compare others with."""
+        """Names of the settings that the conditions compare with other settings."""
         relations = (RELATION.fullmatch(str(wanted)) for wanted in self.conditions.values())
         return [found[2] for found in relations if found is not None and found[2][0].isalpha()]
 
 
 def conflicts(configured: Configured) -> Iterator[Conflict]:
-    """All entries that count in a configuration."""
+    """All conflicts declared by the knobs, choices and root of a configuration."""
     lacking: list[tuple[str | None, str, str]] = []
     for owner in (None, *configured.choices):
         node = configured.settings if owner is None else configured.settings.get(owner)

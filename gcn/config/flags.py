@@ -1,4 +1,4 @@
-"""Hydra's flags: which may be given, in which combinations, and one line for what goes wrong inside Hydra."""
+"""Hydra's command-line flags: which are allowed, in which combinations, with errors of one line."""
 
 import argparse
 import os
@@ -25,10 +25,10 @@ EXCLUSIVE = ("run", "multirun", "cfg", "info", "shell_completion", "hydra_help")
 
 
 class Flags(argparse.Namespace):
-    """What stands on the command line: Hydra's flags by name, and the other words as ``overrides``."""
+    """A command line split into Hydra's flags by name and the other arguments as ``overrides``."""
 
     def flags(self) -> list[str]:
-        """The flags as Hydra takes them, each in its long form."""
+        """The flags for Hydra, each in its long form."""
         said = []
         for name, value in vars(self).items():
             flag = f"--{name.replace('_', '-')}"
@@ -37,13 +37,13 @@ class Flags(argparse.Namespace):
         return said
 
     def check_package(self, cfg: Config) -> None:
-        """InputError if ``--package`` names nothing in the job's configuration."""
+        """Raise InputError if ``--package`` names nothing in the job's configuration."""
         if self.package not in (None, "_global_") and self.cfg == "job" and at(cfg, self.package) is None:
             names = [name for name, value in cfg.items() if isinstance(value, Config)]
             raise InputError(f"--package {self.package}: no such part; {suggestion(self.package, names)}")
 
     def refuse_combinations(self) -> None:
-        """InputError for flags that contradict each other, or that do nothing without another."""
+        """Raise InputError for flags that contradict each other or have no effect without another."""
         for name, remedy in REFUSED.items():
             if getattr(self, name) is not None:
                 raise InputError(f"--{name.replace('_', '-')}: {remedy}")
@@ -71,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def read_flags(words: Sequence[str]) -> Flags:
-    """The flags and the other words of a command line, checked."""
+    """Flags and overrides of a command line; raises InputError for unknown or contradictory flags."""
     parser = get_args_parser()
     parser.__class__ = _Parser
     parser.allow_abbrev = False  # --pack would be accepted here and mean --package
@@ -83,7 +83,7 @@ def read_flags(words: Sequence[str]) -> Flags:
 
 @contextmanager
 def plain_errors(own: Sequence[Exception]) -> Iterator[None]:
-    """Hydra's own exceptions as :class:`gcn.errors.InputError`; those in ``own`` are the job's and pass."""
+    """Turn Hydra's exceptions in the block into InputError; exceptions of the types in ``own`` pass."""
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
     try:

@@ -1,4 +1,4 @@
-"""From the words of a command line to a checked, plain configuration.
+"""From the overrides of a command line to a checked, plain configuration.
 
 Hydra composes ``conf/``; this module makes sure that what comes out is what the user meant. It compares the
 composed values with a *reference*, the same choices of groups without any value changed: a key that the
@@ -59,7 +59,7 @@ RESUMABLE = (
 
 
 class Config(dict[str, Any]):
-    """A plain nested dictionary with attribute access: ``cfg.optim.g.lr``.
+    """Nested dictionary with attribute access: ``cfg.optim.g.lr``.
 
     It holds the settings, the knobs, a node for each group, ``terms`` (the options of the knobs that are
     present) and ``choices`` (the name that was chosen in each group).
@@ -75,12 +75,12 @@ class Config(dict[str, Any]):
             raise AttributeError(name) from None
 
     def plain(self) -> dict[str, Any]:
-        """The same as built-in dictionaries, for checkpoints and files."""
+        """The configuration as built-in dictionaries, for checkpoints and files."""
         return {key: value.plain() if isinstance(value, Config) else value for key, value in self.items()}
 
 
 class Planned(NamedTuple):
-    """A checked run and its place."""
+    """A checked configuration with its run folder."""
 
     config: Config
     folder: Path  # of a single run
@@ -103,7 +103,7 @@ def parse(words: Sequence[str], extra: str | None = None, root: Root = TRAIN) ->
 
 
 def plan(words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN) -> Planned:
-    """:func:`parse`, with the folders that Hydra will use; ``number`` is that of the job in a sweep."""
+    """The checked configuration, see :func:`parse`, with its folders; ``number`` is that of the job in a sweep."""
     words = normal(words)
     own = words
     if _resumes(words):
@@ -126,7 +126,7 @@ def _resumes(words: Sequence[str]) -> bool:
 
 
 def check(composition: Composition, extra: str | None = None, root: Root = TRAIN) -> Config:
-    """Hold a composition against its reference."""
+    """The checked configuration of a composition; raises InputError for unknown names and wrong values."""
     choices = composition.choices
     reference = _reference(_chosen(choices), extra, root)
     content = _configured(composition.values, choices, reference)
@@ -137,7 +137,7 @@ def check(composition: Composition, extra: str | None = None, root: Root = TRAIN
 def _configured(
     values: Mapping[str, Any], choices: Mapping[str, str | None], reference: "Reference"
 ) -> dict[str, Any]:
-    """Checked values with the choices, and with the options of those knobs alone that are present."""
+    """Checked values with the choices, and with options of those knobs only that are switched on."""
     settings = reference.check(values)
     configured = Configured(settings, choices, knobs())
     for conflict in conflicts(configured):
@@ -164,17 +164,17 @@ def _locate(content: dict[str, Any], fields: Mapping[str, Field], base: Path) ->
 
 @dataclass(frozen=True)
 class Reference:
-    """What a choice of groups offers: default values, and declarations of some of them by dotted name."""
+    """Default values of a choice of groups, and declarations of some of them by dotted name."""
 
     values: Mapping[str, Any]
     fields: Mapping[str, Field]
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values in their types; ``InputError`` for strangers and for what may not stand there."""
+        """The values in their types; raises InputError for unknown names and values out of range."""
         return self._below("", values, self.values)
 
     def part(self, group: str) -> "Reference":
-        """What one group offers."""
+        """The part of the reference that belongs to one group."""
         return Reference({group: self.values[group]}, self.fields)
 
     def _below(self, above: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,12 +226,12 @@ def _reference(chosen: tuple[tuple[str, str], ...], extra: str | None, root: Roo
 
 
 def _is_global(path: Path) -> bool:
-    """Whether a choice speaks of the whole configuration, as Hydra has it."""
+    """Whether a choice's file sets the whole configuration (Hydra's ``@package _global_``)."""
     return path.read_text(encoding="utf-8").startswith("# @package _global_")
 
 
 def _lineage(group: str, choice: str, extra: str | None, root: Root) -> list[Path]:
-    """The file of a choice, after those that it builds on (the plain entries of its defaults list)."""
+    """The files of a choice in order of application: first those that its defaults list builds on."""
     for folder in [*root.folders, *([] if extra is None else [Path(extra)])]:
         path = folder / group / f"{choice}.yaml"
         if path.exists():
@@ -242,7 +242,7 @@ def _lineage(group: str, choice: str, extra: str | None, root: Root) -> list[Pat
 
 
 def _without_remarks(node: Any) -> Any:
-    """Without what the authors of ``conf/`` note for the check alone."""
+    """The configuration without the entries that only its checks read, such as ``_conflicts_``."""
     if not isinstance(node, Mapping):
         return node
     return {
@@ -258,7 +258,7 @@ def _refuse_changes(words: Sequence[str]) -> None:
 
 
 def _resumed(folder: Path, words: Sequence[str], extra: str | None) -> Config:
-    """The stored configuration, with what the user's words change in a configuration of the same kind."""
+    """The configuration stored in a run folder, with the changes of the user's overrides."""
     content = load(folder, extra=extra).plain()
     said = {key_of(word) for word in words}
     kind = [f"{group}={content['choices'][group]}" for group in groups() if group in RESUMABLE]
@@ -284,7 +284,7 @@ def save(config: Config, folder: Path) -> None:
 
 
 def load(folder: Path, only: str | None = None, extra: str | None = None) -> Config:
-    """The configuration that :func:`save` wrote into a run folder, which may come from anybody.
+    """The configuration that :func:`save` wrote into a run folder; the folder is untrusted.
 
     Its values are held to the same declarations as the words of a command line; classes are those that ``conf/`` has
     for the run's choices.

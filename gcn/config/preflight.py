@@ -1,4 +1,4 @@
-"""What is found out about a run before torch is imported: whether it can learn anything, and whether its places exist.
+"""Checks of a run before torch is imported: whether it can learn anything, and whether its paths exist.
 
 Everything here follows from the words and the file system, so a mistake costs the user a second. What only the built
 networks and the decoded images can tell is found later, by those who build them.
@@ -28,7 +28,7 @@ EXAMPLE = "for instance: python scripts/train.py loss=ns mse=1"
 
 
 def check_run(cfg: Config, words: Sequence[str]) -> None:
-    """Refuse a training that cannot begin or cannot learn.
+    """Raise InputError for a training that cannot begin or cannot learn.
 
     Args:
         cfg: the checked configuration.
@@ -51,7 +51,7 @@ def check_run(cfg: Config, words: Sequence[str]) -> None:
 
 
 def check_objective(cfg: Config) -> None:
-    """Refuse a generator that nothing trains, in the game or in the warm-up before it."""
+    """Raise InputError for a generator that nothing trains, in the game or in the warm-up before it."""
     adversary = cfg.loss["_target_"] is not None and cfg.adv > 0
     paid = [name for name, knob in knobs().items() if knob.trains_g and cfg.get(name)]
     if not adversary and not [name for name in paid if knobs()[name].alone]:
@@ -86,7 +86,7 @@ def note(cfg: Config) -> str | None:
 
 
 def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
-    """Without a distortion, a whole codec is trained as a game only for those who have named the loss."""
+    """Raise InputError for a whole codec trained without a distortion, unless the user has named the loss."""
     said = {key_of(word) for word in normal(words) if not is_hydras(word)}
     distortions = [name for name, knob in knobs().items() if knob.trains_g and knob.alone]
     if (
@@ -143,7 +143,7 @@ def _check_checkpoint(path: Path) -> None:
 
 
 def _check_files(cfg: Config) -> None:
-    """Files that options of terms name."""
+    """Raise InputError for files named by options of terms that do not exist."""
     lpips: Any = cfg.terms.get("lpips", {})
     for option in ("weights", "backbone"):
         file = lpips.get(option)

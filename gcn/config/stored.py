@@ -1,4 +1,4 @@
-"""The configuration in a run folder, which may come from anybody: what is taken from it, and what from ``conf/``.
+"""The configuration in an untrusted run folder: which of its values are used, and which come from ``conf/``.
 
 Values and choices are the run's. Classes are never: they are those that ``conf/`` has for the choices.
 """
@@ -21,7 +21,7 @@ OVERLAY = "experiment"  # the one group that changes values of others instead of
 
 
 def stored(folder: Path) -> dict[str, Any]:
-    """What ``config.yaml`` in a run folder says, for reports; nothing may be built of it, see `gcn.config.parse.load`.
+    """Values of ``config.yaml`` in a run folder, for reports; build objects from `gcn.config.parse.load` only.
 
     Raises:
         InputError: no run folder, or a file that no run of this project has.
@@ -36,7 +36,7 @@ def stored(folder: Path) -> dict[str, Any]:
 
 
 def started_in(folder: Path) -> Path:
-    """The working directory in which a run was started: older runs keep paths relative to it.
+    """The working directory in which a run was started; paths of older runs are relative to it.
 
     It is in Hydra's record of the run; without one it is taken to be the present directory.
     """
@@ -50,7 +50,7 @@ def started_in(folder: Path) -> Path:
 
 
 def checked_choices(said: Mapping[str, Any], extra: str | None = None) -> dict[str, str | None]:
-    """The choice of each group, all of them files of ``conf/`` or of the folder ``extra``.
+    """The stored choice of each group; each must be a file of ``conf/`` or of the folder ``extra``.
 
     A group that is newer than the run has its first choice.
     """
@@ -71,7 +71,7 @@ def checked_choices(said: Mapping[str, Any], extra: str | None = None) -> dict[s
 
 
 def completed(file: str, said: Any, defaults: Mapping[str, Any], above: str = "") -> Any:
-    """Stored values with what belongs to ``conf/``, and with defaults for options that are newer than the run.
+    """Stored values with classes from ``conf/``, and with defaults for options that are newer than the run.
 
     Args:
         file: for the line that says which defaults were used.
@@ -103,6 +103,6 @@ def completed(file: str, said: Any, defaults: Mapping[str, Any], above: str = ""
 
 
 def _check_class(name: str, said: Any, own: Any) -> None:
-    """A stored class may have moved since; a class of another name is not that of the run's choice."""
+    """Raise InputError if a stored class has another name than that of the run's choice; its module may have moved."""
     if str(said).rpartition(".")[2] != str(own).rpartition(".")[2]:
         raise InputError(f"{name}={show(said)}: not the class of the run's choice, which is {show(own)}")

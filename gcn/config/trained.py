@@ -1,4 +1,4 @@
-"""A checkpoint as a game that can be examined: its players in float64, the rule and the optimizers that moved them."""
+"""The game of a checkpoint in float64, with its rule and optimizers, ready for a spectrum."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from gcn.training.restore import check
 
 @dataclass(frozen=True)
 class Trained:
-    """A checkpoint's game in float64, and what moves it."""
+    """A checkpoint's game in float64, with its rule and its optimizers."""
 
     cfg: Config
     game: Game
@@ -33,12 +33,12 @@ class Trained:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """How many numbers each player moves."""
+        """Number of parameters of each player."""
         players: tuple[PlayerName, ...] = ("g", "d") if self.playing else ("g",)
         return {player: sum(p.numel() for p in self.game.parameters_of(player)) for player in players}
 
     def rule(self) -> Rule:
-        """The rule, with what it remembers."""
+        """The update rule with its memory."""
         if not self.playing:
             return Descend()
         rule: Rule = build(self.cfg, "dynamics")
@@ -69,7 +69,7 @@ class Trained:
         return LinearPlayer(parameters, [lr / scale for scale in scales], one, 1 - one, momentum, clip)
 
     def remarks(self) -> list[tuple[str, str]]:
-        """What the update's map leaves out or averages."""
+        """Lines about what the linearised update leaves out or averages."""
         remarks = [
             (type(c).__name__, "the constraint after D's updates is left out of the update")
             for c in self.constraints
@@ -90,7 +90,7 @@ def _in_double(memory: Any) -> Any:
 
 
 def run_of(path: Path) -> Path:
-    """The run folder of a checkpoint."""
+    """The run folder that a checkpoint belongs to."""
     return path if path.is_dir() else path.absolute().parent.parent
 
 

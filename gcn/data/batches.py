@@ -24,17 +24,17 @@ DYING = 1.0  # seconds between the first sign of a worker's death and its end
 
 
 class Maker(Protocol):
-    """What makes the batches; see :class:`gcn.data.loader.Crops`."""
+    """Interface of what makes batches; see :class:`gcn.data.loader.Crops`."""
 
     def __getitem__(self, step: int) -> Tensor:
-        """The batch of an update."""
+        """The batch of one generator update."""
 
     def new_bad(self) -> dict[str, str]:
-        """Images found to be bad since the last call, with the reasons."""
+        """Images found to be unreadable since the last call, with the reasons."""
 
 
 class Made(NamedTuple):
-    """What a worker sends for one update: a batch or the reason why there is none, and what it noticed."""
+    """A worker's message for one update: a batch or the reason why there is none, and newly unreadable images."""
 
     batch: Tensor | None
     problem: str | None
@@ -42,7 +42,7 @@ class Made(NamedTuple):
 
 
 class _Guarded(Dataset[Made]):
-    """Crops whose problems are sent as text: torch would wrap an exception of a worker into a traceback."""
+    """Batches whose errors are sent as text, because torch would turn a worker's exception into a traceback."""
 
     def __init__(self, crops: Maker) -> None:
         self.crops = crops
@@ -56,7 +56,7 @@ class _Guarded(Dataset[Made]):
 
 
 def _shared(batch: Tensor) -> Tensor:
-    """The batch in shared memory where a worker made it.
+    """The batch, moved to shared memory if a worker made it.
 
     torch would move it there in a thread of its own, whose failure nobody hears of: the main process would wait on.
     """
@@ -140,12 +140,12 @@ class TrainLoader:
         return iterator
 
     def close(self) -> None:
-        """End all worker processes now; they hold nothing that would be lost."""
+        """End all worker processes at once; nothing is lost by that."""
         for iterator in list(self._open):
             self._end(iterator)
 
     def _end(self, iterator: Any, wait: float = 0.0) -> None:
-        """As torch's ``_shutdown_workers``, which may wait for ever for a lock that a dead worker held.
+        """End the workers without torch's ``_shutdown_workers``, which may wait for ever for a dead worker's lock.
 
         Args:
             iterator: torch's.
@@ -181,7 +181,7 @@ class TrainLoader:
             queue.close()
 
     def _explained(self, error: Exception) -> Exception:
-        """What to raise for an error that may come from the death of a worker."""
+        """The exception to raise for an error that the death of a worker may have caused."""
         if self._death is None:
             return error
         return InputError(f"data.workers={self.workers}: a worker process {self._death}")
@@ -198,7 +198,7 @@ class TrainLoader:
 
 
 def _how(code: int) -> str:
-    """How a process with this exit code of :mod:`multiprocessing` has ended, and what to do."""
+    """How a process with this exit code of :mod:`multiprocessing` ended, and what the user can do."""
     memory = "the system may be out of memory: use fewer workers, or data.workers=0"
     if code == 255:  # of a fork server, which does not know more
         return f"was killed; {memory}"
@@ -209,6 +209,6 @@ def _how(code: int) -> str:
 
 
 def _leave_signals(worker: int) -> None:
-    """Signals to the whole group of processes are for the main one."""
+    """Ignore signals in a worker: those to the whole process group are for the main process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Whether two sets of images are the same, found out without decoding them.
+"""Digests of sets of images, which tell without decoding whether two sets are the same.
 
 An image in memory is known by its pixels, a file by its sides, its length and the bytes at its two ends: the end of a
 PNG holds checksums of all pixels, and a changed JPEG or WebP has another length.
@@ -25,7 +25,7 @@ def digests(images: Sequence[Pixels]) -> list[str]:
 
 
 def joint_digest(sets: Sequence[Sequence[Pixels]]) -> str:
-    """One digest of several sets, in which the order counts."""
+    """One digest of several sets, which depends on their order."""
     return _digest("\n".join(digest for images in sets for digest in [*digests(images), "."]).encode())
 
 

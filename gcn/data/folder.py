@@ -97,12 +97,12 @@ class Folder(Data):
         self.val_names = [printable(entry.path.relative_to(val_top).as_posix()) for entry in val]
 
     def report(self) -> str:
-        """What was found, skipped and held out, a line each."""
+        """Lines about the images that were found, skipped and held out."""
         return "\n".join(self._lines)
 
 
 def _folders(root: str | None, val_root: str | None) -> tuple[Path, Path | None]:
-    """The folders of training and of validation images, the latter None if a share is to be held out."""
+    """The folders of training and validation images; the latter is None if a share is to be held out."""
     top = existing_folder(root)
     if val_root is None:
         train, val = top / "train", top / "val"
@@ -116,19 +116,19 @@ def _folders(root: str | None, val_root: str | None) -> tuple[Path, Path | None]
 
 
 def _hash(entry: Entry, root: Path) -> float:
-    """A number in [0, 1) that depends on the path below the root only."""
+    """A number in [0, 1) that depends only on the path below the root."""
     name = entry.path.relative_to(root).as_posix().encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big") / 2**48
 
 
 def _smallest_hashes(entries: Sequence[Entry], root: Path, count: int) -> tuple[Entry, ...]:
-    """``count`` of the entries, those with the smallest hash, in their order."""
+    """The ``count`` entries with the smallest hash, in their given order."""
     limit = sorted(_hash(entry, root) for entry in entries)[count - 1]
     return tuple(entry for entry in entries if _hash(entry, root) <= limit)
 
 
 def _hold_out(found: Scan, share: float) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    """Training and validation images: a small hash is held out, but at least one image is on either side."""
+    """Training and validation images: those with a small hash are held out, at least one is on either side."""
     if len(found.entries) < 2:
         raise InputError(
             f"data.root={printable(found.root)} holds one usable image, and one must be held out: "
@@ -141,7 +141,7 @@ def _hold_out(found: Scan, share: float) -> tuple[tuple[Entry, ...], tuple[Entry
 
 
 def _without_copies(train: Sequence[Entry], val: Sequence[Entry]) -> tuple[Entry, ...]:
-    """The training images whose file is no copy of a validation file; only files of equal length are read."""
+    """The training images without copies of validation files; only files of equal length are read."""
     lengths = {_length(entry) for entry in val}
     suspects = {entry.path: _digest(entry) for entry in train if _length(entry) in lengths}
     found = set(suspects.values()) & {_digest(entry) for entry in val} if suspects else set()

@@ -1,4 +1,4 @@
-"""One image file becomes an array of pixels, or a named reason why it does not.
+"""Decoding of one image file to an array of pixels, or a reason why that is impossible.
 
 Every way in which files in the wild differ from an 8-bit RGB picture is handled here, in one place and on
 purpose: a library's defaults would turn 16-bit grey into white, drop the alpha channel, ignore the camera's
@@ -78,7 +78,7 @@ def load_image(path: str | Path, background: str = "white", max_pixels: int = MA
 
 
 def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PIXELS) -> Decoded:
-    """As :func:`load_image`, and says what was done to the image."""
+    """Pixels as of :func:`load_image`, and notes about what was done to the image."""
     behind = colour(background)
     read_size(path, max_pixels)  # refuse a bomb before its bytes are read
     with _reading(max_pixels):
@@ -103,7 +103,7 @@ def read_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> Size:
 
 @contextmanager
 def _reading(max_pixels: int) -> Iterator[None]:
-    """Every failure of a decoder becomes a BadImage; Pillow's own pixel limit follows ours."""
+    """Turn every failure of a decoder in the block into BadImage; our limit of pixels replaces Pillow's."""
     previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
     try:
         with warnings.catch_warnings():
@@ -131,7 +131,7 @@ def _reading(max_pixels: int) -> Iterator[None]:
 
 
 def _check_kind(path: str | Path) -> None:
-    """Refuse what is no file before it is opened: a pipe would be waited for, a device need not end."""
+    """Refuse a path that is no regular file before it is opened: reading a pipe or a device may never end."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise BadImage("a folder")
@@ -140,7 +140,7 @@ def _check_kind(path: str | Path) -> None:
 
 
 def _check_integrity(data: bytes) -> None:
-    """Find damage that Pillow would decode without a word."""
+    """Raise BadImage for damage that Pillow would decode without an error."""
     if data[:2] == b"\xff\xd8":
         _check_jpeg(data)
     elif data[:8] == _PNG:

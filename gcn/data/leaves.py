@@ -56,7 +56,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _palette(photographs: Sequence[Image.Image], rng: np.random.Generator) -> Floats:
-    """Colours (64, 3): the hues of one photograph, as a scene has few, in lights of its own."""
+    """Colours (64, 3) in few hues, taken from one photograph, with other brightnesses."""
     pixels = np.asarray(photographs[rng.integers(len(photographs))]).reshape(-1, 3)
     colours = pixels[rng.integers(len(pixels), size=64)][:, rng.permutation(3)].astype(np.float32)
     grey = colours @ _GREY
@@ -67,7 +67,7 @@ def _palette(photographs: Sequence[Image.Image], rng: np.random.Generator) -> Fl
 
 
 def _texture(photographs: Sequence[Image.Image], side: int, rng: np.random.Generator) -> Floats:
-    """The grain (side, side) of a region of a photograph at a random scale: no mean, unit deviation."""
+    """Texture (side, side) from a region of a photograph at a random scale, with mean 0 and deviation 1."""
     photograph = photographs[rng.integers(len(photographs))].convert("L")
     extent = min(side * _log_uniform(rng, 0.5, 1.5), *photograph.size)
     left, top = (rng.uniform(0, limit - extent) for limit in photograph.size)
@@ -81,7 +81,7 @@ def _texture(photographs: Sequence[Image.Image], side: int, rng: np.random.Gener
 def _radii(
     side: int, smallest: float, largest: float, steepness: float, area: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Radii with a density proportional to r^-steepness, as many as have the given area in all."""
+    """Radii with a density proportional to r^-steepness, as many as cover the given area in all."""
     power = 1 - steepness
     u = rng.random(6000)
     radii = (smallest**power + u * (largest**power - smallest**power)) ** (1 / power)
@@ -107,7 +107,7 @@ def _outlines(radii: NDArray[np.float64], side: int, rng: np.random.Generator) -
 
 
 def _draw(outlines: NDArray[np.float64], side: int) -> NDArray[np.int32]:
-    """For each point the number (from 1) of the last outline that covers it, 0 for none."""
+    """Number (from 1) of the last outline that covers each point, 0 where none does."""
     labels = Image.new("I", (side, side))
     draw = ImageDraw.Draw(labels)
     for number, outline in enumerate(outlines.reshape(len(outlines), -1).tolist(), start=1):
@@ -124,7 +124,7 @@ def _paint(
     roughness: float,
     rng: np.random.Generator,
 ) -> Floats:
-    """Give each leaf a colour, a shading across it and the grain of a material."""
+    """Give each leaf a colour, a gradient of brightness and the texture of a material."""
     side = len(labels)
     colour = palette[rng.integers(len(palette), size=n)]
     slope = rng.normal(0, 0.5, (2, n)).astype(np.float32)  # relative change of the light over the image
@@ -147,7 +147,7 @@ def _blur(canvas: Floats, radius: float) -> Floats:
 
 
 def _expose(image: Floats, rng: np.random.Generator) -> Pixels:
-    """To 8 bits, with the noise of a sensor in some images."""
+    """The image in 8 bits, in some images with the noise of a sensor."""
     if rng.random() < 0.5:
         image = image + rng.normal(0, rng.uniform(1, 5), image.shape[:2])[:, :, None]
     return image.clip(0, 255).round().astype(np.uint8)

@@ -30,7 +30,7 @@ _PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0
 
 @dataclass(frozen=True)
 class Augment:
-    """What happens to a crop besides the choice of its place.
+    """Random changes of a crop besides the choice of its position.
 
     Attributes:
         flip: mirror left and right in half of the crops.
@@ -55,14 +55,14 @@ class Augment:
 
 
 class Source(NamedTuple):
-    """A set of images, each uint8 (H, W, 3), and the share of all crops that is taken from it."""
+    """A set of images, each uint8 (H, W, 3), and its share of all crops."""
 
     images: Sequence[Pixels]
     share: float = 1.0
 
 
 def _words(seed: int, purpose: int, position: int, n: int) -> NDArray[np.uint64]:
-    """``n`` random words that depend on the arguments only."""
+    """``n`` random 64-bit numbers that depend on the arguments only."""
     key = np.array([seed % 2**64, purpose], np.uint64)
     return np.random.Philox(key=key, counter=np.array([0, 0, 0, position], np.uint64)).random_raw(n)
 
@@ -74,7 +74,7 @@ def uniforms(seed: int, purpose: int, position: int, n: int) -> list[float]:
 
 @lru_cache(maxsize=8)
 def order(seed: int, purpose: int, epoch: int, n: int) -> NDArray[np.int64]:
-    """The order of ``n`` images in an epoch."""
+    """The order of ``n`` images in an epoch, a permutation of range(n)."""
     return np.argsort(_words(seed, purpose, epoch, n), kind="stable")
 
 
@@ -117,7 +117,7 @@ class Crops(Dataset[Tensor]):
         return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
 
     def new_bad(self) -> dict[str, str]:
-        """Images that this process found to have gone bad since the last call, with the reasons."""
+        """Images that this process found to have become unreadable since the last call, with the reasons."""
         stores = [source.images for source in self.sources if isinstance(source.images, Store)]
         return {name: reason for store in stores for name, reason in store.new_bad().items()}
 
@@ -206,7 +206,7 @@ class WholeImages(Sequence[Whole]):
                 )
 
     def __getitem__(self, index: int) -> Whole:  # type: ignore[override]
-        """An image by its place; BadImage if it went bad since it was scanned."""
+        """An image by its index; raises BadImage if it became unreadable since it was scanned."""
         at = self.indices[index]
         pixels = self.images.exactly(at) if isinstance(self.images, Store) else self.images[at]
         chw = np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -214,7 +214,7 @@ class WholeImages(Sequence[Whole]):
 
 
 class Data:
-    """What training needs of a data set; ``conf/data/*.yaml`` name the subclasses.
+    """A data set for training and validation; ``conf/data/*.yaml`` name the subclasses.
 
     A subclass sets ``sources``, ``val``, ``val_names`` and ``augment``, and writes :meth:`report`.
 
@@ -264,10 +264,10 @@ class Data:
         return [(pixels.shape[0], pixels.shape[1]) for pixels in self.val]
 
     def tolerated(self) -> int:
-        """How many images may go bad during a run."""
+        """Number of images that may become unreadable during a run."""
         total = len(self.val) + sum(len(source.images) for source in self.sources)
         return max(1, int(self.bad_share * total))
 
     def report(self) -> str:
-        """What the data are, in a line or a few, for the user."""
+        """One or a few lines that tell the user which data are used."""
         raise NotImplementedError

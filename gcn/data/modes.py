@@ -1,4 +1,4 @@
-"""An opened image of any colour mode and depth becomes upright 8-bit sRGB, in strips."""
+"""Conversion of an image of any colour mode and depth to upright 8-bit sRGB, in strips."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -24,7 +24,7 @@ class BadImage(Exception):
 
 
 class Decoded(NamedTuple):
-    """Pixels, and the peculiarities met on the way in a fixed wording, so that they can be counted.
+    """Pixels, and notes about unusual properties in a fixed wording, so that they can be counted.
 
     ``grey``: the source has one channel of colour, and was not laid over a coloured background.
     """
@@ -88,13 +88,13 @@ def to_rgb(image: ImageFile.ImageFile, data: bytes, behind: tuple[int, int, int]
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """Pillow's name for the layout of the pixels in the file, if it has one; known before they load."""
+    """Pillow's name for the pixel layout in the file, None if unknown; available before the pixels load."""
     found = image.tile[0][3] if image.tile else ""
     return str(found[0]) if isinstance(found, tuple) and found else str(found)
 
 
 def _kind(image: ImageFile.ImageFile, raw: str, data: bytes, grey: bool) -> list[str]:
-    """Notes on the colour mode and its depth."""
+    """Notes about the colour mode and its depth."""
     if grey:
         return [_GREY.get(image.mode, "16-bit grey")]
     bits = 8
@@ -111,7 +111,7 @@ def _kind(image: ImageFile.ImageFile, raw: str, data: bytes, grey: bool) -> list
 
 
 def _mend(image: ImageFile.ImageFile, raw: str) -> None:
-    """State the transparent colour as Pillow's pixels have it; refuse what Pillow would turn into noise."""
+    """Convert the transparent colour to Pillow's form, and refuse images that Pillow would turn into noise."""
     clear = image.info.get("transparency")
     if raw in _FEW_BITS and isinstance(clear, int):
         image.info["transparency"] = clear * _FEW_BITS[raw]
@@ -125,7 +125,7 @@ def _mend(image: ImageFile.ImageFile, raw: str) -> None:
 
 
 def tiff_tags(image: ImageFile.ImageFile) -> Mapping[int, Any]:
-    """The tags of a TIFF file (TIFF 6.0), of another format none."""
+    """The tags of a TIFF file (TIFF 6.0); empty for other formats."""
     return image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
 
 
@@ -136,7 +136,7 @@ def _black_and_white(image: ImageFile.ImageFile, raw: str) -> tuple[int, int]:
 
 
 def _profile(image: Image.Image, grey: bool) -> tuple[str | None, str]:
-    """What becomes of the embedded profile, as a note, and the mode in which it applies."""
+    """A note about the embedded colour profile, and the mode in which it is applied."""
     space = "L" if grey else "CMYK" if image.mode == "CMYK" else "RGB"
     if "icc_profile" not in image.info or image.mode == "LAB":  # LAB needs no profile
         return None, space
@@ -156,7 +156,7 @@ def _effect(icc: bytes, mode: str) -> str | None:
 
 
 def _parts(strip: Image.Image, black: int, white: int) -> tuple[Image.Image, Image.Image | None]:
-    """Colours, integers and floating-point numbers in 8 bits; alpha, None if there is none."""
+    """Pixels of colours, integers or floating-point numbers in 8 bits, and alpha (None if there is none)."""
     if strip.mode == "F":
         return _from_floats(np.asarray(strip)), None
     if strip.mode.startswith("I"):

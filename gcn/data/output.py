@@ -1,4 +1,4 @@
-"""Pixels to an image file, whole or not at all."""
+"""Writing pixels to an image file, whole or not at all."""
 
 import io
 from pathlib import Path
@@ -44,7 +44,7 @@ def check_ending(path: Path) -> None:
 
 
 def check_target(path: Path, size: Size | None = None, grey: bool = False) -> None:
-    """Find out, before any work is done, that no image can be written here.
+    """Raise InputError, before any work is done, if no image can be written to this path.
 
     Args:
         path: of the file to be.
@@ -93,7 +93,7 @@ def save_image(path: Path, pixels: Pixels, grey: bool, overwrite: bool = True) -
 
 
 class _Numberless(io.FileIO):
-    """A file that keeps its number from Pillow, whose own writing says of a full disk only "encoder error -2"."""
+    """File object without a file number: Pillow's own writing reports a full disk only as "encoder error -2"."""
 
     def fileno(self) -> int:
         raise io.UnsupportedOperation("written through Python alone")

@@ -1,4 +1,4 @@
-"""The photographs embedded in scikit-image's wheel: something to train on before any data set is at hand.
+"""Photographs that come with scikit-image: training data that need no download.
 
 Two of them are kept for validation, the others are made to go further: copies at several scales, exchanged
 colour channels, mirrored crops, and dead-leaves images drawn with their colours and textures.
@@ -113,5 +113,5 @@ def tinted(grey: Pixels, seed: int) -> Pixels:
 
 
 def leaves_of(photographs: Sequence[Pixels], count: int) -> list[Pixels]:
-    """Dead-leaves images from the photographs, none of which is so large that its texture would be lost."""
+    """Dead-leaves images from the photographs, scaled down where they are so large that texture would be lost."""
     return dead_leaves([scaled(p, min(1, 512 / max(p.shape))) for p in photographs], count, seed=_SEED)

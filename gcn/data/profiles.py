@@ -1,4 +1,4 @@
-"""Colour profiles: pixel values that mean another colour than sRGB are converted, by LittleCMS through Pillow."""
+"""Conversion of pixels with an embedded colour profile to sRGB, by LittleCMS through Pillow."""
 
 import io
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _LEVEL = 1  # a profile that moves no colour by more is sRGB in another wording
 
 
 class Converted(NamedTuple):
-    """An image in sRGB, and what was done in a fixed wording, if anything was."""
+    """An image in sRGB, and a note in a fixed wording if it was converted."""
 
     image: Image.Image
     note: str | None
@@ -49,7 +49,7 @@ def _apply(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image
 
 
 def _is_srgb(profile: ImageCms.ImageCmsProfile, mode: str) -> bool:
-    """Whether the profile leaves colours on a grid where they are."""
+    """Whether the profile leaves the colours of a grid unchanged."""
     if mode == "CMYK":
         return False
     levels = range(0, 256, 15)

@@ -1,4 +1,4 @@
-"""What is usable in a folder of images and what was odd about it, in one short report."""
+"""Report on a folder of images: which are usable, and what is unusual about them."""
 
 import os
 from collections import Counter
@@ -16,7 +16,7 @@ _NAMED = 5  # bad files named in a report; the rest is counted
 
 @dataclass(frozen=True)
 class Entry:
-    """A usable image: where it is, its upright size and, if it was kept in memory, its pixels."""
+    """A usable image: its path, upright size and, if kept in memory, its pixels."""
 
     path: Path
     height: int
@@ -26,7 +26,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Scan:
-    """Outcome of a scan: usable images sorted by path, bad files with reasons, counts of what was odd."""
+    """Result of a scan: usable images sorted by path, bad files with reasons, counts of unusual properties."""
 
     root: Path
     entries: tuple[Entry, ...]
@@ -48,7 +48,7 @@ class Scan:
 
 
 def existing_folder(root: str | os.PathLike[str] | None, option: str = "data.root") -> Path:
-    """The folder that an option names; InputError if there is none."""
+    """The folder that an option names; raises InputError if it does not exist."""
     if root is None or not str(root):
         example = f", {option}=FOLDER" if option else ""
         raise InputError(f"{option or 'the folder'} is not set: give a folder of images{example}")
@@ -61,7 +61,7 @@ def existing_folder(root: str | os.PathLike[str] | None, option: str = "data.roo
 
 
 def _said(option: str, path: Path) -> str:
-    """A folder as the user named it, by an option or as a word of its own."""
+    """The folder as the user wrote it, for messages: with its option, or alone."""
     return f"{option}={printable(path)}" if option else printable(path)
 
 
@@ -79,7 +79,7 @@ def scan(
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     judge: bool = True,
 ) -> Scan:
-    """Read the images below ``root`` and keep those that can be used.
+    """Read the images below ``root`` and keep the usable ones.
 
     Images are decoded and kept until ``keep_bytes`` of pixels are in memory. Of the others only the head is
     read, and damage further in shows itself when they are needed. With None all are decoded and none is kept.

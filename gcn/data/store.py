@@ -1,4 +1,4 @@
-"""Images by index, in memory where they fit, with a stand-in for a file that goes bad while a run is on."""
+"""Images by index, in memory where they fit, with a replacement for files that become unreadable during a run."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Store(Sequence[Pixels]):
         raise InputError(f"{printable(self.entries[0].path.parent)}: no image can be read any more")
 
     def exactly(self, index: int) -> Pixels:
-        """The image itself; BadImage if it went bad since the scan."""
+        """The image itself, without a replacement; raises BadImage if it became unreadable since the scan."""
         kept = self.entries[index].pixels
         if kept is None:
             kept = self._recent.pop(index, None)
@@ -71,6 +71,6 @@ class Store(Sequence[Pixels]):
         return pixels
 
     def new_bad(self) -> dict[str, str]:
-        """Images that went bad, by path, with the reasons and what stands in; each is named once in a process."""
+        """Newly unreadable images by path, with the reason and the replacement; each is named once in a process."""
         said, self._unsaid = self._unsaid, {}
         return said

@@ -1,3 +1,3 @@
-"""Codecs on images that they have not seen: real files, distortion, realism, and classical codecs at the same bits."""
+"""Evaluation of codecs on unseen images: real files, distortion, realism, classical codecs at the same rate."""
 
 SMALLER = "evaluate smaller images, or close other programs"  # where memory runs out

@@ -1,4 +1,4 @@
-"""Which images the codecs are compared on, and the numbers of each setting over these.
+"""The images on which all codecs are compared, and the numbers of each setting over these images.
 
 A mean of one codec is comparable with that of another only if both are over the same images. So an image on which a
 metric is infinite or undefined for one setting of one codec is in no mean of this metric: an image that JPEG keeps
@@ -45,7 +45,7 @@ def image_set(rows: Sequence[ImageRow], metric: str) -> ImageSet:
 
 
 def _reason(found: Sequence[tuple[SettingName, float | None]], metric: str) -> str | None:
-    """Why an image is not compared."""
+    """Reason why an image is not in the comparison."""
     missing = [name for name, value in found if value is None]
     infinite = [name for name, value in found if value is not None and math.isinf(value)]
     undefined = [name for name, value in found if value is not None and math.isnan(value)]
@@ -73,7 +73,7 @@ def pool(
     kinds: Mapping[SettingName, str],
     of_all: Mapping[SettingName, Mapping[str, float]],
 ) -> tuple[list[PooledRow], list[ImageSet]]:
-    """A row for each setting, all over the same images, and these images.
+    """A row of means for each setting, all over the same images, and the set of these images.
 
     Args:
         rows: every setting has the same images.
@@ -121,7 +121,7 @@ def _bpp(rows: Sequence[ImageRow]) -> float:
 
 
 def bd_rates(rows: Sequence[PooledRow]) -> list[BDRate]:
-    """Of each learned codec against each classical one: bits at equal PSNR, both over the images of PSNR."""
+    """BD-rate of each learned codec against each classical one, over the images of the PSNR means."""
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows:
         curves.setdefault((row.kind, row.codec), []).append((row.rate("psnr"), row.psnr))

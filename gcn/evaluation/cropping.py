@@ -1,4 +1,4 @@
-"""Crops of codecs at a common rate: of whole images only grids of errors are kept, then a few small pieces."""
+"""Crops of all codecs at a common rate; of a whole image only a grid of errors is kept."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Matched(NamedTuple):
 def matched(
     measured: Sequence[Measured], codecs: Sequence[Classical], evaluation: Evaluation, journal: Journal
 ) -> list[Matched]:
-    """Each learned codec at one of its settings, each classical one at any quality: nearest to the common rate.
+    """Each codec at its setting nearest to the common rate; classical codecs at any quality.
 
     The common rate is the middle one of the learned codecs' rates.
     """

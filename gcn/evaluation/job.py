@@ -1,4 +1,4 @@
-"""An evaluation from the words of a command line to the files of its report."""
+"""An evaluation, from the arguments of the command line to the files of its report."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ ABOVE = 1.3  # classical codecs are measured up to this multiple of the learned 
 
 
 class Plan(NamedTuple):
-    """What is to be done, all of it checked."""
+    """The checked plan of an evaluation."""
 
     settings: list[Setting]  # of learned codecs
     codecs: list[Classical]
@@ -42,7 +42,7 @@ class Plan(NamedTuple):
 
 
 def plan(options: Mapping[str, str], overwrite: bool = False) -> Plan:
-    """Everything that can be checked before an image is decoded or anything is written.
+    """The plan of an evaluation; checks all that can be checked before an image is decoded or anything is written.
 
     Raises:
         InputError: a codec, data or weights that are not there; a report that cannot or must not be written.
@@ -62,7 +62,7 @@ def plan(options: Mapping[str, str], overwrite: bool = False) -> Plan:
 def evaluate(
     options: Mapping[str, str], command: str, overwrite: bool = False, published: bool = False
 ) -> int:
-    """All that the words of the command line ask for, printed line by line as it comes; the exit status.
+    """Run the evaluation and print its lines as they are computed; returns the exit status.
 
     Args:
         options: as typed.
@@ -111,7 +111,7 @@ def _evaluate(todo: Plan, command: str, overwrite: bool, published: bool) -> int
 
 
 def _until_settled(todo: Plan, evaluation: Evaluation, journal: Journal) -> list[Measured]:
-    """Every setting on every image. After an image has failed, all is gone through again without it."""
+    """Every setting on every image; if an image fails, all settings are measured again without it."""
     while True:
         before = evaluation.usable()
         measured = []
@@ -170,7 +170,7 @@ def _record(
 def _crops(
     todo: Plan, evaluation: Evaluation, measured: Sequence[Measured], journal: Journal
 ) -> tuple[Crops | None, list[str]]:
-    """The crops of the report, or a remark why there are none: the numbers do without them."""
+    """The crops of the report, or a remark why there are none."""
     failed = dict(evaluation.failed)
     try:
         columns = matched(measured, todo.codecs, evaluation, journal)

@@ -44,7 +44,7 @@ Sizes = dict[tuple[str, str], int]
 
 
 def check(folder: Path, words: Mapping[str, str], overwrite: bool) -> None:
-    """Find out, before any work is done, whether the report can be written and replaces nothing of another evaluation.
+    """Raise InputError, before any work is done, if the report cannot be written or would replace another evaluation.
 
     Args:
         folder: of the report.
@@ -82,7 +82,7 @@ def _words(folder: Path) -> Any:
 
 
 class Journal:
-    """The saved part of an evaluation.
+    """The saved rows, sizes and patches of an evaluation that may be interrupted.
 
     Args:
         folder: of the report; made.
@@ -111,7 +111,7 @@ class Journal:
         self.resumed = len(self.rows)
 
     def row(self, codec: str, image: str, kind: str) -> ImageRow | None:
-        """The row of an image, if it is saved and has all numbers that are asked for."""
+        """The saved row of an image, None unless it has all numbers that are asked for."""
         content = self.rows.get((codec, image))
         try:
             return None if content is None else from_cells(content, self.extras[kind])
@@ -119,7 +119,7 @@ class Journal:
             return None
 
     def add_row(self, row: ImageRow) -> None:
-        """Save a row."""
+        """Save the row of an image."""
         values = [str(value) for value in cells(row, self.columns)]
         self.rows[row.codec_id, row.image_id] = dict(zip(self._head(), values, strict=True))
         text = io.StringIO()
@@ -127,19 +127,19 @@ class Journal:
         self._append(self.table, text.getvalue())
 
     def add_size(self, codec: str, image: str, size: int) -> None:
-        """Save the bytes of a file."""
+        """Save the bytes of an image's file."""
         self.sizes[codec, image] = size
         self._append(self.journal, json.dumps({"codec": codec, "image": image, "bytes": size}) + "\n")
 
     def add_set(self, codec: str, images: str, values: Mapping[str, float]) -> None:
-        """Save the numbers of a set of images, and drop the patches that they were computed from."""
+        """Save the numbers of a set of images, and delete the patches that they were computed from."""
         self.sets[codec, images] = dict(values)
         entry = {"codec": codec, "images": images, "values": plain(values)}
         self._append(self.journal, json.dumps(entry, allow_nan=False) + "\n")
         shutil.rmtree(self.state / codec, ignore_errors=True)
 
     def tensors(self, codec: str, image: str) -> dict[str, Tensor] | None:
-        """What was saved of a reconstruction, if it was."""
+        """The saved tensors of a reconstruction, None if there are none."""
         try:
             with np.load(self._place(codec, image), allow_pickle=False) as file:
                 return {name: torch.from_numpy(file[name]) for name in file.files}
@@ -147,11 +147,11 @@ class Journal:
             return None
 
     def has_tensors(self, codec: str, image: str) -> bool:
-        """Whether :meth:`tensors` has something."""
+        """Whether tensors of this reconstruction are saved."""
         return self._place(codec, image).is_file() and self.tensors(codec, image) is not None
 
     def add_tensors(self, codec: str, image: str, tensors: Mapping[str, Tensor]) -> None:
-        """Save tensors of bounded size, float32 or float64, of a reconstruction."""
+        """Save tensors of a reconstruction, float32 or float64, of bounded size."""
         place = self._place(codec, image)
         make_folder(place.parent)
         data = io.BytesIO()
@@ -162,7 +162,7 @@ class Journal:
             raise InputError(f"{problem}; {RESUMES}") from None
 
     def clean(self) -> None:
-        """Drop the patches of all reconstructions: the evaluation is complete."""
+        """Delete the patches of all reconstructions, once the evaluation is complete."""
         for place in self.state.iterdir():
             if place.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
@@ -174,7 +174,7 @@ class Journal:
         return [*NAMES, *self.columns, *IDS]
 
     def _read_table(self) -> dict[tuple[str, str], dict[str, str]]:
-        """All rows that are complete; the file is written again with these only, under the columns of now."""
+        """All complete rows of the table; the file is rewritten with these only, under the present columns."""
         rows = {}
         try:
             for content in csv.DictReader(_complete(self.table)):
@@ -221,7 +221,7 @@ class Journal:
 
 
 def _complete(path: Path) -> list[str]:
-    """The lines of a file without one that was cut off; nothing where there is no such file."""
+    """The lines of a file without a last one that was cut off; empty if the file does not exist."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return [line for line in file if line.endswith("\n")]

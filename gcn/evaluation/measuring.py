@@ -1,4 +1,4 @@
-"""Images one by one through the settings of codecs: read, code, measure, save, drop.
+"""Measurement of images one by one through the settings of all codecs: read, code, measure, save, drop.
 
 At no time is more than one image decoded. What stays of an image is of bounded size: its row of numbers, patches for
 the sliced Wasserstein distance (``PATCHES`` at most, fewer of each image where there are many) and, where the network
@@ -40,7 +40,7 @@ class Failure(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """What is kept of an image.
+    """Name, size and index of an image of the evaluation.
 
     Attributes:
         index: its place among all images.
@@ -61,17 +61,17 @@ class Image:
 
     @property
     def pixels(self) -> int:
-        """Their number."""
+        """Number of pixels."""
         return self.width * self.height
 
     @property
     def key(self) -> str:
-        """Names the patches of a reconstruction: their places depend on the index."""
+        """Name for the patches of a reconstruction, whose positions depend on the image's index."""
         return f"{self.index}-{self.id}"
 
 
 class Measured(NamedTuple):
-    """All images through one setting."""
+    """All images through one setting of a codec."""
 
     setting: Setting
     rows: list[ImageRow]
@@ -79,12 +79,12 @@ class Measured(NamedTuple):
 
     @property
     def bpp(self) -> float:
-        """All bits of all files over all pixels."""
+        """Bits per pixel: the bits of all files over the pixels of all images."""
         return 8 * sum(r.bytes for r in self.rows) / sum(r.width * r.height for r in self.rows)
 
 
 def describe_slicing(slicing: Slicing) -> str:
-    """The options of the distance, in words."""
+    """The options of the sliced Wasserstein distance, in words."""
     return (
         f"sliced Wasserstein distance over Laplacian pyramids of {slicing.levels} levels, {slicing.patches} patches of"
         f" {slicing.patch}x{slicing.patch} pixels an image and level, {slicing.directions} directions"
@@ -92,7 +92,7 @@ def describe_slicing(slicing: Slicing) -> str:
 
 
 class Evaluation:
-    """The images, and what has become of them.
+    """The images of an evaluation, with those that have failed.
 
     Args:
         sources: of the images.
@@ -127,18 +127,18 @@ class Evaluation:
         return left
 
     def fail(self, name: str, why: str) -> None:
-        """Leave an image out, and say so."""
+        """Exclude an image, and print the reason."""
         self.failed[name] = why
         print(f"error: {name}: {why}", file=sys.stderr, flush=True)
 
     def floor(self) -> float:
-        """The distance between two draws of patches from the originals."""
+        """Sliced Wasserstein distance between two draws of patches from the originals."""
         left = self.usable()
         pairs = [image.patches for image in left], [image.other for image in left]
         return compare(*pairs, 3, SEED, self.slicing)["mean"]
 
     def measure(self, setting: Setting, journal: Journal) -> Measured:
-        """All usable images through a setting; only those that the journal does not have are coded."""
+        """All usable images through a setting; those in the journal are not coded again."""
         code: Code | None = None
         left = self.usable()
         known = journal.sets.get((setting.id, self._key(left)))
@@ -164,7 +164,7 @@ class Evaluation:
         return Measured(setting, [rows[image.name] for image in left], values)
 
     def rate(self, codec: Classical, value: float, journal: Journal) -> float:
-        """Bits per pixel of all usable images at a setting of a classical codec, from the sizes of the files alone."""
+        """Bits per pixel of all usable images at a setting of a classical codec; nothing is decoded."""
         setting, bits = classical(codec, value, self.files), 0
         for image in self.usable():
             size = journal.sizes.get((setting.id, image.id))
@@ -182,7 +182,7 @@ class Evaluation:
         return bits / sum(image.pixels for image in self.usable())
 
     def decode(self, image: Image) -> Decoded:
-        """The image again; Failure if it is not what it was."""
+        """The image, decoded again; raises Failure if it has changed."""
         decoded = _load(image.source)
         if digest(decoded) != image.id:
             raise Failure("it has changed while it was evaluated")
@@ -203,7 +203,7 @@ class Evaluation:
     def _through(
         self, setting: Setting, code: Code, image: Image, row: ImageRow | None
     ) -> tuple[ImageRow, dict[str, Tensor]]:
-        """The numbers of an image, those of ``row`` if there is one, and what the sets are compared by."""
+        """The row of an image through a setting (``row`` if saved), and tensors for distances between sets."""
         decoded = self.decode(image)
 
         def measured(decoded: Decoded) -> tuple[ImageRow, dict[str, Tensor]]:
@@ -239,20 +239,20 @@ class Evaluation:
         return values | self.learned.of_sets(real, features)
 
     def _key(self, images: Sequence[Image]) -> str:
-        """Names a set of images, and what is measured on it."""
+        """Name for a set of images and for what is measured on it."""
         text = repr((self.slicing, self.learned.inception is not None, [image.key for image in images]))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def tensor(pixels: Pixels) -> Tensor:
-    """The 8-bit image (3, H, W) of pixels as they are stored."""
+    """The pixels of an image as they are stored, uint8 (3, H, W)."""
     if pixels.ndim == 2:
         return torch.from_numpy(pixels).expand(3, -1, -1)
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def shown(items: Sequence[T], what: str) -> Iterable[T]:
-    """The items, with a bar on a terminal."""
+    """Iterator over the items, with a progress bar on a terminal."""
     if not sys.stderr.isatty() or len(items) < 2:
         return items
     from rich.console import Console
@@ -270,7 +270,7 @@ def _load(source: Source) -> Decoded:
 
 
 def _guarded(work: Callable[[Decoded], T], image: Decoded) -> T:
-    """What ``work`` makes of an image; Failure where it is the image's or the memory's fault."""
+    """The result of ``work`` on an image; raises Failure if the image or too little memory is the cause."""
     try:
         return work(image)
     except NotTheReconstruction:
@@ -282,5 +282,5 @@ def _guarded(work: Callable[[Decoded], T], image: Decoded) -> T:
 
 
 def _named(row: ImageRow, setting: Setting, image: Image) -> ImageRow:
-    """A row that was saved under other names."""
+    """A saved row under the present names of image and setting."""
     return replace(row, codec=setting.series, setting=setting.name, image=image.name)

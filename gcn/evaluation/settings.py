@@ -1,4 +1,4 @@
-"""Settings of codecs: an image through a real file, in the same steps as scripts/compress.py and decompress.py."""
+"""Settings of codecs: an image through a real file, by the steps of scripts/compress.py and decompress.py."""
 
 import hashlib
 import time
@@ -35,7 +35,7 @@ class NotTheReconstruction(InputError):
 
 
 class Coded(NamedTuple):
-    """One image through a file of a codec."""
+    """Result of one image through a file of a codec."""
 
     file_bytes: int
     pixels: Pixels  # as an image file will hold them, (H, W, 3), or (H, W) of a grey image
@@ -46,7 +46,7 @@ Code = Callable[[Decoded], Coded]
 
 
 class Setting(NamedTuple):
-    """One setting of a codec, loaded when its turn comes.
+    """One setting of a codec; its model is loaded when it is measured.
 
     Attributes:
         series: name of its curve.
@@ -64,7 +64,7 @@ class Setting(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A learned codec by the name that the user gave."""
+    """A learned codec under the name that the user gave."""
 
     series: str
     name: str
@@ -72,7 +72,7 @@ class Member(NamedTuple):
     load: Callable[[], Codec]
 
     def setting(self) -> Setting:
-        """The codec is loaded once to know that it can be, and which it is."""
+        """The setting of this codec; loads it once to check that it can be loaded."""
 
         def load() -> Code:
             return partial(through_file, self.load())
@@ -112,7 +112,7 @@ def members(options: Mapping[str, str]) -> list[Member]:
 
 
 def remarks(found: Sequence[Member]) -> list[str]:
-    """Lines on codecs of runs that are older than the last checkpoint of their run."""
+    """Remarks about codecs that are older than the last checkpoint of their run."""
     runs = [Path(member.given) for member in found if (Path(member.given) / OF_RUN).is_file()]
     return [remark for run in dict.fromkeys(runs) if (remark := kept(run)) is not None]
 
@@ -143,7 +143,7 @@ def _id_of(codec: Codec) -> str:
 
 
 def through_file(codec: Codec, image: Decoded) -> Coded:
-    """One image through a file of a learned codec, and what the file was expected to cost.
+    """One image through a file of a learned codec, with the estimated bits of the file.
 
     Raises:
         NotTheReconstruction: the file does not hold what the codec computes without one.
@@ -168,7 +168,7 @@ def through_file(codec: Codec, image: Decoded) -> Coded:
 
 
 class Files:
-    """The latest files of classical codecs: what was coded to find a rate is not coded again to be measured."""
+    """Cache of the latest files of classical codecs: a file coded to find a rate is not coded again."""
 
     def __init__(self, most: int = 2**26) -> None:
         self.most, self.size = most, 0  # bytes
@@ -197,7 +197,7 @@ def classical(codec: Classical, value: float, files: Files) -> Setting:
 
 
 def stored(image: Decoded) -> Pixels:
-    """The pixels that a codec is given: one channel of a grey image."""
+    """The pixels that a codec codes: one channel of a grey image."""
     return one_channel(image.pixels) if image.grey else image.pixels
 
 

@@ -1,4 +1,4 @@
-"""What is evaluated on: images by name, each decoded when its turn comes, as scripts/compress.py decodes it."""
+"""The images of an evaluation, each decoded when it is measured, as scripts/compress.py decodes it."""
 
 import hashlib
 import os
@@ -22,14 +22,14 @@ from gcn.report.rates.rate_report import FILES
 
 
 class Source(NamedTuple):
-    """One image: its name, which no other has, and how its pixels come."""
+    """One image: its unique name, and a function that decodes it."""
 
     name: str
     load: Callable[[], Decoded]  # raises BadImage
 
 
 class Sources(NamedTuple):
-    """All images, and those that cannot be used, with reasons."""
+    """All usable images, and the unusable ones with reasons."""
 
     title: str
     images: list[Source]
@@ -63,13 +63,13 @@ def _photograph(name: str) -> Decoded:
 
 
 def report_folder(options: Mapping[str, str], title: str) -> Path:
-    """Where the report goes."""
+    """The folder in which the report is written."""
     name = "".join(c if c.isalnum() else "-" for c in title)
     return Path(options.get("out", f"outputs/evaluation/{name}"))
 
 
 def _below(root: Path, background: str, options: Mapping[str, str]) -> Sources:
-    """All images but the figures of an earlier report in the same place."""
+    """All images below the folder, without the figures of an earlier report there."""
     title = printable(root.resolve().name)
     place = os.path.realpath(report_folder(options, title))
     own = {os.path.join(place, name) for name in FILES}
@@ -91,7 +91,7 @@ def _below(root: Path, background: str, options: Mapping[str, str]) -> Sources:
 
 
 def _validation(run: Path) -> Sources:
-    """Of files, those that the run validates on, with its own background."""
+    """Validation images of a run; those in files are decoded with the run's own background colour."""
     cfg = load(run, "data")
     data = build(cfg, "data", **({"cache_bytes": 0} if "cache_bytes" in cfg.data else {}))
     title = f"validation of {printable(run.resolve().name)}"
@@ -107,14 +107,14 @@ def _validation(run: Path) -> Sources:
 
 
 def digest(image: Decoded) -> str:
-    """Names the pixels of an image."""
+    """Digest of an image's pixels."""
     state = hashlib.blake2b(repr((image.pixels.shape, image.grey)).encode(), digest_size=8)
     state.update(np.ascontiguousarray(image.pixels).data)
     return state.hexdigest()
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Names that can be shown, each once: what is shown alike gets a number."""
+    """Printable, distinct names: equal ones get a number."""
     shown = [printable(name) for name in names]
     taken, seen, found = set(shown), Counter[str](), []
     for name in shown:

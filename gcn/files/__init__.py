@@ -1,1 +1,1 @@
-"""Files and their names: how anything is written, and how a name is shown."""
+"""Files: writing them whole or not at all, reading them within limits, and showing their names."""

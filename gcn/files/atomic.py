@@ -24,7 +24,7 @@ _PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")  # shorter than most names: it
 
 
 def check_output(path: str | Path, overwrite: bool = False, remedy: str = "overwrite=true") -> None:
-    """Find out, before any work is done, whether a file can and may be written.
+    """Raise InputError, before any work is done, if a file cannot or may not be written.
 
     Args:
         path: of the file to be.

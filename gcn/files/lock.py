@@ -51,7 +51,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def _acquire(folder: Path) -> int:
-    """The open lock file, locked."""
+    """The open and locked lock file."""
     path = folder / LOCK_FILE
     try:
         while True:
@@ -88,7 +88,7 @@ def _lock(handle: int, folder: Path) -> None:
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Whether the open file is still the one of that name."""
+    """Whether the open file still has that path."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Plain values from YAML and JSON files of unknown origin, within limits and with errors of one line.
+"""Plain values from untrusted YAML and JSON files, within limits and with errors of one line.
 
 What this project writes itself is far below the limits. A file beyond them is refused before it is parsed, so that
 none can take long, or fill the memory.
@@ -45,7 +45,7 @@ def read_text(path: Path, largest: int) -> str:
 
 
 def read_json(path: Path, largest: int = LARGEST_JSON) -> dict[str, Any]:
-    """The object in a JSON file.
+    """The object in a JSON file, as a dictionary.
 
     Raises:
         InputError: as of `read_text`, or it is not a whole JSON object.
@@ -78,7 +78,7 @@ def read_yaml(path: Path, largest: int = LARGEST_YAML) -> dict[str, Any]:
 
 
 def _named(content: Any) -> bool:
-    """Whether all keys are texts."""
+    """Whether all keys, also of nested mappings, are strings."""
     if isinstance(content, dict):
         return all(isinstance(key, str) and _named(value) for key, value in content.items())
     return all(_named(value) for value in content) if isinstance(content, list) else True

@@ -1,4 +1,4 @@
-"""Which file of a command's output belongs to which input, all of it checked before any work is done."""
+"""The output file of each input of a command, checked before any work is done."""
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,7 +13,7 @@ Identity = tuple[int, int] | str  # device and number of a file that exists, or 
 
 
 class Job(NamedTuple):
-    """One input and its output.
+    """One input file and its output file.
 
     Args:
         source: file that is read.
@@ -27,7 +27,7 @@ class Job(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What a command makes of what.
+    """The kinds of files that a command reads and writes.
 
     Args:
         inputs: endings of the files that are looked for in folders.
@@ -43,7 +43,7 @@ class Kind(NamedTuple):
 
 
 def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool = False) -> list[Job]:
-    """The inputs and where each goes.
+    """The inputs with their output files; raises InputError for what cannot be read or written.
 
     A folder stands for all files of its kind at any depth. Outputs lie beside their inputs, or, with the same folders
     below it, in the folder ``output``, which need not exist. One input and a name that is no folder: that file.
@@ -92,7 +92,7 @@ def _output_folder(output: str, kind: Kind, count: int) -> Path:
 
 
 def _inputs(names: Sequence[str], kind: Kind) -> Iterator[tuple[Path, Path]]:
-    """Each file, and the folder below the one that was named in which it lies."""
+    """Each input file with its folder below the named one."""
     for name in names:
         path = Path(name)
         if not os.path.isdir(path):
@@ -123,7 +123,7 @@ def _refuse_clashes(jobs: Sequence[Job], may_exist: bool) -> None:
 
 
 def refuse_existing(targets: Sequence[Path], otherwise: str) -> None:
-    """InputError if a file that is to be written exists; ``otherwise`` is what to do but to give overwrite=true."""
+    """Raise InputError if an output exists; ``otherwise`` is the alternative to overwrite=true in the message."""
     there = [target for target in targets if os.path.exists(target)]
     if there:
         more = f" (the first of {len(there)} outputs that do)" if len(there) > 1 else ""
@@ -133,7 +133,7 @@ def refuse_existing(targets: Sequence[Path], otherwise: str) -> None:
 
 
 def _identity(path: Path) -> Identity:
-    """Equal for two names of one file, whether by a link, by a second directory entry or by upper and lower case."""
+    """A key that is equal for two names of one file: by links, hard links, or upper and lower case."""
     try:
         found = os.stat(path)
     except OSError:
@@ -142,7 +142,7 @@ def _identity(path: Path) -> Identity:
 
 
 def files_below(top: Path, without: Collection[Path] = ()) -> list[Path]:
-    """Visible files below a folder, in an order that depends on their names only; a link to a folder is followed once.
+    """Visible files below a folder, sorted by name; a link to a folder is followed once.
 
     Args:
         top: the folder.

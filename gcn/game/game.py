@@ -103,7 +103,7 @@ class Game(nn.Module):
     # what a turn uses, see gcn.game.turn.TurnGame
 
     def perturb(self, images: Tensor, stream: Stream, which: str, step: int) -> Tensor:
-        """Images (B, ...) as D sees them; ``which`` is ``real`` or ``fake``."""
+        """Perturbed images, of the shape (B, ...) of ``images``, as D's input; ``which`` is ``real`` or ``fake``."""
         for i, perturbation in enumerate(self.objective.perturbations):
             images = perturbation(images, stream.child("sight", i, which), step)
         return images
@@ -113,7 +113,7 @@ class Game(nn.Module):
         return self.objective.differentiable_loss(turn, player)
 
     def adversarial_d_loss(self, turn: Turn) -> Tensor:
-        """D's adversarial loss alone."""
+        """D's adversarial loss alone, a scalar."""
         assert self.objective.loss is not None
         return self.objective.loss.d_loss(turn)
 

@@ -98,7 +98,7 @@ class Objective(nn.Module):
         return total
 
     def measure(self, turn: Turn, player: PlayerName) -> dict[str, Tensor]:
-        """Values of the terms that are not optimised in this turn, without any influence on the training.
+        """Values of the terms that are not optimised in this turn; measuring does not influence the training.
 
         These are the terms of weight 0, and lazy ones between two of their updates.
         """
@@ -114,7 +114,7 @@ class Objective(nn.Module):
         self._with_memory(turn, "after_update")
 
     def settle(self, turn: Turn) -> None:
-        """Set the terms' memories to what they tend to while the players stand still."""
+        """Set the terms' memories to their limit while the players stand still."""
         self._with_memory(turn, "settle")
 
     def _with_memory(self, turn: Turn, hook: str) -> None:
@@ -128,7 +128,7 @@ class Objective(nn.Module):
                     getattr(term, hook)(aside)
 
     def memory(self) -> dict[str, dict[str, Tensor]]:
-        """Buffers of the optimised terms that have a memory, by term and name: part of the state of the training."""
+        """Buffers of optimised terms that have a memory, by term and name: part of a checkpoint."""
         return {
             name: dict(term.named_buffers())
             for name, term in self.terms.items()
@@ -142,12 +142,12 @@ class Objective(nn.Module):
                 setattr(self.terms[name], buffer, value)
 
     def fresh(self) -> "Objective":
-        """The objective with memories of its own, for another game; itself where no term has one."""
+        """A copy of the objective with memories of its own, for another game; itself if no term has a memory."""
         return copy.deepcopy(self) if any(term.has_memory for term in self.terms.values()) else self
 
 
 def is_optimised(weight: float | Tensor) -> bool:
-    """Whether a term of this weight enters a loss: with 0 it is only measured."""
+    """Whether a term of this weight enters a loss; a term of weight 0 is only measured."""
     return isinstance(weight, Tensor) or weight != 0
 
 

@@ -67,7 +67,7 @@ class Player(Protocol):
         """Move along the gradients; counts as an update."""
 
     def extrapolate(self, gradients: Sequence[Tensor]) -> None:
-        """The same move, which does not count as an update: the look-ahead of an extragradient step."""
+        """Move along the gradients without counting an update: the look-ahead of an extragradient step."""
 
     def shift(self, moves: Sequence[Tensor]) -> None:
         """Add to the parameters without the optimizer; constraints on the weights hold afterwards."""

@@ -1,4 +1,4 @@
-"""Means and norms: the one place that knows what a batch is.
+"""Means and norms over the joint batch of all processes, or over each of many games.
 
 Losses and terms never call ``.mean()`` themselves. They ask a :class:`Reduction`, which knows two things that a formula
 should not care about: the batch may be spread over several processes, and in the lab thousands of games may be played
@@ -36,7 +36,7 @@ class _SumOverRanks(torch.autograd.Function):
 
 
 def world_size() -> int:
-    """Number of processes that play the same game."""
+    """Number of processes that train the same game."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -47,7 +47,7 @@ def mean_over_ranks(local: Tensor) -> Tensor:
 
 
 def of_first_rank(make: Callable[[], Result]) -> Result:
-    """What the first process makes for all of them: decisions that rest on it are the same everywhere."""
+    """The first process's result of a function, on all processes: decisions based on it are the same everywhere."""
     if world_size() == 1:
         return make()
     shared = [make() if dist.get_rank() == 0 else None]
@@ -68,7 +68,7 @@ class Reduction:
 
     @property
     def sample_dim(self) -> int:
-        """The dimension that counts samples."""
+        """Index of the dimension that counts samples."""
         return self._sample_dims - 1
 
     def mean(self, values: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class Reduction:
         return mean_over_ranks(values.mean(self.sample_dim, keepdim=True))
 
     def keep_mean(self, values: Tensor) -> Tensor:
-        """Like :meth:`mean`, in a shape that broadcasts against ``values``."""
+        """Mean as of :meth:`mean`, in a shape that broadcasts against ``values``."""
         mean = self.mean(values)
         return mean.reshape(-1, *[1] * (values.dim() - 1)) if self.ensemble else mean
 

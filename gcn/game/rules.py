@@ -19,7 +19,7 @@ from gcn.game.turn import Turn
 
 
 class Rule:
-    """``rule(game, batches, step, players)`` makes one generator update.
+    """An update rule: ``rule(game, batches, step, players)`` makes one generator update.
 
     Attributes:
         several_d_steps: whether ``d_steps`` > 1 has a meaning here.
@@ -30,11 +30,11 @@ class Rule:
     period = 1
 
     def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
-        """Move the players once; returns the last turn."""
+        """Move the players once; returns the last :class:`gcn.game.turn.Turn`."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """The rule's memory from update to update, for checkpoints."""
+        """What the rule remembers from update to update, for checkpoints."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ def update(
     learning_rate: float | None = None,
     observe: bool = False,
 ) -> Turn:
-    """One generator update: learning rates, the rule's moves, the terms' memories; returns the rule's last turn.
+    """Make one generator update: learning rates, the rule, the terms' memories; returns the rule's last turn.
 
     Args:
         game: what is trained; ``game.values`` holds afterwards what was observed, empty without ``observe``.
@@ -173,7 +173,7 @@ class Optimistic(Rule):
 
 
 class Lookahead(Rule):
-    """Alternating updates; after every k-th both players go back to a share of the way (Chavdarova et al. 2021).
+    """Alternating updates; after every k-th both players go back part of the way (Chavdarova et al. 2021).
 
     w ← slow + share · (w - slow), and slow ← w. Between two returns it is :class:`Alternating`.
 

@@ -36,10 +36,10 @@ class AdversarialLoss(nn.Module):
 
 
 class LossWrapper(AdversarialLoss):
-    """An adversarial loss that is computed by another one."""
+    """An adversarial loss that is computed from another adversarial loss."""
 
     def wrap(self, loss: AdversarialLoss) -> Self:
-        """Use ``loss``; returns the wrapper. Raises InputError where the loss has no such form."""
+        """Compute from ``loss``; returns the wrapper. Raises InputError for a loss without such a form."""
         raise NotImplementedError
 
 
@@ -81,11 +81,11 @@ class Term(nn.Module):
         """
 
     def settle(self, turn: Turn) -> None:
-        """Set the memory to what it tends to while the players stand still; for spectra at an equilibrium."""
+        """Set the memory to its limit while the players stand still; for spectra at an equilibrium."""
 
 
 class Perturbation(nn.Module):
-    """A random change of all images before D sees them, reals and reconstructions alike."""
+    """A random change of D's inputs, of images and reconstructions alike."""
 
     def forward(self, images: Tensor, stream: Stream, step: int) -> Tensor:
         """Perturbed images, of the shape (B, ...) of ``images``."""
@@ -96,7 +96,7 @@ class Constraint:
     """A constraint on the discriminator's weights."""
 
     def prepare(self, discriminator: nn.Module) -> None:
-        """Change D once, before the first update."""
+        """Change D once, before the first update; does nothing by default."""
 
     def after_step(self, discriminator: nn.Module) -> None:
-        """Change D's weights after each of its updates."""
+        """Change D's weights after each of D's updates; does nothing by default."""

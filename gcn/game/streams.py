@@ -1,4 +1,4 @@
-"""Random numbers that depend on *where* they are used, not on what ran before.
+"""Random numbers that depend on *where* they are used, not on what was drawn before.
 
 A stream is named by a key such as ``(step, "g", "instance_noise")``. Nothing in training draws from a global generator,
 hence a resumed run needs no random state to be exact, switching an instrument or a zero-weight term on cannot shift
@@ -24,7 +24,7 @@ class Stream:
         self._generators: dict[torch.device, torch.Generator] = {}
 
     def child(self, *key: int | str) -> "Stream":
-        """An independent stream below this one."""
+        """An independent stream, keyed by this stream's key and the given names."""
         return Stream((*self.key, *key), self.rank, self.world)
 
     def _generator(self, device: torch.device) -> torch.Generator:

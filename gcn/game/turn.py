@@ -33,13 +33,13 @@ class TurnGame(Protocol):
         """The parameters that a player moves, in a fixed order."""
 
     def perturb(self, images: Tensor, stream: Stream, which: str, step: int) -> Tensor:
-        """Images (B, ...) as D sees them; ``which`` is ``real`` or ``fake``."""
+        """Perturbed images, of the shape (B, ...) of ``images``, as D's input; ``which`` is ``real`` or ``fake``."""
 
     def differentiable_loss(self, turn: "Turn", player: PlayerName) -> Tensor:
         """Loss of a player without the terms that are functions of the players' gradients."""
 
     def adversarial_d_loss(self, turn: "Turn") -> Tensor:
-        """D's adversarial loss alone."""
+        """D's adversarial loss alone, a scalar."""
 
 
 class Turn:
@@ -74,16 +74,16 @@ class Turn:
         self._base, self._stream = stream, stream.child(player)
 
     def next(self, player: PlayerName) -> "Turn":
-        """The other player's turn on the same batch and reconstruction, with D as it is now and fresh draws."""
+        """The other player's turn on the same batch and reconstruction, with D as it is now and new random numbers."""
         return Turn(self.game, self.x, self.out, self.step, self._base, player, self.playing)
 
     def aside(self) -> "Turn":
-        """The same turn for measurements alone: own random numbers, own forward passes of D."""
+        """A copy of the turn for measurements, with random numbers and forward passes of D of its own."""
         stream = self._stream.child("aside")
         return Turn(self.game, self.x, self.out, self.step, stream, self.payer, self.playing, measuring=True)
 
     def stream(self, name: str) -> Stream:
-        """This turn's random numbers for one purpose."""
+        """This turn's random numbers for one purpose, such as ``"gp"``."""
         return self._stream.child(name)
 
     def mean(self, values: Tensor) -> Tensor:
@@ -106,37 +106,37 @@ class Turn:
 
     @cached_property
     def seen_real(self) -> Tensor:
-        """x (or what the game's ``reals`` makes of it) as D sees it, a leaf that can be differentiated for."""
+        """D's real input (B, 3, H, W): x (or the game's ``reals(x)``), perturbed; a leaf of the graph."""
         shown = self.x if self.game.reals is None else self.game.reals(self.x)
         return self.game.perturb(shown, self._stream, "real", self.step).detach().requires_grad_()
 
     @cached_property
     def seen_fake(self) -> Tensor:
-        """x_hat as D sees it, attached to the generator where that has a graph."""
+        """D's fake input (B, 3, H, W): x_hat, perturbed; attached to the generator where that has a graph."""
         seen = self.game.perturb(self.x_hat, self._stream, "fake", self.step)
         return seen if seen.requires_grad else seen.detach().requires_grad_()
 
     @cached_property
     def condition(self) -> Tensor | None:
-        """y_hat as D sees it: cut from the generator's graph unless D's ``condition_gradient`` lets it through."""
+        """D's condition y_hat; detached from the generator unless D's ``condition_gradient`` is true."""
         y_hat = self.out.y_hat
         passes = getattr(self.game.discriminator, "condition_gradient", False)
         return y_hat if y_hat is None or passes else y_hat.detach()
 
     def discriminate(self, images: Tensor) -> DiscriminatorOutput:
-        """D on images (B, 3, H, W) of this batch, logits in fp32 or better."""
+        """D's output on images (B, 3, H, W) of this batch, logits in fp32 or better."""
         assert self.game.discriminator is not None
         output: DiscriminatorOutput = self.game.discriminator(images, self.condition)
         return output._replace(logits=tuple(_full_precision(scale) for scale in output.logits))
 
     @cached_property
     def real(self) -> DiscriminatorOutput:
-        """D on x."""
+        """D's output on :attr:`seen_real`."""
         return self.discriminate(self.seen_real)
 
     @cached_property
     def fake(self) -> DiscriminatorOutput:
-        """D on x_hat."""
+        """D's output on :attr:`seen_fake`."""
         return self.discriminate(self.seen_fake)
 
     def logit_mean(self, function: Callable[..., Tensor], *logits: Sequence[Tensor]) -> Tensor:
@@ -187,7 +187,7 @@ class Turn:
     def differentiate(
         self, loss: Tensor, parameters: Sequence[Tensor], create_graph: bool, retain_graph: bool
     ) -> list[Tensor]:
-        """∇ of a loss of the joint batch for parameters, averaged over processes; zeros where there is no path.
+        """Gradient of a loss of the joint batch for parameters, averaged over processes; zeros where there is no path.
 
         Without autocast: backward passes keep the types of the forward pass, but the double backward of a layer
         calls layers, which autocast would round.
@@ -203,7 +203,7 @@ class Turn:
 
     @contextmanager
     def discriminator_untouched(self) -> Iterator[None]:
-        """Forward passes in here leave D's buffers (power iterations, batch statistics) as they were."""
+        """Restore D's buffers (power iterations, batch statistics) after the forward passes of the block."""
         discriminator = self.game.discriminator
         buffers = [] if discriminator is None else [(b, b.clone()) for b in discriminator.buffers()]
         try:
@@ -214,7 +214,7 @@ class Turn:
 
 
 def mean_over_scales(values: Sequence[Tensor]) -> Tensor:
-    """Mean of one tensor a scale, all of one shape."""
+    """Mean of a sequence of tensors of one shape, one for each scale of D."""
     return values[0] if len(values) == 1 else torch.stack(list(values)).mean(0)
 
 

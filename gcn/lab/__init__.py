@@ -1,1 +1,1 @@
-"""The lab: the small games of the theory, played by the losses, terms and update rules that train a codec."""
+"""The lab: small games of the theory, trained by the losses, terms and update rules that train a codec."""

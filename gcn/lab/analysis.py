@@ -1,4 +1,4 @@
-"""What can be said of a small game: its equilibrium, its spectrum in continuous and discrete time, its trajectories."""
+"""Analysis of a small game: its equilibrium, its spectrum in continuous and discrete time, its trajectories."""
 
 import itertools
 import math
@@ -23,13 +23,13 @@ CONVERGED = 0.01  # distance that counts as arrived, and share of a smaller star
 
 
 def point(values: Sequence[float]) -> Tensor:
-    """One point (1, N) in float64."""
+    """A tensor (1, N) in float64 of one point."""
     return torch.tensor([list(values)], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """A point where both players rest.
+    """A point where both players' gradients vanish.
 
     Attributes:
         point: (N,), or None where none was found.
@@ -94,12 +94,12 @@ def is_smooth(ensemble: GameEnsemble, at: Tensor) -> bool:
 
 
 def spectrum(jacobian: Tensor) -> list[complex]:
-    """Eigenvalues of (N, N), by falling real part and then imaginary part."""
+    """Eigenvalues of a matrix (N, N), by falling real part and then imaginary part."""
     return in_order(torch.linalg.eigvals(jacobian).tolist())
 
 
 def in_order(values: Sequence[complex]) -> list[complex]:
-    """Eigenvalues in the order in which they are reported; rounding does not decide."""
+    """Eigenvalues in the order in which they are reported, which rounding does not change."""
     return sorted((complex(v) for v in values), key=lambda v: (-round(v.real, 9), -round(v.imag, 9)))
 
 
@@ -114,7 +114,7 @@ def rotation_index(jacobian: Tensor) -> float:
 
 
 def step_sizes(ensemble: GameEnsemble, lr: tuple[float, float]) -> Tensor:
-    """The step size of each coordinate (N,), from those of G and of D."""
+    """Learning rate of each coordinate (N,), from those of G and of D."""
     n = len(ensemble.small.names)
     return torch.tensor([lr[0]] * ensemble.split + [lr[1]] * (n - ensemble.split), dtype=torch.float64)
 
@@ -158,7 +158,7 @@ def flow(ensemble: GameEnsemble, start: Tensor, lr: tuple[float, float], steps: 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one trajectory.
+    """How one trajectory ended.
 
     Attributes:
         name: ``converged`` (within .01 of where it rests, or within 1 % of a starting distance below 1),
@@ -173,12 +173,12 @@ class Outcome:
 
     @property
     def converged(self) -> bool:
-        """Whether it has arrived."""
+        """Whether the trajectory has reached the equilibrium."""
         return self.name == "converged"
 
 
 def outcome(path: Tensor, centre: Tensor | None) -> Outcome:
-    """Judge a trajectory (T, N) against the equilibrium (N,), or against its own late mean where there is none."""
+    """How a trajectory (T, N) ended, relative to the equilibrium (N,) or, without one, to its own late mean."""
     if not bool(path.isfinite().all()) or float(path[-1].norm()) > 1e6:
         return Outcome("diverged", math.inf, math.inf)
     late = len(path) - max(1, len(path) // 10)

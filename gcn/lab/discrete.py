@@ -1,4 +1,4 @@
-"""Discrete time: the derivative of the update that a rule makes, for one game or for thousands at once."""
+"""Discrete time: the derivative of a rule's update, for one game or for thousands at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ OFFSET = 1e-5  # of the central differences: the rounding of float64 and the fie
 def update_map(
     ensemble: GameEnsemble, at: Tensor, lr: tuple[float, float], linear: tuple[Linear, Linear]
 ) -> Tensor:
-    """The derivative of one period of updates at an equilibrium (N,), on points and the players' memory: (K, K).
+    """Derivative (K, K) of one period of updates at an equilibrium (N,), for points and the players' memory.
 
     Args:
         ensemble: the game and the rule.
@@ -37,7 +37,7 @@ def update_maps(
     linear: tuple[Linear, Linear],
     weights: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
-    """:func:`update_map` of C games, each at its own equilibrium (C, N) with its own step sizes (C,): (C, K, K).
+    """Derivatives (C, K, K) as of :func:`update_map` for C games with equilibria (C, N) and learning rates (C,).
 
     Central differences of the production rule itself, all 2KC displaced games in one batch. Momentum and the rule's
     memory belong to the state.
@@ -84,7 +84,7 @@ def update_maps(
 def _players(
     game: Game, lr: tuple[Tensor, Tensor], linear: tuple[Linear, Linear], copies: int = 1
 ) -> tuple[LinearPlayer, LinearPlayer]:
-    """G's and D's player of ``copies`` of C games, the copies outermost."""
+    """G's and D's optimizers of ``copies`` of C games, the copies in the outermost dimension."""
 
     def player(parameters: Sequence[Tensor], rate: Tensor, optimizer: Linear) -> LinearPlayer:
         scaled = [rate[:, None] * p for p in optimizer.precondition]

@@ -1,4 +1,4 @@
-"""A small game as the production :class:`gcn.game.game.Game`, and thousands of them played at once."""
+"""A small game as the production :class:`gcn.game.game.Game`, and thousands of them trained at once."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +31,7 @@ class TwoPoint(Stream):
 
     @staticmethod
     def copies(dimensions: int) -> int:
-        """How many copies of the samples it takes: a power of two above twice the dimensions."""
+        """Number of copies of the samples: a power of two above twice the dimensions."""
         return 1 << (2 * dimensions).bit_length()
 
     def child(self, *key: int | str) -> "TwoPoint":
@@ -51,7 +51,7 @@ class TwoPoint(Stream):
 
 
 class Quadrature(Streams):
-    """The streams of a game without chance."""
+    """The streams of a game without random numbers."""
 
     def __init__(self) -> None:
         super().__init__(0)
@@ -61,19 +61,19 @@ class Quadrature(Streams):
 
 
 class Generator(nn.Module):
-    """G of E small games; ``theta`` (E, n)."""
+    """The generators of E small games, with parameters ``theta`` (E, n)."""
 
     def __init__(self, small: SmallGame, theta: Tensor) -> None:
         super().__init__()
         self.small, self.theta = small, nn.Parameter(theta.clone())
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
-        """x: (E, B, d)."""
+        """Reconstructions of x (E, B, d), same shape."""
         return GeneratorOutput(self.small.decode(self.theta, x))
 
 
 class Discriminator(nn.Module):
-    """D of E small games; ``psi`` (E, m)."""
+    """The discriminators of E small games, with parameters ``psi`` (E, m)."""
 
     condition_gradient = True
 
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
         self.small, self.psi = small, nn.Parameter(psi.clone())
 
     def forward(self, images: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
-        """images: (E, B, d)."""
+        """Logits of images (E, B, d)."""
         return DiscriminatorOutput((self.small.discriminate(self.psi, images),))
 
 
@@ -100,7 +100,7 @@ class Common(Stream):
 
 
 class CommonStreams(Streams):
-    """The streams of games with chance."""
+    """Streams of random numbers that all games of an ensemble share."""
 
     def at(self, *key: int | str) -> Stream:
         return Common((self.seed, *key))
@@ -108,7 +108,7 @@ class CommonStreams(Streams):
 
 @dataclass(frozen=True)
 class GameEnsemble:
-    """A small game with its objective and the way the players move.
+    """A small game with its objective, rule and optimizers.
 
     Args:
         small: the game.
@@ -134,7 +134,7 @@ class GameEnsemble:
 
     @property
     def strengths(self) -> Strengths:
-        """The letters of the closed forms."""
+        """The parameters of the closed forms, see :class:`gcn.lab.strengths.Strengths`."""
         return Strengths.of(self.objective)
 
     @property
@@ -144,7 +144,7 @@ class GameEnsemble:
 
     @property
     def lazy_period(self) -> int:
-        """Updates after which the objective repeats itself: lazy terms are optimised at some of them only."""
+        """Updates after which the objective repeats itself, where lazy terms are optimised at some updates only."""
         lazy = [
             self.objective.terms[name].every
             for name, weight in self.objective.weights.items()
@@ -154,11 +154,11 @@ class GameEnsemble:
 
     @property
     def split(self) -> int:
-        """How many of a point's coordinates are G's."""
+        """Number of G's coordinates in a point."""
         return len(self.small.theta)
 
     def game(self, points: Tensor) -> Game:
-        """The games that stand at ``points`` (E, n + m): θ and then ψ."""
+        """The games at ``points`` (E, n + m), θ followed by ψ, as one :class:`gcn.game.game.Game` of E rows."""
         generator = Generator(self.small, points[:, : self.split])
         discriminator = Discriminator(self.small, points[:, self.split :])
         return Game(
@@ -171,14 +171,14 @@ class GameEnsemble:
         ).to(points.dtype)
 
     def batch(self, games: int) -> Tensor:
-        """The samples of each game (E, B, d), copied where noise needs its signs."""
+        """The samples of each game (E, B, d), with copies where instance noise needs them."""
         source = self.small.source()
         if len(self.objective.perturbations):
             source = source.repeat(self.copies or TwoPoint.copies(source.shape[1]), 1)
         return source.expand(games, *source.shape)
 
     def players(self, game: Game) -> Players:
-        """Those who move a game; D's constraints hold after each of its steps."""
+        """The optimizers of G and D; D's constraints are applied after each of its steps."""
         g = self.optimizer(game.parameters_of("g"))
         d = (self.d_optimizer or self.optimizer)(game.parameters_of("d"))
         assert game.discriminator is not None
@@ -216,7 +216,7 @@ class GameEnsemble:
         return torch.stack(rows, dim=1).detach()
 
     def with_weights(self, weights: Mapping[str, Any]) -> "GameEnsemble":
-        """The same ensemble with other weights, numbers or tensors (E,), of terms that are there."""
+        """The same ensemble with other weights, numbers or tensors (E,), of its terms."""
         terms = {
             name: (weights.get(name, w), self.objective.terms[name])
             for name, w in self.objective.weights.items()
@@ -227,18 +227,18 @@ class GameEnsemble:
 
 
 def coordinates(game: Game) -> Tensor:
-    """Where games stand, (E, N): G's parameters and then D's."""
+    """Points (E, N) of games: G's parameters and then D's."""
     parameters = [*game.parameters_of("g"), *game.parameters_of("d")]
     return torch.cat([p.detach().reshape(len(p), -1) for p in parameters], dim=1)
 
 
 def play(ensemble: GameEnsemble, points: Tensor, steps: int, every: int = 1) -> Tensor:
-    """Play from ``points`` (E, N); returns trajectories (T, E, N): the start, then a row every ``every`` updates."""
+    """Train from ``points`` (E, N); returns trajectories (T, E, N): the start, then a row every ``every`` updates."""
     return play_on(ensemble, ensemble.game(points), steps, every)[0]
 
 
 def play_on(ensemble: GameEnsemble, game: Game, steps: int, every: int = 1) -> tuple[Tensor, Players]:
-    """:func:`play` on a game that exists; also the players, whose optimizers remember."""
+    """Train an existing game as :func:`play` does; also returns the optimizers with their memory."""
     players, rule = ensemble.players(game), ensemble.rule()
     batches = [ensemble.batch(len(coordinates(game)))] * ensemble.d_steps
     path = [coordinates(game)]

@@ -1,4 +1,4 @@
-"""One run of the lab: play, find the equilibrium, take the spectra, say what became of it."""
+"""One run of the lab: training, equilibrium, spectra and how the trajectory ended."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ Spectrum = list[complex]
 
 @dataclass(frozen=True)
 class Examination:
-    """A run and all that is known of it.
+    """The trajectory of a run, with its equilibrium and spectra.
 
     Attributes:
         ensemble: the game.
@@ -65,11 +65,11 @@ class Examination:
         return self.ensemble.velocity(self.path)
 
     def angles(self) -> Tensor | None:
-        """Between the field and the way to the equilibrium, in degrees (T,); None where there is no equilibrium."""
+        """Angles (T,) in degrees between the field and the direction to the equilibrium; None without equilibrium."""
         return None if self.rest.point is None else angles(self.path, self.velocities(), self.rest.point)
 
     def record(self) -> dict[str, Any]:
-        """What ``lab.json`` holds; complex numbers are [re, im], and null says that something does not exist."""
+        """Content of ``lab.json``; complex numbers are [re, im], and null means that a quantity does not exist."""
         names = list(self.ensemble.small.names)
         radius = None if self.discrete is None else max(map(abs, self.discrete))
         return {
@@ -99,7 +99,7 @@ class Examination:
 def examine(
     ensemble: GameEnsemble, steps: int, start: Sequence[float] | None = None, continuous: bool = False
 ) -> Examination:
-    """Play from ``start`` (by default the game's own) and look at everything.
+    """Train from ``start`` (by default the game's own) and compute equilibrium, spectra and outcome.
 
     Args:
         ensemble: the game and how the players move.

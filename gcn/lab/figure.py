@@ -26,14 +26,14 @@ OUTCOME_COLOURS = {
 
 
 def letter(name: str) -> str:
-    """A coordinate's name in mathematics: θ3 as $\\theta_3$."""
+    """A coordinate's name in TeX: $\theta_3$ for θ3."""
     stem, number = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")) :]
     text = LATTER.get(stem, stem)
     return f"{text[:-1]}_{{{number}}}$" if number and text.endswith("$") else text
 
 
 def write(path: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> Path:
-    """Draw a figure of ``size`` inches and write it beside itself as PNG and SVG; ``path`` has no suffix.
+    """Draw a figure of ``size`` inches and write it as PNG and SVG; ``path`` has no suffix.
 
     The files depend on the data alone: no date, no random names.
     """

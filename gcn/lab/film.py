@@ -14,7 +14,7 @@ FRAMES, MILLISECONDS = 120, 50
 
 
 def film(path: Path, run: Examination) -> Path:
-    """The trajectory in its field, and the players' numbers beside it; the field is drawn once for all frames."""
+    """Write a GIF of the trajectory in its field, with the coordinates beside it; the field is drawn once."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

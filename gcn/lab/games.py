@@ -1,4 +1,4 @@
-"""The small games of the theory: who generates, who judges, on what data.
+"""The small games of the theory: generator, discriminator and data of each.
 
 A game has a few numbers for G (θ) and for D (ψ), a handful of samples whose averages are the expectations, and, where
 there is one, the closed form of its spectrum, written beside the formulas it comes from. Losses, terms and rules are
@@ -52,11 +52,11 @@ class SmallGame:
         return (*self.theta, *self.psi)
 
     def source(self) -> Tensor:
-        """The samples x (B, d) that stand for the data, float64; their means are the expectations."""
+        """The samples x (B, d) that represent the data, float64; their means are the expectations."""
         return torch.zeros(1, 1, dtype=torch.float64)
 
     def reals(self, x: Tensor) -> Tensor:
-        """What D is shown as real, (E, B, d); the distortion always compares with x itself."""
+        """D's real samples (E, B, d); the distortion always compares with x itself."""
         return x
 
     def decode(self, theta: Tensor, x: Tensor) -> Tensor:
@@ -68,11 +68,11 @@ class SmallGame:
         raise NotImplementedError
 
     def rest(self, s: Strengths) -> Sequence[float]:
-        """The equilibrium, or a point near it, where the search for it begins: θ and then ψ."""
+        """A point, θ followed by ψ, at or near the equilibrium, from which the search for it begins."""
         return [0.0] * len(self.names)
 
     def closed_form(self, s: Strengths) -> Spectrum | None:
-        """Eigenvalues at the equilibrium in continuous time; None where no formula is known here."""
+        """Eigenvalues at the equilibrium in continuous time; None where no formula is known."""
         return None
 
 

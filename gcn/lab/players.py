@@ -1,4 +1,4 @@
-"""Players of thousands of games at once: torch's optimizers, with one step size a game.
+"""Optimizers of thousands of games at once: torch's algorithms, with one learning rate a game.
 
 Every parameter is (E, ...), a row a game. The formulas are those of torch's SGD, RMSprop and Adam (a test holds the
 trajectories together), written out because torch's optimizers know no step size per row.
@@ -27,7 +27,7 @@ PLAIN = Linear([torch.ones(1, 1)], beta=0.0, gain=1.0)  # gradient descent
 
 
 class Descent:
-    """w ← w - lr·move(g); see :class:`gcn.game.rules.Player`.
+    """Gradient descent: w ← w - lr·move(g); see :class:`gcn.game.protocols.Player`.
 
     Args:
         parameters: tensors (E, ...).
@@ -41,15 +41,15 @@ class Descent:
         self.after: Callable[[], None] | None = None  # holds a constraint after each move that counts
 
     def zeros(self) -> list[Tensor]:
-        """A buffer for each parameter."""
+        """A zero buffer for each parameter."""
         return [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
 
     def move(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """The direction that is taken, before the step size; advances ``state``."""
+        """The direction of the move, before the learning rate; updates ``state``."""
         return list(gradients)
 
     def linear(self) -> Linear:
-        """What the optimizer does from now on as long as its preconditioner does not change."""
+        """The optimizer with its present preconditioner, as a linear map."""
         return Linear([torch.ones_like(p) for p in self.parameters], 0.0, 1.0)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
@@ -84,7 +84,7 @@ class Descent:
 
 
 def hold(player: Descent, constraints: Sequence[Constraint], discriminator: nn.Module) -> None:
-    """Prepare D for the constraints on its weights, and hold them after each move of its player."""
+    """Prepare D for the constraints on its weights, and apply them after each move of its player."""
     for constraint in constraints:
         constraint.prepare(discriminator)
 

@@ -1,4 +1,4 @@
-"""How strong each ingredient of an objective is at an equilibrium: the letters of the closed forms."""
+"""Strength of each ingredient of an objective at an equilibrium: the parameters of the closed forms."""
 
 import math
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ LABELS_01 = Force(0.5, 0.5, 2.0, 2.0, 1.0, level=0.5)
 
 
 def force(loss: AdversarialLoss) -> Force | None:
-    """Of a loss, alone or relativistic, None for one that is not known here.
+    """Force of a loss, alone or relativistic; None for a loss without a known formula.
 
     Pairs see noise twice: its variance is that of a difference.
     """
@@ -76,7 +76,7 @@ def force(loss: AdversarialLoss) -> Force | None:
 
 @dataclass(frozen=True)
 class Strengths(Force):
-    """The letters of the closed forms, from an objective; the loss's ``g`` and ``curvature_of_g`` contain ``adv``.
+    """The parameters of the closed forms, of an objective; ``g`` and ``curvature_of_g`` of the loss contain ``adv``.
 
     Attributes:
         relativistic: the loss is one of differences.
@@ -101,13 +101,13 @@ class Strengths(Force):
     TERMS = ("mse", "r1", "r2", "grad_norm", "consensus", "jare")
 
     def only(self, *names: str) -> bool:
-        """Whether no damping is there but that of these names."""
+        """Whether nothing damps the game but the ingredients of these names."""
         others = [getattr(self, name) for name in (*self.TERMS, "sigma2") if name not in names]
         return not any(others)
 
     @classmethod
     def of(cls, objective: Objective) -> "Strengths":
-        """Read an objective with plain numbers as weights."""
+        """The strengths of an objective whose weights are plain numbers."""
         loss = objective.loss
         known: dict[str, Any] = {}
         other = False

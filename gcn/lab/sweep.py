@@ -1,4 +1,4 @@
-"""A weight as it grows: what becomes of thousands of games, and the path of the eigenvalues, as pictures."""
+"""Figures over a growing weight: convergence of thousands of games, and the path of the eigenvalues."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ NOWHERE = complex(np.nan, np.nan)
 
 
 def phase(ensemble: GameEnsemble, name: str, upto: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights (W,), step sizes (H,) and the rate at which games near rest grow, on their product (H, W).
+    """Weights (W,), learning rates (H,) and the growth rate (H, W) of games near the equilibrium.
 
     The rate is that of plain gradient descent with the ensemble's rule: log |λ| of the update's largest eigenvalue.
     """
@@ -39,7 +39,7 @@ def _rest(ensemble: GameEnsemble) -> Tensor:
 
 
 def heat_map(axes: Any, weights: Tensor, steps: Tensor, rate: Tensor, limit: float = 0.3) -> Any:
-    """The growth of games over weight and step size: blue converges, red diverges."""
+    """Draw the growth of games over weight and learning rate: blue converges, red diverges."""
     colours = axes.pcolormesh(
         weights.numpy(), steps.numpy(), rate.clamp(-limit, limit).numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit,
         shading="nearest", rasterized=True,
@@ -50,7 +50,7 @@ def heat_map(axes: Any, weights: Tensor, steps: Tensor, rate: Tensor, limit: flo
 
 
 def phase_diagram(path: Path, ensemble: GameEnsemble, name: str, upto: float) -> Path:
-    """Weight × step size → rate of convergence, or divergence: gradient descent with the ensemble's rule."""
+    """Draw the rate of convergence or divergence over weight and learning rate, with the ensemble's rule."""
     weights, steps, rate = phase(ensemble, name, upto)
 
     def draw(figure: Any) -> None:
@@ -65,7 +65,7 @@ def phase_diagram(path: Path, ensemble: GameEnsemble, name: str, upto: float) ->
 
 
 def eigenvalue_paths(ensemble: GameEnsemble, name: str, weights: Tensor) -> list[NDArray[np.complex128]]:
-    """Eigenvalues of the field at rest for each weight; where there is no smooth rest, NaN. A row a weight."""
+    """Eigenvalues of the field at equilibrium, one row for each weight; NaN where there is no smooth equilibrium."""
     rows = []
     for weight in weights.tolist():
         at = ensemble.with_weights({name: weight})
@@ -76,7 +76,7 @@ def eigenvalue_paths(ensemble: GameEnsemble, name: str, weights: Tensor) -> list
 
 
 def trace(axes: Any, weights: Tensor, rows: list[NDArray[np.complex128]]) -> Any:
-    """Eigenvalues in the plane, coloured by the weight; the stable half-plane is shaded."""
+    """Draw eigenvalues in the complex plane, coloured by the weight; the stable half-plane is shaded."""
     values = np.stack(rows)
     colours = axes.scatter(
         values.real, values.imag, c=np.repeat(weights.numpy()[:, None], values.shape[1], axis=1), s=9, cmap="viridis",
@@ -93,7 +93,7 @@ def trace(axes: Any, weights: Tensor, rows: list[NDArray[np.complex128]]) -> Any
 
 
 def locus(path: Path, ensemble: GameEnsemble, name: str, upto: float) -> Path:
-    """The eigenvalues of the field as a weight grows from 0 to ``upto``, and their real parts over it."""
+    """Draw the eigenvalues of the field as a weight grows from 0 to ``upto``, and their real parts over it."""
     weights = torch.linspace(0, upto, 201, dtype=torch.float64)
     rows = eigenvalue_paths(ensemble, name, weights)
 

@@ -1,4 +1,4 @@
-"""Adversarial losses, side by side.
+"""Adversarial losses side by side, one class for each.
 
 Each is three scalar functions of a logit t = D(x): D's loss on a real image, D's loss on a reconstruction, G's loss on
 a reconstruction. Everything is minimised, and **a high logit means real**.
@@ -181,7 +181,7 @@ PAIRINGS = ("pair", "pair_shuffled", "average")
 
 
 class Relativistic(LossWrapper):
-    """A loss of differences of logits (Jolicoeur-Martineau 2019).
+    """An adversarial loss of differences between real and fake logits (Jolicoeur-Martineau 2019).
 
     D's loss is w·E[f1(a) + f2(b)], G's is w·E[g1(a) + g2(b)], where w = ½ (LSGAN: 1, its squares carry the ½) and
 

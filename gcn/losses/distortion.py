@@ -11,7 +11,7 @@ from gcn.game.turn import Turn
 
 
 class MSE(Term):
-    """E(x - x_hat)² / (unit/255)²: a weight of 1 charges an RMS error of ``unit`` grey levels with 1.
+    """E(x - x_hat)² / (unit/255)²: an RMS error of ``unit`` grey levels has the value 1.
 
     In units of 8 grey levels HiFiC's published balance of distortion and adversary is a weight of exactly 1.
     """
@@ -25,10 +25,11 @@ class MSE(Term):
 
 
 class Anchor(Term):
-    """E(x_hat_0 - x_hat)² / (unit/255)², x_hat_0 what the synthesis that the run starts from makes of these latents.
+    """L2 penalty towards the decoder's initial output x_hat_0: E(x_hat_0 - x_hat)² / (unit/255)².
 
-    As strong a spring as ``mse``, tied to another place than the truth: a control that tells what a distortion does
-    because it is one from what it does because it is a spring. The first synthesis is kept in checkpoints.
+    The target is the initial decoder's output for the same latents, not the image. A control: ``mse`` has the same
+    Hessian and another target, so what both achieve does not need the target of a distortion. The initial decoder
+    is part of checkpoints.
     """
 
     def __init__(self, unit: float = 8.0) -> None:
@@ -38,7 +39,7 @@ class Anchor(Term):
     def check(self, generator: nn.Module, discriminator: nn.Module | None) -> None:
         synthesis = getattr(generator, "g_s", None)
         if synthesis is None:
-            raise InputError("anchor: this generator has no synthesis g_s to be tied to")
+            raise InputError("anchor: this generator has no synthesis g_s whose initial output is the target")
         self.start = copy.deepcopy(synthesis).requires_grad_(False)
 
     def forward(self, turn: Turn) -> Tensor:

@@ -1,4 +1,4 @@
-"""A regulariser of the discriminator's outputs that remembers their averages."""
+"""LeCam regularisation: D's outputs are held near moving averages of its outputs on the other class."""
 
 import torch
 from torch import Tensor

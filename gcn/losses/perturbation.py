@@ -1,4 +1,4 @@
-"""What D sees instead of the images."""
+"""Perturbations of D's inputs."""
 
 from torch import Tensor
 
@@ -24,7 +24,7 @@ class InstanceNoise(Perturbation):
         self.sigma, self.anneal = sigma, anneal
 
     def level(self, step: int) -> float:
-        """σ at this update."""
+        """Standard deviation σ of the noise at this update."""
         return self.sigma if self.anneal is None else self.sigma * max(0.0, 1 - step / self.anneal)
 
     def forward(self, images: Tensor, stream: Stream, step: int) -> Tensor:

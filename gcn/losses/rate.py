@@ -1,4 +1,4 @@
-"""The rate: bits of the latents under the entropy model."""
+"""The rate: bits per pixel of the latents under the entropy model."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from gcn.game.turn import Turn
 class Rate(Term):
     """Bits per pixel, -Σ log2 p(latents) / (H·W), with HiFiC's switch if ``target_bpp`` is given.
 
-    With a target each image pays its bpp where that is above the target, and only ``below`` times its bpp where it is
-    not (Mentzer et al. 2020 switch between two weights in the same way), so that the rate settles near the target.
+    With a target the value of an image is its bpp where that is above the target, and ``below`` times its bpp where it
+    is not, so that the rate settles near the target (Mentzer et al. 2020 switch between two weights in the same way).
     """
 
     def __init__(self, target_bpp: float | None = None, below: float = 0.0625) -> None:

@@ -1,7 +1,7 @@
-"""Terms that are norms of the players' gradients: they change the field of the game itself.
+"""Terms that are norms of the players' gradients, and so change the vector field of the game.
 
 Under several processes the gradients are those of the joint batch. The losses that are differentiated contain
-everything that a player pays except the terms of this file.
+all parts of a player's loss except the terms of this file.
 """
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from gcn.game.turn import PlayerName, Turn
 
 
 class GradNorm(Term):
-    """G pays ‖∇_ψ V‖², V the adversarial loss of D (Nagarajan and Kolter 2017)."""
+    """‖∇_ψ V‖² in G's loss, V the adversarial loss of D (Nagarajan and Kolter 2017)."""
 
     needs_discriminator = True
     differentiates_losses = True
@@ -21,7 +21,7 @@ class GradNorm(Term):
 
 
 class Consensus(Term):
-    """Both pay ½‖v‖², v = (∇_θ L_G, ∇_ψ L_D) the field of the game (Mescheder et al. 2017)."""
+    """½‖v‖² in both losses, v = (∇_θ L_G, ∇_ψ L_D) the field of the game (Mescheder et al. 2017)."""
 
     players = ("g", "d")
     needs_discriminator = True
@@ -33,7 +33,7 @@ class Consensus(Term):
 
 
 class JARE(Term):
-    """Each player pays ½ the squared norm of the *other's* gradient (Nie and Patel 2020)."""
+    """½ of the squared norm of the *other* player's gradient, in both losses (Nie and Patel 2020)."""
 
     players = ("g", "d")
     needs_discriminator = True

@@ -1,4 +1,4 @@
-"""The two-dimensional distributions of the field, and how well a generator's samples match them.
+"""Two-dimensional distributions, and how well a generator's samples match them.
 
 Each is a set of *parts* (the modes of a mixture, or equal pieces of a curve) with isotropic normal noise around it:
 
@@ -24,7 +24,7 @@ HELD = 0.1  # of its equal share of the samples, from which on a part is held
 
 
 class Quality(NamedTuple):
-    """How well samples match a distribution, a row a game.
+    """How well samples match a distribution, one row for each game.
 
     Attributes:
         recovered: parts that are nearest to at least one good sample (E,); of a curve, over ``parts``, its coverage.

@@ -43,7 +43,7 @@ class Layers(nn.Module):
                 parameters.append(nn.Parameter((2 * share - 1) / math.sqrt(inputs)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Of inputs (E, B, ...) the outputs (E, B, ...) and the hidden layers' values, each (E, B, units)."""
+        """Outputs (E, B, ...) of inputs (E, B, ...), and the values of the hidden layers, each (E, B, units)."""
         *hidden, last = zip(self.weights, self.biases, strict=True)
         values = []
         for weight, bias in hidden:
@@ -69,7 +69,7 @@ class Noise(nn.Module):
         self.decoder = make("decoder", latent, PLANE)
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
-        """x: (E, B, 2), of which only the number matters."""
+        """Samples (E, B, 2); x (E, B, 2) only sets their number."""
         z = noise.normal(x.new_empty(*x.shape[:-1], self.latent))
         return GeneratorOutput(self.decoder(z)[0])
 
@@ -94,14 +94,14 @@ class Autoencoder(nn.Module):
         self.decoder = make("decoder", code, PLANE)
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
-        """x: (E, B, 2)."""
+        """Reconstructions (E, B, 2) of x (E, B, 2)."""
         y = self.bound * self.encoder(x)[0].tanh()
         y_hat = y + noise.uniform(y) - 0.5
         return GeneratorOutput(self.decoder(y_hat)[0], y_hat)
 
 
 class Critic(nn.Module):
-    """D: points (E, B, 2) to logits (E, B, 1). It is shown no code; its features are the hidden layers."""
+    """D: points (E, B, 2) to logits (E, B, 1), without a condition; its features are the hidden layers."""
 
     condition_gradient = True
 
@@ -110,6 +110,6 @@ class Critic(nn.Module):
         self.layers = make("critic", PLANE, 1)
 
     def forward(self, images: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
-        """images: (E, B, 2)."""
+        """Logits (E, B, 1) of images (E, B, 2)."""
         logits, features = self.layers(images)
         return DiscriminatorOutput((logits,), features)

@@ -40,7 +40,7 @@ class PairedStream(Stream):
         return self._spread([stream.uniform(like[0]) for stream in self.streams])
 
     def permutation(self, n: int, device: torch.device | str = "cpu") -> Tensor:
-        """Refused: a permutation of rows would exchange the games."""
+        """Raises InputError: a permutation of rows would exchange the games."""
         raise InputError(
             "relativistic=pair_shuffled: many games at once cannot be shuffled; use pair, for a generator that is "
             "fed noise has no partner of x and the two are the same"
@@ -48,7 +48,7 @@ class PairedStream(Stream):
 
 
 class PairedStreams(Streams):
-    """The streams of E games.
+    """The streams of E games, one seed for each.
 
     Args:
         seeds: one a game; equal seeds, equal numbers.

@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]  # updates done, of how many
 
 @dataclass(frozen=True)
 class PlaneRun:
-    """What became of E games.
+    """The results of training E games.
 
     Attributes:
         plane: what was played.
@@ -65,7 +65,7 @@ class PlaneRun:
 
 @dataclass(frozen=True)
 class Plane:
-    """A game in the plane.
+    """A game in the plane: a distribution, a generator and a discriminator.
 
     Args:
         distribution: of the data.
@@ -91,11 +91,11 @@ class Plane:
 
     @property
     def bits(self) -> float | None:
-        """The most that the code can say of a point; None where nothing is coded."""
+        """The capacity of the code in bits per point; None where nothing is coded."""
         return self.code * math.log2(self.levels) if self.generator == "autoencoder" else None
 
     def game(self, objective: Objective, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Game:
-        """The games of these seeds at their start, one :class:`gcn.game.game.Game` with E rows."""
+        """The games of these seeds with initial weights, as one :class:`gcn.game.game.Game` with E rows."""
         if not seeds:
             raise InputError("seeds=[]: give one seed a game")
         streams = PairedStreams(seeds)
@@ -109,7 +109,7 @@ class Plane:
         return Game(generator, Critic(make), objective.fresh(), streams, Reduction(ensemble=True)).to(dtype)
 
     def data(self, game: Game, name: str, step: int, turn: int = 0, count: int | None = None) -> Tensor:
-        """Points (E, N, 2) for a purpose, fresh in each update and turn."""
+        """Points (E, N, 2) for a purpose, other ones in each update and turn."""
         first = game.parameters_of("g")[0]
         like = first.new_empty(len(first), count or self.batch, 2)
         return self.distribution.sample(game.streams.at(name, step, turn), like)
@@ -129,7 +129,7 @@ class Plane:
         progress: Progress | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> PlaneRun:
-        """Play one game for each seed, all at once.
+        """Train one game for each seed, all at once.
 
         Args:
             objective: what the players pay; a weight may be a tensor (E,), hence arms can share a call, the seeds being

@@ -15,7 +15,7 @@ SHOWN = 1000  # points of data and of samples that are drawn
 
 
 class View(NamedTuple):
-    """What one game looks like in the plane.
+    """The picture of one game in the plane: data, samples and D's logits.
 
     Attributes:
         real: data (N, 2).
@@ -118,7 +118,7 @@ def portrait(path: Path, run: PlaneRun, title: str = "") -> Path:
 
 
 def spread(axes: Any, run: PlaneRun, name: str, colour: str, title: str) -> None:
-    """A quantity of all games over the updates: a pale line a game, the mean of the finite ones in full."""
+    """Draw a quantity of all games over the updates: a pale line a game, the mean of the finite ones in full."""
     steps, values = run.steps.numpy(), run.curves[name]
     values = values.where(values.isfinite(), float("nan"))
     axes.plot(steps, values.numpy(), color=colour, alpha=min(0.6, 2 / len(run.seeds) ** 0.5), linewidth=0.7)
@@ -133,7 +133,7 @@ def multiples(
     title: str = "",
     side: float = 1.7,
 ) -> Path:
-    """Games side by side, with one scale for D: PNG and SVG, ``path`` has no suffix.
+    """Draw games side by side with one scale for D, as PNG and SVG; ``path`` has no suffix.
 
     Args:
         path: of the figure.

@@ -1,4 +1,4 @@
-"""What a run in the plane leaves behind, in numbers."""
+"""The numbers that a run in the plane writes."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -37,7 +37,7 @@ def record(run: PlaneRun) -> dict[str, Any]:
 
 
 def write_curves(path: Path, run: PlaneRun) -> None:
-    """One row for each look and seed."""
+    """Write one row for each validation and seed."""
     rows = (
         [int(step), seed, *(repr(float(curve[i, game])) for curve in run.curves.values())]
         for i, step in enumerate(run.steps.tolist())
@@ -47,7 +47,7 @@ def write_curves(path: Path, run: PlaneRun) -> None:
 
 
 def write_view(path: Path, run: PlaneRun) -> None:
-    """The picture of the first game in numbers: ``real`` and ``samples`` (N, 2), ``mesh`` (M,), ``logits`` (M, M)."""
+    """Write the first game's picture: ``real``, ``samples`` (N, 2), ``mesh`` (M,), ``logits`` (M, M)."""
     shown = view(run)
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
@@ -57,7 +57,7 @@ def write_view(path: Path, run: PlaneRun) -> None:
 
 
 def read_view(file: BinaryIO) -> View:
-    """The picture that :func:`write_view` has kept."""
+    """The picture that :func:`write_view` wrote."""
     with np.load(file) as kept:
         real, samples, mesh, logits = (
             torch.from_numpy(kept[n]) for n in ("real", "samples", "mesh", "logits")

@@ -1,4 +1,4 @@
-"""The spectrum of a game in the plane where a run has left it, matrix-free."""
+"""The spectrum of a game in the plane at the end of a run, matrix-free."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -48,7 +48,7 @@ def spectrum(run: PlaneRun, rule: Callable[[], Rule], d_steps: int = 1, row: int
 
 
 def _alone(run: PlaneRun, row: int) -> Game:
-    """One of the games, in float64."""
+    """One of the games as a game of its own, in float64."""
     game = run.plane.game(run.game.objective, [run.seeds[row]], torch.float64)
     together = dict(run.game.named_parameters())
     with torch.no_grad():
