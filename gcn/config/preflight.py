@@ -13,9 +13,11 @@ from typing import Any
 
 from gcn.config.compose import is_hydras, key_of, knobs, normal
 from gcn.config.parse import Config
+from gcn.data.checks import check_apart, check_downscale
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.targets import files_below
+from gcn.losses.backbones import backbone_file, hub_folder
 
 GPU_FILES = (
     "nvidia[0-9]*",
@@ -104,6 +106,11 @@ def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
 
 
 def _check_data(data: Config) -> None:
+    check_downscale(data.get("downscale"))
+    if "background" in data:
+        from gcn.data.images import colour
+
+        colour(data.background)
     if "root" not in data:
         if find_spec("skimage") is None:
             raise InputError("data=photos needs scikit-image: pip install scikit-image, or use data=folder")
@@ -120,6 +127,8 @@ def _check_data(data: Config) -> None:
             raise InputError(f"{shown} may not be read: change its permissions, or give another folder")
         if not _has_image(path):
             raise InputError(f"{shown} holds no image: give a folder of images")
+    if len(places) == 2:
+        check_apart(*(Path(given).expanduser() for given in places.values()))
 
 
 def _has_image(folder: Path) -> bool:
@@ -151,6 +160,8 @@ def _check_files(cfg: Config) -> None:
             raise InputError(
                 f"terms.lpips.{option}={printable(file)}: no such file; give the file of the weights"
             )
+    if lpips and lpips.get("backbone") != "random":
+        backbone_file(lpips.net, lpips.backbone, hub_folder())
 
 
 def _check_machine(trainer: Config) -> None:

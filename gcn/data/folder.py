@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from gcn.data.checks import check_apart
 from gcn.data.images import MAX_PIXELS
 from gcn.data.loader import Augment, Data, Source
 from gcn.data.scan import Entry, Scan, existing_folder, scan
@@ -108,10 +109,7 @@ def _folders(root: str | None, val_root: str | None) -> tuple[Path, Path | None]
         train, val = top / "train", top / "val"
         return (train, val) if train.is_dir() and val.is_dir() else (top, None)
     held_out = existing_folder(val_root, "data.val_root")
-    if top.resolve().is_relative_to(held_out.resolve()):
-        raise InputError(
-            f"data.root={printable(top)} lies in data.val_root: nothing would be left to train on"
-        )
+    check_apart(top, held_out)
     return top, held_out
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from gcn.data.batches import TrainLoader
+from gcn.data.checks import check_downscale
 from gcn.data.images import BadImage, Pixels
 from gcn.data.store import Store
 from gcn.errors import InputError
@@ -46,12 +47,7 @@ class Augment:
     downscale: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        if self.downscale is not None:
-            factors = list(self.downscale)
-            if len(factors) != 2 or not 0 < factors[0] <= factors[1] <= 1:
-                raise InputError(
-                    f"data.downscale={factors}: give [low, high] with 0 < low <= high <= 1, or null"
-                )
+        check_downscale(self.downscale)
 
 
 class Source(NamedTuple):

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gcn.errors import InputError
 from gcn.game.slots import Term
 from gcn.game.turn import Turn
+from gcn.losses.backbones import BACKBONES, backbone_file
 
 
 class FeatureMatching(Term):
@@ -25,25 +26,6 @@ class FeatureMatching(Term):
         pairs = zip(turn.real.features, turn.fake.features, strict=True)
         exact = turn.x.dtype  # D's features may be in bf16
         return torch.stack([turn.mean((f.to(exact) - r.detach().to(exact)).abs()) for r, f in pairs]).mean(0)
-
-
-class Backbone(NamedTuple):
-    """A classifier of torchvision: the official name of its weights, and the smallest side it takes, in pixels."""
-
-    file: str
-    smallest: int
-
-    @property
-    def url(self) -> str:
-        """Where torchvision publishes the weights."""
-        return f"https://download.pytorch.org/models/{self.file}"
-
-
-BACKBONES = {
-    "alex": Backbone("alexnet-owt-7be5be79.pth", 31),
-    "vgg": Backbone("vgg16-397923af.pth", 16),
-    "squeeze": Backbone("squeezenet1_1-b8a52dc0.pth", 17),
-}
 
 
 class LPIPS(Term):
@@ -73,7 +55,7 @@ class LPIPS(Term):
                 stacklevel=2,
             )
         else:
-            _fill(network.net, _backbone_file(net, backbone))
+            _fill(network.net, backbone_file(net, backbone, Path(torch.hub.get_dir())))
         # A tuple hides the network from the registry of submodules: it is neither saved nor trained, and stays in
         # eval mode.
         self._hidden = (network.eval().requires_grad_(False),)
@@ -123,18 +105,6 @@ def _untrained(net: str, weights: str | None) -> Any:
         reason = " ".join(str(problem).split())[:200]
         raise InputError(f"terms.lpips.weights={file}: not the linear layers of {net} ({reason})") from None
     return network
-
-
-def _backbone_file(net: str, backbone: str | None) -> Path:
-    official = BACKBONES[net]
-    file = Path(backbone) if backbone else Path(torch.hub.get_dir(), "checkpoints", official.file)
-    if not file.is_file():
-        name = f"terms.lpips.backbone={backbone}" if backbone else "lpips"
-        raise InputError(
-            f"{name}: the weights of the {net} backbone are missing; put {official.url} at {file}, or give "
-            "terms.lpips.backbone=PATH (or random, for trials)"
-        )
-    return file
 
 
 def _tensors(file: Path, name: str) -> dict[str, Tensor]:
