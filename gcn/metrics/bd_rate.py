@@ -12,14 +12,14 @@ Curve = Sequence[tuple[float, float]]
 
 
 class Difference(NamedTuple):
-    """BD-rate in percent (negative: fewer bits than the reference), or why there is none."""
+    """BD-rate in percent (negative: fewer bits than the reference), or the reason why there is none."""
 
     percent: float
     reason: str | None
 
 
 class Gain(NamedTuple):
-    """BD-PSNR in the unit of the quality (positive: better than the reference), or why there is none."""
+    """BD-PSNR in the unit of the quality (positive: better than the reference), or the reason why there is none."""
 
     decibels: float
     reason: str | None

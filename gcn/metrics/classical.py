@@ -1,4 +1,4 @@
-"""Classical codecs as yardsticks: real file bytes on both sides, compared at the same bits per pixel."""
+"""Classical codecs for comparison: bytes of real files, compared at the same bits per pixel."""
 
 import contextlib
 import importlib
@@ -36,7 +36,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Classical:
-    """A codec of Pillow (or of a plugin of it).
+    """A codec of Pillow or of one of its plugins.
 
     Attributes:
         name: on the command line.
@@ -59,7 +59,7 @@ class Classical:
     missing: str = "install a Pillow that was built with it: pip install 'pillow>=11.3'"
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
-        """The file of an image; a grey one has one channel, where the format knows such.
+        """The bytes of an image's file; a grey image has one channel, where the format has such files.
 
         Raises:
             InputError: the format cannot hold it; WebP ends at 16383 pixels a side.
@@ -79,13 +79,13 @@ class Classical:
 
     @property
     def version(self) -> str:
-        """Of what codes: Pillow and the library beneath it."""
+        """Version of Pillow and of the library that codes."""
         library = metadata.version("pillow-jxl-plugin") if self.format == "JXL" else _library(self.format)
         return f"{self.name}, Pillow {PIL.__version__}, {library}"
 
 
 def decode(file: bytes, grey: bool) -> Pixels:
-    """The pixels of a file that :meth:`Classical.encode` gave; one channel of a grey image."""
+    """The pixels of a file of :meth:`Classical.encode`; one channel of a grey image."""
     image = Image.open(io.BytesIO(file))
     if grey and image.mode == "L":
         return np.array(image)
@@ -152,7 +152,7 @@ def is_available(codec: Classical) -> bool:
 
 
 def available() -> list[Classical]:
-    """The codecs that can be used here."""
+    """The codecs that this Pillow can write and read."""
     return [codec for codec in CODECS.values() if is_available(codec)]
 
 
@@ -171,7 +171,7 @@ def chosen(names: Sequence[str]) -> list[Classical]:
 
 
 def at_rate(steps: Sequence[float], rate: Callable[[float], float], bpp: float) -> tuple[float, float]:
-    """The step whose rate is nearest to ``bpp`` (in logarithm), and this rate.
+    """The setting whose rate is nearest to ``bpp`` (in logarithm), and its rate.
 
     By bisection, 7 or 8 calls of ``rate``; an end of the steps where the codec reaches no such rate.
 

@@ -62,7 +62,7 @@ def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
 
 
 def ms_ssim_scales(height: int, width: int) -> int:
-    """How many scales of MS-SSIM fit an image, 0 to 5.
+    """Number of scales of MS-SSIM that fit an image, 0 to 5.
 
     After the halvings before it, each scale needs 11 pixels for the window: five take 161 pixels, one takes
     11.

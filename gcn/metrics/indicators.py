@@ -1,4 +1,4 @@
-"""Indicators of stability, each defined once.
+"""Indicators of stability: numbers computed from a run's logged curves.
 
 They take logged curves: two arrays, steps (in generator updates) and values, without the rows in which the
 quantity was not measured.
@@ -41,7 +41,7 @@ class Curve(NamedTuple):
         return float(np.median(self.values[-self._tail() :])) if len(self.values) else None
 
     def before_end(self) -> Array:
-        """The values that ``end`` does not look at."""
+        """The values before those that ``end`` is computed from."""
         return self.values[: -self._tail()]
 
     def _tail(self) -> int:
@@ -90,7 +90,7 @@ def collapse_step(metric: Curve, factor: float, evaluations: int) -> int | None:
 
 
 def second_half_std(metric: Curve) -> float | None:
-    """Standard deviation over the second half about a straight line: steady progress does not count."""
+    """Standard deviation of the second half about a straight line, so that steady progress does not count."""
     values = _detrended(metric.half().values)
     return float(values.std()) if len(values) > 2 else None
 

@@ -31,14 +31,14 @@ Features = Callable[[Tensor], Tensor]
 
 
 class ImageFeatures(NamedTuple):
-    """Inception's features of one image: of bounded size, whatever the size of the image."""
+    """Inception's features of one image, of bounded size whatever the size of the image."""
 
     whole: Tensor  # (1, 2048), or (0, 2048) where the images are too few
     patches: Tensor  # (M, 2048), M at most `gcn.metrics.feature_sets.MOST`
 
 
 class Learned:
-    """The metrics whose weights are there.
+    """The learned metrics whose weights are available.
 
     Attributes:
         notes: a line for each one that is missing, and where its file belongs.
@@ -57,7 +57,7 @@ class Learned:
         return {name: distance(x, x_hat) for name, distance in self.pairs.items()}
 
     def features(self, x: Tensor, images: int) -> ImageFeatures | None:
-        """What FID and KID need of an image, uint8 (3, H, W); None without weights.
+        """Inception's features of an image, uint8 (3, H, W), for FID and KID; None without weights.
 
         Args:
             x: the image.
@@ -91,7 +91,7 @@ class Learned:
         return {self.prefix + name: value for name, value in found.items()}
 
     def remarks(self, real: Sequence[ImageFeatures]) -> list[str]:
-        """Lines on what is left out of `of_sets` for these images, and on numbers that rest on few samples."""
+        """Lines about what `of_sets` leaves out for these images, and about numbers that rest on few samples."""
         if not real:
             return []
         whole, cut = sum(len(one.whole) for one in real), sum(len(one.patches) for one in real)
@@ -110,7 +110,7 @@ class Learned:
 
 
 def _batched(items: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
-    """Lists of ``size`` items, the last one shorter; in Python 3.12 of itertools."""
+    """Lists of ``size`` items, the last one shorter; itertools has it from Python 3.12 on."""
     rest = iter(items)
     while part := list(islice(rest, size)):
         yield part
@@ -157,7 +157,7 @@ def resolve(
 
 
 def _check(path: Path, url: str) -> None:
-    """Publishers end a file's name in the first digits of its SHA-256."""
+    """Raise InputError if a file's SHA-256 does not begin with the digits in its published name."""
     expected = path.stem.rpartition("-")[2]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -190,7 +190,7 @@ def _lpips(backbone: Path, device: torch.device) -> Pair:
 
 
 def _dists(backbone: Path, device: torch.device) -> Pair:
-    """DISTS (Ding et al. 2020) as torchmetrics has it; its VGG is filled from a file instead of the network."""
+    """DISTS (Ding et al. 2020) of torchmetrics; the weights of its VGG are read from a file, not downloaded."""
     from torchmetrics.functional.image import dists
     from torchvision.models import vgg16
 

@@ -60,14 +60,14 @@ def laplacian_pyramid(x: Tensor, levels: int) -> list[Tensor]:
 
 
 def expand(low: Tensor, size: Sequence[int]) -> Tensor:
-    """One level up: zeros between its pixels, then the binomial filter with gain 2 a direction."""
+    """The image at twice the size: zeros between its pixels, then the binomial filter with gain 2 a direction."""
     up = low.new_zeros(*low.shape[:-2], *size)
     up[..., ::2, ::2] = low
     return _blur(up, 2.0)
 
 
 def describe(image: Tensor, index: int, seed: int, options: Slicing) -> Patches:
-    """All that the distance needs of an image (C, H, W): patches of every level, whatever its size.
+    """Patches of every level of an image (C, H, W): all that the distance needs of it, whatever its size.
 
     Args:
         image: in [0, 1], clamped here.
@@ -91,7 +91,7 @@ def describe(image: Tensor, index: int, seed: int, options: Slicing) -> Patches:
 
 
 def _pooled(images: Sequence[Patches], levels: int) -> list[Tensor]:
-    """The patches of all images, level by level; small images have fewer levels."""
+    """The patches of all images for each level; small images have fewer levels."""
     return [
         torch.cat(level) for i in range(levels) if (level := [image[i] for image in images if len(image) > i])
     ]

@@ -72,7 +72,7 @@ MIN_ROWS = 16  # logged rows below which slow growth and swings cannot be seen
 
 
 class Verdict(NamedTuple):
-    """One word, the step it dates from, why, and the numbers behind it (None: not measured)."""
+    """The verdict's name, the step it dates from, its reason, and the indicators behind it (None: not measured)."""
 
     name: str
     step: int
@@ -86,7 +86,7 @@ class _Finding(NamedTuple):
 
 
 def verdict(rows: Rows, event: Event | None = None) -> Verdict:
-    """Judge a run by the rows of its ``metrics.csv`` and by what ended it early, if anything did.
+    """The verdict on a run, from the rows of its ``metrics.csv`` and from the event that ended it early, if any.
 
     Args:
         rows: mappings with ``step`` and any of the logged quantities. Missing, None and NaN mean "not
@@ -110,7 +110,7 @@ def verdict(rows: Rows, event: Event | None = None) -> Verdict:
 
 
 def measure(rows: Rows) -> dict[str, float | None]:
-    """All indicators of a run by name; None where the rows do not hold what it takes."""
+    """All indicators of a run by name; None where the rows have too few values for one."""
     swd, gap, field = curve(rows, SWD), curve(rows, GAP), curve(rows, G_NORM, D_NORM)
     g_norm, d_norm = curve(rows, G_NORM).end(), curve(rows, D_NORM).end()
     growth = indicators.growth_rate(field)
@@ -138,7 +138,7 @@ def _swinging(rows: Rows) -> dict[str, Curve]:
 
 
 def _surge(metric: Curve) -> float:
-    """Level at the end over the median before it; 0 where there is too little to say."""
+    """Level at the end divided by the median before it; 0 where there are too few values."""
     before = np.abs(metric.before_end())
     middle = float(np.median(before)) if len(before) >= indicators.TAIL_ROWS else 0.0
     return abs(metric.end() or 0.0) / middle if middle > 0 else 0.0
@@ -277,7 +277,7 @@ def _dead(rows: Rows) -> _Finding | None:
 
 
 def _notable(metric: Curve) -> bool:
-    """Whether the second half swings by more than a residue of the run and a ripple on its own level."""
+    """Whether the swings of the second half are larger than the residue of the run and than a ripple on its level."""
     half = metric.half().values
     amplitude = math.sqrt(2) * (indicators.second_half_std(metric) or 0.0)
     return bool(
@@ -312,7 +312,7 @@ def _restless(rows: Rows) -> _Finding | None:
 
 
 def _evidence(rows: Rows, last: int) -> tuple[str, int, str]:
-    """Verdict, step and reason of a run in which nothing went wrong, by how much there was to see."""
+    """Verdict, step and reason of a run in which nothing went wrong: stable, or too short to tell."""
     alone = all(row.get(D_NORM) is None for row in rows)  # rate-distortion training
     played = len((curve(rows, G_NORM) if alone else curve(rows, G_NORM, D_NORM)).steps)
     judged = len(curve(rows, SWD).steps)

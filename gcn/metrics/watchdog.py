@@ -1,4 +1,4 @@
-"""Ends a diverging run cleanly, with the step and the quantity that did it."""
+"""The watchdog: ends a diverging run cleanly, and names the step and the quantity."""
 
 import math
 from collections import deque
@@ -14,14 +14,14 @@ FLOOR = 1.0  # losses cross zero: a median below 1 counts as 1
 
 
 class Event(NamedTuple):
-    """What ended a run early."""
+    """The step at which a run was ended early, and the reason."""
 
     step: int
     reason: str
 
 
 class Watchdog:
-    """Looks at losses and gradient norms as they come: ``check(step, {"train/g/total": 0.3})``.
+    """Checks losses and gradient norms of each update: ``check(step, {"train/g/total": 0.3})``.
 
     Fires at once for NaN and infinity, and for a value whose magnitude stays beyond ``RUNAWAY`` times its
     running median. Its history belongs into the checkpoint (``state_dict``), else a resumed run could end
@@ -33,7 +33,7 @@ class Watchdog:
         self._beyond: dict[str, int] = {}
 
     def check(self, step: int, quantities: Mapping[str, float]) -> Event | None:
-        """The event that ends the run, or None; names the first offender in the order of ``quantities``."""
+        """The event that ends the run, or None; of several quantities the first in the order of ``quantities``."""
         for name, value in quantities.items():
             if not math.isfinite(value):
                 return Event(step, f"{name} is {value} at step {step}")
@@ -47,13 +47,13 @@ class Watchdog:
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to end where an uninterrupted one would."""
+        """The watchdog's history, with which a resumed run ends where an uninterrupted one would."""
         return {
             "history": {name: list(values) for name, values in self._history.items()},
             "beyond": dict(self._beyond),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of ``state_dict``."""
+        """Restore the history of :meth:`state_dict`."""
         self._history = {name: deque(values, maxlen=WINDOW) for name, values in state["history"].items()}
         self._beyond = dict(state["beyond"])

@@ -1,4 +1,4 @@
-"""The codecs that a model file may name, and what their constructors take: the files of ``conf/generator``.
+"""The codecs that a model file may name, with the ranges of their constructors' arguments from ``conf/generator``.
 
 A model file comes from anybody. Its class is found here by name, its arguments are held to the declarations that hold
 for the command line, and no module is built before both are known to be sound.
@@ -21,7 +21,7 @@ GENERATORS = Path(__file__).resolve().parents[2] / "conf" / "generator"
 
 
 class Architecture(NamedTuple):
-    """A class of codecs and the values that its arguments may have."""
+    """A class of codecs and the allowed values of its arguments."""
 
     target: str
     fields: Mapping[str, Field]
@@ -29,7 +29,7 @@ class Architecture(NamedTuple):
 
 @cache
 def architectures() -> dict[str, Architecture]:
-    """What ``conf/generator`` declares, by the name of the class."""
+    """The architectures that ``conf/generator`` declares, by the name of the class."""
     found = {}
     for path in sorted(GENERATORS.glob("[!_]*.yaml")):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

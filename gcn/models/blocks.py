@@ -32,7 +32,7 @@ class GDN(nn.Module):
         return F.conv2d(activity, self.g.square()[:, :, None, None], self.beta_min + self.b.square())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
+        """Normalised values of x (B, C, H, W), same shape."""
         norm = self._pool(x.square())
         return x * (norm.sqrt() if self.inverse else norm.rsqrt())
 
@@ -41,13 +41,13 @@ class SimplifiedGDN(GDN):
     """x_i / (β_i + Σ_j γ_ij |x_j|): no root, no loss of quality (Johnston et al., 2019, arXiv 1912.08771)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
+        """Normalised values of x (B, C, H, W), same shape."""
         norm = self._pool(x.abs())
         return x * norm if self.inverse else x / norm
 
 
 def leaky(channels: int, inverse: bool = False) -> nn.Module:
-    """LeakyReLU with the signature of a GDN; the arguments do not matter."""
+    """LeakyReLU with the signature of a GDN; the arguments have no effect."""
     return nn.LeakyReLU(0.2)
 
 
@@ -60,7 +60,7 @@ def activation(name: str) -> Callable[..., nn.Module]:
 
 
 def scaled(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Module:
-    """The layer with zero bias and normal weights such that variance is kept (times ``gain``²)."""
+    """The layer with zero bias and normal weights that keep the variance (times ``gain``²)."""
     taps: float = layer.kernel_size[0] * layer.kernel_size[1]
     if isinstance(layer, nn.ConvTranspose2d):
         taps /= layer.stride[0] * layer.stride[1]  # only these reach one output pixel
@@ -81,24 +81,24 @@ class Doubling(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """One row and one column too many, dropped at the side where the padding is one too few."""
+        """x at twice the resolution; the one row and column too many are dropped where the padding is smaller."""
         return super().forward(x)[..., 1:, 1:]
 
 
 def down(inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> nn.Module:
-    """Half the resolution by a strided convolution."""
+    """A strided convolution that halves the resolution."""
     return scaled(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), gain)
 
 
 def up(inputs: int, outputs: int, kernel: int, upsampling: str, gain: float = 1.0) -> nn.Module:
-    """Twice the resolution, by a transposed convolution or by a 3×3 convolution and a pixel shuffle."""
+    """A layer that doubles the resolution: a transposed convolution, or a 3×3 convolution and a pixel shuffle."""
     if upsampling == "shuffle":
         return nn.Sequential(scaled(nn.Conv2d(inputs, 4 * outputs, 3, padding=1), gain), nn.PixelShuffle(2))
     return scaled(Doubling(inputs, outputs, kernel), gain)
 
 
 class Residual(nn.Module):
-    """x + conv(leaky(conv(x))), near the identity at first."""
+    """x + conv(leaky(conv(x))), initially near the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -106,12 +106,12 @@ class Residual(nn.Module):
         self.outer = scaled(nn.Conv2d(channels, channels, 3, padding=1), gain=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
+        """x plus the residual, (B, C, H, W), same shape."""
         return x + self.outer(F.leaky_relu(self.inner(x), 0.2))
 
 
 def reach(kernel: int, residual: int) -> int:
-    """Latents on each side of a piece that ``analysis`` and ``synthesis`` see, rounded up, and one to spare.
+    """Number of latents beside a tile that ``analysis`` and ``synthesis`` depend on, rounded up, plus one.
 
     In pixels, layers of stride 1, 2, 4 and 8 see kernel // 2 times that much, and residual blocks two 3×3
     convolutions at 4 and at 8.

@@ -1,4 +1,4 @@
-"""The contract of a codec, and everything that codecs share.
+"""The base class of all codecs: training, quantisation, freezing and the copy that codes files.
 
 A codec has three lives: the differentiable proxy that is trained (``forward``), what a decoder will see,
 computed without entropy coding (``reconstruct``), and the real bitstream (``compress`` and ``decompress``).
@@ -21,7 +21,7 @@ from gcn.models.files import FileCodec
 
 
 class Latents(NamedTuple):
-    """What leaves the bottleneck: ``y_hat`` (B, M, h, w) and the likelihood of every symbol."""
+    """Output of the bottleneck: ``y_hat`` (B, M, h, w) and the likelihood of every symbol."""
 
     y_hat: Tensor
     likelihoods: dict[str, Tensor]
@@ -33,7 +33,7 @@ def straight_through(y: Tensor, rounded: Tensor) -> Tensor:
 
 
 class Codec(FileCodec):
-    """A generator that writes files.
+    """A generator that also writes files.
 
         x ─► g_a ─► y ─► bottleneck ─► y_hat ─► g_s ─► x_hat
                              │
@@ -77,17 +77,17 @@ class Codec(FileCodec):
     # --- what a subclass defines, all in full precision ---
 
     def proxy(self, y: Tensor, noise: Stream) -> Latents:
-        """The differentiable stand-in for quantisation; y: (B, M, h, w)."""
+        """Latents of y (B, M, h, w) by the differentiable substitute for quantisation."""
         raise NotImplementedError
 
     def quantise(self, y: Tensor) -> Latents:
-        """The latents that a decoder of the file will see, and their likelihoods."""
+        """Latents that a decoder of the file will have, with their likelihoods."""
         raise NotImplementedError
 
     # --- the three lives ---
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
-        """The training proxy; x: (B, 3, H, W) in [0, 1], H and W multiples of ``downsampling``.
+        """Reconstruction and likelihoods of x (B, 3, H, W) in [0, 1] in training; H, W multiples of ``downsampling``.
 
         Noise is drawn from ``noise`` alone. The bottleneck is computed in full precision under autocast: in
         bf16 a scale of 100 costs 11.1 bits instead of 8.7.
@@ -108,7 +108,7 @@ class Codec(FileCodec):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> GeneratorOutput:
-        """What the decoder of the file gives, without coding it; x: (B, 3, H, W) of any size.
+        """Reconstruction of x (B, 3, H, W) of any size, as the decoder of its file computes it; nothing is coded.
 
         The latents are those of the padded image, hence ``likelihoods`` count every bit of the file.
         """
@@ -121,7 +121,7 @@ class Codec(FileCodec):
     # --- a copy that codes ---
 
     def for_coding(self) -> Self:
-        """A copy that can code: in eval mode, with medians by bisection and the coder's tables.
+        """A copy that can code: in eval mode, with medians found by bisection and with coding tables.
 
         The codec itself is not touched, whatever becomes of the copy. A codec that has tables returns itself.
         """
@@ -134,7 +134,7 @@ class Codec(FileCodec):
     # --- parameters ---
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
-        """A partition of the parameters: encoder, decoder, entropy, aux (the quantiles, never optimised)."""
+        """The parameters by part: encoder, decoder, entropy, aux (the quantiles, never optimised)."""
         aux = self.entropy_bottleneck.quantiles
         parts = {
             part: [p for name in names for p in self._network(name).parameters() if p is not aux]
@@ -147,7 +147,7 @@ class Codec(FileCodec):
         return parts
 
     def freeze(self, part: str) -> None:
-        """Fix the bitstream: with ``"encoder"`` only g_s is trained, on exactly the latents of the file."""
+        """Fix the bitstream: with ``"encoder"`` only g_s is trained, on the latents of the file."""
         if part != "encoder":
             raise InputError(f"freeze={part!r} is unknown; the one part that can be frozen is the encoder")
         self.encoder_frozen = True
@@ -159,7 +159,7 @@ class Codec(FileCodec):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """As of any module, but frozen networks stay in eval mode."""
+        """Set the mode as :meth:`torch.nn.Module.train` does, but keep frozen networks in eval mode."""
         super().train(mode)
         if self.encoder_frozen:
             for name in (*self.PARTS["encoder"], *self.PARTS["entropy"]):
@@ -187,7 +187,7 @@ class Codec(FileCodec):
 
 
 def _prepare_again(codec: Codec, _: Any) -> None:
-    """Weights have been loaded into a codec whose latents were fixed: its tables were those of other weights."""
+    """Prepare tables again after weights were loaded into a codec with a fixed bitstream."""
     codec.tables = {}
     if codec.encoder_frozen or codec.codes:
         codec.prepare()

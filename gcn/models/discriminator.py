@@ -1,4 +1,4 @@
-"""The discriminator: patches of an image, judged with or without the latents that it was decoded from."""
+"""The patch discriminator, with or without the latents as a condition."""
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +58,7 @@ class Patch(nn.Module):
         self.head = _convolution(channels[-1], 1, halve=False)
 
     def check_input(self, height: int, width: int) -> None:
-        """Refuse images that are too small for the depth; sizes in pixels."""
+        """Raise InputError for images that are too small for the depth; sizes in pixels."""
         halvings = min(self.depth, HALVINGS)
         smallest = 2**halvings * (2 if self.norm == "instance" else 1)
         if min(height, width) < smallest:
@@ -68,7 +68,7 @@ class Patch(nn.Module):
             )
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge x (B, 3, H, W), decoded from ``cond`` = y_hat (B, latent_channels, h, w)."""
+        """Logits and features of x (B, 3, H, W), decoded from ``cond`` = y_hat (B, latent_channels, h, w)."""
         if self.condition is not None:
             if cond is None:
                 raise ValueError("this discriminator is conditional: give it y_hat")

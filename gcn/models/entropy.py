@@ -25,7 +25,7 @@ WIDEST_TABLE = 2048  # symbols on each side of the median; values beyond are esc
 
 
 class _EntropyModel(nn.Module):
-    """CompressAI's buffers for the tables of its own coder; they stay empty, and are part of every file of weights."""
+    """Base with CompressAI's buffers for its own coder's tables; they stay empty, and are part of every state dict."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class FactorizedDensity(_EntropyModel):
 
     @torch.no_grad()
     def bisect(self, integer_medians: bool) -> None:
-        """Set the quantiles: the medians are the coder's offsets, the outer ones the extent of its tables.
+        """Set the quantiles by bisection: medians are the coder's offsets, the outer ones the range of its tables.
 
         A fixed number of halvings, so that weights that are not numbers cannot hang it.
         """
@@ -107,12 +107,12 @@ class FactorizedDensity(_EntropyModel):
         self.quantiles[:, :, 1:2] = medians
 
     def rounded(self, y: Tensor) -> Tensor:
-        """What a decoder of the file sees, round(y - median) + median; (B, C, h, w)."""
+        """Quantised y (B, C, h, w) as a decoder of the file has it, round(y - median) + median."""
         return torch.round(y - self.medians) + self.medians
 
     @property
     def medians(self) -> Tensor:
-        """(C, 1, 1), what is taken off before rounding."""
+        """(C, 1, 1) medians, which are subtracted before rounding."""
         return self.quantiles[:, 0, 1].detach()[:, None, None]
 
     @torch.no_grad()
@@ -148,7 +148,7 @@ class Gaussian(_EntropyModel):
         return upper - lower + FLOOR
 
     def make_tables(self) -> Tables:
-        """A table for each of ``SCALES`` scales that are spaced evenly in their logarithm, of round(y - mean)."""
+        """A table of round(y - mean) for each of ``SCALES`` scales, spaced evenly in their logarithm."""
         masses, offsets = [], []
         for scale in self.scales().tolist():
             width = math.ceil(5 * scale)
@@ -159,13 +159,13 @@ class Gaussian(_EntropyModel):
 
     @staticmethod
     def scales() -> Tensor:
-        """(SCALES,) float64, the scales that have tables."""
+        """(SCALES,) float64 scales that have tables."""
         ratio = (LARGEST_SCALE / SMALLEST_SCALE) ** (1 / (SCALES - 1))
         return SMALLEST_SCALE * ratio ** torch.arange(SCALES, dtype=torch.float64)
 
     @classmethod
     def borders(cls) -> Tensor:
-        """(SCALES - 1,) float64, the geometric means of neighbouring scales: where the next table is the better."""
+        """(SCALES - 1,) float64 geometric means of neighbouring scales, where the better table changes."""
         scales = cls.scales()
         return (scales[:-1] * scales[1:]).sqrt()
 

@@ -97,7 +97,7 @@ class IntegerNetwork:
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        """Integers (B, C, h, w), float64 in units of 1/ONE as `fixed` gives them, to integers of the same kind."""
+        """Output of the network for integers (B, C, h, w), both float64 in units of 1/ONE as of :func:`fixed`."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.double()
             for layer in self.layers:

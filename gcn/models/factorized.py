@@ -17,7 +17,7 @@ from gcn.models.four_stages import FourStages
 
 
 class Factorized(FourStages):
-    """Four stages and a factorised prior.
+    """A codec of four stages with a factorised prior.
 
     x ─► g_a ─► y ─► entropy_bottleneck ─► y_hat ─► g_s ─► x_hat
                              │
@@ -25,30 +25,30 @@ class Factorized(FourStages):
     """
 
     def build_prior(self, N: int, M: int, init_scale: float, speed: float) -> None:
-        """One density a channel."""
+        """Create a density for each channel."""
         self.entropy_bottleneck = FactorizedDensity(M, init_scale, speed)
 
     def proxy(self, y: Tensor, noise: Stream) -> Latents:
-        """y + U(-½, ½), or y rounded to integers; (B, M, h, w)."""
+        """Latents (B, M, h, w): y + U(-½, ½), or y rounded to integers."""
         y_hat, y_rate = self.for_decoder_and_rate(y, 0.0, noise.child("y"))
         return Latents(y_hat, {"y": self.entropy_bottleneck.likelihood(y_rate)})
 
     def quantise(self, y: Tensor) -> Latents:
-        """round(y - median) + median; (B, M, h, w)."""
+        """Latents (B, M, h, w): round(y - median) + median."""
         y_hat = self.entropy_bottleneck.rounded(y)
         return Latents(y_hat, {"y": self.entropy_bottleneck.likelihood(y_hat)})
 
     def make_tables(self) -> dict[str, Tables]:
-        """One table a channel."""
+        """Coding tables, one for each channel."""
         return {"y": self.entropy_bottleneck.make_tables()}
 
     @property
     def table_counts(self) -> dict[str, int]:
-        """One table a channel."""
+        """Number of tables: one for each channel."""
         return {"y": self.latent_channels}
 
     def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
-        """One block, a table for each channel."""
+        """Code all latents as one block, with a table for each channel."""
         medians = self.entropy_bottleneck.medians
         symbols = None if y is None else symbols_of(torch.round(y[0] - medians))
         found = coder.code(symbols, self.tables["y"], (self.latent_channels, height, width))

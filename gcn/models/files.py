@@ -1,4 +1,4 @@
-"""What a codec does with files: latents of whole images in tiles, their bitstream, and its identity."""
+"""The file side of a codec: latents of whole images in tiles, their bitstream, and digests of the codec."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ class Coded(NamedTuple):
 
 
 class FileCodec(nn.Module):
-    """The half of a codec that deals with files; `gcn.models.codec.Codec` is the whole.
+    """The part of a codec that codes files; :class:`gcn.models.codec.Codec` adds training.
 
     Attributes:
         tables: of the coder, by the name of the latents; empty but in a copy that can code.
@@ -54,19 +54,19 @@ class FileCodec(nn.Module):
     # --- what a subclass defines ---
 
     def prepare(self) -> None:
-        """Build what ``quantise`` and ``code`` need of weights that stand still."""
+        """Compute what ``quantise`` and ``code`` need, from weights that no longer change."""
 
     def make_tables(self) -> dict[str, Tables]:
-        """The tables of all latents."""
+        """Coding tables of all latents, by name."""
         raise NotImplementedError
 
     @property
     def table_counts(self) -> dict[str, int]:
-        """How many tables the latents of each name have."""
+        """Number of tables of the latents of each name."""
         raise NotImplementedError
 
     def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
-        """The bitstream, described once for writing, reading and counting.
+        """Pass all blocks of the bitstream through a coder, which writes, reads or counts them.
 
         Args:
             coder: is given each block of symbols, and returns it.
@@ -82,7 +82,7 @@ class FileCodec(nn.Module):
 
     @torch.no_grad()
     def compress(self, x: Tensor) -> Coded:
-        """Code one image, x: (1, 3, H, W), float in [0, 1] or uint8; on a copy from ``for_coding`` only."""
+        """The bitstream of one image x (1, 3, H, W), float in [0, 1] or uint8; only on a copy from ``for_coding``."""
         writer = Writer()
         self._pass(writer, self.analyse(x))
         height, width = x.shape[-2:]
@@ -90,14 +90,14 @@ class FileCodec(nn.Module):
 
     @torch.no_grad()
     def count(self, x: Tensor) -> Counter:
-        """What ``compress`` would cost by the coder's tables."""
+        """A :class:`gcn.codec.coder.Counter` with the bits of ``compress`` by the coder's tables."""
         counter = Counter()
         self._pass(counter, self.analyse(x))
         return counter
 
     @torch.no_grad()
     def latents(self, coded: Coded | tuple[bytes, int, int, int]) -> Tensor:
-        """The y_hat (1, M, h, w) of a bitstream; on a copy from ``for_coding`` only.
+        """The y_hat (1, M, h, w) of a bitstream; only on a copy from ``for_coding``.
 
         Raises:
             InputError: it was made by another model, or is damaged.
@@ -111,12 +111,12 @@ class FileCodec(nn.Module):
         return y_hat
 
     def decompress(self, coded: Coded | tuple[bytes, int, int, int]) -> Tensor:
-        """The image of a bitstream, (1, 3, H, W) clamped to [0, 1]; on a copy from ``for_coding`` only."""
+        """The image (1, 3, H, W) of a bitstream, clamped to [0, 1]; only on a copy from ``for_coding``."""
         return self.synthesise(self.latents(coded), *coded[1:3]).clamp(0, 1)
 
     @torch.no_grad()
     def analyse(self, x: Tensor) -> Tensor:
-        """y (B, M, h, w) of x (B, 3, H, W), float in [0, 1] or uint8, of any size; tile by tile, in full precision."""
+        """y (B, M, h, w) of x (B, 3, H, W) of any size, float in [0, 1] or uint8; in tiles and full precision."""
         step, (height, width) = self.downsampling, self.latent_shape(*x.shape[-2:])
         y: Tensor | None = None
         for rows, columns in self.watch(tiles(height, width, self.margin)):
@@ -131,7 +131,7 @@ class FileCodec(nn.Module):
 
     @torch.no_grad()
     def synthesise(self, y_hat: Tensor, height: int, width: int, dtype: torch.dtype | None = None) -> Tensor:
-        """x_hat (B, 3, height, width), tile by tile; with ``dtype=torch.uint8`` rounded to 8 bits."""
+        """x_hat (B, 3, height, width), in tiles; with ``dtype=torch.uint8`` rounded to 8 bits."""
         step = self.downsampling
         x_hat = y_hat.new_empty((len(y_hat), 3, height, width), dtype=dtype)
         for rows, columns in self.watch(tiles(y_hat.shape[-2], y_hat.shape[-1], self.margin)):
@@ -152,7 +152,7 @@ class FileCodec(nn.Module):
     # --- what makes it a codec of its own ---
 
     def coding_state(self) -> dict[str, NDArray]:
-        """What decoding the latents needs besides weights, and floating point would not give everywhere alike."""
+        """State besides weights that decoding needs and that floating point would not reproduce on every machine."""
         self._needs_tables()
         state: dict[str, NDArray] = {"medians": self.entropy_bottleneck.quantiles[:, 0, 1].cpu().numpy()}
         for name, tables in self.tables.items():
@@ -161,7 +161,7 @@ class FileCodec(nn.Module):
         return state
 
     def restore_coding(self, state: Mapping[str, NDArray]) -> None:
-        """Become the copy that had this ``coding_state``.
+        """Restore the ``coding_state`` of the copy that was saved.
 
         Raises:
             KeyError, ValueError: it is not of such a codec.
@@ -187,12 +187,12 @@ class FileCodec(nn.Module):
 
     @property
     def latents_id(self) -> bytes:
-        """Names what decodes the latents: architecture, tables, hyper-synthesis."""
+        """Digest of what decodes the latents: architecture, tables, hyper-synthesis."""
         return digest(self._described(), self.coding_state() | _arrays(self._network("h_s").state_dict()))
 
     @property
     def picture_id(self) -> bytes:
-        """Names what turns latents into an image: architecture and g_s."""
+        """Digest of what computes an image from the latents: architecture and g_s."""
         return digest(self._described(), _arrays(self.g_s.state_dict()))
 
     # --- within ---
@@ -222,7 +222,7 @@ class FileCodec(nn.Module):
 
 
 def symbols_of(rounded: Tensor) -> Integers:
-    """Whole numbers of any shape as the coder takes them.
+    """Whole numbers of any shape in the type that the coder takes.
 
     Raises:
         FloatingPointError: some are none.

@@ -1,11 +1,11 @@
-"""The transforms that the codecs here share: four stages, sixteen pixels a latent."""
+"""The transforms of the codecs in this package: four stages, sixteen pixels a latent."""
 
 from gcn.models.blocks import analysis, reach, synthesis
 from gcn.models.codec import Codec
 
 
 class FourStages(Codec):
-    """g_a and g_s of four stages each; a subclass adds the prior.
+    """A codec whose g_a and g_s have four stages each; a subclass adds the prior.
 
     Args:
         N, M: channels of the layers, channels of the latents.
@@ -42,5 +42,5 @@ class FourStages(Codec):
         self.build_prior(N, M, init_scale, speed)
 
     def build_prior(self, N: int, M: int, init_scale: float, speed: float) -> None:
-        """Set ``entropy_bottleneck`` and whatever else predicts the latents."""
+        """Create ``entropy_bottleneck`` and whatever else predicts the latents."""
         raise NotImplementedError

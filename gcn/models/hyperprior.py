@@ -37,7 +37,7 @@ def _conv(inputs: int, outputs: int, stride: int = 1, gain: float = 1.0) -> nn.M
 
 
 class Hyperprior(FourStages):
-    """Four stages and a hyperprior of two.
+    """A codec of four stages with a hyperprior of two stages.
 
         x ─► g_a ─► y ───────────────────► gaussian_conditional ─► y_hat ─► g_s ─► x_hat
                     │                              ▲     │
@@ -55,7 +55,7 @@ class Hyperprior(FourStages):
     CODING = ("borders", "fingerprint")
 
     def build_prior(self, N: int, M: int, init_scale: float, speed: float) -> None:
-        """h_a, h_s, a density for each channel of z, a Gaussian for each latent."""
+        """Create h_a, h_s, a density for each channel of z, and a Gaussian for each latent."""
         side = N // 2
         self.h_a = nn.Sequential(
             _conv(M, N),
@@ -86,7 +86,7 @@ class Hyperprior(FourStages):
         return mean, SMALLEST_SCALE + F.softplus(raw)
 
     def proxy(self, y: Tensor, noise: Stream) -> Latents:
-        """y + U(-½, ½), or y - mean rounded; (B, M, h, w)."""
+        """Latents (B, M, h, w): y + U(-½, ½), or y - mean rounded."""
         z_hat, z_rate = self.for_decoder_and_rate(self.h_a(y), 0.0, noise.child("z"))
         mean, scale = self._predict(z_hat, *y.shape[-2:])
         y_hat, y_rate = self.for_decoder_and_rate(y, mean, noise.child("y"))
@@ -101,7 +101,7 @@ class Hyperprior(FourStages):
     # --- the file ---
 
     def prepare(self) -> None:
-        """The integer version of h_s, and where its output passes from one table to the next."""
+        """Build the integer version of h_s and the values at which its output selects the next table."""
         self._integer = IntegerNetwork(self.h_s)
         above = Gaussian.borders() - SMALLEST_SCALE
         if self._borders is None:
@@ -120,7 +120,7 @@ class Hyperprior(FourStages):
             yield rows, mean[..., :count, :], raw[..., :count, :]
 
     def quantise(self, y: Tensor) -> Latents:
-        """round(y - mean) + mean; (B, M, h, w)."""
+        """Latents (B, M, h, w): round(y - mean) + mean."""
         medians = self.entropy_bottleneck.medians
         z_symbols = torch.round(self.h_a(y) - medians)
         _, means, raws = zip(*self._stripes(z_symbols, *y.shape[-2:]), strict=True)
@@ -130,16 +130,16 @@ class Hyperprior(FourStages):
         return Latents(y_hat, self._likelihoods(y_hat, mean, scale, z_symbols + medians))
 
     def make_tables(self) -> dict[str, Tables]:
-        """For z one table a channel, for y one for each scale."""
+        """Coding tables: for z one for each channel, for y one for each scale."""
         return {"y": self.gaussian_conditional.make_tables(), "z": self.entropy_bottleneck.make_tables()}
 
     @property
     def table_counts(self) -> dict[str, int]:
-        """For z one table a channel, for y one for each scale."""
+        """Number of tables: for z one for each channel, for y one for each scale."""
         return {"y": SCALES, "z": len(self.entropy_bottleneck.quantiles)}
 
     def code(self, coder: Coder, y: Tensor | None, height: int, width: int) -> Tensor:
-        """z in one block, then y in stripes, its tables being chosen by what z predicts."""
+        """Code z in one block, then y in stripes with the tables that z predicts."""
         assert self._borders is not None
         medians, steps = self.entropy_bottleneck.medians, 2**HALVINGS
         shape = (len(medians), math.ceil(height / steps), math.ceil(width / steps))
@@ -156,7 +156,7 @@ class Hyperprior(FourStages):
         return y_hat
 
     def coding_state(self) -> dict[str, NDArray]:
-        """Also the borders between tables, and a checksum of what the integer network computes here."""
+        """The state of any codec, the borders between tables, and a checksum of the integer network's outputs."""
         assert self._integer is not None
         assert self._borders is not None
         fingerprint = self._integer.fingerprint(self.entropy_bottleneck.quantiles.device)

@@ -45,7 +45,7 @@ class MultiScale(nn.Module):
         return cast(Iterable[Patch], self.scales)
 
     def check_input(self, height: int, width: int) -> None:
-        """Refuse images whose smallest copy is too small for the depth; sizes in pixels."""
+        """Raise InputError for images whose smallest copy is too small for the depth; sizes in pixels."""
         for i, scale in enumerate(self._patches()):
             scale.check_input(halved(height, i), halved(width, i))
 

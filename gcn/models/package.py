@@ -1,4 +1,4 @@
-"""Models as files: safetensors with all that a codec needs to code, and nothing that runs.
+"""Model files: safetensors with all that a codec needs to code, and no executable content.
 
 A file holds the weights, the coder's tables and, as metadata, the class and the arguments of its constructor. So a
 file that was written here decodes elsewhere: nothing that floating point might give differently is computed again.
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
 
 
 class Card(NamedTuple):
-    """What a model file says of itself: where it lies, the ids of `gcn.codec.container`, remarks."""
+    """Description of a model file: its path, the digests of :mod:`gcn.codec.container`, remarks."""
 
     path: Path
     latents_id: bytes
@@ -118,7 +118,7 @@ def _compact(value: Tensor) -> Tensor:
 
 
 def card(path: Path) -> Card:
-    """What a model file says of itself, without loading it; errors as for `load`."""
+    """Description of a model file, without loading it; errors as for :func:`load`."""
     return _open(path).card
 
 
@@ -156,14 +156,14 @@ def load(path: Path) -> Codec:
 
 
 def _beside(path: Path, name: str) -> Path:
-    """The file of this name in the folder of the model."""
+    """Path of the file of this name in the folder of the model."""
     if name != Path(name).name or name in ("", "..") or not name.isprintable() or len(name) > 200:
         raise InputError(f"{printable(path)}: its base is not a file beside it")
     return path.with_name(name)
 
 
 def _check_kinds(codec: Codec, kinds: Mapping[str, Kind]) -> None:
-    """Compare names, shapes and types of a file's tensors with the codec's."""
+    """Raise InputError if names, shapes or types of a file's tensors are not those of the codec."""
     weights = {f"weights.{name}": value for name, value in codec.state_dict().items()}
     if {name for name in kinds if not name.startswith("coding.")} != set(weights):
         raise ValueError("its tensors are not those of its architecture")
@@ -177,7 +177,7 @@ def _check_kinds(codec: Codec, kinds: Mapping[str, Kind]) -> None:
 
 
 class _Open(NamedTuple):
-    """A model file whose tensors have not been read."""
+    """An open model file whose tensors have not been read."""
 
     path: Path
     metadata: dict[str, str]

@@ -1,4 +1,4 @@
-"""Where model files lie: those that ship and those of a run folder; without torch, to refuse wrong names at once."""
+"""Paths of model files: those of the package and those of run folders. Needs no torch, to refuse wrong names early."""
 
 import os
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ DEFAULT_MODEL = "mid"
 
 
 def shipped_files() -> list[Path]:
-    """The model files that come with the package, by name."""
+    """Paths of the model files of the package, by name."""
     return sorted(SHIPPED.glob(f"*{ENDING}"), key=lambda path: path.stem)
 
 
 def model_path(name: str) -> Path:
-    """The file of a model that ships, or a model file; InputError if it is neither."""
+    """Path of a model of the package or of a model file; raises InputError if it is neither."""
     known = SHIPPED / f"{name}{ENDING}"
     if "/" not in name and known.is_file():
         return known
@@ -30,19 +30,19 @@ def model_path(name: str) -> Path:
 
 
 def run_folder(name: str) -> Path:
-    """A folder that scripts/train.py wrote; InputError for any other."""
+    """The folder if scripts/train.py wrote it; raises InputError otherwise."""
     if not (Path(name) / "config.yaml").is_file():
         raise InputError(f"run={printable(name)}: not a run folder; give one that scripts/train.py wrote")
     return Path(name)
 
 
 def superseded(run: Path, latents: bytes, picture: bytes) -> Path:
-    """Where a run keeps a codec that it had before it was trained further."""
+    """Path at which a run keeps the codec that it had before it was trained further."""
     return run / f"codec-{latents.hex()}-{picture.hex()}{ENDING}"
 
 
 def of_run_files(run: Path) -> list[Path]:
-    """The run's codec and those that it had before, as far as they are there."""
+    """Paths of a run's codec and of its earlier codecs, as far as they exist."""
     return [path for path in (run / OF_RUN, *sorted(run.glob(f"codec-*{ENDING}"))) if path.is_file()]
 
 
@@ -57,7 +57,7 @@ def check_named(options: Mapping[str, str]) -> None:
 
 
 def check_export(target: Path, run: Path, base: Path | None) -> None:
-    """Raise InputError if a model file may not be written here: it would replace a codec of a run, or its own base."""
+    """Raise InputError if a model file may not be written here: it would replace a run's codec or its own base."""
     real = Path(os.path.realpath(target))  # a link would replace what it leads to
     inside = (real.parent / "config.yaml").is_file()
     if inside and (real.name == OF_RUN or real.name.startswith("codec-")):

@@ -1,4 +1,4 @@
-"""Large images piece by piece: pieces overlap by what a network sees, so that seams do not exist.
+"""Large images in tiles, which overlap by the receptive field of the network, so that there are no seams.
 
 All networks of a codec are convolutional, hence the middle of a large enough piece is what the whole image would
 have given there. Encoder and decoder cut alike; an image of one tile is not cut at all.
@@ -12,7 +12,7 @@ TILE = 48  # latents along each side: 768 pixels, so that most photographs of te
 
 
 class Span(NamedTuple):
-    """A stretch of latents: ``start`` to ``stop`` is wanted, ``first`` to ``last`` is looked at."""
+    """An interval of latents: ``start`` to ``stop`` is the output, ``first`` to ``last`` the input of a tile."""
 
     first: int
     start: int
@@ -20,21 +20,21 @@ class Span(NamedTuple):
     last: int
 
     def wanted(self, scale: int = 1, limit: int | None = None) -> slice:
-        """Where the wanted part goes, ``scale`` pixels a latent, in an image of ``limit`` pixels."""
+        """Slice of the output in an image of ``limit`` pixels, ``scale`` pixels a latent."""
         stop = self.stop * scale
         return slice(self.start * scale, stop if limit is None else min(stop, limit))
 
     def seen(self, scale: int = 1) -> slice:
-        """What is looked at."""
+        """Slice of the input."""
         return slice(self.first * scale, self.last * scale)
 
     def inner(self, scale: int = 1) -> slice:
-        """The wanted part within what is looked at."""
+        """Slice of the output within the input."""
         return slice((self.start - self.first) * scale, (self.stop - self.first) * scale)
 
 
 def spans(length: int, margin: int, tile: int = TILE) -> Iterator[Span]:
-    """``length`` latents in stretches of at most ``tile``, with ``margin`` more to be seen on either side."""
+    """Intervals of at most ``tile`` latents that cover ``length``, with ``margin`` more on either side as input."""
     for start in range(0, length, tile):
         stop = min(start + tile, length)
         yield Span(max(0, start - margin), start, stop, min(length, stop + margin))

@@ -1,1 +1,1 @@
-"""What a run leaves behind: tables, figures, a summary and a W&B log. Knows neither lightning nor hydra."""
+"""Reports of a run: tables, figures, a summary and a W&B log. Imports neither lightning nor hydra."""

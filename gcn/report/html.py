@@ -1,4 +1,4 @@
-"""Pages that need nothing beside them: style and pictures are inside, and nothing runs."""
+"""Self-contained HTML pages: style and pictures are inlined, and there are no scripts."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"
 
 
 def write(title: str, parts: Iterable[str], file: Path) -> Path:
-    """A page of HTML fragments under its title, whole or not at all."""
+    """Write a page of HTML fragments under its title, whole or not at all."""
     head = f"{META}<title>{escape(title)}</title><style>{STYLE}</style>"
     body = f"<h1>{escape(title)}</h1>{''.join(parts)}"
     write_text(file, f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n")
@@ -34,12 +34,12 @@ def write(title: str, parts: Iterable[str], file: Path) -> Path:
 
 
 def small(text: str) -> str:
-    """A remark."""
+    """HTML of a remark in small type."""
     return f"<p><small>{escape(text)}</small></p>"
 
 
 def figure(path: Path, caption: str) -> str:
-    """A PNG file, inlined, with its caption."""
+    """HTML of a PNG file, inlined, with its caption."""
     data = base64.b64encode(path.read_bytes()).decode()
     image = f'<img alt="{escape(caption, quote=True)}" src="data:image/png;base64,{data}">'
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -1,4 +1,4 @@
-"""``metrics.csv``: the run's own record, complete and without duplicates whatever kills the process.
+"""``metrics.csv``: the table of a run, complete and without duplicates whenever the process is killed.
 
 A row has reached the operating system before ``append`` returns. After a kill the file may still end in half
 a line, or hold rows that are newer than the checkpoint from which the run resumes: ``resume_at`` removes
@@ -50,7 +50,7 @@ class MetricsTable:
         self.columns = self._read()[0]
 
     def append(self, step: int, row: Mapping[str, Any]) -> None:
-        """Add a row of numbers. A name that is new rewrites the file, atomically, with the wider header.
+        """Add a row of numbers. A new name rewrites the file, atomically, with the wider header.
 
         Raises:
             InputError: the row cannot be written; the rows before it are untouched.
@@ -77,7 +77,7 @@ class MetricsTable:
             file.write(line)
 
     def resume_at(self, step: int) -> int:
-        """Drop rows beyond ``step`` and a half-written last line: continue from the checkpoint of ``step``.
+        """Drop rows after ``step`` and an incomplete last line, to continue from the checkpoint of ``step``.
 
         Returns:
             The largest step that had ever been written, −1 for an empty table: a remote log may hold that

@@ -78,7 +78,7 @@ class PanelRow:
     bpp: float | None = None
 
     def caption(self) -> str:
-        """Name, PSNR and rate, as far as they are known."""
+        """Name, PSNR and rate of the image, as far as they are known."""
         parts = [self.name]
         if self.psnr is not None:
             parts.append(f"{self.psnr:.2f} dB")
@@ -252,7 +252,7 @@ def _plot(axes: Any, rows: Rows, name: str, **options: Any) -> bool:
 
 
 def _legend(axes: Any) -> bool:
-    """Name the curves; returns whether there is any."""
+    """Draw a legend of the curves; returns whether there are any."""
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         axes.legend(handles=handles, ncols=2 if len(handles) > 4 else 1, handlelength=1.5, columnspacing=1)
@@ -260,7 +260,7 @@ def _legend(axes: Any) -> bool:
 
 
 def _names(rows: Rows, prefix: str) -> list[str]:
-    """Columns below a prefix, without those further below, in the order of their appearance."""
+    """Columns directly below a prefix, in the order of their appearance."""
     seen = dict.fromkeys(name for row in rows for name in row if name.startswith(prefix))
     return [name for name in seen if "/" not in name.removeprefix(prefix)]
 
@@ -303,7 +303,7 @@ def _gradients(axes: Any, rows: Rows) -> bool:
 
 
 def _pair(axes: Any, rows: Rows, left: str, first: Mapping[str, float], right: str, second: str) -> bool:
-    """Quantities (with opacities) on the left axis, one on the right; the labels' colours are the legend."""
+    """Draw quantities (with opacities) on the left axis and one on the right; the labels' colours are the legend."""
     other = axes.twinx()
     other.grid(False)
     drawn = [_plot(axes, rows, name, color=BLUE, alpha=opacity) for name, opacity in first.items()]

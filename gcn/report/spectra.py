@@ -39,7 +39,7 @@ def spectra(path: Path, record: Record) -> list[Path]:
 
 
 class _Arm:
-    """One set of terms: its numbers and its mark."""
+    """Eigenvalues with one set of terms, and their mark in the figure."""
 
     def __init__(self, label: str, numbers: Record, tolerance: Mapping[str, float], place: int) -> None:
         self.label, self.numbers, self.tolerance = label, numbers, tolerance
@@ -54,7 +54,7 @@ class _Arm:
         }
 
     def points(self, kinds: Sequence[str]) -> Iterator[tuple[complex, bool]]:
-        """Eigenvalues, and whether each has converged."""
+        """Eigenvalues, and for each whether it has converged."""
         seen: set[complex] = set()
         for kind in kinds:
             exact = self.tolerance[kind]
@@ -64,7 +64,7 @@ class _Arm:
                     yield complex(*pair), residual <= exact
 
     def draw(self, axes: Any, kinds: Sequence[str]) -> None:
-        """Mark the eigenvalues."""
+        """Draw the eigenvalues."""
         for converged in (False, True):
             chosen = [z for z, exact in self.points(kinds) if exact is converged]
             axes.scatter(
@@ -82,7 +82,7 @@ def _arms(record: Record) -> list[_Arm]:
 
 
 def _flow(axes: Any, arms: Sequence[_Arm]) -> None:
-    """Stable on the left of the axis. Axes are linear up to 10 and logarithmic beyond, the imaginary one if need be."""
+    """Draw eigenvalues of the flow, stable on the left. Axes are linear up to 10 and logarithmic beyond."""
     points = [z for arm in arms for z, _ in arm.points(FLOW)]
     left = 3 * max(LINEAR, *(-z.real for z in points))
     right = 3 * max(LINEAR, *(z.real for z in points))
@@ -106,7 +106,7 @@ def _stable(axes: Any) -> None:
 
 
 def _update(axes: Any, arms: Sequence[_Arm], rule: str) -> None:
-    """Stable inside of the unit circle; a window on the leading ones, and the whole circle in a corner."""
+    """Draw eigenvalues of the update, stable inside of the unit circle: the leading ones large, all in a corner."""
     points = np.array([z for arm in arms for z, _ in arm.points(UPDATE)])
     edges = np.concatenate([points, points / np.abs(points).clip(1e-9)])  # and the circle beside them
     middle = complex(edges.real.max() + edges.real.min(), edges.imag.max() + edges.imag.min()) / 2
@@ -139,7 +139,7 @@ def _arc(centre: complex, half: float) -> Any:
 
 
 def _table(figure: Any, arms: Sequence[_Arm], point: str) -> None:
-    """The marks' meaning, with the numbers that belong to each."""
+    """Draw the legend of the marks with the numbers of each."""
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(len(arms) + 0.2, -0.9))
     axes.axis("off")
@@ -167,7 +167,7 @@ def _table(figure: Any, arms: Sequence[_Arm], point: str) -> None:
 
 
 def _with_error(value: float, standard_error: float | None, probes: int) -> str:
-    """6.7e-06 ± 7e-07 as (6.7 ± 0.7)·10⁻⁶."""
+    """A value with its error as text: (6.7 ± 0.7)·10⁻⁶ for 6.7e-06 ± 7e-07."""
     if not value:
         return "0"
     power = math.floor(math.log10(abs(value)))

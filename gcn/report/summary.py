@@ -1,4 +1,4 @@
-"""``summary.json`` and the table that ends a run in the terminal."""
+"""``summary.json``, and the table that is printed at the end of a run."""
 
 import json
 import math
@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
 
 
 def write_json_atomic(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write JSON, whole or not at all, and onto the disk; folders are made."""
+    """Write JSON, whole or not at all, and flush it to the disk; folders are created."""
     text = json.dumps(plain(content), indent=2, allow_nan=False, ensure_ascii=False)
     make_folder(Path(path).parent)
     write_text(Path(path), text + "\n", sync=True)

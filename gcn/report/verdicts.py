@@ -1,4 +1,4 @@
-"""Many runs in one table."""
+"""A Markdown table of many runs."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ INDICATORS = {"logit_gap": ".2f", "last_to_best": ".2f", "jitter": ".2f", "gradi
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
-    """What a ``summary.json`` holds; None where there is none, or half of one."""
+    """Content of a ``summary.json``; None if it does not exist or is incomplete."""
     try:
         return read_json(path)
     except InputError:
@@ -23,7 +23,7 @@ def read_summary(path: Path) -> dict[str, Any] | None:
 
 
 def table(runs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]], settings: Sequence[str]) -> str:
-    """A Markdown table: a row a run, sorted by the settings, numbers by size.
+    """A Markdown table with a row for each run, sorted by the settings.
 
     Args:
         runs: configuration and summary of each; None: the run is not finished.
@@ -66,7 +66,7 @@ def _setting(config: Mapping[str, Any], name: str) -> Any:
 
 
 def _order(value: Any) -> tuple[int, float, str]:
-    """Absent values first, then numbers by size, then words."""
+    """Sort key: absent values first, then numbers by size, then text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return 1, float(value), ""
     return (0, 0.0, "") if value is None else (2, 0.0, str(value))

@@ -1,4 +1,4 @@
-"""W&B's variables in the environment: what they ask for, and those that W&B could not use, with the reason.
+"""W&B's environment variables: the mode that they set, and those that W&B could not use, with the reason.
 
 W&B refuses a whole run for one bad variable, offline as well. Here such a variable is taken out, named, and the run is
 logged offline, for nobody knows which server or account it was meant for.
@@ -24,19 +24,19 @@ ON = ("1", "on", "yes", "true")
 
 
 def say(line: str) -> None:
-    """Tell the user."""
+    """Print a line for the user."""
     print(line, file=sys.stderr, flush=True)
 
 
 def reason_of(error: Exception) -> str:
-    """One line of an error; pydantic's has the reason in its details."""
+    """The reason of an error in one line; pydantic's errors have it in their details."""
     details = getattr(error, "errors", None)
     text = details()[0]["msg"] if callable(details) else next(iter(str(error).splitlines()), "")
     return text.removeprefix("Value error, ").rstrip(".")[:160] or type(error).__name__
 
 
 def mode_of_the_environment() -> str:
-    """The mode that the variables ask for, ``auto`` if they ask for none."""
+    """The mode that the variables set, ``auto`` if they set none."""
     disabled, mode = (os.environ.get(name, "").strip().lower() for name in ("WANDB_DISABLED", "WANDB_MODE"))
     if disabled in ON or mode == "disabled":
         name = "WANDB_DISABLED" if disabled in ON else "WANDB_MODE"
@@ -46,7 +46,7 @@ def mode_of_the_environment() -> str:
 
 
 def take_out_unusable(folder: Path) -> list[str]:
-    """Take variables that W&B could not use out of the environment; returns what is wrong with each.
+    """Remove variables that W&B could not use from the environment; returns the problem of each.
 
     Args:
         folder: of the run; W&B's cache goes there where the user's own folder cannot be written.
@@ -62,14 +62,14 @@ def take_out_unusable(folder: Path) -> list[str]:
 
 
 def clear(folder: Path) -> None:
-    """Take all of W&B's variables and keys away; W&B writes into the run folder alone."""
+    """Remove all of W&B's variables and keys; W&B then writes into the run folder alone."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         del os.environ[name]
     os.environ |= {"NETRC": os.devnull} | dict.fromkeys(_places(), str(folder / "wandb"))
 
 
 def _problem(name: str, value: str) -> str | None:
-    """Why W&B could not use a variable."""
+    """Reason why W&B could not use a variable; None if it can."""
     import wandb
 
     try:
@@ -96,7 +96,7 @@ def _of_the_key(key: str) -> str | None:
 
 
 def _places() -> dict[str, str]:
-    """W&B's variables of folders, with their defaults."""
+    """W&B's variables that name folders, with their defaults."""
     import platformdirs
 
     return {
@@ -107,7 +107,7 @@ def _places() -> dict[str, str]:
 
 
 def _place(folder: Path) -> list[str]:
-    """Put W&B's folders that cannot be written into the run folder; returns those that the user had named."""
+    """Move W&B's folders that cannot be written into the run folder; returns those that the user had named."""
     found = []
     for name, default in _places().items():
         try:

@@ -1,4 +1,4 @@
-"""What a W&B log really holds: rows that a killed process handed over may have been lost in W&B's own buffer.
+"""Reading a W&B log: rows that a killed process handed over may have been lost in W&B's own buffer.
 
 W&B writes a run into ``wandb/*/run-ID.wandb``: seven bytes of head, then blocks of 32 KiB with records as LevelDB's log
 has them (a check sum, a length, a kind: whole, first, middle, last). After a kill the file may end anywhere.
@@ -16,7 +16,7 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
 def steps_in_folder(folder: Path, run_id: str, online: bool) -> set[int]:
-    """The updates whose rows are in the W&B files of a run folder.
+    """Updates whose rows are in the W&B files of a run folder.
 
     Args:
         folder: the run folder.
@@ -29,7 +29,7 @@ def steps_in_folder(folder: Path, run_id: str, online: bool) -> set[int]:
 
 
 def steps_on_server(run: Any, timeout: int) -> set[int]:
-    """The updates whose rows the server has, of a run that was continued online."""
+    """Updates whose rows the server has, for a run that was continued online."""
     import wandb
 
     history = (

@@ -1,4 +1,4 @@
-"""The W&B log of a run, which never asks, never waits long and never stops a training.
+"""The W&B log of a run, which never prompts, waits a bounded time and never stops a training.
 
 Whether to log online is decided once, at the start: by the ``mode`` that the user gave, else by ``WANDB_MODE`` and
 ``WANDB_DISABLED``, else by whether a key is configured and the server answers. Otherwise the run is logged offline into
@@ -31,7 +31,7 @@ os.environ.setdefault(
 
 
 def _reachable(url: str) -> bool:
-    """Whether the server answers in time. In a thread: looking up a name has no timeout of its own."""
+    """Whether the server answers in time; asked in a thread, since a name look-up has no timeout of its own."""
     answered = threading.Event()
 
     def ask() -> None:
@@ -50,7 +50,7 @@ def _reachable(url: str) -> bool:
 
 
 def why_offline(asked: str) -> str | None:
-    """What keeps a run from being logged online, or None; nothing is asked on the terminal.
+    """Reason why a run cannot be logged online, or None; never prompts.
 
     Args:
         asked: ``auto``, ``online`` or ``offline``.
@@ -109,7 +109,7 @@ class WandbRun:
         self._guarded("could not start", lambda: self._start(mode, options))
 
     def log(self, step: int, row: Mapping[str, Any], images: Mapping[str, Path] | None = None) -> None:
-        """Log a row of numbers, with image files, unless W&B has it; None is left out."""
+        """Log a row of numbers, with image files, unless W&B has it already; None is left out."""
         if self._run is None or step in self._held:
             return
 
@@ -167,7 +167,7 @@ class WandbRun:
             self._run = None
 
     def _guarded(self, what: str, action: Callable[[], Any]) -> None:
-        """Run what may fail in W&B's hands, which raise all sorts; the first failure is the last."""
+        """Call a W&B function that may raise any exception; after the first failure nothing more is logged."""
         try:
             action()
         except Exception as error:

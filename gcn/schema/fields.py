@@ -1,4 +1,4 @@
-"""What a setting may be: types and ranges, declared in the yaml next to the default.
+"""Types and ranges of settings, declared in the yaml files next to the defaults.
 
 A default says most of it: where ``lr: 1.0e-3`` stands, a number may stand. The rest is a comment that begins
 with ``#:``
@@ -61,7 +61,7 @@ _GRAMMAR = re.compile(
 
 @dataclass(frozen=True)
 class Field:
-    """The values that one setting may take.
+    """Type, range and help of one setting.
 
     Attributes:
         type: ``float``, ``int``, ``bool``, ``str``; ``None``: any scalar.
@@ -87,7 +87,7 @@ class Field:
 
     @classmethod
     def parse(cls, text: str) -> "Field":
-        """Read the grammar above; ``ValueError`` for anything else."""
+        """The field of a declaration in the grammar above; raises ValueError for anything else."""
         match = _GRAMMAR.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"not a declaration of values: {text!r}")
@@ -112,7 +112,7 @@ class Field:
 
     @classmethod
     def like(cls, default: Any) -> "Field":
-        """What a default says about the values that may replace it."""
+        """The field that a default value implies for the values that may replace it."""
         if isinstance(default, list):
             kinds = {type(value).__name__ for value in default}
             kind = "float" if kinds == {"int", "float"} else kinds.pop() if len(kinds) == 1 else None
@@ -121,7 +121,7 @@ class Field:
         return cls(type=kind if kind in NAMES and default != MISSING else None, nullable=default is None)
 
     def beside(self, default: Any) -> "Field":
-        """Complete a declaration by what the default says."""
+        """The declaration, completed by the type of the default."""
         like = Field.like(default)
         return replace(
             self,
@@ -131,7 +131,7 @@ class Field:
         )
 
     def __str__(self) -> str:
-        """What is asked for, in words."""
+        """Type and range in words, for messages."""
         if self.choices:
             text = f"one of {', '.join(map(str, self.choices))}"
         else:
@@ -144,7 +144,7 @@ class Field:
         return f"{text} or null" if self.nullable else text
 
     def check(self, name: str, value: Any) -> Any:
-        """The value in its type, an integer as a float for instance; ``InputError`` if it is not allowed."""
+        """The value in its type, an integer as a float for instance; raises InputError if it is out of range."""
         if value is None and self.nullable:
             return None
         if not self.listed:
@@ -154,7 +154,7 @@ class Field:
         return [self._scalar(name, entry, value) for entry in value]
 
     def accepts(self, value: Any) -> bool:
-        """Whether :meth:`check` would let the value pass."""
+        """Whether :meth:`check` accepts the value."""
         try:
             self.check("", value)
         except InputError:
@@ -193,7 +193,7 @@ class Field:
         return least <= len(text.strip()) and len(text) <= most and not set(text) & set(self.without)
 
     def refusal(self, name: str, value: Any) -> InputError:
-        """The error for a value that is not allowed."""
+        """The InputError for a value that is out of range."""
         return InputError(f"{name}={show(value)}: must be {self}" + (f" ({self.help})" if self.help else ""))
 
 
@@ -205,7 +205,7 @@ def _finite(value: float) -> bool:
 
 
 def show(value: Any) -> str:
-    """A value as it would stand on the command line."""
+    """A value as it is written on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
@@ -269,7 +269,7 @@ def _leaves(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, yam
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known dotted names that are most like this one, as a whole or in their last part."""
+    """The known dotted names most similar to a name, as a whole or in their last part."""
     leaf = name.rpartition(".")[2]
 
     def likeness(other: str) -> float:
@@ -282,13 +282,13 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str = "see --help") -> str:
-    """How to go on after an unknown name."""
+    """Text after an unknown name: similar names, or ``otherwise``."""
     near = nearest(name, known)
     return f"nearest: {', '.join(near)}" if near else otherwise
 
 
 def at(tree: Mapping[str, Any], name: str) -> Any:
-    """The value under a dotted name; ``None`` where there is none."""
+    """The value under a dotted name; None if there is none."""
     value: Any = tree
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -304,7 +304,7 @@ def put(tree: dict[str, Any], name: str, value: Any) -> None:
 
 
 def paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted names of everything in a configuration that a user may set."""
+    """Dotted names of all settings in a configuration."""
     for key, value in tree.items():
         if not str(key).startswith("_"):
             name = f"{prefix}.{key}" if prefix else str(key)

@@ -1,4 +1,4 @@
-"""What a configuration may build: classes of a declared kind for each place, never a function.
+"""The classes that a configuration may build in each place; functions are never allowed.
 
 A ``_target_`` stands in ``conf/``, or in a folder that the user gives with ``--config-dir``; a run folder's are not
 used (see :func:`gcn.config.parse.load`). The table below is the whole list of what such a name may be.
@@ -44,7 +44,7 @@ KINDS = {
 
 
 def check_name(place: str, target: Any) -> None:
-    """Refuse what cannot be the name of a class for this place, without importing anything.
+    """Raise InputError, without importing anything, for what cannot be the name of a class for this place.
 
     Args:
         place: dotted name of the node that holds ``_target_``.
@@ -62,7 +62,7 @@ def check_name(place: str, target: Any) -> None:
 
 
 def resolve(place: str, target: Any) -> type:
-    """The class that ``_target_`` names in this place; InputError if it is none of the kind."""
+    """The class that ``_target_`` names in this place; raises InputError for a class of another kind."""
     check_name(place, target)
     kind = _kind(place)
     assert kind is not None

@@ -1,4 +1,4 @@
-"""Eigenvalues of operators that are too large to be written down, and how much they rotate.
+"""Eigenvalues of operators too large for a matrix, and the share of rotation in them.
 
 Two ways to the eigenvalues at the rim of the spectrum. :func:`leading` asks ARPACK for a few of one kind until they
 are exact. :class:`Krylov` spends a fixed number of products and reads all kinds from the same space, each with its
@@ -40,14 +40,14 @@ class Leading(NamedTuple):
 
 
 def _leading(found: Found, k: int, which: str) -> Found:
-    """The first k, and one more where that completes a conjugate pair."""
+    """The first k eigenvalues, and one more where that completes a conjugate pair."""
     ordered = sorted(found, key=lambda pair: (-ORDERS[which](pair[0]), -pair[0].imag))
     completes = len(ordered) > k and np.isclose(ordered[k][0], ordered[k - 1][0].conjugate())
     return ordered[: k + 1 if completes and ordered[k][0].imag else k]
 
 
 def operator(apply: Apply, like: Tensor) -> LinearOperator:
-    """A square real operator on flat tensors as SciPy knows them."""
+    """A square real operator on flat tensors as a SciPy LinearOperator."""
 
     def matvec(u: NDArray[np.floating]) -> NDArray[np.floating]:
         return apply(torch.from_numpy(np.array(u).reshape(-1)).to(like)).cpu().numpy()
@@ -102,7 +102,7 @@ def _residual(linear: LinearOperator, value: complex, vector: NDArray[np.inexact
 
 
 class Krylov:
-    """Eigenvalues as seen from the space of u, Au, …, A^(m-1)u (Arnoldi 1951); outer ones converge first.
+    """Eigenvalues from the Krylov space of u, Au, …, A^(m-1)u (Arnoldi 1951); outer ones converge first.
 
     Args:
         apply: a real linear operator A on flat tensors (n,).
@@ -152,14 +152,14 @@ class Krylov:
 
 
 def read(flow: Krylov, update: Krylov, k: int) -> dict[str, Leading]:
-    """The eigenvalues that are reported of a field and of an update, by the names that they have in a record."""
+    """The reported eigenvalues of a field and of an update, by their names in a record."""
     kinds = {"eigenvalues": (flow, "LR"), "largest": (flow, "LM"), "rotating": (flow, "LI"),
              "discrete_eigenvalues": (update, "LM")}  # fmt: skip
     return {name: space.leading(k, which, TOLERANCE[name]) for name, (space, which) in kinds.items()}
 
 
 def as_record(found: Mapping[str, Leading]) -> dict[str, Any]:
-    """What :func:`read` has found, in JSON's types: [re, im], residuals, and the update's spectral radius."""
+    """The result of :func:`read` in JSON's types: [re, im], residuals, and the update's spectral radius."""
     record: dict[str, Any] = {name: [[z.real, z.imag] for z in kind.values] for name, kind in found.items()}
     record["residuals"] = {name: kind.residuals for name, kind in found.items()}
     return record | {"spectral_radius": abs(found["discrete_eigenvalues"].values[0])}

@@ -28,7 +28,7 @@ REMARKS = {
 
 
 class Block(NamedTuple):
-    """One parameter: its name in the game, who moves it, its place in the flat vector."""
+    """One parameter: its name in the game, its player, its slice of the flat vector."""
 
     name: str
     player: PlayerName
@@ -37,7 +37,7 @@ class Block(NamedTuple):
 
 @contextmanager
 def still(game: Game) -> Iterator[None]:
-    """Power iterations and batch statistics stand still in here, and nobody observes; as before afterwards."""
+    """Keep power iterations, batch statistics and observation switched off in the block; restored afterwards."""
     modes = [(module, module.training) for module in game.modules()]
     observing, game.observing = game.observing, False
     game.eval()
@@ -149,7 +149,7 @@ class Linearised:
 
 
 def players_of(game: Game, playing: bool = True) -> tuple[PlayerName, ...]:
-    """Who moves: G alone where there is no adversary."""
+    """The players that move: G alone where there is no discriminator."""
     return ("g", "d") if playing and game.parameters_of("d") else ("g",)
 
 
@@ -173,7 +173,7 @@ def _gradient(outputs: Tensor, inputs: Sequence[Tensor], vector: Tensor, create_
 
 @contextmanager
 def _displaced(parameters: Sequence[Tensor], offset: Tensor) -> Iterator[None]:
-    """The parameters moved by a flat offset, behind the back of graphs that hold them; exactly as before afterwards."""
+    """Move the parameters by a flat offset in the block, without touching graphs that hold them."""
     before = [p.detach().clone() for p in parameters]
     parts = offset.split([p.numel() for p in parameters])
     try:
@@ -208,7 +208,7 @@ def _remarks(game: Game, playing: bool) -> list[tuple[str, str]]:
 
 @contextmanager
 def _active_bounds(game: Game) -> Iterator[list[tuple[str, str]]]:
-    """CompressAI's bounds that are active in the forward passes in here: their double backward is wrong."""
+    """List of CompressAI's bounds that are active in the block's forward passes: their double backward is wrong."""
     found: list[tuple[str, str]] = []
     modules = dict(game.named_modules())
 
@@ -236,7 +236,7 @@ def _active_bounds(game: Game) -> Iterator[list[tuple[str, str]]]:
 
 
 def _owner(name: str, modules: dict[str, nn.Module]) -> str:
-    """The nearest module above that has parameters."""
+    """Name of the nearest enclosing module that has parameters."""
     while name and not any(True for _ in modules[name].parameters()):
         name = name.rpartition(".")[0]
     return name

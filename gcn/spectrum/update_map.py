@@ -1,4 +1,4 @@
-"""The update that training makes, as a map of all that it changes, and the map's derivative.
+"""The update of training as a map of everything that it changes, and the derivative of this map.
 
 The spectrum of the field is that of infinitesimal steps. What trains is a rule (alternating, extragradient, …) driven
 by an optimizer with a step size and a memory, and its verdict may differ: simultaneous gradient descent spirals out
@@ -111,7 +111,7 @@ class UpdateMap:
         self._complete_memory()
 
     def _complete_memory(self) -> None:
-        """A rule that has not moved yet does not say what it will remember: that is 0 so far."""
+        """Set what a rule will remember to 0, for a rule that has not moved yet."""
         known = len(list(tensors_in(self._memory)))
         self._advance()
         if len(list(tensors_in(memory_of(self.game, self.rule)))) != known:
@@ -170,12 +170,12 @@ class UpdateMap:
 
 
 def memory_of(game: Game, rule: Rule) -> dict[str, Any]:
-    """What an update reads and writes beside the players: memories of the terms, then that of the rule."""
+    """State that an update reads and writes besides the players: memories of the terms, then of the rule."""
     return {"terms": game.objective.memory(), "rule": rule.state_dict()}
 
 
 def load_memory(game: Game, rule: Rule, memory: dict[str, Any]) -> None:
-    """Restore :func:`memory_of`."""
+    """Restore the state of :func:`memory_of`."""
     game.objective.load_memory(memory["terms"])
     rule.load_state_dict(memory["rule"])
 
@@ -190,7 +190,7 @@ def tensors_in(memory: Any) -> Iterator[Tensor]:
 
 
 def rebuilt(memory: Any, tensors: Iterator[Tensor]) -> Any:
-    """The same nest with other tensors."""
+    """The same nest of lists and dictionaries with other tensors."""
     if isinstance(memory, Tensor):
         return next(tensors, memory)
     if isinstance(memory, dict):

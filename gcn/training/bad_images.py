@@ -1,4 +1,4 @@
-"""What becomes of images that go bad while a run is on: named, counted, and tolerated up to a limit."""
+"""Images that become unreadable during a run: named, counted, and tolerated up to a limit."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ NAMED = 5  # on the terminal; the rest is counted
 
 
 class BadImages(L.Callback):
-    """Says which images went bad, counts those of all processes, also over a resume, and ends a run that has too many.
+    """Callback that names and counts unreadable images over all processes and resumes, and ends a run with too many.
 
     Args:
         data: whose images.
@@ -34,7 +34,7 @@ class BadImages(L.Callback):
         return len(self.before | self.found.keys() | self.data.bad.keys())
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_: Any) -> None:
-        """Look where numbers are looked at: with several processes that takes a message."""
+        """Look for newly unreadable images whenever numbers are logged: with several processes that takes a message."""
         assert isinstance(module, GameModule)
         if world_size() == 1 or module.game.observing:
             self.look()
@@ -55,7 +55,7 @@ class BadImages(L.Callback):
             )
 
     def tell(self) -> None:
-        """Name what went bad since the last look, on all processes; they call this together."""
+        """Name the newly unreadable images of all processes, which call this together."""
         everywhere = [self.data.bad]
         if world_size() > 1:
             everywhere = [{} for _ in range(world_size())]

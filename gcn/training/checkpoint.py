@@ -1,4 +1,4 @@
-"""Checkpoints that are either the old one or the new one, never half of one."""
+"""Checkpoints that are replaced whole or not at all."""
 
 import os
 import struct
@@ -25,7 +25,7 @@ Check = Callable[[Mapping[str, Any]], None]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, fsyncs, keeps the previous file as ``*.previous`` and renames into place.
+    """Writes a checkpoint beside its target, keeps the previous one as ``*.previous``, and renames into place.
 
     A process killed at any moment leaves a complete ``last.ckpt``, or a complete ``last.ckpt.previous``.
     """
@@ -49,7 +49,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:
-    """``torch.save``, which answers an error of the file system by one of its own ("unexpected pos")."""
+    """Call ``torch.save``, and report a file system's error, for which torch says only "unexpected pos"."""
     with path.open("wb") as file:
         output = _Output(file)
         try:
@@ -74,7 +74,7 @@ class _Output:
             raise
 
     def flush(self) -> None:
-        """Nothing: the file is flushed when it is closed."""
+        """Does nothing: the file is flushed when it is closed."""
 
 
 def _keep(target: Path, previous: Path) -> None:
@@ -86,11 +86,11 @@ def _keep(target: Path, previous: Path) -> None:
 
 
 def accept(checkpoint: Mapping[str, Any]) -> None:
-    """No objection."""
+    """Accept any checkpoint: raises no error."""
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a run folder holds a checkpoint yet."""
+    """Whether a run folder holds a checkpoint."""
     return any(path.is_file() for path in _last(folder))
 
 
@@ -99,7 +99,7 @@ def _last(folder: Path) -> list[Path]:
 
 
 def checkpoint_files(path: str | Path) -> list[Path]:
-    """The file that ``path`` is, or the last checkpoints of the run folder that it is, latest first.
+    """Checkpoint files of ``path``: the file itself, or the last checkpoints of a run folder, latest first.
 
     Raises:
         InputError: there are none.
@@ -118,7 +118,7 @@ def checkpoint_files(path: str | Path) -> list[Path]:
 
 
 def open_checkpoint(path: str | Path, check: Check = accept) -> tuple[Path, dict[str, Any]]:
-    """The last sound checkpoint of a run folder, or a checkpoint file: where it lies and what it holds.
+    """Path and content of a checkpoint file, or of the last undamaged checkpoint of a run folder.
 
     Tensors and plain values only: code in the file is never run. Where ``last.ckpt`` is damaged, one line says so and
     the one before it serves.
@@ -143,7 +143,7 @@ def open_checkpoint(path: str | Path, check: Check = accept) -> tuple[Path, dict
 
 
 def _remedy(last: Path, check: Check) -> str:
-    """How to go on where the last checkpoints are of no use."""
+    """How to continue if the last checkpoints cannot be used."""
     best = last.with_name("best.ckpt")
     if last.name not in LAST or not best.is_file():
         return "; give another checkpoint"
@@ -181,7 +181,7 @@ class Damaged(Exception):
 
 
 def _verify(file: Path) -> None:
-    """Compare all records of the archive with their checksums, at which torch never looks."""
+    """Raise Damaged if a record of the archive differs from its checksum, which torch does not compare."""
     try:
         with zipfile.ZipFile(file) as archive:
             records = archive.infolist()

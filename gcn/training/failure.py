@@ -1,4 +1,4 @@
-"""What ends a run from outside, a full disk for instance or too little memory: one line, with the way to go on."""
+"""Errors that end a run from outside, such as a full disk: one line with the way to continue."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _ASKED = re.compile(r"tried to allocate ([\d.]+ ?\w+)", re.IGNORECASE)
 
 @contextmanager
 def explained(folder: Path, smaller: Callable[[], str], begun: Callable[[], bool]) -> Iterator[None]:
-    """Turn what may end a run from outside into one line.
+    """Turn errors in the block that come from outside into one line.
 
     Args:
         folder: the run folder.
@@ -43,5 +43,5 @@ def explained(folder: Path, smaller: Callable[[], str], begun: Callable[[], bool
 
 
 def _go_on(folder: Path, how: str) -> str:
-    """The command that continues the run, if there is anything to continue."""
+    """The command that resumes the run, if it has a checkpoint."""
     return f"{how} go on with: {resuming(folder)}" if (folder / "metrics.csv").exists() else ""

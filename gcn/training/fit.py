@@ -41,7 +41,7 @@ from gcn.training.validate import against_jpeg, coding_copy, evaluate
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run runs on.
+    """The hardware of a run: devices, precision, threads.
 
     Args:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
@@ -62,7 +62,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run needs.
+    """All objects and options that a run needs.
 
     Args:
         folder: the run folder.
@@ -88,7 +88,7 @@ class Plan:
 
 
 def train(plan: Plan) -> dict[str, Any]:
-    """Train, evaluate and write the run folder; returns what ``summary.json`` holds.
+    """Train, evaluate and write the run folder; returns the content of ``summary.json``.
 
     Raises:
         InputError: bad input, before the first update; another process is writing into the folder; later a full disk or
@@ -157,7 +157,7 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
 
 
 def _smaller(plan: Plan, record: Record) -> str:
-    """What to make smaller where memory ran out."""
+    """Advice on what to make smaller after memory ran out."""
     if record.phase == "training":
         return (
             f"give a smaller data.batch than {plan.data.batch}, or a smaller data.crop than {plan.data.crop}"
@@ -166,7 +166,7 @@ def _smaller(plan: Plan, record: Record) -> str:
 
 
 def _whence(plan: Plan, steps: int) -> tuple[Path | None, int]:
-    """The checkpoint and the update at which a resumed run goes on, which may be its end: it was killed after that."""
+    """Checkpoint and update from which a run resumes; the update may be the last one."""
     folder = plan.folder
     if not has_checkpoint(folder):
         print(f"{folder}: stopped before its first checkpoint; begins again", file=sys.stderr)
@@ -179,7 +179,7 @@ def _whence(plan: Plan, steps: int) -> tuple[Path | None, int]:
 
 
 def _ended(folder: Path, steps: int) -> bool:
-    """Whether the folder has the summary of a run of so many updates."""
+    """Whether the folder has the summary of a run of this many updates."""
     try:
         return json.loads((folder / "summary.json").read_bytes())["steps"] >= steps
     except (OSError, ValueError, LookupError, TypeError):  # none, or damaged: it will be written again
@@ -187,7 +187,7 @@ def _ended(folder: Path, steps: int) -> bool:
 
 
 class _Remaining:
-    """A loader that has the whole run's length and yields what is left of it, as Lightning's counters expect."""
+    """Loader of the whole run's length that yields the remaining batches, as Lightning's counters expect."""
 
     def __init__(self, loader: TrainLoader, steps: int) -> None:
         self.loader, self.steps, self.start_step, self.crops = loader, steps, loader.start_step, loader.crops
@@ -199,11 +199,11 @@ class _Remaining:
         return iter(self.loader)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the stream is a function of the update."""
+        """An empty state: batches are a function of the update."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to bring back."""
+        """Does nothing: there is no state."""
 
 
 def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:

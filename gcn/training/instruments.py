@@ -1,4 +1,4 @@
-"""What is looked at inside of a turn. Instruments read; the weights are the same with and without them."""
+"""Measurements within a turn; the weights are the same with and without them."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from gcn.game.turn import PlayerName, Turn
 
 
 def logits(turn: Turn, player: PlayerName, losses: list[WeightedLoss]) -> dict[str, Tensor]:
-    """D's logit_map in D's turn: mean logits, their gap, and how often an image outscores its own reconstruction."""
+    """In D's turn: mean logits, their gap, and how often an image has a higher logit than its reconstruction."""
     if player != "d":
         return {}
     real, fake = ([scale.detach() for scale in output.logits] for output in (turn.real, turn.fake))

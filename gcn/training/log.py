@@ -1,4 +1,4 @@
-"""``train.log`` in the run folder: what the terminal said and what libraries noted, with times."""
+"""``train.log`` in the run folder: messages of the terminal and of libraries, with times."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ terminal = logging.getLogger("gcn.cli.terminal")
 
 @contextmanager
 def run_log(folder: Path) -> Iterator[None]:
-    """Append to the log of a run during the block; how the block ends is its last entry.
+    """Append to the log of a run during the block; the last entry says how the block ended.
 
     Raises:
         InputError: the file cannot be written.
@@ -50,7 +50,7 @@ def run_log(folder: Path) -> Iterator[None]:
 
 
 def quiet() -> None:
-    """Keep Lightning's advice out of the user's terminal."""
+    """Hide Lightning's advice from the terminal."""
     for name in LIGHTNING:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
@@ -58,7 +58,7 @@ def quiet() -> None:
 
 
 def _handle(stack: ExitStack, file: logging.Handler) -> None:
-    """Let all loggers write to the file; the terminal shows what it would show without."""
+    """Let all loggers write to the file, without a change of what the terminal shows."""
     root = logging.getLogger()
     added = [file] if root.handlers else [file, logging.StreamHandler(sys.stderr)]  # as Python's last resort
     for handler in added:
@@ -107,19 +107,19 @@ def _logged_warnings() -> Iterator[None]:
 
 
 class _File(logging.FileHandler):
-    """A log file whose failure, of a full disk for instance, is one line on the terminal."""
+    """Log file whose failure, by a full disk for instance, is one line on the terminal."""
 
     failed = False
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Said once; the run goes on until it has something to write itself."""
+        """Report the first failure on the terminal; the run continues."""
         if not self.failed:
             self.failed = True
             print(f"{self.baseFilename} cannot be written any more", file=sys.__stderr__, flush=True)
 
 
 class _Copy:
-    """A terminal stream whose lines are logged too, without the states that a progress bar overwrites."""
+    """Terminal stream whose complete lines are also logged, without the states of a progress bar."""
 
     def __init__(self, stream: Any) -> None:
         self.stream, self.line = stream, ""

@@ -1,4 +1,4 @@
-"""The LightningModule: one generator update per training step, and nothing else."""
+"""The LightningModule: each training step makes one generator update."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from gcn.training.trainer_options import check_options, check_start
 
 @dataclass(frozen=True)
 class PlayerOptim:
-    """How one player moves.
+    """Optimizer class, arguments and gradient clipping of one player.
 
     Args:
         optimizer: class of the torch optimizer.
@@ -45,7 +45,7 @@ class PlayerOptim:
 
 @dataclass(frozen=True)
 class Training:
-    """How a game is trained.
+    """Numbers of a training: updates, warm-up, logging, averages, optimizers, schedule.
 
     Args:
         steps: generator updates.
@@ -66,7 +66,7 @@ class Training:
 
 
 class GameModule(L.LightningModule):
-    """Pairs the generator with the discriminator and lets a rule move them.
+    """A game trained by an update rule, as a LightningModule.
 
     A plain ``L.Trainer(max_epochs=1).fit(module, data.train_loader(...))`` trains it as ``scripts/train.py`` does; what
     would be another training is refused, see :mod:`gcn.training.trainer_options`.
@@ -95,7 +95,7 @@ class GameModule(L.LightningModule):
 
     @property
     def codec(self) -> Codec:
-        """The generator."""
+        """The generator of the game."""
         return cast(Codec, self.game.generator)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -117,7 +117,7 @@ class GameModule(L.LightningModule):
         check_start(self.trainer, self.game, plan.steps, plan.d_steps)
 
     def on_fit_start(self) -> None:
-        """Seat the players; after a resume the optimizers already hold their state."""
+        """Create the players from the optimizers, which already hold their state after a resume."""
         plan = self.training_plan
         optimizers = self.trainer.optimizers
         wrapped = self.optimizers()
@@ -137,7 +137,7 @@ class GameModule(L.LightningModule):
             constraint.after_step(self.game.discriminator)
 
     def training_step(self, batch: Tensor, batch_index: int) -> None:
-        """One generator update; batch: (d_steps·B, 3, P, P) in [0, 1]."""
+        """Make one generator update with the batch (d_steps·B, 3, P, P) in [0, 1]."""
         plan, step = self.training_plan, self.trainer.global_step
         update(
             self.game,
@@ -160,7 +160,7 @@ class GameModule(L.LightningModule):
         return batch.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is not a parameter: the rule's memory and the average of G."""
+        """Add the state that is in no parameter: the rule's memory and the average of G's weights."""
         checkpoint["gcn"] = {"rule": self.rule.state_dict(), "average": self.average}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A player driven by a torch optimizer."""
+"""A player that a torch optimizer moves."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which arithmetic a machine is good at."""
+"""The arithmetic (fp32 or bf16) that suits a machine."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The progress bar: speed, and the numbers that matter."""
+"""The progress bar of a run: speed and the latest numbers."""
 
 import sys
 from typing import Any
@@ -28,7 +28,7 @@ class Progress(L.Callback):
         self.numbers: dict[str, str] = {}
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Begin where the run stands."""
+        """Set the bar to the update at which the run begins or resumes."""
         if trainer.is_global_zero:
             patient = 0.2 if sys.stderr.isatty() else 30.0  # seconds between lines in a log file
             self.bar = tqdm(
@@ -37,27 +37,27 @@ class Progress(L.Callback):
             )  # fmt: skip
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """One update more."""
+        """Advance the bar by one update."""
         if self.bar is not None:
             self.bar.update(trainer.global_step - self.bar.n)
 
     def on_train_end(self, *_: Any) -> None:
-        """Leave the full bar on the screen."""
+        """Close the bar, which stays on the screen."""
         if self.bar is not None:
             self.bar.close()
 
     def on_exception(self, *_: Any) -> None:
-        """Likewise."""
+        """Close the bar, which stays on the screen."""
         self.on_train_end()
 
     def show(self, row: dict[str, float]) -> None:
-        """Put new numbers beside the bar."""
+        """Show new numbers beside the bar."""
         self.numbers |= {short: format(row[key], form) for key, (short, form) in SHOWN.items() if key in row}
         if self.bar is not None:
             self.bar.set_postfix(self.numbers, refresh=False)
 
     def say(self, line: str) -> None:
-        """Show a line above the bar."""
+        """Print a line above the bar."""
         if self.bar is not None:
             self.bar.write(line, file=sys.stderr)
         else:

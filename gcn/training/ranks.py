@@ -1,4 +1,4 @@
-"""Several processes: started by one command, averaged by the game itself."""
+"""Training in several processes, started by one command; the game itself averages over them."""
 
 import os
 import subprocess
@@ -31,13 +31,13 @@ class ReplicatedStrategy(DDPStrategy):
     """
 
     def configure_ddp(self) -> None:
-        """Leave the module as it is."""
+        """Does not wrap the module in DDP."""
 
     def _register_ddp_hooks(self) -> None:
         pass
 
     def pre_backward(self, closure_loss: Any) -> None:
-        """Nothing to prepare: there is no reducer."""
+        """Does nothing: there is no reducer."""
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
@@ -45,7 +45,7 @@ class ReplicatedStrategy(DDPStrategy):
 
 
 class Launcher(_SubprocessScriptLauncher):
-    """Runs this very command once more for each further process, and answers for all of them.
+    """Starts this command once more for each further process, and ends all of them if one fails.
 
     Lightning's own launcher puts words of its own into a Hydra command, kills a run without a word when a
     child has failed, and keeps the group of processes together after the training, where the first one, going
@@ -57,7 +57,7 @@ class Launcher(_SubprocessScriptLauncher):
         self.outputs: list[IO[bytes]] = []
 
     def launch(self, function: Callable, *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        """Start the other processes, if nobody else has, and call ``function`` in this one.
+        """Start the other processes unless torchrun or srun did, and call ``function`` in this one.
 
         Raises:
             InputError: bad input that another process found.
@@ -111,7 +111,7 @@ class Launcher(_SubprocessScriptLauncher):
         ]
 
     def _failure(self, patience: float = 0.0) -> Exception | None:
-        """Why a child has failed, waiting up to ``patience`` seconds for that to happen."""
+        """Reason of a child's failure, for which this waits up to ``patience`` seconds."""
         end = time.monotonic() + patience
         while True:
             for rank, (process, output) in enumerate(zip(self.procs, self.outputs, strict=True), start=1):
@@ -122,7 +122,7 @@ class Launcher(_SubprocessScriptLauncher):
             time.sleep(0.1)
 
     def _watch(self, over: threading.Event) -> None:
-        """End this process where it waits for one that has failed and cannot notice it."""
+        """End this process if another has failed and this one waits for it without noticing."""
         while not over.wait(0.5):
             failure = self._failure()
             if failure is not None and not over.wait(PATIENCE):
@@ -146,7 +146,7 @@ def _failure(name: str, status: int, output: IO[bytes]) -> Exception:
 
 
 def placement() -> tuple[int | None, int]:
-    """Processes on each machine, and machines, as torchrun or srun have started them; (None, 1) if nobody has."""
+    """Number of processes on each machine and of machines, as torchrun or srun started them; else (None, 1)."""
     if "LOCAL_WORLD_SIZE" in os.environ:
         each = int(os.environ["LOCAL_WORLD_SIZE"])
         return each, int(os.environ["WORLD_SIZE"]) // each
@@ -157,7 +157,7 @@ def placement() -> tuple[int | None, int]:
 
 
 def threads_each(processes: int) -> int | None:
-    """CPU threads for each of several processes on a machine; None: as they are."""
+    """CPU threads for each of several processes on a machine; None leaves the number unchanged."""
     if processes == 1 or "OMP_NUM_THREADS" in os.environ:
         return None
     return max(1, (os.cpu_count() or 1) // processes)

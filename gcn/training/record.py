@@ -1,4 +1,4 @@
-"""The callback that looks at a run: rows, validations, panels, checkpoints and the watchdog.
+"""The callback that writes a run folder: rows, validations, panels, checkpoints, and the watchdog.
 
 It reads; the weights of a run are bit for bit those of the same run without it.
 """
@@ -30,7 +30,7 @@ JITTER_IMAGES, JITTER_SIDE = 4, 128
 
 @dataclass(frozen=True)
 class Intervals:
-    """How often things are looked at, in generator updates.
+    """Generator updates between validations, panels and checkpoints.
 
     Args:
         val: validations.
@@ -46,7 +46,7 @@ class Intervals:
 
 
 class Record(L.Callback):
-    """Writes down what happens in a run folder.
+    """Callback that writes the results of a run into its folder.
 
     Args:
         folder: the run folder.
@@ -94,7 +94,7 @@ class Record(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """After each generator update."""
+        """Write what is due after a generator update."""
         assert isinstance(module, GameModule)
         step, last = trainer.global_step, trainer.global_step >= module.training_plan.steps
         stopping = self.stop.agreed(module.device) is not None  # asked once: a signal may come at any moment
@@ -122,11 +122,11 @@ class Record(L.Callback):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         self.stop.restore()
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
-        """Likewise."""
+        """Restore the signal handlers."""
         self.stop.restore()
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,12 +141,12 @@ class Record(L.Callback):
     # --- what they do ---
 
     def forget_validations(self, changed: Collection[str]) -> None:
-        """The validation images are others: no number is compared with an earlier one, but of images that stayed."""
+        """Forget earlier validations, because the images have changed; only images that stayed are compared."""
         self.best = -math.inf
         self.before = {name: crop for name, crop in self.before.items() if name not in changed}
 
     def go_on(self, step: int, main: bool) -> None:
-        """Continue the records of a run that was stopped where its checkpoint ends; once."""
+        """Continue the records of a stopped run at its checkpoint; has an effect once."""
         if self.begun:
             return
         self.begun = True
@@ -189,7 +189,7 @@ class Record(L.Callback):
         return self.folder / "panels" / f"{step:07d}.png"
 
     def _images(self, step: int) -> dict[str, Path]:
-        """The image files of an update, for W&B."""
+        """Paths of the image files of an update, for W&B."""
         path = self._panel(step)
         return {"panel": path} if path.exists() else {}
 

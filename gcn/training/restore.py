@@ -1,4 +1,4 @@
-"""What a checkpoint must be before anything is restored from it.
+"""Checks of a checkpoint before anything is restored from it.
 
 Everything that a run would take from the file is compared with what it belongs to, in structure, shape, type and
 range: torch takes optimizer states of any shape, and a fused optimizer then writes beyond their end.
@@ -26,7 +26,7 @@ _VERSION = r"[2-9]\.\d{1,4}(\.\d{1,4}){0,2}(rc\d{1,4}|\.dev\d{1,9}|\.post\d{1,4}
 
 
 def check(checkpoint: Mapping[str, Any], module: "GameModule", callbacks: Iterable[str] = ()) -> None:
-    """Compare a whole checkpoint with the game that is to go on from it.
+    """Raise ValueError if a checkpoint does not fit the game that is to continue from it.
 
     Args:
         checkpoint: as read from the file.
@@ -54,7 +54,7 @@ def check(checkpoint: Mapping[str, Any], module: "GameModule", callbacks: Iterab
 
 
 def step_of(checkpoint: Mapping[str, Any]) -> int:
-    """The number of generator updates."""
+    """Number of generator updates that a checkpoint has made."""
     step = checkpoint.get("global_step")
     if type(step) is not int or not 0 <= step <= LARGEST_STEP:
         raise ValueError(
@@ -64,7 +64,7 @@ def step_of(checkpoint: Mapping[str, Any]) -> int:
 
 
 def check_weights(found: Any, expected: Mapping[str, Tensor], of: str = "") -> None:
-    """Compare the state of networks by name."""
+    """Raise ValueError if the weights of networks differ in names, shapes or types."""
     if not isinstance(found, Mapping):
         raise ValueError(f"{of}the weights are missing")
     for name, like in expected.items():
@@ -119,7 +119,7 @@ def _check_optimizer(name: str, found: Any, optim: "PlayerOptim", parameters: li
 
 
 def _template(optim: "PlayerOptim") -> tuple[dict[str, Any], dict[str, Any]]:
-    """What this optimizer remembers of a parameter, and its options."""
+    """State that this optimizer keeps of a parameter, and its options."""
     parameter = nn.Parameter(torch.zeros(2, 3))
     parameter.grad = torch.zeros(2, 3)
     optimizer = optim.build([parameter])
@@ -141,7 +141,7 @@ def _check_group(name: str, found: dict[Any, Any], own: dict[str, Any], given: M
 
 
 def _same(value: Any, expected: Any) -> bool:
-    """Whether plain values are equal; a list stands for a tuple."""
+    """Whether plain values are equal; a list equals a tuple."""
     if isinstance(expected, list | tuple):
         alike = isinstance(value, list | tuple) and len(value) == len(expected)
         return alike and all(_same(a, b) for a, b in zip(value, expected, strict=True))
@@ -216,7 +216,7 @@ def _check_own(found: Mapping[str, Any], module: "GameModule", step: int) -> Non
 
 
 def _check_moves(name: str, found: Any, module: "GameModule") -> None:
-    """A tensor for each parameter of G, and of D."""
+    """Raise ValueError unless there is a tensor for each parameter of G, and of D."""
     players = [module.game.parameters_of("g"), module.game.parameters_of("d")]
     if not isinstance(found, list) or [len(p) if isinstance(p, list) else -1 for p in found] != [
         len(p) for p in players

@@ -1,4 +1,4 @@
-"""The states of callbacks in a checkpoint: what a run has recorded, in its types and ranges."""
+"""Checks of the callbacks' states in a checkpoint: types and ranges of what a run has recorded."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ NUMBERS = 10**5  # plain values in a history, at most
 
 
 def check_records(states: Mapping[Any, Any]) -> None:
-    """Compare the states of this project's callbacks, those that are there; ValueError with the reason."""
+    """Raise ValueError if the state of one of this project's callbacks is not as it was written."""
     for name, check in (
         ("Record", _check_record),
         ("BadImages", _check_bad_images),
@@ -29,13 +29,13 @@ def _texts(values: Any) -> bool:
 
 
 def _check_bad_images(found: Any) -> None:
-    """The state of `gcn.training.bad_images.BadImages`."""
+    """Check the state of :class:`gcn.training.bad_images.BadImages`."""
     if not isinstance(found, dict) or not _texts(found.get("names")):
         raise ValueError("the list of bad images is damaged")
 
 
 def _check_same_data(found: Any) -> None:
-    """The state of `gcn.training.same_data.SameData`: digests of images, and what has changed."""
+    """Check the state of :class:`gcn.training.same_data.SameData`: digests of images, and what has changed."""
     digests = found.get("validation") if isinstance(found, dict) else None
     if not isinstance(digests, dict) or not _texts([*digests, *digests.values()]):
         raise ValueError("the digests of the validation images are damaged")
@@ -46,7 +46,7 @@ def _check_same_data(found: Any) -> None:
 
 
 def _check_record(found: Any) -> None:
-    """The state of `gcn.training.record.Record`: the best value, a few crops, the watchdog's history."""
+    """Check the state of :class:`gcn.training.record.Record`: best value, some crops, the watchdog's history."""
     if not isinstance(found, dict) or not {"best", "before", "watchdog"} <= set(found):
         raise ValueError("the record of the run is damaged")
     best, before = found["best"], found["before"]

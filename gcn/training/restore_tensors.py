@@ -1,4 +1,4 @@
-"""A tensor of a checkpoint, compared with what it is to replace."""
+"""Check of a tensor in a checkpoint against the tensor that it replaces."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def check_tensor(name: str, found: Any, shape: Iterable[int], dtype: torch.dtype) -> None:
-    """Compare one tensor; it must be dense, on the CPU and finite."""
+    """Raise ValueError unless a tensor is dense, on the CPU, finite and of the expected shape and type."""
     if type(found) not in (Tensor, nn.Parameter) or found.layout != torch.strided or found.is_quantized:
         raise ValueError(f"{name} is no plain tensor")
     if found.dtype != dtype or tuple(found.shape) != tuple(shape):
@@ -24,7 +24,7 @@ def _kind(dtype: torch.dtype, shape: Iterable[int]) -> str:
 
 
 def _dense(t: Tensor) -> bool:
-    """Whether each element has a place of its own and none are left between them."""
+    """Whether each element has its own memory and there are no gaps between them."""
     step = 1
     for stride, size in sorted(zip(t.stride(), t.shape, strict=True)):
         if size > 1:

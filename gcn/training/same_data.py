@@ -1,4 +1,4 @@
-"""The callback that tells whether a resumed run has the images that it began with."""
+"""Callback that tells whether a resumed run has the images that it began with."""
 
 import sys
 from typing import Any
@@ -33,15 +33,15 @@ class SameData(L.Callback):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run compares with."""
+        """Digests of the images, for the comparison after a resume."""
         return {**self.now, "changes": self.record.changes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What the checkpoint was trained and validated on."""
+        """Restore the digests of the images that the checkpoint was trained and validated on."""
         self.then, self.record.changes = state_dict, list(state_dict["changes"])
 
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Compare, once everything is restored."""
+        """Compare the images with the digests, once everything is restored."""
         if self.then is None:  # a new run, or a checkpoint that is older than this
             return
         then, now = self.then["validation"], self.now["validation"]

@@ -10,7 +10,7 @@ SHAPES = ("constant", "one_cycle", "cosine", "step")
 
 @dataclass(frozen=True)
 class Schedule:
-    """Factor on the learning rates at update ``step`` of ``steps``.
+    """Learning-rate schedule: a factor for update ``step`` of ``steps``.
 
     Args:
         name: ``constant``; ``one_cycle`` (linear rise from ``final``, cosine fall to ``final``; Smith and Topin 2019);
@@ -32,7 +32,7 @@ class Schedule:
             raise InputError(f"optim.schedule.name={self.name}: choose one of {', '.join(SHAPES)}")
 
     def factor(self, step: int, steps: int) -> float:
-        """Factor for the move that follows ``step`` updates."""
+        """Factor on the learning rates for the move after ``step`` updates."""
         if self.name == "constant":
             return 1.0
         if self.name == "step":

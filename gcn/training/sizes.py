@@ -1,4 +1,4 @@
-"""Validation images of unusual sizes: found before the first update, left out of what cannot take them, and said."""
+"""Validation images too small for a metric or for the discriminator: found before training, and reported."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ Size = tuple[int, int]  # height, width
 
 
 def check_sizes(data: Data, game: Game) -> list[str]:
-    """What there is to say about validation images that are too small for a metric or for the discriminator.
+    """Remarks about validation images that are too small for a metric or for the discriminator.
 
     Raises:
         InputError: an image that is too large for a file.

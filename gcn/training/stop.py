@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1: finish the update, write a checkpoint, leave."""
+"""Ctrl-C, SIGTERM and SIGUSR1: finish the update, write a checkpoint, stop."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from gcn.game.reduction import world_size
 
 
 class StopRequest:
-    """Remembers the first signal that asks for the end of the run; a second Ctrl-C kills as usual.
+    """Remembers the first signal that asks the run to stop; a second Ctrl-C ends it at once.
 
     Lightning would raise in the middle of things, and outside of SLURM SIGUSR1 would kill. Under SLURM SIGUSR1 is left
     to Lightning, which requeues the job.
@@ -24,7 +24,7 @@ class StopRequest:
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
-        """Take over the signals."""
+        """Install the signal handlers."""
         signals = [signal.SIGINT, signal.SIGTERM]
         if "SLURM_JOB_ID" not in os.environ:
             signals.append(signal.SIGUSR1)
@@ -36,7 +36,7 @@ class StopRequest:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def restore(self) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()

@@ -1,4 +1,4 @@
-"""Which settings of a Lightning ``Trainer`` train a game exactly; the others, which train another one, are refused.
+"""Options of a Lightning ``Trainer`` that would train another game than the configured one; they are refused.
 
 A run of ``scripts/train.py`` and a plain ``L.Trainer(max_epochs=1).fit(module, loader)`` pass these rules alike.
 """
@@ -28,7 +28,7 @@ STEERING = (
 
 
 def check_options(trainer: L.Trainer) -> None:
-    """Refuse what a trainer is set to do with the game, before any process group is made.
+    """Raise InputError for options that change the training, before any process group is made.
 
     Raises:
         InputError: an option that the game does not follow, or follows in another way than it says.
@@ -67,7 +67,7 @@ def check_options(trainer: L.Trainer) -> None:
 
 
 def check_start(trainer: L.Trainer, game: Game, steps: int, d_steps: int) -> None:
-    """Refuse a loader that does not give each update its own batch, before the first update.
+    """Raise InputError, before the first update, for a loader that does not give each update its own batch.
 
     Args:
         trainer: about to begin, a checkpoint restored.

@@ -1,4 +1,4 @@
-"""Whole images through the codec, as a decoder of the file would see them."""
+"""Validation on whole images, reconstructed as a decoder of the file would."""
 
 import copy
 import math
@@ -27,7 +27,7 @@ SEED = 0  # of patches and directions, the same for every run
 
 @dataclass
 class Decoded:
-    """One image after the round trip; ``x`` and ``x_hat`` (3, H, W) in [0, 1], on the CPU."""
+    """One reconstructed image; ``x`` and ``x_hat`` (3, H, W) in [0, 1], on the CPU."""
 
     name: str
     x: Tensor
@@ -44,7 +44,7 @@ class Decoded:
 
 @dataclass
 class Evaluation:
-    """All images of a validation and what was measured on them."""
+    """All images of a validation and their measurements."""
 
     images: list[Decoded]
     values: dict[str, float] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def coding_copy(generator: Codec, average: Mapping[str, Tensor] | None) -> Codec
 
 @torch.no_grad()
 def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files: bool = False) -> Evaluation:
-    """Run whole images through a coding copy.
+    """Reconstruct whole images with a coding copy of the codec, and measure them.
 
     Args:
         codec: from :func:`coding_copy`.
@@ -97,7 +97,7 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
 
 
 def gather(mine: list[Decoded]) -> list[Decoded]:
-    """The images of all processes in the order of one process."""
+    """The images of all processes in the order of a single process."""
     world = world_size()
     if world == 1:
         return mine
@@ -107,7 +107,7 @@ def gather(mine: list[Decoded]) -> list[Decoded]:
 
 
 def measure(images: list[Decoded]) -> Evaluation:
-    """What there is to say of a set of decoded images."""
+    """Metrics of a set of decoded images, by name."""
     pixels = sum(image.pixels for image in images)
     xs, x_hats = [image.x for image in images], [image.x_hat for image in images]
     values = {
@@ -138,7 +138,7 @@ def against_jpeg(evaluation: Evaluation) -> dict[str, float]:
 
 
 def can_discriminate(game: Game, height: int, width: int) -> bool:
-    """Whether the game has a discriminator that takes images of this size in pixels."""
+    """Whether the game has a discriminator that accepts images of this size in pixels."""
     discriminator: Any = game.discriminator
     if discriminator is None or game.objective.loss is None:
         return False
@@ -151,7 +151,7 @@ def can_discriminate(game: Game, height: int, width: int) -> bool:
 
 @torch.no_grad()
 def logit_map(game: Game, codec: Codec, image: Decoded, device: torch.device) -> Tensor | None:
-    """D's logits (h, w) on a reconstruction, the mean of all scales at the size of the finest; leaves D as it was.
+    """D's logits (h, w) on a reconstruction, the mean of all scales at the finest scale's size; D is not changed.
 
     None where the image is too small for D.
     """

@@ -1,4 +1,4 @@
-"""Crops side by side, at rates that match: what numbers do not show."""
+"""Crops side by side, at rates that match."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ STEP = 16  # pixels between the squares that are compared; divides SIDE
 
 
 class Column(NamedTuple):
-    """One codec at the setting nearest to the common rate: its crops and what stands above them."""
+    """One codec at the setting nearest to the common rate: its crops and their titles."""
 
     title: str
     bpp: float
@@ -25,14 +25,14 @@ class Column(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """Where a crop lies."""
+    """Position of a crop in an image."""
 
     image: int
     top: int
     left: int
 
     def of(self, picture: Pixels) -> Pixels:
-        """The crop of an image, with memory of its own."""
+        """The pixels of the crop in an image, copied."""
         return picture[self.top : self.top + SIDE, self.left : self.left + SIDE].copy()
 
 
@@ -50,7 +50,7 @@ def errors(original: Pixels, picture: Pixels) -> NDArray[np.float64]:
 
 
 def choose(errors: Sequence[Sequence[NDArray[np.float64]]], most: int = MOST) -> list[Crop]:
-    """The places where the codecs' errors differ most, one for each image, at most ``most``; not chosen by hand.
+    """Positions at which the codecs' errors differ most, one for each image, at most ``most``.
 
     The score of a square is the standard deviation over codecs of its root mean squared error.
 
@@ -72,7 +72,7 @@ def choose(errors: Sequence[Sequence[NDArray[np.float64]]], most: int = MOST) ->
 def crop_figure(
     path: Path, originals: Sequence[Pixels], names: Sequence[str], columns: Sequence[Column]
 ) -> list[Path]:
-    """Rows of crops, magnified twice without interpolation: the original, then each codec with its rate and PSNR.
+    """Draw rows of crops at twice the size: the original, then each codec with its rate and PSNR.
 
     Args:
         path: of the files, without suffix.

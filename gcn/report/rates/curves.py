@@ -24,14 +24,14 @@ Label = tuple[str, Sequence[tuple[float, float]], str, bool]  # name, curve, col
 
 
 class Metric(NamedTuple):
-    """A metric as an axis."""
+    """A metric with the label of its axis."""
 
     name: str
     label: str
     better: str  # up or down
 
     def of(self, row: PooledRow) -> float:
-        """The height of a point."""
+        """The metric's value at a point."""
         value = row.value(self.name)
         if self.name == "ms_ssim":
             return -10 * math.log10(1 - value) if value < 1 else math.nan
@@ -49,7 +49,7 @@ REALISM = (
 
 
 def rate_figures(record: EvaluationRecord, folder: Path, published: bool) -> list[Path]:
-    """``rate_distortion`` and ``rate_realism`` as PNG and SVG; metrics that were not measured have no panel."""
+    """Draw ``rate_distortion`` and ``rate_realism`` as PNG and SVG; a metric that was not measured has no panel."""
     files = []
     for name, metrics in (("rate_distortion", DISTORTION), ("rate_realism", REALISM)):
         measured = [m for m in metrics if any(math.isfinite(m.of(row)) for row in record.pooled)]
@@ -112,7 +112,7 @@ def _panel(axes: Any, metric: Metric, record: EvaluationRecord, published: bool)
 def _limits(
     axes: Any, metric: Metric, record: EvaluationRecord, points: Sequence[tuple[float, float]]
 ) -> None:
-    """The range of the learned codecs with some room: classical curves may leave it."""
+    """Limits of the axes from the learned codecs' range with some room; classical curves may leave it."""
     own = [row for rows in record.series(LEARNED).values() for row in rows]
     rates = [row.rate(metric.name) for row in own] or [bpp for bpp, _ in points]
     low, high = 0.0, max(rates) * 1.45
@@ -124,7 +124,7 @@ def _limits(
 
 
 def _label(axes: Any, labels: Sequence[Label]) -> None:
-    """Names at the right end of the curves, pushed apart where they would overlap."""
+    """Write names at the right end of the curves, moved apart where they would overlap."""
     right, (bottom, top) = axes.get_xlim()[1], axes.get_ylim()
     ends: list[tuple[float, str, str, bool, tuple[float, float]]] = []
     for name, points, colour, bold in labels:

@@ -1,4 +1,4 @@
-"""One page that shows all of an evaluation."""
+"""The HTML page of an evaluation."""
 
 import math
 from collections.abc import Sequence
@@ -45,13 +45,13 @@ def _number(value: float, form: str = ".4g") -> str:
 
 
 def _over(record: EvaluationRecord) -> str:
-    """What the means are over."""
+    """Sentence about the images that the means are over."""
     counts = [f"{TITLES.get(one.metric, one.metric)} {len(one.images)}" for one in record.sets]
     return f"Means are over the same images for every row ({', '.join(counts)})." if counts else ""
 
 
 def _pooled(record: EvaluationRecord) -> str:
-    """A row for each setting; a metric over fewer than all images has its own rate beside it."""
+    """Table with a row for each setting; a metric over fewer than all images has its own rate beside it."""
     ordered = sorted(record.pooled, key=lambda row: (row.bpp, row.codec))
     head, columns = ["codec", "setting"], [[row.codec for row in ordered], [row.setting for row in ordered]]
     for name in TITLES:

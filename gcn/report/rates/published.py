@@ -36,5 +36,5 @@ CURVES = (
 
 
 def of(metric: str, data: str | None = None) -> list[Published]:
-    """The curves that have a metric, of one data set or of all."""
+    """Published curves that have a metric, of one data set or of all."""
     return [c for c in CURVES if metric in c.points[0][1] and data in (None, c.data)]

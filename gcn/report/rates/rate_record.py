@@ -39,7 +39,7 @@ class ImageRow:
     image_id: str = ""  # of the pixels
 
     def value(self, metric: str) -> float:
-        """A metric by name, NaN where it was not measured."""
+        """A metric by name; NaN where it was not measured."""
         return float(getattr(self, metric) if hasattr(self, metric) else self.extra.get(metric, math.nan))
 
 
@@ -69,7 +69,7 @@ class PooledRow:
         return float(getattr(self, metric) if hasattr(self, metric) else self.extra.get(metric, math.nan))
 
     def rate(self, metric: str) -> float:
-        """Bit/pixel over the images that the metric is a mean over."""
+        """Bits per pixel over the images that the mean of a metric is over."""
         return self.rates.get(metric, self.bpp)
 
 
@@ -108,7 +108,7 @@ class EvaluationRecord:
     failed: dict[str, str] = field(default_factory=dict)  # images that are in no number, and why
 
     def series(self, kind: str | None = None) -> dict[str, list[PooledRow]]:
-        """Pooled rows by codec in the order of their first appearance, each by rate."""
+        """Pooled rows by codec, in the order of first appearance, each sorted by rate."""
         found: dict[str, list[PooledRow]] = {}
         for row in self.pooled:
             if kind is None or row.kind == kind:
@@ -130,7 +130,7 @@ def cells(row: ImageRow, extras: Sequence[str]) -> list[Any]:
 
 
 def from_cells(content: Mapping[str, str], extras: Sequence[str]) -> ImageRow:
-    """The row of :func:`cells`, by column; ValueError or KeyError if it is none."""
+    """The row of :func:`cells`, by column; raises ValueError or KeyError for other cells."""
     numbers = {name: float(content[name] or "nan") for name in ("bpp", "mse", "psnr", "ms_ssim")}
     counts = {name: int(content[name]) for name in ("width", "height", "bytes", "scales")}
     texts = {name: content[name] for name in ("codec", "setting", "image", *IDS)}
@@ -148,7 +148,7 @@ def write(record: EvaluationRecord, folder: Path) -> list[Path]:
 
 
 def read(file: Path) -> EvaluationRecord:
-    """The record of an ``evaluation.json``; InputError for any other file."""
+    """The record in an ``evaluation.json``; raises InputError for any other file."""
     content = read_json(file, LARGEST)
     try:
         content["images"] = [_exact(ImageRow(**_numbers(row))) for row in content["images"]]
@@ -161,7 +161,7 @@ def read(file: Path) -> EvaluationRecord:
 
 
 def _exact(row: ImageRow) -> ImageRow:
-    """JSON has no infinity either: the PSNR of an image without error is one again."""
+    """The row with the infinite PSNR of an exact image, which JSON cannot store."""
     return replace(row, psnr=math.inf) if row.mse == 0 else row
 
 
@@ -183,7 +183,7 @@ def _unknown(value: Any) -> bool:
 
 
 def _numbers(content: dict[str, Any], texts: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
-    """JSON has no NaN: null is one again, but in fields of text."""
+    """Fields of a stored row: null becomes NaN, which JSON lacks, except in fields of text."""
     found: dict[str, Any] = {}
     for name, value in content.items():
         if isinstance(value, dict):

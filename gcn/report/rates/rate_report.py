@@ -1,4 +1,4 @@
-"""The files of an evaluation."""
+"""Writing the files of an evaluation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ FILES = (
 
 
 class Crops(NamedTuple):
-    """What the figure of crops shows; see `gcn.report.rates.crops`."""
+    """Content of the figure of crops; see :mod:`gcn.report.rates.crops`."""
 
     originals: Sequence[Pixels]
     names: Sequence[str]
@@ -33,7 +33,7 @@ class Crops(NamedTuple):
 def write_report(
     record: EvaluationRecord, folder: Path, crops: Crops | None = None, published: bool = False
 ) -> list[Path]:
-    """Write table, figures and page into a folder: the numbers first.
+    """Write tables, figures and page into a folder, the numbers first.
 
     Args:
         record: the numbers.

@@ -1,4 +1,4 @@
-"""What the numbers of an evaluation say, in sentences. Nothing is said about rates that a curve does not reach."""
+"""Sentences about the numbers of an evaluation, within the range of rates that a curve has."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def at(rows: Sequence[PooledRow], bpp: float, metric: str = "psnr") -> float:
 
 
 def sentences(record: EvaluationRecord) -> list[str]:
-    """On which images the numbers rest, where these are not all; then a sentence for each setting of a learned codec.
+    """A sentence for each setting of a learned codec, after one about the images if these are not all.
 
     It says its PSNR, and which classical codecs it beats or loses to, unless no PSNR can be compared.
     """
@@ -49,7 +49,7 @@ def sentences(record: EvaluationRecord) -> list[str]:
 
 
 def caveats(record: EvaluationRecord) -> list[str]:
-    """Which images are left out of which means, and why, a sentence for each metric."""
+    """A sentence for each metric about images that are left out of its means, with the reasons."""
     said = []
     if record.failed:
         total = len(record.failed) + len({row.image for row in record.images})
@@ -68,7 +68,7 @@ def caveats(record: EvaluationRecord) -> list[str]:
 
 
 def _named(reasons: Mapping[str, str]) -> str:
-    """Names with reasons, those of equal reasons together, the first few."""
+    """Names with reasons, those of equal reasons together, the first few by name."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)
