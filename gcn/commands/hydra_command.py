@@ -30,7 +30,6 @@ from gcn.config.compose import (
     declare,
     hydra_key,
     is_hydras,
-    jobs,
     key_of,
     normal,
     search_path,
@@ -38,6 +37,7 @@ from gcn.config.compose import (
 from gcn.config.flags import plain_errors, read_flags
 from gcn.config.parse import Config, parse, plan, save
 from gcn.config.preflight import check_run, note
+from gcn.config.sweep import jobs
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder
 from gcn.files.lock import LOCK_FILE, only_writer

@@ -1,10 +1,10 @@
-"""Composition of a configuration by Hydra from command-line overrides, and errors of one line."""
+"""Composition of a configuration by Hydra from command-line overrides, once for the same choices of groups."""
 
-import itertools
-import math
+import pickle
+import re
 import secrets
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -17,30 +17,19 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import OmegaConf
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gcn.cli.quoting import command, value
-from gcn.cli.quoting import word as word_of
+from gcn.cli.quoting import value
+from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
 from gcn.errors import InputError
-from gcn.files.atomic import cannot_write
 from gcn.schema.fields import suggestion
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-MOST_JOBS = 10_000  # of a sweep; more is a slip of the finger, range(0,1000000)
-PLUGINS = {  # choices of Hydra's that come with packages of their own
-    "hydra/launcher": {
-        "joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher",
-        "submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher", "ray_aws": "hydra-ray-launcher",
-        "rq": "hydra-rq-launcher",
-    },
-    "hydra/sweeper": {
-        "optuna": "hydra-optuna-sweeper", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
-    },
-}  # fmt: skip
+PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+PLAIN_KEY = re.compile(r"\w+(\.\w+)*")
 KNOBS = "knob"  # the folder of the knobs, which is no group of choices
 
 
@@ -172,18 +161,97 @@ def compose(
         overrides = OverridesParser.create().parse_overrides(list(words))
     for override in overrides:
         _refuse_what_no_job_may_say(override, offered, root)
+    if extra is None:
+        with one_line_errors():
+            quickly = _composed_from_base(overrides, offered, number, root)
+        if quickly is not None:
+            return quickly
     # ++ lets unknown keys pass, but must not stand before a choice
     forced = [word if is_hydras(word) or key_of(word) in offered else f"++{word}" for word in words]
-    with one_line_errors(), _composing():
-        cfg = hydra_compose(root.name, [*forced, *search_path(root, extra)], return_hydra_config=True)
+    cfg = _composed_by_hydra([*forced, *search_path(root, extra)], root)
+    with one_line_errors():
         cfg.hydra.job.num = number
-        choices = {key: v for key, v in cfg.hydra.runtime.choices.items() if not key.startswith("hydra/")}
-        folders = str(cfg.hydra.run.dir), str(cfg.hydra.sweep.dir), str(cfg.hydra.sweep.subdir)
+        return _composition(cfg, _choices(cfg), cfg)
+
+
+def _composed_by_hydra(words: Sequence[str], root: Root) -> DictConfig:
+    with one_line_errors(), _composing():
+        cfg = hydra_compose(root.name, list(words), return_hydra_config=True)
         OmegaConf.set_struct(cfg, False)
-        del cfg["hydra"]
-        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
+    return cfg
+
+
+def _choices(cfg: DictConfig) -> dict[str, str | None]:
+    return {key: v for key, v in cfg.hydra.runtime.choices.items() if not key.startswith("hydra/")}
+
+
+def _composition(cfg: DictConfig, choices: Mapping[str, str | None], places: DictConfig) -> Composition:
+    """Plain values of a composed configuration; ``places`` has the node ``hydra``, which is none of them."""
+    hydra = places.hydra
+    folders = str(hydra.run.dir), str(hydra.sweep.dir), str(hydra.sweep.subdir)
+    cfg.pop("hydra", None)
+    values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
     assert isinstance(values, dict)
-    return Composition({str(key): value for key, value in values.items()}, choices, *folders)
+    return Composition({str(key): value for key, value in values.items()}, dict(choices), *folders)
+
+
+class _Base(NamedTuple):
+    """What Hydra makes of choices alone; with other words, their values are put into a copy of it.
+
+    Attributes:
+        cfg: the DictConfig without the node ``hydra``, pickled, for copy.deepcopy takes four times as long.
+        choices: the name that is chosen in each group.
+        places: of the node ``hydra``, that of which the folders of a run are made, references unresolved.
+    """
+
+    cfg: bytes
+    choices: dict[str, str | None]
+    places: dict[str, Any]
+
+
+# By the choices. As with the knobs, a process reads conf/ once; a user's folder is read for each composition.
+_bases: dict[tuple[Root, tuple[str, ...]], _Base] = {}
+
+
+def _base(chosen: tuple[str, ...], root: Root) -> _Base:
+    """The composition of choices alone; Hydra takes a tenth of a second for it, so it is made once."""
+    if (root, chosen) not in _bases:
+        cfg = _composed_by_hydra([*chosen, *search_path(root)], root)
+        choices = _choices(cfg)
+        hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
+        assert isinstance(hydra, dict)
+        places = {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]}
+        _bases[root, chosen] = base = _Base(pickle.dumps(cfg), choices, places)
+        named = tuple(f"{group}={choice}" for group, choice in sorted(choices.items()) if choice is not None)
+        _bases.setdefault((root, named), base)  # as a reference names them, see gcn.config.parse
+    return _bases[root, chosen]
+
+
+def _composed_from_base(
+    overrides: Sequence[Override], offered: Mapping[str, Any], number: int, root: Root
+) -> Composition | None:
+    """The composition from that of its choices; ``None`` where Hydra must compose it, or say what is wrong."""
+    chosen, settings = [], []
+    for override in overrides:
+        name = override.key_or_group
+        if name in offered:
+            chosen.append(str(override.input_line))
+        elif name in PLACES and override.type is OverrideType.CHANGE and isinstance(override.value(), str):
+            settings.append(override)
+        elif is_hydras(str(override.input_line)) or not PLAIN_KEY.fullmatch(name) or name == "hydra":
+            return None
+        else:
+            settings.append(override)
+    base = _base(tuple(chosen), root)
+    cfg = pickle.loads(base.cfg)
+    places = OmegaConf.create({"hydra": {**base.places, "job": {"num": number}}})
+    try:
+        for override in settings:
+            target = places if override.key_or_group in PLACES else cfg
+            OmegaConf.update(target, override.key_or_group, override.value(), merge=True, force_add=True)
+        return _composition(cfg, base.choices, places)
+    except OmegaConfBaseException:
+        return None  # a folder named after a value, or something wrong, which Hydra explains
 
 
 @contextmanager
@@ -222,80 +290,3 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
             raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered[name])}")
         if str(choice).startswith("_"):
             raise InputError(f"{word}: no such choice; {name} is one of {', '.join(offered[name])}")
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn the exceptions of Hydra and OmegaConf in the block into :class:`InputError` of one line."""
-    try:
-        yield
-    except MissingConfigException as error:
-        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-        if not group or not error.options:
-            raise InputError(_line(error)) from None
-        package = PLUGINS.get(group, {}).get(choice)
-        if package is not None:
-            raise InputError(
-                f"{group}={choice}: needs a package that is missing: pip install {package}"
-            ) from None
-        choices = [option for option in error.options if not option.startswith("_")]
-        options = ", ".join(sorted(choices))
-        near = suggestion(choice, choices, otherwise="no similar name")
-        raise InputError(f"{group}={choice}: no such choice; {near} (of {options})") from None
-    except OverrideParseException as error:
-        raise InputError(f"{error.override}: {_remedy(error)}") from None
-    except OmegaConfBaseException as error:
-        name = f"{error.full_key}: " if error.full_key else ""
-        raise InputError(name + str(error).split("\n", 1)[0]) from None
-    except InputError:
-        raise
-    except OSError as error:
-        raise cannot_write(error.filename or "the run folder", error) from None
-    except UserWarning as error:  # of Hydra, which would go on
-        raise InputError(_line(error)) from None
-    except (HydraException, yaml.YAMLError, ValueError, TypeError) as error:
-        raise InputError(_line(error)) from None
-    except Exception as error:  # Hydra's assertions, and plugins
-        raise InputError(f"{type(error).__name__}: {_line(error)}") from None
-
-
-def _remedy(error: OverrideParseException) -> str:
-    """Advice for an override that Hydra cannot parse: most often its value needs quotes."""
-    key, sign, text = str(error.override).partition("=")
-    if not key.lstrip("+~") or not sign:
-        return "not readable; write key=value"
-    return f"not readable; write key=value, and special characters in quotes: {command(word_of(key, text))}"
-
-
-def _line(error: BaseException) -> str:
-    cause = f" {error.__cause__}" if error.__cause__ is not None else ""
-    return " ".join(f"{error}{cause}".split())
-
-
-def jobs(words: Sequence[str], root: Root = TRAIN, extra: str | None = None) -> list[list[str]]:
-    """Overrides of each job of a sweep, in Hydra's order; sweeps over intervals are left to their sweeper."""
-    axes: dict[str, list[str]] = {}
-    own_sweeper = any(hydra_key(word) == "hydra/sweeper" for word in words)
-    with one_line_errors():
-        for override in OverridesParser.create().parse_overrides(list(words)):
-            key, sweep = override.get_key_element(), override.value()
-            if isinstance(sweep, Glob):
-                chosen = sweep.filter(groups(root, extra).get(key, []))
-                if root.folders[1:] or extra is not None:  # Hydra would look into conf/ alone
-                    raise InputError(f"{override.input_line}: no pattern here; give {key}={','.join(chosen)}")
-                axes[key] = [f"{key}={name}" for name in chosen]
-            elif not override.is_sweep_override():
-                axes[key] = [str(override.input_line)]
-            elif override.is_discrete_sweep():
-                given = itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1)
-                axes[key] = [f"{key}={value}" for value in given]
-            elif not own_sweeper:
-                raise InputError(
-                    f"{override.input_line}: an interval needs a sweeper of its own; give values a,b,c"
-                )
-    for key, values in axes.items():
-        if not values:
-            raise InputError(f"{key}: the sweep has no value; give values a,b,c")
-    if math.prod(map(len, axes.values())) > MOST_JOBS:
-        raise InputError(f"-m: this sweep has more than {MOST_JOBS} jobs; give fewer values")
-    return [list(chosen) for chosen in itertools.product(*axes.values())]

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
-from gcn.config.compose import one_line_errors
+from gcn.config.hydra_errors import one_line_errors
 from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.files.names import printable

@@ -27,6 +27,7 @@ import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -236,14 +237,21 @@ def declarations(path: Path, below: str = "") -> dict[str, Field]:
         path: the file.
         below: only what stands under this top-level key, with paths that start there.
     """
-    fields = declared(path.read_text(encoding="utf-8"), str(path))
+    state = path.stat()
+    fields = _declarations(path, state.st_mtime_ns, state.st_size)
     if not below:
-        return fields
+        return dict(fields)
     return {
         name.removeprefix(f"{below}."): field
         for name, field in fields.items()
         if name.startswith(f"{below}.")
     }
+
+
+@cache
+def _declarations(path: Path, _changed: int, _size: int) -> Mapping[str, Field]:
+    """A file is read again when it has changed, for many choices share it and PyYAML is slow."""
+    return declared(path.read_text(encoding="utf-8"), str(path))
 
 
 def declared(text: str, where: str) -> dict[str, Field]:

@@ -13,9 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn.config.compose import CONF, LAB, TRAIN, compose, groups, jobs, knobs, normal, stamp
+from gcn.config.compose import CONF, LAB, TRAIN, compose, groups, knobs, normal, stamp
 from gcn.config.conflicts import RELATION
 from gcn.config.parse import OVERLAY, Config, _chosen, _reference, check, load, parse, plan, save
+from gcn.config.sweep import jobs
 from gcn.errors import InputError
 from gcn.schema.fields import declarations, paths, put
 
