@@ -396,11 +396,15 @@ def test_resume_with_other_devices(run):
     assert (cfg.trainer.strategy, cfg.trainer.devices, cfg.devices) == ("ddp", 2, 2)
 
 
-@pytest.mark.parametrize(
-    "word", ["mse=1", "loss=ns", "optim.g.lr=1", "hydra.run.dir=elsewhere", "experiment=rd"]
-)
+@pytest.mark.parametrize("word", ["mse=1", "loss=ns", "optim.g.lr=1", "experiment=rd"])
 def test_resume_refuses_what_would_be_another_run(run, word):
     assert word.partition("=")[0] in refusal(f"resume={run}", word)
+
+
+def test_a_resumed_run_stays_in_its_folder(run):
+    assert refusal(f"resume={run}", "hydra.run.dir=elsewhere").startswith(
+        "out: a resumed run stays in its folder"
+    )
 
 
 def test_resume_of_nothing(tmp_path):
