@@ -37,7 +37,7 @@ def bench(updates: int, arms: int, repeats: int, workers: int) -> None:
     if workers > arms:
         raise InputError(f"workers={workers}: give 1 to {arms}, as many as there are arms")
     protocol = replace(study.protocol, updates=updates)
-    study = replace(study, protocol=protocol, arms=study.arms[:arms], closer=frozenset())
+    study = replace(study, protocol=protocol, arms=study.arms[:arms], diagnostics=frozenset())
     print(
         f"{arms} arms of {updates} updates; rows every {protocol.log_every}, validations every "
         f"{protocol.val_every}; one thread a process; start of processes included"

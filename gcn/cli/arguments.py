@@ -29,7 +29,7 @@ PLACEHOLDERS = {"path": "PATH", "int": "N", "float": "NUMBER"}
 
 
 class Command(NamedTuple):
-    """What a command is called with.
+    """A command: its description, examples, arguments with their ranges, and the function that does the work.
 
     Attributes:
         name: of the script.
@@ -52,7 +52,7 @@ class Command(NamedTuple):
     more: str = ""
 
     def run(self, words: Sequence[str], work: Callable[["Arguments"], int]) -> int:
-        """Print the help, or check the words and do the work; returns the exit status."""
+        """Print the help, or check the arguments and do the work; returns the exit status."""
 
         def called() -> int:
             if {"-h", "--help"} & set(words[: words.index("--")] if "--" in words else words):
@@ -63,17 +63,17 @@ class Command(NamedTuple):
         return guarded(called, self.smaller)
 
     def table(self) -> dict[str, tuple[Any, Field]]:
-        """Default and field of each word."""
+        """Default and field of each argument, by name."""
         defaults = yaml.safe_load(self.words)
         fields = declared(self.words, f"the words of {self.name}")
         return {name: (default, fields[name].beside(default)) for name, default in defaults.items()}
 
     def help(self) -> str:
-        """What ``--help`` prints."""
+        """The text of ``--help``."""
         return layout(self.about, self.examples, {"Words": self.columns()}) + self.more + self._spellings()
 
     def columns(self) -> str:
-        """Its words with their ranges, a line each."""
+        """The arguments with their ranges, one line each."""
         return columns(self._rows())
 
     def _spellings(self) -> str:
@@ -90,7 +90,7 @@ class Command(NamedTuple):
 
 
 class Arguments(dict[str, Any]):
-    """The checked value of every word, its default where it was not given.
+    """The checked value of each argument, or its default.
 
     Attributes:
         said: the words that were given, as they stood on the command line.
@@ -100,7 +100,7 @@ class Arguments(dict[str, Any]):
 
 
 def read(command: Command, words: Sequence[str]) -> Arguments:
-    """The values that words give to a command.
+    """The checked arguments of a command, from the words of its command line.
 
     Raises:
         InputError: a word that is unknown, doubled, missing or out of its range.
@@ -153,7 +153,7 @@ def spelled(
 
 
 def listed(text: str | None) -> list[str]:
-    """The parts of ``a,b``, each once; the longest part that names an existing file is one, with its commas."""
+    """The parts of ``a,b``, each once; a part that names an existing file may contain commas."""
     parts, found = (text or "").split(","), list[str]()
     while parts:
         lengths = range(len(parts), 1, -1)
@@ -194,7 +194,7 @@ def _family(name: str) -> str:
 
 
 def _key(name: str, table: Mapping[str, Any]) -> str:
-    """The entry of the table that a name belongs to; the name itself where there is none."""
+    """The name in the table that an argument belongs to; the argument's own name if there is none."""
     families = (key for key in table if name.startswith(_family(key) or "=") and name != _family(key))
     return name if name in table else next(families, name)
 
@@ -202,7 +202,7 @@ def _key(name: str, table: Mapping[str, Any]) -> str:
 def _bare(
     command: Command, table: Mapping[str, tuple[Any, Field]], words: list[str], said: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The values of the words without a name."""
+    """Values of the arguments without a name."""
     found: dict[str, Any] = {}
     for name in command.bare:
         field = table[name][1]
@@ -220,7 +220,7 @@ def _bare(
 
 
 def _checked(name: str, text: str, default: Any, field: Field) -> Any:
-    """The value of a text. An empty one is refused, but a list that has a default may be emptied."""
+    """The value of an argument's text. Empty text is refused, except for a list that has a default."""
     if text == "null" and field.nullable:
         return None
     parts = listed(text) if field.listed else [text]
@@ -231,7 +231,7 @@ def _checked(name: str, text: str, default: Any, field: Field) -> Any:
 
 
 def _typed(text: str, field: Field) -> Any:
-    """The number or truth value that a text stands for, or the text."""
+    """The number or truth value that a text represents, or the text."""
     if field.type == "bool" and text in ("true", "false"):
         return text == "true"
     if field.type in ("bool", "int", "float") and text.isascii() and text == text.strip():
@@ -244,14 +244,14 @@ def _typed(text: str, field: Field) -> Any:
 
 
 def layout(about: str, examples: str, sections: Mapping[str, str]) -> str:
-    """The help of a command: what it does, examples, then sections by their headings."""
+    """The help of a command: description, examples, then sections with their headings."""
     parts = [f"Examples\n{textwrap.indent(examples.strip(), '  ')}\n"]
     parts += [f"{heading}\n{text}" for heading, text in sections.items()]
     return "\n".join([f"{about.strip()}\n", *parts])
 
 
 def columns(rows: Iterable[tuple[str, str]]) -> str:
-    """Lines of two columns, the right one wrapped."""
+    """Text in lines of two columns, the right one wrapped."""
     return "".join(
         textwrap.fill(
             f"  {left:<23} {right}",
@@ -266,5 +266,5 @@ def columns(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def rule(field: Field) -> str:
-    """What a field asks for; null is seen from the default that stands beside it."""
+    """Type and range of a field in words; null is explained by the default beside it."""
     return str(field).removesuffix(" or null")

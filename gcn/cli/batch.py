@@ -1,4 +1,4 @@
-"""One command for many files: a line for each, bad ones reported and passed over, a summary and a status at the end.
+"""One command on many files: a line for each, unusable ones reported and skipped, a summary and a status.
 
 Several processes (``jobs=N``) start fresh, without a copy of this one. They get one file at a time and print nothing;
 they end with this process, however it ends.
@@ -24,7 +24,7 @@ MOST_JOBS = 256
 
 
 class Outcome(NamedTuple):
-    """What became of one file.
+    """Result of one file.
 
     Args:
         line: for the terminal.
@@ -42,7 +42,7 @@ Task = tuple[str, Any]  # the name of an input, for messages, and what the work 
 
 
 class Batch:
-    """Prints what becomes of each input, and adds it up.
+    """Prints the result of each input, and counts them.
 
     Args:
         total: number of inputs.
@@ -54,7 +54,7 @@ class Batch:
         self._start = time.perf_counter()
 
     def add(self, outcome: Outcome, seconds: float | None = None) -> None:
-        """An input that was done, or needed nothing."""
+        """Count and print an input that was done or skipped."""
         self.done += not outcome.skipped
         self.skipped += outcome.skipped
         self.bits += outcome.bits
@@ -63,13 +63,13 @@ class Batch:
         print(f"{number}{printable(outcome.line)}{took}", flush=True)
 
     def fail(self, name: str, why: str) -> None:
-        """An input that could not be used; ``why`` may begin with its name."""
+        """Count and print an input that could not be used; ``why`` may begin with its name."""
         self.failed += 1
         shown = printable(name)
         print(f"error: {why if why.startswith(shown) else f'{shown}: {why}'}", file=sys.stderr, flush=True)
 
     def summary(self) -> str:
-        """How many were done, skipped and failed, the bits and the seconds in all."""
+        """Line with the numbers of done, skipped and failed inputs, and the total bits and seconds."""
         counts = {"done": self.done, "skipped": self.skipped, "failed": self.failed}
         said = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "done")
         sizes = f", {self.bits} bits" if self.bits else ""
@@ -83,7 +83,7 @@ class Batch:
 
 
 def run(tasks: Sequence[Task], prepare: Callable[[], Work], jobs: int = 1, smaller: str = SMALLER) -> int:
-    """Do all tasks, go on past those that fail; returns the exit status.
+    """Do all tasks and continue after those that fail; returns the exit status.
 
     Args:
         tasks: names and arguments.
@@ -146,14 +146,14 @@ class _Worker:
         theirs.close()
 
     def give(self, task: Task | None) -> bool:
-        """Hand over the next task, or the end; False if there is none."""
+        """Send the next task, or the end, to the process; returns False if there is no task left."""
         self.task = task
         with suppress(OSError):  # it has died, which is seen when its answer is read
             self.connection.send(task)
         return task is not None
 
     def death(self) -> str:
-        """Why it gave no answer."""
+        """Reason why the process gave no answer."""
         self.process.join()
         return f"its process ended with status {self.process.exitcode}, perhaps for lack of memory; use fewer jobs"
 
@@ -205,7 +205,7 @@ def _elsewhere(
 
 
 def _serve(connection: Connection, prepare: Callable[[], Work], smaller: str) -> None:
-    """Life of a worker process: it says that it is ready, then answers tasks until the end."""
+    """Main function of a worker process: reports that it is ready, then answers tasks until the end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # partial files are removed on the way
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
@@ -222,7 +222,7 @@ def _serve(connection: Connection, prepare: Callable[[], Work], smaller: str) ->
 
 
 def _follow_parent() -> None:
-    """End this process when the one that started it has ended in any way."""
+    """End this process when its parent process has ended in any way."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

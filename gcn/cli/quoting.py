@@ -22,7 +22,7 @@ _MISSING = "???"  # OmegaConf's mark of a value that must be given
 
 
 def value(text: str | Path) -> str:
-    """A text as Hydra's grammar and OmegaConf take it literally, without quotes where none are needed.
+    """A text quoted so that Hydra and OmegaConf read it literally; without quotes where none are needed.
 
     ``???`` alone cannot be said, for OmegaConf takes it for a value that is missing; it becomes ``./???``, the same
     folder.
@@ -43,7 +43,7 @@ def word(key: str, text: str | Path) -> str:
 
 
 def command(*words: str) -> str:
-    """One line that can be pasted into a shell and gives exactly these words.
+    """One line that can be pasted into a shell and passes exactly these arguments.
 
     Bytes that no terminal shows (line breaks, control characters, names that are not UTF-8) are written in the form
     ``$'caf\\xe9'``, which bash, zsh and ksh know.
@@ -52,7 +52,7 @@ def command(*words: str) -> str:
 
 
 def resuming(folder: str | Path) -> str:
-    """The command that continues the run in a folder."""
+    """The command that resumes the run in a folder."""
     return command("python", "scripts/train.py", word("resume", folder))
 
 

@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and one line on stderr for whatever went wrong."""
+"""The end of a command: its exit status, and one line on stderr for an error."""
 
 import contextlib
 import os
@@ -60,7 +60,7 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
 
 
 def reason(problem: Exception, smaller: str = SMALLER) -> str:
-    """One line, of characters that can be shown, that says what went wrong."""
+    """One printable line that says what an error means."""
     if is_memory_error(problem):
         return f"out of memory; {smaller}"
     if isinstance(problem, InputError):
@@ -72,14 +72,14 @@ def reason(problem: Exception, smaller: str = SMALLER) -> str:
 
 
 def _print_anything(stream: TextIO | None) -> None:
-    """A character that the terminal's encoding lacks is shown as its number, and is no error."""
+    """Print characters that the terminal's encoding lacks as their number."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
 
 
 def _abandon_stdout() -> None:
-    """Give stdout a place where the interpreter can flush it at its end."""
+    """Redirect a broken stdout so that the interpreter can flush it at its end."""
     with contextlib.suppress(OSError, ValueError):  # no stdout, or one without a number
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
@@ -88,7 +88,7 @@ def _abandon_stdout() -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does: partial files are removed, worker processes end."""
+    """Let SIGTERM end the work as Ctrl-C does: partial files are removed, worker processes end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What code costs: each benchmark has words of its own."""
+"""scripts/bench.py: benchmarks, each with arguments of its own."""
 
 import importlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A study in Weights & Biases."""
+"""scripts/board.py: a study in Weights & Biases."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def show(said: Arguments) -> int:
-    """Do what the words say; returns the exit status."""
+    """Log the study as the arguments say; returns the exit status."""
     project = said["project"]
     if not all(project.split("/")) or project.count("/") > 1:
         raise InputError(f"project={project}: give PROJECT or TEAM/PROJECT")

@@ -1,4 +1,4 @@
-"""Images as .gcn files, one or many. Wrong words are refused before torch is imported."""
+"""scripts/compress.py: images to .gcn files. Wrong arguments are refused before torch is imported."""
 
 import re
 import sys
@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def compress(said: Arguments) -> int:
-    """Do what the words say; returns the exit status."""
+    """Compress the images that the arguments name; returns the exit status."""
     from gcn.data.images import EXTENSIONS, colour
 
     colour(said["background"])
@@ -69,7 +69,7 @@ def _check_compressed(target: Path) -> None:
 
 
 def checked(said: Arguments, kind: Kind) -> list[batch.Task]:
-    """The work of either command; InputError for anything that can be known to be wrong before it begins."""
+    """Inputs and outputs of compress or decompress; raises InputError for all errors that show before the work begins."""
     overwrite, skip = said["overwrite"], said["skip_existing"]
     if overwrite and skip:
         raise InputError("overwrite=true and skip_existing=true exclude each other; give one of them")
@@ -81,7 +81,7 @@ def checked(said: Arguments, kind: Kind) -> list[batch.Task]:
 
 
 def compressor(options: Mapping[str, str], jobs: int) -> Work:
-    """The function that compresses one file."""
+    """A function that compresses one file."""
     from gcn.coding import transcode
 
     share_cores(jobs)
@@ -99,7 +99,7 @@ def compressor(options: Mapping[str, str], jobs: int) -> Work:
 
 
 def share_cores(jobs: int) -> None:
-    """Threads of one process among several."""
+    """Set torch's threads for one process among several."""
     if jobs > 1:
         import torch
 

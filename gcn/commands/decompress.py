@@ -1,4 +1,4 @@
-"""The images of .gcn files, one or many. Wrong words are refused before torch is imported."""
+"""scripts/decompress.py: .gcn files to images. Wrong arguments are refused before torch is imported."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def decompress(said: Arguments) -> int:
-    """Do what the words say; returns the exit status."""
+    """Decompress the files that the arguments name; returns the exit status."""
     from gcn.data.output import check_ending
 
     tasks = checked(said, Kind({SUFFIX}, f"{SUFFIX} files", ".png", check_ending))
@@ -45,7 +45,7 @@ def decompress(said: Arguments) -> int:
 
 
 def decompressor(options: Mapping[str, str], jobs: int) -> Work:
-    """The function that decompresses one file. Each model is loaded once, when a file needs it."""
+    """A function that decompresses one file. Each model is loaded once, when a file needs it."""
     from gcn.coding import transcode
 
     share_cores(jobs)

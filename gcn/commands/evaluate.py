@@ -1,4 +1,4 @@
-"""Codecs on images that they have not seen, beside classical ones: a page, figures and tables."""
+"""scripts/evaluate.py: codecs on unseen images, beside classical ones: a page, figures and tables."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A run's codec as a model file."""
+"""scripts/export.py: the codec of a run as a model file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def export(said: Arguments) -> int:
-    """Do what the words say; returns the exit status."""
+    """Write the model file that the arguments name; returns the exit status."""
     folder, target = run_folder(said["run"]), Path(said["out"])
     base = None if said["base"] is None else Path(said["base"])
     if target.suffix != ENDING:

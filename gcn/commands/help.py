@@ -1,4 +1,4 @@
-"""What ``--help`` prints, read from the files in ``conf/``."""
+"""The help of train and lab, read from the files in ``conf/``."""
 
 import yaml
 
@@ -47,7 +47,7 @@ TEXTS = {
 
 
 def help_text(root: Root = TRAIN) -> str:
-    """Examples, knobs by the part that they change, groups and settings."""
+    """The text of ``--help``: examples, knobs by the part that they change, groups and settings."""
     start = parse([], root=root)
     about, examples, weights = TEXTS[root]
     lacks = set(yaml.safe_load(root.file.read_text(encoding="utf-8")).get("_lacks_", {}))

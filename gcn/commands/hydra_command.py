@@ -93,7 +93,7 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
 
 
 def _placed(words: Sequence[str], sweep: bool) -> list[str]:
-    """``out=FOLDER``, taken as it stands, as Hydra's word for the folder; an empty folder is refused."""
+    """The overrides with ``out=FOLDER`` as Hydra's override for the folder; an empty folder is refused."""
     place = "hydra.sweep.dir" if sweep else "hydra.run.dir"
     for said in words:
         if hydra_key(said) in ("out", "hydra.run.dir", "hydra.sweep.dir") and not said.partition("=")[
@@ -106,7 +106,7 @@ def _placed(words: Sequence[str], sweep: bool) -> list[str]:
 
 
 def _view(words: Sequence[str], extra: str | None, root: Root) -> int:
-    """One of Hydra's views, which begins no job."""
+    """Print one of Hydra's views (``--cfg``, ``--info``), which begins no job."""
 
     def nothing(cfg: Config) -> None:
         raise AssertionError("a view begins no job")
@@ -138,7 +138,7 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: st
 
 
 def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, extra: str | None) -> bool:
-    """Refuse, before torch is imported, a job that cannot begin; returns whether it continues a run in its folder."""
+    """Refuse a job that cannot begin before torch is imported; returns whether it continues a run in its folder."""
     _refuse_interpolation(folder)
     check_folder("out" if cfg.get("resume") is None else "resume", folder)
     begun = cfg.get("resume") is None and _refuse_used(cfg, folder, root)
@@ -148,7 +148,7 @@ def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, extra: s
 
 
 def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
-    """Hand over to Hydra, which calls ``train`` for each job; returns the exit status."""
+    """Run Hydra, which calls ``train`` for each job; returns the exit status."""
     failed, problems = False, []
 
     def train_in(folder: Path, said: list[Any]) -> Any:
@@ -256,7 +256,7 @@ def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
 
 @contextmanager
 def _own(folder: Path, words: Sequence[str]) -> Iterator[None]:
-    """The folder for this job alone. A new one is removed if the job is refused, so that it may be tried again."""
+    """Reserve the folder for this job. A new folder is removed if the job is refused, so that it can be used again."""
     with only_writer(folder):
         before = {path.name for path in folder.iterdir()}
         new = before <= {".hydra", LOCK_FILE} and not any(key_of(word) == "resume" for word in words)
@@ -270,7 +270,7 @@ def _own(folder: Path, words: Sequence[str]) -> Iterator[None]:
 
 
 def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
-    """Processes that somebody else starts would each make a folder of their own."""
+    """Refuse processes started by a launcher without a folder: each would make a folder of its own."""
     named = any(hydra_key(word) in ("hydra.run.dir", "resume") for word in overrides)
     started_outside = ("RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1) or (
         "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
@@ -282,7 +282,7 @@ def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
 
 
 def _refuse_interpolation(folder: Path) -> None:
-    """Hydra notes the run folder and the working directory, and takes ``${`` in them for a reference."""
+    """Refuse ``${`` in the run folder and the working directory, which Hydra would take for a reference."""
     if "${" in str(folder.absolute()):
         raise InputError(
             f"{printable(folder)}: a run cannot be in or below a folder with ${{ in its name; rename it"

@@ -1,4 +1,4 @@
-"""A run of the lab from its configuration to its folder."""
+"""scripts/lab.py: a run of the lab from its configuration to its folder."""
 
 import math
 import sys
@@ -34,7 +34,7 @@ LOOKS = 40  # at a game in the plane
 
 
 def run(cfg: Config) -> dict[str, Any]:
-    """Play, write the run folder, return the record: what ``lab.json`` holds.
+    """Train the small game and write the run folder; returns the content of ``lab.json``.
 
     Raises:
         InputError: what only the built game can tell, such as a start of the wrong length.
@@ -48,14 +48,14 @@ def run(cfg: Config) -> dict[str, Any]:
 
 
 def job(cfg: Config) -> dict[str, Any]:
-    """:func:`run`, with the record in the terminal."""
+    """Call :func:`run` and print the record."""
     record = run(cfg)
     print_record(record)
     return record
 
 
 def ensemble(cfg: Config, game: SmallGame) -> GameEnsemble:
-    """A small game with what a configuration says about its players."""
+    """The configured small game with its objective, rule and optimizers."""
     paid, constraints = objective(cfg, present_terms(cfg))
     g, d = _optimizers(cfg)
     exact = cfg.sampling == "quadrature"
@@ -67,14 +67,14 @@ def ensemble(cfg: Config, game: SmallGame) -> GameEnsemble:
 
 
 def _optimizers(cfg: Config) -> tuple[Factory, Factory]:
-    """What makes a player of parameters, for G and for D."""
+    """Functions that make an optimizer of parameters, for G and for D."""
     options = {k: v for k, v in cfg.optimizer.items() if k not in ("_target_", "lr", "ratio")}
     make, lr = resolve("optimizer", cfg.optimizer["_target_"]), cfg.optimizer.lr
     return partial(make, lr=lr, **options), partial(make, lr=lr * cfg.optimizer.ratio, **options)
 
 
 def _numbers(cfg: Config, game: SmallGame, folder: Path) -> dict[str, Any]:
-    """A game of a few numbers."""
+    """Run a game of a few numbers; returns its record."""
     made = ensemble(cfg, game)
     _check(cfg, made)
     examination = examine(made, cfg.steps, cfg.start, continuous=cfg.dynamics["_target_"] is None)
@@ -90,7 +90,7 @@ def _numbers(cfg: Config, game: SmallGame, folder: Path) -> dict[str, Any]:
 
 
 def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
-    """A game of networks in the plane, ``seeds`` of it side by side."""
+    """Run ``seeds`` games of networks in the plane at once; returns their record."""
     for name in ("start", "phase", "locus", "animate"):
         if cfg[name]:
             raise InputError(
@@ -115,7 +115,7 @@ def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
 
 
 def _check(cfg: Config, made: GameEnsemble) -> None:
-    """Refuse what only the built game can tell."""
+    """Raise InputError for a combination that only the built game can show to be impossible."""
     if cfg.seeds > 1:
         raise InputError(
             f"seeds={cfg.seeds}: a game of numbers has no chance; choose a game in the plane, game=ring"
@@ -135,7 +135,7 @@ def _check(cfg: Config, made: GameEnsemble) -> None:
 
 
 def _title(cfg: Config) -> str:
-    """The words that make this run what it is."""
+    """Title of the figure: the choices and values of this run."""
     knobs = [f"{name}={show(cfg[name])}" for name in cfg.terms if cfg[name] is not None]
     settings = [f"adv={cfg.adv:g}"] if cfg.adv != 1 else []
     rule = [cfg.choices.dynamics] if cfg.choices.dynamics != "alternating" else []
@@ -149,7 +149,7 @@ def _write_trajectory(path: Path, names: tuple[str, ...], run: Examination) -> N
 
 
 def print_record(record: Mapping[str, Any]) -> None:
-    """The record in the terminal, eigenvalues as a reader writes them."""
+    """Print the record, eigenvalues in readable form."""
     spectra = ("eigenvalues", "closed_form", "discrete_eigenvalues", "largest", "rotating")
     shown = {name: _complex(value) if name in spectra else value for name, value in record.items()}
     texts = {name: _text(value) for name, value in shown.items()}

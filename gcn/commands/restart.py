@@ -1,4 +1,4 @@
-"""A run that a cluster starts again: SLURM's requeued job and torchrun's restarted processes repeat their command."""
+"""Runs restarted by a cluster: SLURM's requeued jobs and torchrun's restarted processes repeat their command."""
 
 import os
 from pathlib import Path
@@ -19,12 +19,12 @@ def happened() -> bool:
 
 
 def continues(cfg: Config, folder: Path) -> bool:
-    """Whether a restarted command, which does not resume by its own words, finds its run in the folder."""
+    """Whether a restarted command, not given ``resume=``, finds its own run in the folder."""
     return happened() and cfg.get("resume") is None and (folder / "config.yaml").exists()
 
 
 def refuse_other(cfg: Config, folder: Path) -> None:
-    """InputError if the folder holds a run of another configuration."""
+    """Raise InputError if the folder holds a run of another configuration."""
     stored, now = load(folder).plain(), cfg.plain()
     for name in sorted({*paths(stored), *paths(now)} - {"run_dir", "resume"}):
         if at(stored, name) != at(now, name):
@@ -35,11 +35,11 @@ def refuse_other(cfg: Config, folder: Path) -> None:
 
 
 def resumed(folder: Path, extra: str | None = None) -> Config:
-    """The configuration that continues the run in a folder."""
+    """The configuration that resumes the run in a folder."""
     return parse([word("resume", folder)], extra)
 
 
 def is_complete(folder: Path, steps: int) -> bool:
-    """Whether a run has ended, so that there is nothing to continue."""
+    """Whether a run has made all its updates."""
     summary = read_summary(folder / "summary.json") or {}
     return summary.get("steps", -1) >= steps or summary.get("verdict") == "diverged"

@@ -1,4 +1,4 @@
-"""Which images of a folder can be used for training. Every image is decoded."""
+"""scripts/scan.py: which images of a folder training can use. Every image is decoded."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def report(said: Arguments) -> int:
-    """Do what the words say; returns the exit status, unless training would not take the folder."""
+    """Print the report; returns the exit status, 2 if training would refuse the folder."""
     from gcn.data.images import MAX_PIXELS
     from gcn.data.scan import judge_scan, scan
 
@@ -50,7 +50,7 @@ def report(said: Arguments) -> int:
 
 
 def _progress(files: Sequence[Path]) -> Iterable[Path]:
-    """A bar over the files, on a terminal only."""
+    """Iterator over the files with a progress bar, on a terminal only."""
     from rich.console import Console
     from rich.progress import track
 

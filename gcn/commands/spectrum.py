@@ -1,4 +1,4 @@
-"""The spectrum of a trained game: what is asked for, and what the numbers say; torch is imported behind the words."""
+"""scripts/spectrum.py: arguments, and the numbers as text; torch is imported after the arguments are checked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -50,7 +50,7 @@ def work(said: Arguments) -> int:
 
 
 def text(record: Mapping[str, Any]) -> str:
-    """What the numbers say, arm by arm; ≈ marks eigenvalues that have not converged."""
+    """The numbers as text, arm by arm; ≈ marks eigenvalues that have not converged."""
     heads = ("|v|", "max Re", "max |Im|", "its bound", "rotation", "|update|")
     lines = [f"{'':<20}" + "".join(f"{head:>12}" for head in heads)]
     named = {"all terms": record, **{f"without {name}": arm for name, arm in record["without"].items()}}

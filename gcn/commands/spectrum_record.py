@@ -32,7 +32,7 @@ NAME = "spectrum"  # of the files
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """The checked arguments of scripts/spectrum.py.
 
     Args:
         checkpoint: run folder, or a checkpoint file in RUN/checkpoints.
@@ -56,11 +56,11 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """Where the results go."""
+        """The folder in which results are written."""
         return self.out or run_of(self.checkpoint)
 
     def check(self) -> None:
-        """Refuse what would fail only after minutes."""
+        """Raise InputError for arguments that would fail only after minutes."""
         if self.basis <= self.k + 1:
             raise InputError(f"basis={self.basis}: too few products for k={self.k}; use {self.k + 2} or more")
         nearest = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
@@ -76,7 +76,7 @@ class Request:
 
 
 def arms(of: Trained) -> list[str | None]:
-    """None for all terms, then each one that is paid."""
+    """The compared arms: None for all terms, then the name of each optimised term."""
     objective = of.game.objective
     paid = [
         n
@@ -88,7 +88,7 @@ def arms(of: Trained) -> list[str | None]:
 
 @contextmanager
 def switched(game: Game, off: str | None) -> Iterator[None]:
-    """One weight 0 and lazy terms paid at every update, for a while."""
+    """In the block, set one term's weight to 0 and apply lazy terms at every update."""
     objective = game.objective
     adv, weights = objective.adv, dict(objective.weights)
     lazy = {term: term.every for term in objective.terms.values() if term.every > 1}
@@ -107,7 +107,7 @@ def switched(game: Game, off: str | None) -> Iterator[None]:
 
 
 def examine(request: Request) -> dict[str, Any]:
-    """The record of a checkpoint; a line is printed for each spectrum as it comes."""
+    """The record of a checkpoint's spectra; prints a line for each as it is computed."""
     request.check()
     of = trained(request.checkpoint)
     torch.set_num_threads(of.cfg.trainer.threads or torch.get_num_threads())
@@ -165,7 +165,7 @@ def _refuse_what_has_no_spectrum(linear: Linearised) -> None:
 
 
 class _Clock:
-    """A line for each piece of work, with its seconds."""
+    """Prints a line for each piece of work, with its seconds."""
 
     def __init__(self, arm: str) -> None:
         self.arm, self.last = arm, time.perf_counter()
@@ -203,7 +203,7 @@ def _check(linear: Linearised, seed: int) -> dict[str, float]:
 
 
 def write(request: Request, record: Mapping[str, Any]) -> None:
-    """``spectrum.png``, ``spectrum.svg`` and, last, ``spectrum.json``, each of them whole or not at all."""
+    """Write ``spectrum.png``, ``spectrum.svg`` and, last, ``spectrum.json``, each whole or not at all."""
     make_folder(request.folder)
     spectra(request.folder / NAME, record)
     write_json_atomic(request.folder / f"{NAME}.json", record)

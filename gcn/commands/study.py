@@ -1,4 +1,4 @@
-"""A factorial study: plan, train, resume and report."""
+"""scripts/study.py: plan, train, resume and report a factorial study."""
 
 import os
 import time
@@ -44,7 +44,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def work(said: Arguments) -> int:
-    """Do what the words say; returns the exit status."""
+    """Train and report the study as the arguments say; returns the exit status."""
     from gcn.study import design, report, table
 
     name, playing, again = said["study"], said["play"], said["rejudge"]
@@ -79,10 +79,10 @@ def work(said: Arguments) -> int:
 
 
 def _play(planned: Callable[[], Any], out: Path, workers: int, minutes: float | None, place: Path) -> None:
-    """Train what is left. Runs of a scan decide levels of further arms, which are planned when they are there."""
+    """Train the remaining arms. Runs of a scan decide levels of further arms, which are planned after them."""
     from gcn.files.atomic import make_folder
     from gcn.files.lock import only_writer
-    from gcn.study import closer, table
+    from gcn.study import diagnostics, table
     from gcn.study import run as play
 
     ends = None if minutes is None else time.monotonic() + 60 * minutes
@@ -98,8 +98,8 @@ def _play(planned: Callable[[], Any], out: Path, workers: int, minutes: float | 
                 )
                 return
             file = table.write(results, place)[0]
-            looks = list(play.finished(study, out, play.closer_file))
-            closer.write([*(play.shared(study, out) if looks else []), *looks], place)
+            looks = list(play.finished(study, out, play.diagnostics_file))
+            diagnostics.write([*(play.shared(study, out) if looks else []), *looks], place)
             play.keep_codecs(out, place)
             further = planned()
             if left or {arm.name for arm in further.arms} <= {arm.name for arm in study.arms}:

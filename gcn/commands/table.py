@@ -1,4 +1,4 @@
-"""Verdicts and numbers of runs as a Markdown table."""
+"""scripts/table.py: verdicts and numbers of runs as a Markdown table."""
 
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A training run from its configuration to its folder."""
+"""scripts/train.py: a training run from its configuration to its folder."""
 
 import sys
 from typing import Any

@@ -1,1 +1,1 @@
-"""A factorial study of the game: its arms, how they are trained, and what the table says."""
+"""Factorial studies of training: their arms, how these are trained, and the report of the results."""

@@ -1,4 +1,4 @@
-"""The answer in a few sentences and its main table, generated from the table of runs. No number is typed in."""
+"""The answer of a study in a few sentences, and its main table, both computed from the table of runs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ WEAK = 0.5  # share below which the adversary does not dominate G's gradient
 
 
 def counted(rows: Sequence[Row], withdrawn: Mapping[tuple[str, str], str]) -> list[Row]:
-    """The rows that a report counts.
+    """Rows of the table without those that a report leaves out.
 
     Runs of ``withdrawn`` levels are left out. A run without a distortion whose rate fell to nothing has found the
     optimum of what it was asked: it is called ``nothing sent`` and counts neither as stable nor as unstable.
@@ -46,7 +46,7 @@ def sentences(rows: Sequence[Row], asked: Sequence[Question], points: Points, as
 
 
 def stable(rows: Sequence[Row], ask: Asked, levels: Side) -> str:
-    """``3 of 5``, of the runs without any trick unless levels say otherwise."""
+    """Number of stable runs, as ``3 of 5``, among the runs without any trick unless ``levels`` say otherwise."""
     own = matching(rows, {**ask.plain, **levels})
     return f"{sum(row['verdict'] == 'stable' for row in own)} of {len(own)}"
 
@@ -97,7 +97,7 @@ def _anchor(rows: Sequence[Row], anchor: Question, ask: Asked) -> str:
 
 
 class Correlation(NamedTuple):
-    """Spearman's correlation of the adversary's share with final SWD over that at the start, for small shares."""
+    """Spearman's correlation of the adversary's share with final SWD over initial SWD, for small shares."""
 
     loss: str
     heat: str
@@ -118,13 +118,13 @@ def correlations(rows: Sequence[Row], points: Points, ask: Asked, least: int = 1
 
 
 def weak(rows: Sequence[Row], points: Points) -> list[tuple[float, float]]:
-    """(share, SWD over that of the start) of the runs whose share is below ``WEAK``."""
+    """Pairs (share, final SWD over initial SWD) of the runs whose share is below ``WEAK``."""
     pairs = ((row["share"], relative_swd(row, points)) for row in rows)
     return [(a, b) for a, b in pairs if a is not None and a < WEAK and math.isfinite(b)]
 
 
 def relative_swd(row: Row, points: Points) -> float:
-    """Final SWD over that at the start; NaN where either is not known."""
+    """Final SWD over initial SWD; NaN where either is unknown."""
     start = next((p["val/swd"] for p in points.get(str(row["name"]), ()) if p["val/swd"]), None)
     final = row["swd"]
     return math.nan if not start or final is None else float(final) / start
@@ -141,7 +141,7 @@ def _share(found: Correlation, ask: Asked) -> str:
 
 
 def number(value: float) -> str:
-    """``−.95``."""
+    """A correlation as text: ``−.95``."""
     return f"{value:.2f}".replace("-", "−").replace("0.", ".", 1)
 
 
@@ -242,11 +242,11 @@ def _swd(question: Question, name: str) -> str:
 
 
 def median(rows: Sequence[Row], response: str) -> float:
-    """Of the finite values of a response; NaN without any."""
+    """Median of the finite values of a response; NaN without any."""
     values = [float(r[response]) for r in rows if r[response] is not None and math.isfinite(r[response])]
     return float(np.median(values)) if values else math.nan
 
 
 def listed(names: Sequence[str], word: str = "and") -> str:
-    """``a, b and c``."""
+    """Words as a list in a sentence: ``a, b and c``."""
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

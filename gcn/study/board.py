@@ -28,7 +28,7 @@ Curves = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class Run(NamedTuple):
-    """A row of the table: what ``wandb.init`` is told, the history, the summary."""
+    """A row of the table as a W&B run: settings, history and summary."""
 
     told: dict[str, Any]
     points: Sequence[Mapping[str, Any]]
@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Of all that is sent."""
+        """Digest of everything that is sent."""
         return hashlib.blake2b(repr(tuple(self)).encode(), digest_size=8).hexdigest()
 
 
@@ -79,7 +79,7 @@ def show(folder: Path, out: Path, project: str, mode: str = "auto") -> None:
             print(*_online(rows, curves, out, folder.name, project, ask), sep="\n")
         except Exception as error:  # wandb raises all sorts
             said = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
-            raise InputError(f"W&B: {said}; call again to go on, or with mode=offline") from error
+            raise InputError(f"W&B: {said}; run it again to resume, or with mode=offline") from error
         return
     log(runs(rows, curves, folder.name, project), out, "offline")
     entity, _, name = project.rpartition("/")
@@ -91,7 +91,7 @@ def show(folder: Path, out: Path, project: str, mode: str = "auto") -> None:
 
 
 def _plan(name: str, columns: Sequence[str]) -> design.Study:
-    """The study of this name, or else the first one that has the factors of the table."""
+    """The study of this name, or the first one that has the factors of the table."""
     known = sorted(path.stem for path in (design.CONF / "study").glob("*.yaml"))
     for study in map(design.load, [name] if name in known else known):
         if name in known or set(columns) <= set(study.factors):
@@ -129,7 +129,7 @@ def _measured(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def log(runs: Iterable[Run], out: Path, mode: str) -> None:
-    """Log what has not been logged in this mode; an interrupted call loses the run it was at."""
+    """Log the runs that are not yet logged in this mode; if interrupted, only the current run is lost."""
     wanted, logged = list(runs), _logged(out)
     left = [run for run in wanted if logged[mode].get(run.told["id"]) != run.digest]
     print(f"{len(wanted)} runs, {len(wanted) - len(left)} logged already", flush=True)
@@ -168,7 +168,7 @@ def _log_one(run: Run, out: Path, mode: str) -> None:
 
 
 def _record(out: Path) -> Path:
-    """What has been logged and saved: beside the runs, so that it goes when they go."""
+    """File with the runs and views that have been logged, stored beside them."""
     return out / "wandb" / "logged.json"
 
 

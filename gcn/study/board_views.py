@@ -27,7 +27,7 @@ MOST = 100  # lines or bars of a panel
 
 
 def factors(rows: Sequence[Row]) -> list[str]:
-    """The columns between an arm's name and its seed."""
+    """Columns of the table between an arm's name and its seed."""
     columns = list(rows[0])
     return columns[1 : columns.index("seed")]
 

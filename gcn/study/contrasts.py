@@ -56,15 +56,15 @@ class Asked:
     content: Mapping[str, Any] = field(default_factory=dict)
 
     def label(self, level: str) -> str:
-        """What reports call a level."""
+        """Name of a level in reports."""
         return self.labels.get(level, level)
 
     def cell(self, loss: str, setting: str) -> str:
-        """``ns (lr 2e-4, β₁ 0)``: a loss at a setting."""
+        """Name of a loss at a setting in reports: ``ns (lr 2e-4, β₁ 0)``."""
         return f"{loss} ({self.label(setting)})"
 
     def found(self, rows: Sequence[Row]) -> list[str]:
-        """The compared settings that a table has runs for."""
+        """The compared settings for which the table has runs."""
         return [setting for setting in self.settings if matching(rows, {self.factor: setting})]
 
 
@@ -109,7 +109,7 @@ def questions(rows: Sequence[Row], asked: Asked) -> list[Question]:
 
 
 def _filled(spec: Any, names: Mapping[str, str]) -> Any:
-    """A contrast with ``{factor}``, ``{level}`` and ``{label}`` put in."""
+    """A contrast with ``{factor}``, ``{level}`` and ``{label}`` replaced."""
     if isinstance(spec, dict):
         return {_filled(key, names): _filled(value, names) for key, value in spec.items()}
     if isinstance(spec, list):

@@ -1,4 +1,4 @@
-"""From a file of ``conf/study`` to arms: which combinations of factors are trained, in which order."""
+"""Arms of a study from its file in ``conf/study``: which combinations of factors are trained, in which order."""
 
 import hashlib
 import itertools
@@ -24,7 +24,7 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Arm:
-    """A value of each factor: one run with one seed, or in the lab runs of several seeds side by side.
+    """One level of each factor: a run with one seed, or in the lab runs of several seeds side by side.
 
     Attributes:
         levels: factor to the name of its value.
@@ -42,12 +42,12 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Of the arm's file: its levels and a hash of its words, so that a changed protocol is another arm."""
+        """Name of the arm's file: its levels and a hash of its words, so that a changed protocol is another arm."""
         return self.runs[0]
 
     @property
     def runs(self) -> list[str]:
-        """Names of the arm's rows in the table, a seed each."""
+        """Names of the arm's rows in the table, one for each seed."""
         levels = "_".join(self.levels.values())
         digest = hashlib.blake2b(repr((self.words, self.standard)).encode(), digest_size=4).hexdigest()
         return [f"{levels}_{seed}_{digest}" for seed in range(self.seed, self.seed + self.seeds)]
@@ -83,7 +83,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Study:
-    """A protocol and its arms; of those named in ``closer`` eigenvalues and reconstructions are kept.
+    """A protocol and its arms; ``diagnostics`` names those whose eigenvalues and reconstructions are kept.
 
     Attributes:
         labels: level to the name under which reports show it; tables and arms keep the level's own name.
@@ -99,7 +99,7 @@ class Study:
     protocol: Protocol
     factors: Mapping[str, Sequence[str]]
     arms: Sequence[Arm]
-    closer: frozenset[str] = frozenset()
+    diagnostics: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     withdrawn: Mapping[tuple[str, str], str] = field(default_factory=dict)
     cannot_say: Sequence[str] = ()
@@ -127,7 +127,7 @@ class Choice:
     seeds: int | None = None
 
     def check(self, content: Mapping[str, Any]) -> None:
-        """Refuse what the study does not have."""
+        """Raise InputError for grids, factors or levels that the study does not have."""
         for grid in self.grids:
             if grid not in content["grids"]:
                 raise InputError(f"grids={grid}: unknown; {suggestion(grid, content['grids'])}")
@@ -174,7 +174,7 @@ def load(
             arms |= {a.name: a for a in grids.arms(grid)}
     if not arms:
         raise InputError(f"study={name}: no arm is left; drop some of grids=, only. and seeds=")
-    closer = {a.name for grid in content.get("closer", []) for a in grids.arms(grid)}
+    diagnosed = {a.name for grid in content.get("diagnostics", []) for a in grids.arms(grid)}
     scans = {
         factor: frozenset(
             run for key in rule["among"] for arm in grids.arms(content["grids"][key]) for run in arm.runs
@@ -187,7 +187,7 @@ def load(
         grids.protocol,
         grids.levels,
         list(arms.values()),
-        frozenset(closer & arms.keys()),
+        frozenset(diagnosed & arms.keys()),
         labels={level: text for (_, level), text in _texts(content, "display", file).items()},
         withdrawn=_texts(content, "withdrawn", file),
         cannot_say=content.get("cannot_say", ()),
@@ -210,7 +210,7 @@ def _protocol(content: Mapping[str, Any], words: Sequence[str], file: Path) -> P
 
 
 def _texts(content: Mapping[str, Any], section: str, file: Path) -> dict[tuple[str, str], str]:
-    """A section of texts about levels: (factor, level) to the text."""
+    """A section of texts about levels, as a mapping from (factor, level) to the text."""
     found = {}
     for factor, texts in content.get(section, {}).items():
         for level, text in texts.items():
@@ -227,7 +227,7 @@ def _check_level(factors: Mapping[str, Any], factor: str, level: str, where: str
 
 
 class _Grids:
-    """Arms of the grids of a file. Words of a level may name levels of other factors, ``r1={weight}``."""
+    """The arms of a file's grids. The words of a level may contain levels of other factors, ``r1={weight}``."""
 
     def __init__(
         self, content: Mapping[str, Any], protocol: Protocol, file: Path, part: Choice, rows: Iterable[Any]

@@ -1,4 +1,4 @@
-"""What all arms of a seed share: the crops, what is looked at, and with a frozen encoder the codec and its latents.
+"""Data that all arms of a seed share: crops, validation crops and, with a frozen encoder, codec and latents.
 
 With a frozen encoder latents are a function of the crop. They are computed once; an arm runs the decoder and the
 discriminator alone. Trained jointly, an arm runs the whole codec from first weights that depend on the seed alone.
@@ -28,7 +28,7 @@ _ORDER = 72  # a purpose of random numbers
 
 
 class Frozen(NamedTuple):
-    """A codec whose encoder does not move.
+    """A codec whose encoder is not trained.
 
     Attributes:
         weights: of the codec, as loaded into each arm.
@@ -54,19 +54,19 @@ class Ground:
     val_x: Tensor
     frozen: Frozen | None
 
-    def places(self, step: int, size: int, seed: int) -> Tensor:
-        """The crops of an update, the same for every arm of a seed."""
+    def indices(self, step: int, size: int, seed: int) -> Tensor:
+        """Indices (B,) of the crops of an update, the same for every arm of a seed."""
         first = step * size
-        places = [divmod(k, len(self.x)) for k in range(first, first + size)]
-        return torch.tensor([int(order(seed, _ORDER, epoch, len(self.x))[at]) for epoch, at in places])
+        positions = [divmod(k, len(self.x)) for k in range(first, first + size)]
+        return torch.tensor([int(order(seed, _ORDER, epoch, len(self.x))[at]) for epoch, at in positions])
 
-    def crops(self, places: Tensor) -> Tensor:
-        """A batch (B, 3, c, c) in [0, 1]."""
-        return self.x[places].float() / 255
+    def crops(self, indices: Tensor) -> Tensor:
+        """The crops at these indices, a batch (B, 3, c, c) in [0, 1]."""
+        return self.x[indices].float() / 255
 
 
 def prepare(model: Path | None, protocol: Protocol, seed: int) -> Ground:
-    """The ground of a seed; ``model`` is the file of its codec, None where the arms train their own."""
+    """The data of a seed; ``model`` is the file of its codec, None where the arms train their own."""
     cfg = parse([*protocol.arm, *([] if protocol.joint else ["init_from=codec"]), f"seed={seed}"])
     data = build(cfg, "data")
     batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
@@ -104,7 +104,7 @@ def _val_crops(images: list[Tensor], number: int) -> Tensor:
 
 
 class Decoder(nn.Module):
-    """A codec's synthesis as a generator whose latents are at hand.
+    """A codec's synthesis as a generator, on latents that are computed once.
 
     With a ``spread`` they are noise of this deviation instead: the same decoder as the generator of a standard GAN.
     """
@@ -115,12 +115,12 @@ class Decoder(nn.Module):
         self.spread = frozen.spread if standard else None
         self.latents: Tensor = torch.empty(0)
 
-    def feed(self, places: Tensor) -> None:
-        """The crops of the coming batch."""
-        self.latents = self.frozen.y_hat[places]
+    def set_batch(self, indices: Tensor) -> None:
+        """Set the latents of the next batch."""
+        self.latents = self.frozen.y_hat[indices]
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
-        """The reconstruction of the batch; x is only compared with."""
+        """Reconstruction of the batch that :meth:`set_batch` has set; x is not encoded."""
         return self._synthesise(self.latents, noise)
 
     def _synthesise(self, y_hat: Tensor, noise: Stream) -> GeneratorOutput:
@@ -128,8 +128,8 @@ class Decoder(nn.Module):
             y_hat = (self.spread * noise.normal(y_hat)).round()
         return GeneratorOutput(self.g_s(y_hat) + 0.5, y_hat, {})
 
-    def look(self, val_x: Tensor) -> tuple[Tensor, float | None]:
-        """The validation crops as they are now (V, 3, 128, 128), and their bits per pixel.
+    def validate(self, val_x: Tensor) -> tuple[Tensor, float | None]:
+        """Reconstructed validation crops (V, 3, 128, 128), and their bits per pixel.
 
         A standard GAN has no bitstream and therefore no rate: None, which is not a rate of 0.
         """
@@ -137,36 +137,36 @@ class Decoder(nn.Module):
         return out.x_hat, self.frozen.val_bpp if self.spread is None else None
 
     def parts(self) -> dict[str, list[Any]]:
-        """All parameters are the decoder's."""
+        """The parameters by part: all are the decoder's."""
         return {"decoder": list(self.g_s.parameters()), "aux": []}
 
 
 class Whole(nn.Module):
-    """A codec that is trained jointly."""
+    """A codec that is trained as a whole, encoder and decoder."""
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self.codec = codec
 
-    def feed(self, places: Tensor) -> None:
-        """Nothing is at hand: the codec encodes its batch."""
+    def set_batch(self, indices: Tensor) -> None:
+        """Does nothing: the codec encodes its batch."""
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
-        """The training proxy."""
+        """Reconstruction of x by the codec's training proxy."""
         return self.codec(x, noise)  # type: ignore[no-any-return]
 
-    def look(self, val_x: Tensor) -> tuple[Tensor, float]:
-        """The validation crops as a decoder of the file would see them, and their bits per pixel."""
+    def validate(self, val_x: Tensor) -> tuple[Tensor, float]:
+        """Validation crops (V, 3, 128, 128) as a decoder of the file has them, and their bits per pixel."""
         out = self.codec.for_coding().reconstruct(val_x)
         return out.x_hat, _bpp(out.likelihoods, val_x)
 
     def parts(self) -> dict[str, list[Any]]:
-        """The codec's."""
+        """The parameters of the codec by part."""
         return self.codec.parts()
 
 
 def generator_of(cfg: Config, ground: Ground, standard: bool) -> Decoder | Whole:
-    """The generator of an arm: the synthesis of the seed's codec, fed with latents or with noise; or a whole codec."""
+    """The generator of an arm: the decoder of the seed's codec, on latents or on noise; or a whole codec."""
     if ground.frozen is None:
         return Whole(first_codec(cfg))
     codec = build(cfg, "generator")
@@ -175,5 +175,5 @@ def generator_of(cfg: Config, ground: Ground, standard: bool) -> Decoder | Whole
 
 
 def words_of(arm: Arm, joint: bool) -> list[str]:
-    """An arm's words as :func:`gcn.config.parse.parse` takes them; the seed's codec stands in for init_from."""
+    """The overrides of an arm for :func:`gcn.config.parse.parse`; the seed's codec replaces ``init_from``."""
     return [*arm.words, *([] if joint else ["init_from=codec"])]

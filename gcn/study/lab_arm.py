@@ -65,7 +65,7 @@ def play(arm: Arm, run: Path) -> list[dict[str, Any]]:
 
 
 def _looks(file: Path) -> dict[int, list[dict[str, Any]]]:
-    """For each seed the columns of ``CURVES`` at every look."""
+    """The columns of ``CURVES`` at each validation, for each seed."""
     found: dict[int, list[dict[str, Any]]] = {}
     for row in csv.DictReader(read_text(file, 2**24).splitlines()):
         point = {"step": int(row["update"]), **{name: float(row[name]) for name in CURVES}}

@@ -61,7 +61,7 @@ def _unbroken(cell: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Words between backticks as code."""
+    """HTML of a text whose backticks mark code."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", text)
 
 

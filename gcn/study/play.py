@@ -1,4 +1,4 @@
-"""One arm: the production game, rule and optimizers on cached latents, and the rows that its verdict rests on."""
+"""Training of one arm: the production game, rule and optimizers on cached latents, and the rows for its verdict."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from gcn.game.rules import update
 from gcn.game.streams import Streams
 from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
-from gcn.study import closer
+from gcn.study import diagnostics
 from gcn.study.design import Arm, Protocol
 from gcn.study.ground import Decoder, Ground, Whole, generator_of, words_of
 from gcn.training.instruments import gradients_at_x_hat, logits
@@ -27,12 +27,12 @@ SLICING = Slicing(patches=64, directions=128)
 SEED = 0  # of patches and directions
 
 
-def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False) -> dict[str, Any]:
-    """Train an arm to its end or to its divergence, which is a result like any other.
+def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -> dict[str, Any]:
+    """Train an arm to its end or until it diverges, which is a result too.
 
     Args:
         arm, ground, protocol: what is trained, on which data, for how many updates.
-        look_closer: add ``closer``, what :func:`gcn.study.closer.look` says of the end.
+        diagnose: add ``diagnostics``, the result of :func:`gcn.study.diagnostics.measure` at the end.
 
     Returns:
         ``name``, ``levels``, ``seed``, ``words``; ``rows`` as in ``metrics.csv``; ``verdict``, ``verdict_step``,
@@ -47,13 +47,13 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
     rule, players = build(cfg, "dynamics"), _players(cfg, game, constraints)
     watch, event, rows = NormWatch(), None, []
-    look = _Look(generator, ground)
+    look = _Validation(generator, ground)
     rows.append({"step": 0, **look()})
     for step in range(protocol.updates):
-        places = ground.places(step, cfg.data.batch, cfg.seed)
-        generator.feed(places)
+        indices = ground.indices(step, cfg.data.batch, cfg.seed)
+        generator.set_batch(indices)
         observe = (step + 1) % protocol.log_every == 0
-        update(game, rule, [ground.crops(places)], step, Players(*players), observe=observe)
+        update(game, rule, [ground.crops(indices)], step, Players(*players), observe=observe)
         watch(players, step + 1)
         validating = (step + 1) % protocol.val_every == 0
         if validating:
@@ -81,7 +81,11 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, look_closer: bool = False
         "end": looked[-1],
         "steps": rows[-1]["step"],
         "seconds": seconds,
-        **({"closer": closer.look(game, ground, cfg, judged.name, look.before)} if look_closer else {}),
+        **(
+            {"diagnostics": diagnostics.measure(game, ground, cfg, judged.name, look.before)}
+            if diagnose
+            else {}
+        ),
     }
 
 
@@ -97,8 +101,8 @@ def _players(cfg: Any, game: Game, constraints: Any) -> tuple[OptimizerPlayer, O
     )
 
 
-class _Look:
-    """Validations: realism and distortion of fixed crops, and how far they have moved since the last one."""
+class _Validation:
+    """Validation of fixed crops: realism, distortion, and the change since the last validation."""
 
     def __init__(self, generator: Decoder | Whole, ground: Ground) -> None:
         self.generator, self.ground = generator, ground
@@ -107,7 +111,7 @@ class _Look:
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
-        x_hat, bpp = self.generator.look(self.ground.val_x)
+        x_hat, bpp = self.generator.validate(self.ground.val_x)
         x_hat = x_hat.clamp(0, 1)
         error = (x_hat - self.ground.val_x).double().square().mean((1, 2, 3))
         values = {

@@ -1,4 +1,4 @@
-"""What the theory of two numbers says beside what the runs show: the rows of the report's last comparison."""
+"""Predictions of the theory of two numbers beside the measurements: the last comparison of the report."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def _step_size(rows: Sequence[Row], ask: Asked) -> Prediction | None:
 
 
 def lr(rate: float) -> str:
-    """``2e-4``."""
+    """A learning rate as text: ``2e-4``."""
     return f"{rate:.0e}".replace("e-0", "e-")
 
 

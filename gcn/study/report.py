@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gcn.files.atomic import make_folder
-from gcn.study import closer, contrasts, lab_report, training_report
+from gcn.study import contrasts, diagnostics, lab_report, training_report
 from gcn.study.design import Study
 from gcn.study.pages import markdown, page
 from gcn.study.table import read, read_curves
@@ -19,7 +19,7 @@ def write(study: Study, table: Path, folder: Path) -> list[Path]:
     make_folder(folder)
     asked = contrasts.load(study.text, study.labels)
     sections = SECTIONS[study.protocol.command]
-    found = sections(study, asked, read(table), read_curves(table), closer.read(table), folder)
+    found = sections(study, asked, read(table), read_curves(table), diagnostics.read(table), folder)
     blocks = [block for block in found if block.sentences or block.table or block.figures]
     files = [
         markdown(study.title, asked.question, blocks, folder / "README.md"),

@@ -1,4 +1,4 @@
-"""Plays what is left of a study: several processes, a file for each arm, nothing twice."""
+"""Training of a study's remaining arms in several processes, with a result file for each arm."""
 
 import itertools
 import math
@@ -25,40 +25,40 @@ from gcn.files.names import printable
 from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
-from gcn.study import closer
+from gcn.study import diagnostics
 from gcn.study.design import Arm, Protocol, Study
 
 
 def file_of(folder: Path, arm: Arm) -> Path:
-    """Where an arm's result is, or will be."""
+    """Path of the result of an arm."""
     return folder / "arms" / f"{arm.name}.json"
 
 
-def closer_file(folder: Path, arm: Arm) -> Path:
-    """Where a closer look at an arm is, or will be."""
+def diagnostics_file(folder: Path, arm: Arm) -> Path:
+    """Path of the diagnostics of an arm."""
     return folder / "closer" / f"{arm.name}.json"
 
 
 def remaining(
     study: Study, folder: Path, known: Set[str] = frozenset(), seen: Collection[str] = ()
 ) -> list[Arm]:
-    """The arms that have no result yet, in order, or lack their closer look.
+    """The arms that have no result yet, in order, or lack their diagnostics.
 
     ``known`` arms are in a table from elsewhere, ``seen`` ones have been looked at there.
     """
-    closer = study.closer - set(seen)
+    wanted = study.diagnostics - set(seen)
     return [
         arm
         for arm in study.arms
         if (not known >= set(arm.runs) and not file_of(folder, arm).is_file())
-        or (arm.name in closer and not closer_file(folder, arm).is_file())
+        or (arm.name in wanted and not diagnostics_file(folder, arm).is_file())
     ]
 
 
 def finished(
     study: Study, folder: Path, file: Callable[[Path, Arm], Path] = file_of
 ) -> Iterator[dict[str, Any]]:
-    """The results that are there, or the closer looks; those of several seeds that were played side by side singly."""
+    """Results of the finished arms (or diagnostics, by ``file``), one for each seed."""
     for arm in study.arms:
         if file(folder, arm).is_file():
             found = read_json(file(folder, arm))
@@ -66,19 +66,19 @@ def finished(
 
 
 def shared(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
-    """The crops that closer looks show, and what they were before the game, for each seed that has a codec here."""
-    for seed in sorted({arm.seed for arm in study.arms if arm.name in study.closer}):
+    """For each seed with a codec here, the crops that diagnostics show, before and after the initial decoder."""
+    for seed in sorted({arm.seed for arm in study.arms if arm.name in study.diagnostics}):
         if study.protocol.joint or not codec_file(folder, seed).is_file():
             continue
         ground = _ground(str(folder), study.protocol, seed)
-        yield {"name": f"x {seed}", "crops": closer.pngs(ground.val_x)}
-        yield {"name": f"start {seed}", "crops": closer.pngs(ground.frozen.start)}
+        yield {"name": f"x {seed}", "crops": diagnostics.pngs(ground.val_x)}
+        yield {"name": f"start {seed}", "crops": diagnostics.pngs(ground.frozen.start)}
 
 
 def train_codecs(
     study: Study, folder: Path, seeds: Sequence[int], kept: Path, ends: float = math.inf
 ) -> bool:
-    """Provide the codec of each seed as a model file: the one in ``kept``, or trained by ``scripts/train.py``.
+    """Provide the codec of each seed as a model file: from ``kept``, or trained by ``scripts/train.py``.
 
     A training that was killed, or stopped because the time was up, is resumed.
 
@@ -132,7 +132,7 @@ def _train(words: Sequence[str], run: Path, ends: float) -> bool:
 
 
 def keep_codecs(folder: Path, kept: Path) -> None:
-    """Put the codecs beside the table, so that an extended study uses the same ones."""
+    """Copy the codecs beside the table, so that an extended study uses the same ones."""
     for file in sorted(folder.glob("codec-*.safetensors")):
         if not (kept / file.name).is_file():
             _copy(file, kept / file.name)
@@ -144,7 +144,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def codec_file(folder: Path, seed: int) -> Path:
-    """The model file of a seed's codec."""
+    """Path of the model file of a seed's codec."""
     return folder / f"codec-{seed}.safetensors"
 
 
@@ -166,7 +166,7 @@ def run(
     ends = math.inf if minutes is None else begun + 60 * minutes
     for part in ("arms", "closer"):
         make_folder(folder / part)
-    seen = {row["name"] for row in closer.read(kept)}
+    seen = {row["name"] for row in diagnostics.read(kept)}
     left = remaining(study, folder, known, seen)
     if not study.protocol.joint and not train_codecs(
         study, folder, sorted({arm.seed for arm in left}), kept, ends
@@ -174,7 +174,7 @@ def run(
         return len(left)
     begun = time.monotonic()
     print(f"{study.title}: {total} arms, {total - len(left)} done, {workers} at once", flush=True)
-    tasks = [(arm, study.protocol, str(folder), arm.name in study.closer) for arm in left]
+    tasks = [(arm, study.protocol, str(folder), arm.name in study.diagnostics) for arm in left]
     for done, (name, said) in enumerate(_results(tasks, workers, ends), start=1):
         rest = (time.monotonic() - begun) / done * (len(left) - done) / 60
         print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
@@ -207,7 +207,7 @@ def _results(tasks: Sequence[Task], workers: int, ends: float) -> Iterator[tuple
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM is what Ctrl-C is: processes end with their parent."""
+    """Let SIGTERM act as Ctrl-C in the block: child processes end with their parent."""
 
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
@@ -228,7 +228,7 @@ def _alone() -> None:
 
 
 def _play(task: Task) -> tuple[str, str]:
-    arm, protocol, folder, look_closer = task
+    arm, protocol, folder, diagnose = task
     try:
         result, look = (_lab if protocol.command == "lab" else _train_arm)(task)
     except Exception as problem:  # a failed run is an outcome of the study, not its end
@@ -247,8 +247,8 @@ def _play(task: Task) -> tuple[str, str]:
             for name, seed in zip(arm.runs, seeds, strict=True)
         ]
         result, look = {"runs": runs}, {"verdict": "failed", "crops": []}
-    if look_closer:
-        write_json_atomic(closer_file(Path(folder), arm), plain(look))
+    if diagnose:
+        write_json_atomic(diagnostics_file(Path(folder), arm), plain(look))
     write_json_atomic(file_of(Path(folder), arm), plain(result))
     return arm.name, ", ".join(dict.fromkeys(str(run["verdict"]) for run in result["runs"]))
 
@@ -256,9 +256,9 @@ def _play(task: Task) -> tuple[str, str]:
 def _train_arm(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
     from gcn.study.play import play
 
-    arm, protocol, folder, look_closer = task
-    result = play(arm, _ground(folder, protocol, arm.seed), protocol, look_closer)
-    look = result.pop("closer", {})
+    arm, protocol, folder, diagnose = task
+    result = play(arm, _ground(folder, protocol, arm.seed), protocol, diagnose)
+    look = result.pop("diagnostics", {})
     return {"runs": [result]}, look
 
 

@@ -27,7 +27,7 @@ Side = Mapping[str, str]  # levels that a side of a contrast fixes
 
 @dataclass(frozen=True)
 class Effect:
-    """A contrast of one response.
+    """The effect of a contrast on one response, with its interval and p.
 
     Attributes:
         name: what is compared.
@@ -50,12 +50,12 @@ class Effect:
 
     @property
     def significant(self) -> bool:
-        """Whether enough seeds say the same after the correction."""
+        """Whether the effect is significant after Holm's correction, with enough seeds."""
         return self.seeds >= ENOUGH and self.corrected < 1 - LEVEL
 
     @property
     def measured(self) -> bool:
-        """Whether there is a number worth printing: an effect, and for a ratio no more than a factor of 100."""
+        """Whether the effect is to be printed: it exists, and a ratio is within a factor of 100."""
         if self.response not in RATIOS:
             return math.isfinite(self.effect)
         width = 0.0 if math.isnan(self.low) else self.high - self.low
@@ -77,12 +77,12 @@ class Effect:
 
 
 def matching(rows: Iterable[Row], levels: Side) -> list[Row]:
-    """The rows with these levels."""
+    """The rows that have these levels."""
     return [row for row in rows if all(row[factor] == level for factor, level in levels.items())]
 
 
 def value(row: Row, response: str) -> float:
-    """A response on the scale on which it is compared; NaN where there is none."""
+    """A row's response on the scale on which it is compared; NaN if it was not measured."""
     number = row[response]
     if number is None or not math.isfinite(number):
         return math.nan

@@ -17,7 +17,7 @@ from gcn.metrics.stability import TOO_SHORT, measure, verdict
 
 
 class Response(NamedTuple):
-    """Something that is measured of each run; ``lower`` values are the more stable ones."""
+    """A measured quantity of each run; ``lower`` values are the more stable ones."""
 
     name: str
     title: str
@@ -80,7 +80,7 @@ def _number(value: float | None) -> float:
 
 
 def _measured(result: Mapping[str, Any]) -> dict[str, float | None]:
-    """The responses of a training."""
+    """The responses of a run of training, by name."""
     rows = result["rows"]
     early = result["verdict"] in ("diverged", "failed")
     swd, jitter = _late(rows, "val/swd", 0.5), _late(rows, "val/jitter", 0.5)
@@ -116,7 +116,7 @@ def _late(rows: Sequence[Mapping[str, Any]], name: str, share: float) -> list[fl
 
 
 def _last(rows: Sequence[Mapping[str, Any]], share: float) -> list[Mapping[str, Any]]:
-    """The rows from this share of the updates on."""
+    """The rows of a run from this share of its updates on."""
     return [point for point in rows if point["step"] >= share * rows[-1]["step"]]
 
 
@@ -174,7 +174,7 @@ def judge_again(folder: Path, updates: int) -> list[str]:
 
 
 def _result(stored: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What :func:`row` takes, from a stored run and its curves."""
+    """The argument of :func:`row` for a stored run and its curves."""
     columns = list(stored)
     levels = {factor: stored[factor] for factor in columns[1 : columns.index("seed")]}
     return {**stored, "levels": levels, "rows": points, "start": points[0], "indicators": measure(points)}
@@ -217,7 +217,7 @@ def _by_run(points: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any
 
 
 def names(folder: Path) -> set[str]:
-    """The arms that the table in a folder holds."""
+    """Names of the arms in the table of a folder."""
     return {r["name"] for r in read(folder)} if (folder / "runs.parquet").is_file() else set()
 
 
@@ -229,7 +229,7 @@ def read_curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The rows of ``runs.parquet``, a run each."""
+    """Rows of ``runs.parquet``, one for each run."""
     from pyarrow import parquet
 
     return parquet.read_table(folder / "runs.parquet").to_pylist()

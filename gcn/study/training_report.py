@@ -11,7 +11,7 @@ from scipy import stats
 
 from gcn.report.paper import named
 from gcn.study import answer, figures
-from gcn.study import figures_closer as looked
+from gcn.study import figures_diagnostics as looked
 from gcn.study.contrasts import Asked, losses, questions
 from gcn.study.design import Study
 from gcn.study.figures_share import share
@@ -53,7 +53,7 @@ def blocks(
         ask: its questions.
         stored: rows of its table.
         points: the runs' curves.
-        looks: closer looks at some runs.
+        looks: diagnostics of some runs.
         folder: of the figures.
     """
     left_out = _left_out(study, stored, ask)
@@ -164,7 +164,7 @@ def _realism(
 
 
 def _paired(rows: Sequence[Row]) -> list[str]:
-    """How closely SWD follows PSNR."""
+    """Sentence about how closely SWD follows PSNR."""
     both = [(row["swd"], row["psnr_loss"]) for row in rows]
     pairs = [(swd, -lost) for swd, lost in both if None not in (swd, lost) and math.isfinite(swd + lost)]
     if len(pairs) < 10:
@@ -240,7 +240,7 @@ def _design(study: Study, rows: Sequence[Row], ask: Asked) -> list[str]:
 
 
 def _left_out(study: Study, stored: Sequence[Row], ask: Asked) -> list[str]:
-    """Which runs of the table are not counted, and why."""
+    """Sentences about the runs that are not counted, with the reasons."""
     said = []
     for (factor, level), reason in study.withdrawn.items():
         own = [row for row in stored if row.get(factor) == level]

@@ -191,7 +191,7 @@ def test_a_server_that_fails_is_one_line(place, tmp_path, monkeypatch, alone):
     server.fails = True
     monkeypatch.setattr("wandb.init", lambda **told: server)
     monkeypatch.setattr(board, "why_offline", lambda mode: None)
-    with pytest.raises(InputError, match=r"^W&B: the server; call again to go on"):
+    with pytest.raises(InputError, match=r"^W&B: the server; run it again to resume"):
         board.show(place, tmp_path, "p", "online")
 
 

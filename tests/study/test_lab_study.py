@@ -45,7 +45,7 @@ def test_the_stored_table_is_that_of_the_plan(study, stored):
     assert len(names) == 920 + 540
     assert {len(arm.runs) for arm in study.arms if arm.name not in study.scan} == {10}
     assert {row["seed"] for row in stored if row["name"] in study.scan} == {100, 101, 102}
-    assert running.remaining(study, Path("nowhere"), set(names), study.closer) == []
+    assert running.remaining(study, Path("nowhere"), set(names), study.diagnostics) == []
 
 
 def test_a_level_is_undecided_as_long_as_a_run_of_its_scan_is_missing(study, stored):
@@ -95,7 +95,7 @@ def test_an_arm_is_a_run_folder_of_the_lab(tmp_path):
     before = (folder / "lab.json").stat().st_mtime_ns
     assert lab_arm.play(small, folder)[0]["responses"] == results[0]["responses"]
     assert (folder / "lab.json").stat().st_mtime_ns == before  # a finished folder is read, not played again
-    (look,) = running.finished(study, tmp_path, running.closer_file)
+    (look,) = running.finished(study, tmp_path, running.diagnostics_file)
     assert bytes.fromhex(look["view"]) == (folder / "view.npz").read_bytes()
 
 

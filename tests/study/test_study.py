@@ -17,7 +17,7 @@ from runs import images, words
 from runs import run as train
 
 from gcn.errors import InputError
-from gcn.study import closer, design, play, table
+from gcn.study import design, diagnostics, play, table
 from gcn.study import run as running
 from gcn.study.design import Arm, Protocol, Study
 from gcn.study.ground import prepare
@@ -148,10 +148,10 @@ def test_latents_are_those_of_the_file(protocol, codec):
 
 def test_batches_depend_on_step_and_seed_alone(protocol, codec):
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
-    first, again, other = ground.places(3, 2, 0), ground.places(3, 2, 0), ground.places(3, 2, 1)
+    first, again, other = ground.indices(3, 2, 0), ground.indices(3, 2, 0), ground.indices(3, 2, 1)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    epoch = torch.cat([ground.places(step, 2, 0) for step in range(5)])
+    epoch = torch.cat([ground.indices(step, 2, 0) for step in range(5)])
     assert sorted(epoch.tolist()) == list(range(10))
     assert ground.crops(first).shape == (2, 3, 32, 32)
 
@@ -175,10 +175,10 @@ def test_an_arm_is_the_production_game(protocol, codec):
         optimizers = (assemble.optim(cfg, p).build(game.parameters_of(p)) for p in "gd")
         players = Players(*(OptimizerPlayer(o, None) for o in optimizers))
         for step in range(4):
-            places = ground.places(step, 2, 0)
+            indices = ground.indices(step, 2, 0)
             if isinstance(generator, Decoder):
-                generator.feed(places)
-            build(cfg, "dynamics")(game, [ground.crops(places)], step, players)
+                generator.set_batch(indices)
+            build(cfg, "dynamics")(game, [ground.crops(indices)], step, players)
         return game.generator.g_s.state_dict()
 
     whole, cached = played(None), played(generator_of(cfg, ground, False))
@@ -253,21 +253,21 @@ def test_the_adversary_s_share(protocol, codec):
     assert 0 < equal < 1
 
 
-def test_a_closer_look(protocol, codec, tmp_path):
+def test_the_diagnostics_of_an_arm(protocol, codec, tmp_path):
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
     played = arm(protocol, "mse=1")
-    result = play.play(played, ground, protocol, look_closer=True)
+    result = play.play(played, ground, protocol, diagnose=True)
     without = play.play(played, ground, protocol)
     assert result["rows"] == without["rows"]
-    look = result["closer"]
+    look = result["diagnostics"]
     assert 0 <= look["rotation"] <= 1
     assert all(
         abs(im) <= look["skew_norm"] * 1.01 for _, im, residual in look["eigenvalues"] if residual < 1e-3
     )
-    rows = [{"name": "x 0", "crops": closer.pngs(ground.val_x)}, {"name": played.name, **look}]
-    closer.write(rows, tmp_path)
-    closer.write([{"name": "other", **look}, rows[0]], tmp_path)
-    kept = {row["name"]: row for row in closer.read(tmp_path)}
+    rows = [{"name": "x 0", "crops": diagnostics.pngs(ground.val_x)}, {"name": played.name, **look}]
+    diagnostics.write(rows, tmp_path)
+    diagnostics.write([{"name": "other", **look}, rows[0]], tmp_path)
+    kept = {row["name"]: row for row in diagnostics.read(tmp_path)}
     assert list(kept) == ["x 0", played.name, "other"]
     assert kept["other"]["eigenvalues"] == look["eigenvalues"]
     image = np.asarray(Image.open(io.BytesIO(kept["x 0"]["crops"][1])))
@@ -318,9 +318,9 @@ def test_a_study_is_played_once_and_extended(study, codec, tmp_path, capsys):
     table.write(running.finished(study, tmp_path), tmp_path / "table")
     assert table.names(tmp_path / "table") == {a.name for a in study.arms}
     assert running.remaining(study, tmp_path / "elsewhere", table.names(tmp_path / "table")) == []
-    looked = dataclasses.replace(study, closer=frozenset({study.arms[0].name}))
+    looked = dataclasses.replace(study, diagnostics=frozenset({study.arms[0].name}))
     assert running.run(looked, tmp_path, 1, None, table.names(tmp_path / "table"), tmp_path / "table") == 0
-    (look,) = running.finished(looked, tmp_path, running.closer_file)
+    (look,) = running.finished(looked, tmp_path, running.diagnostics_file)
     assert look["name"] == study.arms[0].name
     assert [row["name"] for row in running.shared(looked, tmp_path)] == ["x 0", "start 0"]
     capsys.readouterr()

@@ -33,7 +33,7 @@ class PlaneRun:
     """The results of training E games.
 
     Attributes:
-        plane: what was played.
+        plane: the game.
         seeds: one a game.
         steps: updates after which the games were looked at (T,), from 0 to the last.
         curves: (T, E) each: ``recovered``, ``held``, ``good`` and ``kl``
@@ -139,7 +139,7 @@ class Plane:
             d_optimizer: D's; by default as G's.
             steps: updates of G.
             seeds: one a game; games of one seed see the same data and noise and start from the same weights.
-            log_every: updates between two looks, which leave the games as they were.
+            log_every: updates between two measurements, which do not change the games.
             d_steps: turns of D for one of G, each on fresh data.
             constraints: on D's weights.
             progress: called after each look.
@@ -158,16 +158,16 @@ class Plane:
         assert game.discriminator is not None
         hold(d, constraints, game.discriminator)
         move = rule() if objective.loss is not None else Descend()
-        looks, players = Looks(self, game), Players(g, d)
+        measured, players = Measurements(self, game), Players(g, d)
         for step in range(steps + 1):
             if step % log_every == 0 or step == steps:
-                looks.take(step)
+                measured.take(step)
                 if progress is not None:
                     progress(step, steps)
             if step < steps:
                 batches = [self.data(game, "data", step, i) for i in range(d_steps)]
                 update(game, move, batches, step, players)
-        return looks.run(tuple(seeds), players)
+        return measured.run(tuple(seeds), players)
 
     def _check(self, objective: Objective, rule: Rule, d_steps: int) -> None:
         if d_steps > 1 and not rule.several_d_steps:
@@ -182,11 +182,11 @@ class Plane:
                     )
 
 
-class Looks:
-    """Instruments: they draw from streams of their own and move nothing.
+class Measurements:
+    """Measurements of all games during a run, with streams of their own, which do not change the games.
 
     Args:
-        plane: what is played.
+        plane: the game.
         game: the games.
     """
 
@@ -198,7 +198,7 @@ class Looks:
         self.diverged = torch.full((len(self.real),), -1)
 
     def take(self, step: int) -> None:
-        """Measure all games as they are after ``step`` updates."""
+        """Measure all games after ``step`` updates."""
         samples = self._samples()
         turn = self.game.turn("both", self.plane.data(self.game, "data", step), step)
         g, d = (self.game.reduce.square_norm(part).sqrt() for part in self.game.field(turn))
@@ -216,7 +216,7 @@ class Looks:
         self.diverged[~finite & (self.diverged < 0)] = step
 
     def run(self, seeds: tuple[int, ...], players: Players) -> PlaneRun:
-        """All that was seen."""
+        """The results of the run: all measurements, samples and logits."""
         line = torch.linspace(-1, 1, MESH, dtype=self.real.dtype) * self.plane.distribution.extent
         return PlaneRun(
             self.plane, seeds, torch.tensor(self.steps), {n: torch.stack(rows) for n, rows in self.rows.items()},

@@ -1,4 +1,4 @@
-"""Figures of closer looks: reconstructions at equal bits, and eigenvalues of stable and unstable runs."""
+"""Figures of diagnostics: reconstructions at equal bits, and eigenvalues of stable and unstable runs."""
 
 import io
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""A closer look at the end of some arms: the spectrum of the game's field there, and reconstructions.
+"""Diagnostics of some arms at their end: the spectrum of the game's field, and reconstructions.
 
-Kept beside the table as ``closer.parquet``, a row for each arm, and two for each seed without a spectrum: ``x`` and
+Kept beside the table as ``closer.parquet`` (the name of older tables), a row for each arm, and two for each seed without a spectrum: ``x`` and
 ``start``, the crops and what they were before the game. Of an arm in the lab it is ``view``, the picture of its first
 game.
 """
@@ -26,17 +26,17 @@ BASIS, PROBES = 80, 12  # products with the Jacobian, probes of the rotation ind
 CROPS = 3  # reconstructions that are kept
 
 
-def look(game: Game, ground: Ground, cfg: Config, verdict: str, x_hat: Tensor) -> dict[str, Any]:
-    """The spectrum on the first batch of the seed, and the first reconstructions.
+def measure(game: Game, ground: Ground, cfg: Config, verdict: str, x_hat: Tensor) -> dict[str, Any]:
+    """Diagnostics of a trained game: the spectrum on the first batch of the seed, and some reconstructions.
 
     Returns:
         ``verdict``; ``eigenvalues``, [re, im, residual] of each Ritz value; ``rotation`` and its ``rotation_error``;
         ``skew_norm``, a bound on |Im|; ``field_norm``; ``crops``, PNG as text. No spectrum where not finite.
     """
     found: dict[str, Any] = {"verdict": verdict, "crops": pngs(x_hat)}
-    places = ground.places(0, cfg.data.batch, cfg.seed)
-    game.generator.feed(places)  # type: ignore[operator]
-    linear = Linearised(game, ground.crops(places))
+    indices = ground.indices(0, cfg.data.batch, cfg.seed)
+    game.generator.set_batch(indices)  # type: ignore[operator]
+    linear = Linearised(game, ground.crops(indices))
     if not bool(linear.field.isfinite().all()):
         return found
     rotation = rotation_index(linear, PROBES)
@@ -93,7 +93,7 @@ def _bytes(kept: str | bytes | None) -> bytes | None:
 
 
 def read(folder: Path) -> Sequence[Mapping[str, Any]]:
-    """The rows, or none."""
+    """Rows of ``closer.parquet`` in a folder; empty without the file."""
     from pyarrow import parquet
 
     file = folder / FILE
