@@ -69,7 +69,7 @@ def _check_compressed(target: Path) -> None:
 
 
 def checked(said: Arguments, kind: Kind) -> list[batch.Task]:
-    """Inputs and outputs of compress or decompress; raises InputError for all errors that show before the work begins."""
+    """Inputs and outputs of compress or decompress; raises InputError for what is wrong before the work begins."""
     overwrite, skip = said["overwrite"], said["skip_existing"]
     if overwrite and skip:
         raise InputError("overwrite=true and skip_existing=true exclude each other; give one of them")

@@ -66,7 +66,7 @@ def finished(
 
 
 def shared(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
-    """For each seed with a codec here, the crops that diagnostics show, before and after the initial decoder."""
+    """The crops that diagnostics show and their initial reconstructions, for each seed with a codec here."""
     for seed in sorted({arm.seed for arm in study.arms if arm.name in study.diagnostics}):
         if study.protocol.joint or not codec_file(folder, seed).is_file():
             continue
