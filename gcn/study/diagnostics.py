@@ -1,8 +1,8 @@
 """Diagnostics of some arms at their end: the spectrum of the game's field, and reconstructions.
 
-Stored beside the table as ``closer.parquet``, the name in older tables: a row for each arm, and two for each seed
-without a spectrum, ``x`` and ``start``: the crops and their initial reconstructions. Of an arm in the lab it is ``view``, the
-picture of its first game.
+Stored beside the table as ``closer.parquet``, the name in older tables. There is a row for each arm, and two for each
+seed without a spectrum, ``x`` and ``start``: the crops and their initial reconstructions. Of an arm in the lab it is
+``view``, the picture of its first game.
 """
 
 import io
