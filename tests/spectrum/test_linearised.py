@@ -36,7 +36,7 @@ def in_block(linear: Linearised, where: slice, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize(("loss", "condition"), GAMES)
 def test_every_block_against_the_production_field(loss, condition):
     one = game(loss, condition, "mse=1 rate=2 r1=10")
-    linear = Linearised(one, batch(one), step=3)
+    linear = Linearised(one, batch(one, side=16), step=3)
     assert linear.inexact == []
     scale = float(linear.jvp(vector(len(linear.field))).norm())
     for i, block in enumerate(linear.blocks):
