@@ -1,4 +1,4 @@
-"""Play a small game of the theory with the production losses, terms and rules; ``--help`` shows what can be chosen."""
+"""Train a small game of the theory with the production losses, terms and rules; ``--help`` shows what can be chosen."""
 
 import sys
 

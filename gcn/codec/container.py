@@ -6,7 +6,7 @@
     └─────┴─────────┴───────┴─────────┴─────────┴────────┴───────┴─────────┴────────┴───────┘
 
 25 bytes and the stream, little-endian. ``latents`` names what decodes the latents (tables and hyper-synthesis) and
-must be at hand; ``picture`` names the synthesis that the maker chose, and another one of the same latents may draw
+must be available; ``picture`` names the synthesis that the maker chose, and another one of the same latents may draw
 the image instead. ``symbols`` is the CRC32 of the decoded symbols, combined with that of the header before it: a
 header that was changed does not fit its symbols, whoever renewed the last checksum, that of all bytes before it.
 The shape of the latents follows from the size of the image and is not stored. Flags: 1, the image is grey.

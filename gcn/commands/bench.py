@@ -14,7 +14,7 @@ BENCHMARKS = {
         about="Dirac games: the production losses and rule against bare formulas",
         examples="python scripts/bench.py lab games=10000",
         words="""\
-games: 100000           #: int >= 1 ; games that are played at once
+games: 100000           #: int >= 1 ; games that are trained at once
 steps: 500              #: int >= 1 ; updates of each
 repeats: 3              #: int >= 1 ; turns of each contender
 threads: 2              #: int >= 1 ; of torch

@@ -26,7 +26,7 @@ WEIGHTS = """\
 """
 LABORATORY = """\
 python scripts/lab.py loss=ns                                    circles
-python scripts/lab.py loss=ns mse=1                              a slow slide
+python scripts/lab.py loss=ns mse=1                              no rotation: a slow approach
 python scripts/lab.py game=lossy loss=vanilla mse=0.6            the distortion's optimum is not the data
 python scripts/lab.py loss=ns mse=1 phase=mse locus=mse          a phase diagram and the eigenvalues' path
 python scripts/lab.py dynamics=simultaneous optimizer=adam optimizer.betas=[0.9,0.999]
@@ -40,7 +40,7 @@ SMALL_WEIGHTS = """\
 TEXTS = {
     TRAIN: ("Train a generative compression network, and switch every ingredient of its objective.", TRAINING, WEIGHTS),
     LAB: (
-        "Play a small game of the theory with the losses, terms and update rules that train a codec.",
+        "Train a small game of the theory with the losses, terms and update rules that train a codec.",
         LABORATORY, SMALL_WEIGHTS,
     ),
 }  # fmt: skip

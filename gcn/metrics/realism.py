@@ -144,7 +144,7 @@ def sliced_wasserstein(
     pyramid, 7x7 patches, 128 per image and level, 512 directions (Karras et al. 2018, *Progressive growing of
     GANs*, section 5).
 
-    Two things differ from Karras et al., both because the real images are at hand. Both sets are normalised
+    Two things differ from Karras et al., both because the real images are available. Both sets are normalised
     by the channel means and deviations of the *real* patches (they normalise each set by its own), else blur
     would hardly show in a band-pass. And both sets are cut at the same random places, so that equal images
     have distance 0 and two evaluations of a run differ by what the codec did, not by where the patches fell.

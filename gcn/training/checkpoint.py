@@ -152,7 +152,7 @@ def _remedy(last: Path, check: Check) -> str:
     except InputError:
         return "; best.ckpt is of no use either, give another checkpoint"
     first = last.with_name(LAST[0])
-    return f"; best.ckpt, of update {step}, is sound: to go on from there, {command('cp', str(best), str(first))}"
+    return f"; best.ckpt, of update {step}, is sound: to continue from there, {command('cp', str(best), str(first))}"
 
 
 def _read(file: Path, check: Check = accept) -> dict[str, Any]:

@@ -174,7 +174,9 @@ def _whence(plan: Plan, steps: int) -> tuple[Path | None, int]:
     checkpoint, content = open_checkpoint(folder, lambda found: check(found, plan.module, ["Record"]))
     start = content["global_step"]
     if start > steps or (start == steps and _ended(folder, start)):
-        raise InputError(f"{folder}: the run has its {start} updates; to go on give steps=N with N > {start}")
+        raise InputError(
+            f"{folder}: the run has its {start} updates; to continue give steps=N with N > {start}"
+        )
     return checkpoint, start
 
 

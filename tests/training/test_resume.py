@@ -146,7 +146,9 @@ def test_a_second_interruption_kills():
 def test_a_finished_run_goes_on_only_if_there_is_more_to_do(data, tmp_path):
     run(tmp_path, *words(data, "steps=2"))
     for steps in (1, 2):
-        with pytest.raises(InputError, match=r"the run has its 2 updates; to go on give steps=N with N > 2"):
+        with pytest.raises(
+            InputError, match=r"the run has its 2 updates; to continue give steps=N with N > 2"
+        ):
             run(tmp_path, steps=steps)
     assert run(tmp_path, steps=4)["steps"] == 4
     assert [row["step"] for row in MetricsTable(tmp_path / "metrics.csv").rows()] == [1, 2, 3, 4]

@@ -1,6 +1,6 @@
 """Random numbers for many games at once, paired by their seeds.
 
-Game i draws exactly what a game with ``gcn.game.streams.Streams(seeds[i])`` draws when it is played alone. So the
+Game i draws exactly what a game with ``gcn.game.streams.Streams(seeds[i])`` draws when it is trained alone. So the
 games of one seed see the same data, the same noise and the same initial weights whatever they pay (arms are paired by
 seed), and no game's numbers depend on how many others there are.
 """

@@ -1,4 +1,4 @@
-"""Distributions of the plane, played by small networks: many seeds and arms at once, by the production game.
+"""Distributions of the plane with small networks: many seeds and arms at once, trained by the production game.
 
 Losses, terms and rules are those that train a codec. Each game is what it would be alone (a test plays one with torch's
 Adam and ``nn.Linear``): seeds decide data, noise and initial weights, and games share nothing but the time it takes.

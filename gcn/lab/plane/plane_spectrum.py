@@ -23,7 +23,7 @@ def spectrum(run: PlaneRun, rule: Callable[[], Rule], d_steps: int = 1, row: int
     Away from |v| = 0 they prove nothing about convergence; ``residuals`` say how far each one is to be trusted.
 
     Args:
-        run: what was played.
+        run: the trained games.
         rule: makes the update rule, whose derivative is taken with the optimizers' preconditioners frozen.
         d_steps: turns of D in it.
         row: which game.
