@@ -50,7 +50,8 @@ def main(words: Sequence[str]) -> int:
 
 def compress(said: Arguments) -> int:
     """Compress the images that the arguments name; returns the exit status."""
-    from gcn.data.images import EXTENSIONS, colour
+    from gcn.data.checks import colour
+    from gcn.data.images import EXTENSIONS
 
     colour(said["background"])
     tasks = checked(said, Kind(EXTENSIONS, "images", SUFFIX, _check_compressed))

@@ -13,7 +13,7 @@ from typing import Any
 
 from gcn.config.compose import is_hydras, key_of, knobs, normal
 from gcn.config.parse import Config
-from gcn.data.checks import check_apart, check_downscale
+from gcn.data.checks import check_apart, check_downscale, colour
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.targets import files_below
@@ -108,8 +108,6 @@ def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
 def _check_data(data: Config) -> None:
     check_downscale(data.get("downscale"))
     if "background" in data:
-        from gcn.data.images import colour
-
         colour(data.background)
     if "root" not in data:
         if find_spec("skimage") is None:

@@ -1,7 +1,9 @@
-"""Options of the data that can be refused by themselves; without torch, for early errors."""
+"""Options of the data that can be refused by themselves; without torch and numpy, for early errors."""
 
 from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import ImageColor
 
 from gcn.errors import InputError
 from gcn.files.names import printable
@@ -21,3 +23,14 @@ def check_apart(top: Path, held_out: Path) -> None:
         raise InputError(
             f"data.root={printable(top)} lies in data.val_root: nothing would be left to train on"
         )
+
+
+def colour(background: str) -> tuple[int, int, int]:
+    """The RGB triple of a colour such as ``white`` or ``#808080``; InputError if there is no such colour."""
+    try:
+        red, green, blue, *_ = ImageColor.getrgb(background)
+    except ValueError:
+        raise InputError(
+            f"data.background={background!r} is no colour: use a name (white) or #rrggbb"
+        ) from None
+    return red, green, blue

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageColor, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from gcn.data.checks import colour
 from gcn.data.modes import BadImage, Decoded, Pixels, orientation, tiff_tags, to_rgb
-from gcn.errors import InputError
 
 MAX_PIXELS = 100_000_000
 # Documents and vector formats are left out: some start other programs to be read (EPS starts Ghostscript).
@@ -39,17 +39,6 @@ class Size(NamedTuple):
 
     height: int
     width: int
-
-
-def colour(background: str) -> tuple[int, int, int]:
-    """The RGB triple of a colour such as ``white`` or ``#808080``; InputError if there is no such colour."""
-    try:
-        red, green, blue, *_ = ImageColor.getrgb(background)
-    except ValueError:
-        raise InputError(
-            f"data.background={background!r} is no colour: use a name (white) or #rrggbb"
-        ) from None
-    return red, green, blue
 
 
 def load_image(path: str | Path, background: str = "white", max_pixels: int = MAX_PIXELS) -> Pixels:

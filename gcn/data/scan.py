@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcn.data.images import EXTENSIONS, MAX_PIXELS, BadImage, Pixels, colour, decode, read_size
+from gcn.data.checks import colour
+from gcn.data.images import EXTENSIONS, MAX_PIXELS, BadImage, Pixels, decode, read_size
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.targets import files_below

@@ -12,7 +12,8 @@ import numpy as np
 
 from gcn.config.build import build
 from gcn.config.parse import load
-from gcn.data.images import Decoded, colour, decode
+from gcn.data.checks import colour
+from gcn.data.images import Decoded, decode
 from gcn.data.photos import VAL, photograph
 from gcn.data.scan import scan
 from gcn.data.store import Store

@@ -252,12 +252,13 @@ def test_help_and_errors_do_without_torch(tmp_path):
 import sys
 from gcn.commands.hydra_command import main
 refused = [line.split() for line in (
-    "mse=-1", "data.crop=65", "", "mse=1 data=folder data.root=/nowhere", "mse=1 init_from=/nowhere"
+    "mse=-1", "data.crop=65", "", "mse=1 data=folder data.root=/nowhere", "mse=1 init_from=/nowhere",
+    "mse=1 data.background=plaid", "mse=1 data.downscale=[0.9,0.2]", "mse=1 lpips=1 terms.lpips.backbone=/nowhere",
 )]
 statuses = [main(words, None) for words in (["--help"], ["--cfg", "job"], *refused)]
 print(statuses, [name for name in ("torch", "lightning", "numpy") if name in sys.modules], file=sys.stderr)
 """
-    assert "[0, 0, 2, 2, 2, 2, 2] []" in script(tmp_path, code=code)[2]
+    assert "[0, 0, 2, 2, 2, 2, 2, 2, 2, 2] []" in script(tmp_path, code=code)[2]
 
 
 # --- what is refused at once, and what is explained ---
