@@ -12,7 +12,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.protocols import Players, ScheduledPlayer
 from gcn.game.turn import Turn
@@ -115,8 +114,6 @@ class Extragradient(Rule):
     """
 
     def __init__(self, moments: str = "both") -> None:
-        if moments not in {"both", "update", "lookahead"}:
-            raise InputError(f"dynamics.moments={moments}: choose both, update or lookahead")
         self.moments = moments
 
     def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:

@@ -83,8 +83,6 @@ class MSSSIM(Term):
 
     def __init__(self, levels: int = 3) -> None:
         super().__init__()
-        if not 1 <= levels <= len(self.WEIGHTS):
-            raise InputError(f"terms.ms_ssim.levels={levels}: MS-SSIM has 1 to {len(self.WEIGHTS)} levels")
         self.levels = levels
         total = sum(self.WEIGHTS[:levels])
         self.exponents = [weight / total for weight in self.WEIGHTS[:levels]]

@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from gcn.errors import InputError
 from gcn.game.slots import Perturbation
 from gcn.game.streams import Stream
 
@@ -17,10 +16,6 @@ class InstanceNoise(Perturbation):
 
     def __init__(self, sigma: float, anneal: int | None = None) -> None:
         super().__init__()
-        if anneal is not None and anneal < 1:
-            raise InputError(
-                f"terms.instance_noise.anneal={anneal}: give a number of updates, or null for constant noise"
-            )
         self.sigma, self.anneal = sigma, anneal
 
     def level(self, step: int) -> float:

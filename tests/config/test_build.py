@@ -90,15 +90,9 @@ def test_all_declared_kinds_exist(kind):
 
 
 def test_a_constructors_refusal_is_the_users():
-    with pytest.raises(InputError, match="relativistic=both"):
-        build(
-            {
-                "terms": {
-                    "relativistic": {"_target_": "gcn.losses.adversarial.Relativistic", "pairing": "both"}
-                }
-            },
-            "terms.relativistic",
-        )
+    lpips = {"_target_": "gcn.losses.perceptual.LPIPS", "net": "squeeze", "backbone": "/nowhere"}
+    with pytest.raises(InputError, match=r"terms\.lpips\.backbone=/nowhere"):
+        build({"terms": {"lpips": lpips}}, "terms.lpips")
 
 
 def test_targets_exist_where_they_are_named():

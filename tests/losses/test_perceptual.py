@@ -104,7 +104,6 @@ def test_missing_and_wrong_files_are_one_line(tmp_path, monkeypatch):
         ({"backbone": str(tmp_path / "squeeze.pth")}, "not the weights of this network"),
         ({"backbone": "random", "weights": str(tmp_path / "nowhere")}, "no such file"),
         ({"backbone": "random", "weights": str(tmp_path / "squeeze.pth")}, "not the linear layers"),
-        ({"net": "resnet"}, "choose one of alex, vgg, squeeze"),
     ]
     for arguments, reason in wrong:
         with pytest.raises(InputError, match=reason) as refusal:

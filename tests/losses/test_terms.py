@@ -129,9 +129,6 @@ def test_ms_ssim_refuses_crops_that_are_too_small():
     with pytest.raises(InputError, match="too small"):
         MSSSIM(3).check_images(40)
     MSSSIM(3).check_images(41)
-    for levels in (0, 6):
-        with pytest.raises(InputError, match=rf"^terms.ms_ssim.levels={levels}: MS-SSIM has 1 to 5 levels$"):
-            MSSSIM(levels)
     for levels, smallest in ((1, 11), (2, 21), (5, 161)):
         MSSSIM(levels).check_images(smallest)
         with pytest.raises(
@@ -243,8 +240,6 @@ def test_a_lazy_penalty_is_paid_at_every_kth_update_with_k_times_the_weight():
         assert {name: v.item() for name, v in measured.items()} == (
             {} if step % 3 == 0 else {"r1": pytest.approx(W.square().sum().item() / 2)}
         )
-    with pytest.raises(InputError, match="every=0"):
-        R1(every=0)
 
 
 def test_penalties_refuse_batch_normalisation():
@@ -374,8 +369,6 @@ def test_instance_noise_has_its_sigma_and_anneals_to_nothing():
     for step in (100, 1000):
         assert noise(turn.x, turn.stream("any"), step) is turn.x
     assert InstanceNoise(0.2).level(10**9) == InstanceNoise(0.2, anneal=1).level(0) == 0.2
-    with pytest.raises(InputError, match="anneal=0"):
-        InstanceNoise(0.2, anneal=0)
 
 
 def test_the_discriminator_its_penalties_and_the_generator_see_one_draw():
