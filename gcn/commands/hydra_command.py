@@ -100,7 +100,8 @@ def _placed(words: Sequence[str], sweep: bool) -> list[str]:
             2
         ].strip("'\""):
             raise FOLDER.refusal(hydra_key(said), "")
-    if sum(hydra_key(said) in ("out", place) for said in words) > 1:
+    twice = sum(hydra_key(said) in ("out", place) for said in words) > 1
+    if twice and not _is_helper_process():  # Lightning repeats the first process's words and adds the folder
         raise InputError("out= was given twice")
     return [word(place, said.partition("=")[2]) if key_of(said) == "out" else said for said in words]
 

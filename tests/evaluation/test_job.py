@@ -49,9 +49,9 @@ import functools, resource, sys
 sys.path.insert(0, "tests/evaluation")
 from rounding import Rounding
 from gcn.evaluation import job, measuring
-from gcn.report.rates import report
+from gcn.report.rates import rate_report
 job.members, job.remarks = (lambda _: [Rounding(8)]), (lambda _: [])
-report.rate_figures, job._crops = (lambda *_: []), (lambda *_: (None, []))
+rate_report.rate_figures, job._crops = (lambda *_: []), (lambda *_: (None, []))
 measuring.Slicing = functools.partial(measuring.Slicing, directions=8)
 for root in sys.argv[1:]:
     job.evaluate({"data.root": root, "compare": "", "out": root + "-out"}, "")

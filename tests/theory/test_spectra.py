@@ -224,8 +224,7 @@ def test_relativistic_average_of_lsgan(weight, force):
 class Detached(Relativistic):
     """The relativistic average as some implement it: the mean over G's images is a constant in G's turn."""
 
-    def differences(self, turn):
-        real, fake = turn.real.logits[0], turn.fake.logits[0]
+    def _difference(self, turn, real, fake):
         mean = turn.reduce.keep_mean(fake)
         return real - (mean.detach() if turn.payer == "g" else mean), fake - turn.reduce.keep_mean(real)
 
@@ -233,7 +232,7 @@ class Detached(Relativistic):
 @pytest.mark.parametrize("loss", [NonSaturating(), Vanilla()], ids=["ns", "vanilla"])
 def test_without_the_gradient_of_its_mean_the_generator_feels_half_the_force(loss):
     p = 0.5
-    found = measured(ensemble(Detached(loss, "average")))
+    found = measured(ensemble(Detached("average").wrap(loss)))
     assert distance(found, [1j * p / math.sqrt(2), -1j * p / math.sqrt(2)]) < 1e-6
 
 
