@@ -71,7 +71,7 @@ def test_sixteen_images_take_no_more_memory_than_four(tmp_path):
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     four, sixteen = (int(line.split()[1]) for line in ended.stdout.splitlines() if line.startswith("peak"))
-    assert sixteen - four < 40  # MB; when all images were kept at 31 bytes a pixel it was 134
+    assert sixteen - four < 65  # MB; 4 to 44 were measured, and 134 when all images were kept
 
 
 def test_a_bad_image_costs_no_other(codecs, images, evaluate, capsys):
