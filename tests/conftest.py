@@ -1,5 +1,7 @@
 """One thread: the networks of the tests are so small that threads cost more than they bring."""
 
+import os
+
 import pytest
 import torch
 from generators import build, spread
@@ -21,3 +23,13 @@ def generator():
 def spread_generator():
     """The same with many different symbols."""
     return lambda name, factor=4.0, **options: spread(build(name, **options), factor)
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """Variables that a test sets, or a library in it (torch.distributed: MASTER_PORT), end with the test."""
+    before = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    yield
+    for name in [name for name in os.environ if name not in before and not name.startswith("PYTEST_")]:
+        del os.environ[name]
+    os.environ.update(before)

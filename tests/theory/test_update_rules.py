@@ -6,7 +6,6 @@ import pytest
 import torch
 from ensembles import descent, ensemble, played, points, radii
 
-from gcn.errors import InputError
 from gcn.game.protocols import Players
 from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.game.streams import Streams
@@ -84,11 +83,6 @@ def test_which_move_of_extragradient_advances_the_optimizer(moments, counts):
     for step in range(3):
         rule(game, [WGAN.batch(1)], step, players)
     assert players.g.counts == players.d.counts == counts
-
-
-def test_extragradient_knows_its_options():
-    with pytest.raises(InputError, match="both, update or lookahead"):
-        Extragradient("none")
 
 
 def test_extragradient_sees_the_same_batch_and_noise_at_both_points(monkeypatch):
