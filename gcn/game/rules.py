@@ -155,7 +155,7 @@ class Optimistic(Rule):
         for i, player in enumerate(players):
             origin = _copy(player.parameters)
             player.step(field[i])
-            move = [p.detach() - o for p, o in zip(player.parameters, origin, strict=True)]
+            move = _moved(player.parameters, origin)
             if self.previous is not None:  # old.to: a checkpoint is read on the CPU
                 player.shift([new - old.to(new) for new, old in zip(move, self.previous[i], strict=True)])
             moves.append(move)
@@ -188,10 +188,7 @@ class Lookahead(Rule):
     def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
         before = [_copy(player.parameters) for player in players]
         turn = self.inner(game, batches, step, players)
-        moves = [
-            [p.detach() - o for p, o in zip(player.parameters, origin, strict=True)]
-            for player, origin in zip(players, before, strict=True)
-        ]
+        moves = [_moved(player.parameters, origin) for player, origin in zip(players, before, strict=True)]
         if self.moved is not None:  # old.to: a checkpoint is read on the CPU
             moves = [
                 [new + old.to(new) for new, old in zip(*pair, strict=True)]
@@ -264,6 +261,10 @@ def _dot(turn: Turn, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
 
 def _copy(parameters: Iterable[Tensor]) -> list[Tensor]:
     return [p.detach().clone() for p in parameters]
+
+
+def _moved(parameters: Iterable[Tensor], origins: Iterable[Tensor]) -> list[Tensor]:
+    return [p.detach() - o for p, o in zip(parameters, origins, strict=True)]
 
 
 @torch.no_grad()

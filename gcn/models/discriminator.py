@@ -30,7 +30,7 @@ class Patch(nn.Module):
         depth: number of hidden layers.
         condition: see y_hat. Without it ``cond`` is ignored.
         condition_gradient: let G's gradient pass through the condition (HiFiC does not). The turn reads it and
-            cuts the condition, see :attr:`gcn.game.game.Turn.condition`.
+            cuts the condition, see :attr:`gcn.game.turn.Turn.condition`.
         latent_channels: channels of y_hat; unused without ``condition``.
         norm: ``none``, ``instance`` or ``batch``, after every hidden layer but the first.
     """

@@ -22,7 +22,9 @@ from gcn.spectrum.linearised import still
 
 
 class LinearPlayer:
-    """An optimizer with its preconditioner P frozen: m ← β·m + gain·g, w ← w - P·m; see :class:`gcn.game.rules.Player`.
+    """An optimizer with its preconditioner P frozen: m ← β·m + gain·g, w ← w - P·m.
+
+    See :class:`gcn.game.protocols.Player`.
 
     Adam is β = β₁, gain = 1 - β₁, P = lr/(√v̂ + eps); SGD with momentum has gain 1 and P = lr, without it β = 0. What is
     kept is the move P·m, in the units of the parameters: the same map in better scaled coordinates.

@@ -96,8 +96,8 @@ def _players(cfg: Any, game: Game, constraints: Any) -> tuple[OptimizerPlayer, O
 
     g, d = (optim(cfg, player) for player in "gd")
     return (
-        OptimizerPlayer(g.build(game.parameters_of("g")), g.clip),
-        OptimizerPlayer(d.build(game.parameters_of("d")), d.clip, after=constrain),
+        g.player(g.build(game.parameters_of("g"))),
+        d.player(d.build(game.parameters_of("d")), after=constrain),
     )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class OptimizerPlayer:
-    """Parameters and the torch optimizer that moves them; see :class:`gcn.game.rules.Player`.
+    """Parameters and the torch optimizer that moves them; see :class:`gcn.game.protocols.Player`.
 
     ``.grad`` exists only inside of a step, so nothing can be left behind for the other player.
 
@@ -18,7 +18,8 @@ class OptimizerPlayer:
         commit: what makes the step that counts (Lightning's wrapped optimizer for the player that keeps the clock);
             by default the optimizer's own step.
         after: called after each update of the parameters that counts.
-        learning_rate: the initial one, which a schedule multiplies; a restored optimizer no longer knows it.
+        learning_rate: the initial one, which a schedule multiplies; by default the present one of the optimizer,
+            which is another where a checkpoint was restored.
     """
 
     def __init__(
@@ -27,10 +28,12 @@ class OptimizerPlayer:
         clip: float | None = None,
         commit: Callable[[], Any] | None = None,
         after: Callable[[], None] | None = None,
-        learning_rate: float = 0.0,
+        learning_rate: float | None = None,
     ) -> None:
-        self.optimizer, self.clip, self.learning_rate = optimizer, clip, learning_rate
-        self.parameters: Sequence[Tensor] = optimizer.param_groups[0]["params"]
+        self.optimizer, self.clip = optimizer, clip
+        group = optimizer.param_groups[0]
+        self.learning_rate: float = group["lr"] if learning_rate is None else learning_rate
+        self.parameters: Sequence[Tensor] = group["params"]
         self._commit, self._after = commit or optimizer.step, after
         self.norms: list[Tensor] = []  # of the gradients since the last look, before clipping
         for parameter, state in optimizer.state.items():  # of a checkpoint

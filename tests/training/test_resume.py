@@ -30,6 +30,8 @@ OFTEN = "steps=8 val_every=3 panel_every=4 checkpoint_every=3"
 MEMORIES = {
     "plain": "",
     "optimistic, ema": "dynamics=optimistic ema=0.9",
+    "lookahead, averages of logits, two scales": "dynamics=lookahead dynamics.k=3 lecam=1 discriminator=multiscale "
+    "discriminator.depth=1",
     "extragradient": "dynamics=extragradient dynamics.moments=update",
     "two turns of D on processed data": "d_steps=2 data.workers=2 r1=1 terms.r1.every=2",
     "warm-up, annealed noise, sparse penalties": "warmup.steps=4 instance_noise=0.2 terms.instance_noise.anneal=7 "
