@@ -323,7 +323,7 @@ def _rate_distortion(axes: Any, rows: Rows) -> bool:
 
 
 def _realism(axes: Any, rows: Rows) -> bool:
-    axes.set_title("realism and unrest")
+    axes.set_title("realism and jitter")
     return _pair(axes, rows, "sliced Wasserstein", {"val/swd": 1.0}, "jitter, grey levels", "val/jitter")
 
 

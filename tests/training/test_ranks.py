@@ -18,9 +18,11 @@ from processes import Forked
 
 from gcn.config.assemble import game as assemble
 from gcn.config.build import build
+from gcn.config.compose import groups, knobs
 from gcn.config.parse import Config, parse
 from gcn.data.loader import Crops, Source, WholeImages
 from gcn.game.protocols import Players
+from gcn.game.rules import Descend, update
 from gcn.game.streams import Streams
 from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer
@@ -33,7 +35,8 @@ SMALL = ["generator.N=8", "generator.M=8", f"data.crop={CROP}", f"data.batch={BA
          "discriminator.width=4", "discriminator.depth=2"]  # fmt: skip
 SGD, ADAM = (torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9}), (torch.optim.Adam, {"lr": 1e-3})
 
-LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "ml")
+LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "fgan", "ml")
+RELATIVE = LOSSES[:5]
 PAIRINGS = ("pair", "pair_shuffled", "average")
 KNOBS = {
     "mse": "mse=1",
@@ -42,6 +45,7 @@ KNOBS = {
     "ms_ssim": "ms_ssim=1 terms.ms_ssim.levels=2",
     "lpips": "lpips=1 terms.lpips.backbone=random",
     "feature_matching": "feature_matching=1",
+    "anchor": "anchor=1",
     "rate": "rate=2",
     "target_bpp": "target_bpp=0.3",
     "grad_norm": "grad_norm=1",
@@ -50,12 +54,13 @@ KNOBS = {
     "r2": "r2=10",
     "gp": "gp=10",
     "dragan": "dragan=10",
+    "lecam": "lecam=1 terms.lecam.decay=0.5",
     "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4",
     "spectral_norm": "spectral_norm=true",
     "weight_clip": "weight_clip=0.05",
     "consensus": "consensus=1",
     "jare": "jare=1",
-    "measured": "mse=0 l1=0 r1=0 r2=0 gp=0 dragan=0 grad_norm=0 consensus=0 jare=0 feature_matching=0",
+    "measured": "mse=0 l1=0 r1=0 r2=0 gp=0 dragan=0 lecam=0 grad_norm=0 consensus=0 jare=0 feature_matching=0",
     "all at once": "mse=.1 r1=.1 gp=.1 grad_norm=.1 consensus=1e-3 jare=1e-3 instance_noise=0.1 relativistic=average "
     "spectral_norm=true d_steps=2",
 }
@@ -67,6 +72,7 @@ RULES = {
     "extragradient, update": "dynamics=extragradient dynamics.moments=update",
     "extragradient, lookahead": "dynamics=extragradient dynamics.moments=lookahead",
     "optimistic": "dynamics=optimistic",
+    "lookahead": "dynamics=lookahead dynamics.k=2 d_steps=2",
     "sga": "dynamics=sga",
     "sga aligned": "dynamics=sga dynamics.align=true",
 }
@@ -78,6 +84,7 @@ NETWORKS = {
     "hyperprior": "generator=hyperprior",
     "instance normalisation": "discriminator.norm=instance",
     "unconditional": "discriminator.condition=false",
+    "two scales": "discriminator=multiscale discriminator.depth=1 r1=10",
     "gradient through the condition": "discriminator.condition_gradient=true",
 }
 IMAGES = (1, 3, 4)  # over two processes: none for one of them, unequal shares, equal shares
@@ -86,7 +93,7 @@ MATTERS = ("grad_norm=1", "consensus=1 instance_noise=0.1", "relativistic=averag
 CASES: dict[str, tuple[str, Any]] = {f"loss {name}": (f"loss={name}", SGD) for name in LOSSES}
 CASES |= {
     f"{loss} {pairing}": (f"loss={loss} relativistic={pairing}", SGD)
-    for loss, pairing in itertools.product(LOSSES[:-1], PAIRINGS)
+    for loss, pairing in itertools.product(RELATIVE, PAIRINGS)
 }
 CASES |= {f"knob {name}": (words, SGD) for name, words in KNOBS.items()}
 CASES |= {f"rule {name}": (f"{words} mse=1", ADAM) for name, words in RULES.items()}
@@ -96,6 +103,13 @@ CASES |= {
     if not ("r1" in words and "r1" in knob)
 }
 CASES |= {f"network {name}": (words, SGD) for name, words in NETWORKS.items()}
+
+
+def test_every_knob_loss_rule_and_discriminator_is_among_the_cases():
+    said = {word for words, _ in CASES.values() for word in words.split()}
+    assert {word.partition("=")[0] for word in said} >= set(knobs())
+    for group, default in (("loss", "ns"), ("dynamics", "alternating"), ("discriminator", "patch")):
+        assert said | {f"{group}={default}"} >= {f"{group}={choice}" for choice in groups()[group]}, group
 
 
 @cache
@@ -115,7 +129,7 @@ def play(cfg: Config, optimizer, rank: int = 0, world: int = 1) -> dict[str, dic
     """Some updates of a game: parameters before and after, and everything that was observed on the way."""
     game, constraints = assemble(cfg)
     game.double().streams = Streams(cfg.seed, rank, world)
-    game.instruments, game.observing = list(INSTRUMENTS), True
+    game.instruments = list(INSTRUMENTS)
 
     def constrain() -> None:
         for constraint in constraints:
@@ -128,15 +142,11 @@ def play(cfg: Config, optimizer, rank: int = 0, world: int = 1) -> dict[str, dic
         if game.discriminator
         else g
     )
-    rule, data, values = build(cfg, "dynamics"), batches(cfg, rank, world), {}
+    rule = build(cfg, "dynamics") if game.discriminator else Descend()
+    data, values = batches(cfg, rank, world), {}
     before = {name: tensor.detach().clone() for name, tensor in game.state_dict().items()}
     for step in range(UPDATES):
-        game.values = {}
-        if game.discriminator is None:
-            turn = game.turn("g", data[step].double(), step, playing=False)
-            g.step(game.gradient("g", turn))
-        else:
-            rule(game, data[step].double().chunk(cfg.d_steps), step, Players(g, d))
+        update(game, rule, data[step].double().chunk(cfg.d_steps), step, Players(g, d), observe=True)
         values |= {f"{step} {name}": value.detach().clone() for name, value in game.values.items()}
         values |= {f"{step} norm": g.norms[-1], f"{step} norm of d": d.norms[-1]}
     return {"before": before, "after": game.state_dict(), "values": values}
