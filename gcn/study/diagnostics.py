@@ -35,8 +35,9 @@ def measure(game: Game, ground: Ground, cfg: Config, verdict: str, x_hat: Tensor
     """
     found: dict[str, Any] = {"verdict": verdict, "crops": pngs(x_hat)}
     indices = ground.indices(0, cfg.data.batch, cfg.seed)
-    game.generator.set_batch(indices)  # type: ignore[operator]
-    linear = Linearised(game, ground.crops(indices))
+    crops = ground.crops(indices)
+    game.generator.set_batches([(crops, indices)])  # type: ignore[operator]
+    linear = Linearised(game, crops)
     if not bool(linear.field.isfinite().all()):
         return found
     rotation = rotation_index(linear, PROBES)

@@ -4,7 +4,7 @@ With a frozen encoder latents are a function of the crop. They are computed once
 discriminator alone. Trained jointly, an arm runs the whole codec from first weights that depend on the seed alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,15 +113,18 @@ class Decoder(nn.Module):
         super().__init__()
         self.g_s, self.frozen = codec.g_s, frozen
         self.spread = frozen.spread if standard else None
-        self.latents: Tensor = torch.empty(0)
+        self._batches: list[tuple[Tensor, Tensor]] = []
 
-    def set_batch(self, indices: Tensor) -> None:
-        """Set the latents of the next batch."""
-        self.latents = self.frozen.y_hat[indices]
+    def set_batches(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Set the batches that come next, as (crops, indices of the crops): x is not encoded, its latents are known."""
+        self._batches = [(crops, self.frozen.y_hat[indices]) for crops, indices in batches]
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
-        """Reconstruction of the batch that :meth:`set_batch` has set; x is not encoded."""
-        return self._synthesise(self.latents, noise)
+        """Reconstruction of a batch that :meth:`set_batches` has set; where there is one batch, of that."""
+        known = [latents for crops, latents in self._batches if crops is x or len(self._batches) == 1]
+        if not known:
+            raise ValueError("these crops are none of the batches that were set")
+        return self._synthesise(known[0], noise)
 
     def _synthesise(self, y_hat: Tensor, noise: Stream) -> GeneratorOutput:
         if self.spread is not None:
@@ -148,8 +151,8 @@ class Whole(nn.Module):
         super().__init__()
         self.codec = codec
 
-    def set_batch(self, indices: Tensor) -> None:
-        """Does nothing: the codec encodes its batch."""
+    def set_batches(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Does nothing: the codec encodes its batches."""
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """Reconstruction of x by the codec's training proxy."""

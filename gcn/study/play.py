@@ -2,23 +2,18 @@
 
 import math
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 
-from gcn.config.assemble import game as assemble_game
-from gcn.config.assemble import optim
-from gcn.config.build import build
 from gcn.config.parse import parse
-from gcn.game.game import Game
-from gcn.game.protocols import Players
-from gcn.game.rules import update
-from gcn.game.streams import Streams
 from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
 from gcn.study import diagnostics
+from gcn.study.arm_training import ArmTraining
 from gcn.study.design import Arm, Protocol
-from gcn.study.ground import Decoder, Ground, Whole, generator_of, words_of
+from gcn.study.ground import Decoder, Ground, Whole, words_of
 from gcn.training.instruments import gradients_at_x_hat, logits
 from gcn.training.player import OptimizerPlayer
 from gcn.training.watch import NormWatch
@@ -41,27 +36,22 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -
     """
     begun = time.perf_counter()
     cfg = parse(words_of(arm, protocol.joint))
-    generator = generator_of(cfg, ground, arm.standard)
-    game, constraints = assemble_game(cfg, generator)
-    game.streams = Streams(cfg.seed)
+    training = ArmTraining(cfg, ground, arm.standard)
+    game = training.game
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
-    rule, players = build(cfg, "dynamics"), _players(cfg, game, constraints)
     watch, event, rows = NormWatch(), None, []
-    look = _Validation(generator, ground)
+    look = _Validation(training.generator, ground)
     rows.append({"step": 0, **look()})
-    for step in range(protocol.updates):
-        indices = ground.indices(step, cfg.data.batch, cfg.seed)
-        generator.set_batch(indices)
-        observe = (step + 1) % protocol.log_every == 0
-        update(game, rule, [ground.crops(indices)], step, Players(*players), observe=observe)
-        watch(players, step + 1)
-        validating = (step + 1) % protocol.val_every == 0
+    for step in range(1, protocol.updates + 1):
+        training.advance(observe=step % protocol.log_every == 0)
+        watch(cast(Sequence[OptimizerPlayer], training.players), step)
+        validating = step % protocol.val_every == 0
         if validating:
-            watch.check_weights(game, step + 1)
+            watch.check_weights(game, step)
         event = watch.event
         if game.observing or event is not None:
             row = {f"train/{name}": float(value) for name, value in game.values.items()} | watch.latest
-            rows.append({"step": step + 1, **row, **(look() if validating and event is None else {})})
+            rows.append({"step": step, **row, **(look() if validating and event is None else {})})
         if event is not None:
             break
     seconds = time.perf_counter() - begun
@@ -87,18 +77,6 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -
             else {}
         ),
     }
-
-
-def _players(cfg: Any, game: Game, constraints: Any) -> tuple[OptimizerPlayer, OptimizerPlayer]:
-    def constrain() -> None:
-        for constraint in constraints:
-            constraint.after_step(game.discriminator)
-
-    g, d = (optim(cfg, player) for player in "gd")
-    return (
-        g.player(g.build(game.parameters_of("g"))),
-        d.player(d.build(game.parameters_of("d")), after=constrain),
-    )
 
 
 class _Validation:

@@ -156,32 +156,30 @@ def test_batches_depend_on_step_and_seed_alone(protocol, codec):
     assert ground.crops(first).shape == (2, 3, 32, 32)
 
 
-def test_an_arm_is_the_production_game(protocol, codec):
-    """The same updates as the frozen protocol of scripts/train.py makes of the same batches."""
+@pytest.mark.parametrize("turns", [1, 2])
+def test_an_arm_is_the_production_game(protocol, codec, turns):
+    """The updates of the frozen protocol of scripts/train.py on the same batches, one for each of D's turns."""
     from gcn.config import assemble
     from gcn.config.build import build
     from gcn.config.parse import parse
     from gcn.game.protocols import Players
     from gcn.game.streams import Streams
-    from gcn.study.ground import Decoder, generator_of
+    from gcn.study.arm_training import ArmTraining
     from gcn.training.player import OptimizerPlayer
 
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
-    cfg = parse([*protocol.arm, f"init_from={codec / 'codec-0'}", "loss=ns", "mse=1", "r1=1", "seed=0"])
+    said = [f"init_from={codec / 'codec-0'}", "loss=ns", "mse=1", "r1=1", "seed=0", f"d_steps={turns}"]
+    cfg = parse([*protocol.arm, *said])
 
-    def played(generator):
-        game, _ = assemble.game(cfg, generator)
-        game.streams = Streams(0)
-        optimizers = (assemble.optim(cfg, p).build(game.parameters_of(p)) for p in "gd")
-        players = Players(*(OptimizerPlayer(o, None) for o in optimizers))
-        for step in range(4):
-            indices = ground.indices(step, 2, 0)
-            if isinstance(generator, Decoder):
-                generator.set_batch(indices)
-            build(cfg, "dynamics")(game, [ground.crops(indices)], step, players)
-        return game.generator.g_s.state_dict()
-
-    whole, cached = played(None), played(generator_of(cfg, ground, False))
+    game, _ = assemble.game(cfg)
+    game.streams = Streams(0)
+    players = Players(*(OptimizerPlayer(assemble.optim(cfg, p).build(game.parameters_of(p))) for p in "gd"))
+    arm_training = ArmTraining(cfg, ground)
+    for step in range(4):
+        batches = [ground.crops(ground.indices(turns * step + turn, 2, 0)) for turn in range(turns)]
+        build(cfg, "dynamics")(game, batches, step, players)
+        arm_training.advance()
+    whole, cached = (g.generator.g_s.state_dict() for g in (game, arm_training.game))
     assert all(torch.allclose(whole[name], cached[name], atol=1e-7) for name in whole)
 
 

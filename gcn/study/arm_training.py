@@ -1,0 +1,69 @@
+"""An arm in training: the production game, rule and optimizers on a seed's data, one update at a time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from gcn.config.assemble import game as assemble_game
+from gcn.config.assemble import optim
+from gcn.config.build import build
+from gcn.config.parse import Config
+from gcn.game.game import Game
+from gcn.game.protocols import Players
+from gcn.game.rules import update
+from gcn.game.streams import Streams
+from gcn.game.turn import Turn
+from gcn.study.ground import Ground, generator_of
+from gcn.training.player import OptimizerPlayer
+
+
+class ArmTraining:
+    """A configured game on cached latents (or a whole codec), at its beginning.
+
+    Args:
+        cfg: the checked configuration, ``cfg.seed`` included.
+        ground: the seed's data.
+        standard: noise takes the place of latents.
+
+    Attributes:
+        game, rule, players: what :func:`gcn.game.rules.update` takes; players may be replaced.
+        generator: the game's generator, with ``set_batches`` and ``validate``.
+        step: generator updates made so far.
+    """
+
+    def __init__(self, cfg: Config, ground: Ground, standard: bool = False) -> None:
+        self.cfg, self.ground, self.step = cfg, ground, 0
+        self.generator = generator_of(cfg, ground, standard)
+        self.game, constraints = assemble_game(cfg, self.generator)
+        self.game.streams = Streams(cfg.seed)
+        self.rule = build(cfg, "dynamics")
+        self.players = _players(cfg, self.game, constraints)
+
+    def batches(self, step: int) -> Sequence[Tensor]:
+        """The batches (B, 3, c, c) of an update, one for each of D's turns; the generator is told their latents."""
+        turns, size = self.cfg.d_steps, self.cfg.data.batch
+        indices = [self.ground.indices(step * turns + turn, size, self.cfg.seed) for turn in range(turns)]
+        batches = [(self.ground.crops(part), part) for part in indices]
+        self.generator.set_batches(batches)
+        return [crops for crops, _ in batches]
+
+    def advance(self, learning_rate: float | None = None, observe: bool = False) -> Turn:
+        """Make one generator update; returns its last turn. Arguments as of :func:`gcn.game.rules.update`."""
+        batches = self.batches(self.step)
+        turn = update(self.game, self.rule, batches, self.step, self.players, learning_rate, observe)
+        self.step += 1
+        return turn
+
+
+def _players(cfg: Config, game: Game, constraints: Any) -> Players:
+    def constrain() -> None:
+        for constraint in constraints:
+            constraint.after_step(game.discriminator)
+
+    def player(name: Any, after: Any = None) -> OptimizerPlayer:
+        options = optim(cfg, name)
+        return options.player(options.build(game.parameters_of(name)), after=after)
+
+    g = player("g")
+    return Players(g, g if game.discriminator is None else player("d", constrain))
