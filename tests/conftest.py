@@ -1,6 +1,7 @@
 """One thread: the networks of the tests are so small that threads cost more than they bring."""
 
 import os
+import signal
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ from generators import build, spread
 from hypothesis import settings
 
 torch.set_num_threads(1)
+
+# A shell lets what it starts in the background ignore SIGINT, and processes inherit that: tests send it to their own.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("shared", deadline=None)  # a busy machine is no failure
 settings.load_profile("shared")
