@@ -143,6 +143,8 @@ def _configured(
     for conflict in conflicts(configured):
         conflict.refuse(configured)
     content = _without_remarks(settings)
+    if at(content, "data.split") == "seed":  # as a number, so that a run folder's data need nothing else
+        put(content, "data.split", content["seed"])
     content["terms"] = {name: node for name, node in content["terms"].items() if configured.present(name)}
     content["choices"] = dict(sorted(choices.items()))
     return content

@@ -17,15 +17,19 @@ from gcn.files.names import printable
 class Folder(Data):
     """Images of any size and mode below ``root``, and validation images that training never sees.
 
-    Validation images are, in this order of preference: those below ``val_root``; those of ``root/val`` if
-    both ``root/train`` and ``root/val`` exist; a share of all, chosen by a hash of the path below ``root``,
-    so that an image keeps its side when others are added. Training files that are byte for byte validation
-    files are left out; the same picture saved twice in different ways is not recognised.
+    Validation images are, in this order of preference: those below ``val_root``; with ``split`` a share of all
+    below ``root``, another one for each number; those of ``root/val`` if both ``root/train`` and ``root/val``
+    exist; a share of all, chosen by a hash of the path below ``root``, so that an image keeps its side when
+    others are added. Training files that are byte for byte validation files are left out; the same picture
+    saved twice in different ways is not recognised.
 
     Args:
         root: folder of training images, nested at will.
         val_root: folder of validation images.
         val_share: share that is held out if there is no folder of validation images.
+        split: a number that decides which images are held out: ``val_share`` of them, rounded, at least one on
+            either side. The same number and paths give the same images, in any folder.
+        skip: leave out the first so many image files of the training folder, in the order of their paths.
         val_limit: use at most so many validation images (chosen by hash), None for all.
         crop: side of the training crops in pixels.
         batch: crops of a batch, over all processes together.
@@ -38,7 +42,8 @@ class Folder(Data):
         flip, permute_colours, gamma, downscale: see :class:`~gcn.data.loader.Augment`.
 
     Raises:
-        InputError: a folder is missing or empty, too many files are bad, or an option is out of range.
+        InputError: a folder is missing or empty, too many files are bad, an option is out of range, or both
+            ``split`` and ``val_root`` are given.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class Folder(Data):
         root: str | None = None,
         val_root: str | None = None,
         val_share: float = 0.1,
+        split: int | None = None,
+        skip: int = 0,
         val_limit: int | None = None,
         crop: int = 64,
         batch: int = 8,
@@ -64,14 +71,15 @@ class Folder(Data):
         self.bad_share = bad_share
         self.augment = Augment(flip, permute_colours, gamma, downscale)
         read = partial(scan, background=background, max_pixels=max_pixels, bad_share=bad_share)
-        read_train = partial(read, crop=crop, small=small)
-        top, val_top = _folders(root, val_root)
+        read_train = partial(read, crop=crop, small=small, skip=skip)
+        top, val_top = _folders(root, val_root, split)
         if val_top is None:
             found = read_train(top, keep_bytes=cache_bytes)
-            val_top, (train, val) = top, _hold_out(found, val_share)
+            val_top, (train, val) = top, _hold_out(found, val_share, split)
+            how = "by a hash of the name" if split is None else f"by data.split={split}"
             self._lines = [
                 f"{printable(top)}: {found.report()}",
-                f"held out for validation, by a hash of the name: {len(val)} of {len(found.entries)}",
+                f"held out for validation, {how}: {len(val)} of {len(found.entries)}",
             ]
         else:
             val_scan = read(val_top, option="data.val_root", keep_bytes=cache_bytes)
@@ -102,9 +110,16 @@ class Folder(Data):
         return "\n".join(self._lines)
 
 
-def _folders(root: str | None, val_root: str | None) -> tuple[Path, Path | None]:
+def _folders(root: str | None, val_root: str | None, split: int | None) -> tuple[Path, Path | None]:
     """The folders of training and validation images; the latter is None if a share is to be held out."""
     top = existing_folder(root)
+    if split is not None:
+        if val_root is not None:
+            raise InputError(
+                f"data.split={split}: data.val_root={printable(val_root)} has the validation images already; "
+                "drop one of the two"
+            )
+        return top, None
     if val_root is None:
         train, val = top / "train", top / "val"
         return (train, val) if train.is_dir() and val.is_dir() else (top, None)
@@ -113,27 +128,31 @@ def _folders(root: str | None, val_root: str | None) -> tuple[Path, Path | None]
     return top, held_out
 
 
-def _hash(entry: Entry, root: Path) -> float:
-    """A number in [0, 1) that depends only on the path below the root."""
+def _hash(entry: Entry, root: Path, salt: str = "") -> float:
+    """A number in [0, 1) that depends only on the path below the root, and on the salt."""
     name = entry.path.relative_to(root).as_posix().encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big") / 2**48
+    return int.from_bytes(hashlib.blake2b(name, digest_size=6, key=salt.encode()).digest(), "big") / 2**48
 
 
-def _smallest_hashes(entries: Sequence[Entry], root: Path, count: int) -> tuple[Entry, ...]:
+def _smallest_hashes(entries: Sequence[Entry], root: Path, count: int, salt: str = "") -> tuple[Entry, ...]:
     """The ``count`` entries with the smallest hash, in their given order."""
-    limit = sorted(_hash(entry, root) for entry in entries)[count - 1]
-    return tuple(entry for entry in entries if _hash(entry, root) <= limit)
+    limit = sorted(_hash(entry, root, salt) for entry in entries)[count - 1]
+    return tuple(entry for entry in entries if _hash(entry, root, salt) <= limit)
 
 
-def _hold_out(found: Scan, share: float) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+def _hold_out(found: Scan, share: float, split: int | None) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     """Training and validation images: those with a small hash are held out, at least one is on either side."""
-    if len(found.entries) < 2:
+    total = len(found.entries)
+    if total < 2:
         raise InputError(
             f"data.root={printable(found.root)} holds one usable image, and one must be held out: "
             "add images, or give data.val_root"
         )
-    count = sum(_hash(entry, found.root) < share for entry in found.entries)
-    val = _smallest_hashes(found.entries, found.root, min(max(count, 1), len(found.entries) - 1))
+    if split is None:
+        salt, count = "", sum(_hash(entry, found.root) < share for entry in found.entries)
+    else:
+        salt, count = str(split), round(share * total)
+    val = _smallest_hashes(found.entries, found.root, min(max(count, 1), total - 1), salt)
     held_out = {entry.path for entry in val}
     return tuple(entry for entry in found.entries if entry.path not in held_out), val
 

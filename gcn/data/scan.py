@@ -77,6 +77,7 @@ def scan(
     bad_share: float = 0.01,
     keep_bytes: int | None = None,
     without: Iterable[Path] = (),
+    skip: int = 0,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     judge: bool = True,
 ) -> Scan:
@@ -93,6 +94,7 @@ def scan(
         root: the folder, searched at any depth; links are followed, hidden files are not looked at.
         option: that names the folder, for error messages; empty if it is a word of its own.
         without: folders below ``root`` to leave out.
+        skip: files to leave out, the first by path of those that have an image's ending, whether usable or not.
         watch: may show progress over the files.
         judge: fail where training would; otherwise call :func:`judge_scan` on what is returned.
 
@@ -106,9 +108,13 @@ def scan(
     notes: Counter[str] = Counter()
     others: Counter[str] = Counter()
     budget = keep_bytes
+    left = skip
     for path in watch(files_below(top, {folder.resolve() for folder in without})):
         if path.suffix.lower() not in EXTENSIONS:
             others[path.suffix.lower() or "no suffix"] += 1
+            continue
+        if left:
+            left -= 1
             continue
         try:
             height, width = read_size(path, max_pixels)
@@ -129,6 +135,8 @@ def scan(
             continue
         notes.update(odd)
         entries.append(Entry(path, height, width, pixels))
+    if skip:
+        notes["left out by data.skip"] = skip - left
     if others:
         kinds = ", ".join(suffix for suffix, _ in others.most_common(_NAMED))
         notes[f"other files ignored ({kinds})"] = others.total()

@@ -7,13 +7,14 @@ with ``#:``
     betas: [0.9, 0.999]     #: list of 2 float in [0, 1)
     clip: null              #: float > 0 ; largest norm of the gradient
     moments: both           #: one of both, lookahead, update
+    adv: 1.0                #: >= 0 or one of adaptive
     init_from: null         #: path ; checkpoint to start from
     project: gcn            #: str of 1 to 128 characters without /\\#?%:
 
 so that whoever reads the yaml reads the rule, and whoever adds an option adds no code. Each part is optional:
 
     [list of [n]] [float|int|bool|str|path] [> a|>= a|< a|<= a|in [a, b)|one of a, b, c]
-    [of m to n characters] [without characters] [or null] [; help]
+    [of m to n characters] [without characters] [or one of a, b, c] [or null] [; help]
 
 A null default is nullable, and needs a type to be checked at all; ``or null`` makes others so. A path is a string that
 names a file or a folder; a run folder remembers where it is, whatever the working directory is later. NaN, infinity and
@@ -54,6 +55,7 @@ _GRAMMAR = re.compile(
         (in\ (?P<open>[\[(])(?P<low>[^,]+),\s*(?P<high>[^\])]+)(?P<close>[\])])
          |one\ of\ (?P<choices>.+?)
          |(?P<bounds>([<>]=?\s*\S+\s*)+?))?\s*
+        (or\ one\ of\ (?P<words>.+?))?\s*
         (?P<nullable>or\ null)?\s*
         (;\s*(?P<help>.*))?""",
     re.VERBOSE,
@@ -68,6 +70,7 @@ class Field:
         type: ``float``, ``int``, ``bool``, ``str``; ``None``: any scalar.
         bounds: pairs (comparison, number) that all hold.
         choices: the only values allowed, if there are any.
+        words: values that are allowed beside those of the type and its range.
         listed: a list of such values.
         length: of the list, if it is fixed.
         characters: least and largest number of characters of a string.
@@ -79,6 +82,7 @@ class Field:
     type: str | None = None
     bounds: tuple[tuple[str, float], ...] = ()
     choices: tuple[Any, ...] = ()
+    words: tuple[str, ...] = ()
     listed: bool = False
     length: int | None = None
     characters: tuple[int, int] | None = None
@@ -103,6 +107,7 @@ class Field:
             type=part["type"],
             bounds=tuple(bounds),
             choices=tuple(yaml.safe_load(f"[{part['choices'] or ''}]")),
+            words=tuple((part["words"] or "").replace(",", " ").split()),
             listed=part["listed"] is not None,
             length=int(part["length"]) if part["length"] else None,
             characters=(int(part["shortest"]), int(part["longest"])) if part["shortest"] else None,
@@ -142,12 +147,15 @@ class Field:
             text += f" without any of {self.without}" if self.without else ""
         if self.listed:
             text = f"a list{f' of {self.length}' if self.length else ''}, each {text}"
-        return f"{text} or null" if self.nullable else text
+        *others, last = [text, *self.words, *(["null"] if self.nullable else [])]
+        return f"{', '.join(others)} or {last}" if others else last
 
     def check(self, name: str, value: Any) -> Any:
         """The value in its type, an integer as a float for instance; raises InputError if it is out of range."""
         if value is None and self.nullable:
             return None
+        if isinstance(value, str) and value in self.words:
+            return value
         if not self.listed:
             return self._scalar(name, value, value)
         if not isinstance(value, list) or self.length not in (None, len(value)):

@@ -19,6 +19,8 @@ from gcn.schema.fields import Field, declarations, nearest
         ("list of str", [], [[], ["a"], ["a", 7]], [["a", True], "a"]),
         ("one of 32, bf16 ; why", 32, [32, "bf16"], [16, "32", "fp16", None]),
         ('one of pm1, "01"', "pm1", ["pm1", "01"], [1, "1"]),
+        (">= 0 or one of adaptive ; why", 1.0, [0, 2, "adaptive"], [-1, "adaptiv", "", None, ["adaptive"]]),
+        ("int in [0, 9] or one of seed, run or null", None, [0, "seed", "run", None], [10, 1.5, "or"]),
         ("bool", True, [True, False], [0, 1, "true", None]),
         ("str", None, ["a", 7, None], [True, 1.5]),
         ("> 1 < 3", 2, [2], [1, 3]),
@@ -39,6 +41,11 @@ def test_values_come_out_in_their_type():
 def test_refusal_names_value_rule_and_help():
     with pytest.raises(InputError, match=r"^optim\.lr=0: must be a number > 0 \(step size\)$"):
         Field.parse("> 0 ; step size").beside(1e-3).check("optim.lr", 0)
+
+
+def test_refusal_names_the_words_beside_a_range():
+    with pytest.raises(InputError, match=r"^adv=-1: must be a number >= 0 or adaptive$"):
+        Field.parse(">= 0 or one of adaptive").beside(1.0).check("adv", -1)
 
 
 @pytest.mark.parametrize("default", [1, 0.5, True, "a", [1, 2], [0.5, 1]])

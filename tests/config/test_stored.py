@@ -59,6 +59,16 @@ def test_a_configuration_is_read_as_it_was_written(run):
         assert load(run, group) == Config({group: OWN[group]})
 
 
+def test_a_split_by_the_seed_is_stored_as_its_number(tmp_path):
+    for words in (["seed=7", "data.split=seed"], ["data.split=seed", "seed=7"], ["seed=3", "data.split=7"]):
+        save(parse([*WORDS, *words]), tmp_path)
+        assert load(tmp_path, "data").data.split == 7
+    with pytest.raises(
+        InputError, match=r"^data\.split=sead: must be an integer >= 0 and <= 1e\+15, seed or null"
+    ):
+        parse([*WORDS, "data.split=sead"])
+
+
 def test_a_class_that_has_moved_since_is_the_one_of_today(run):
     def move(content):
         content["generator"]["_target_"] = "gcn.old.Factorized"

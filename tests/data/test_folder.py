@@ -30,9 +30,64 @@ def test_a_share_is_held_out_by_name(pictures, write):
     assert val < more_val
 
 
+def test_a_split_holds_out_another_part_for_each_number(pictures):
+    everything = {f"{i:02}.png" for i in range(12)}
+    parts = {}
+    for split in range(6):
+        data = Folder(pictures, val_share=0.25, split=split)
+        train, parts[split] = names(data)
+        assert len(parts[split]) == 3
+        assert len(data.sources[0].images) == 9
+        assert (train | parts[split], train & parts[split]) == (everything, set())
+        assert names(Folder(pictures, val_share=0.25, split=split)) == (train, parts[split])
+        assert f"held out for validation, by data.split={split}: 3 of 12" in data.report()
+    assert len({frozenset(part) for part in parts.values()}) >= 5
+    assert len(set().union(*parts.values())) > 6  # 12 (1 - (3/4)^6) = 9.9 are expected
+
+
+def test_a_split_is_of_all_images_below_the_root(tmp_path, write):
+    for i in range(8):
+        write(tmp_path / ("train" if i < 5 else "val") / f"{i}.png", seed=i)
+    train, val = names(Folder(tmp_path, crop=16, val_share=0.5, split=1))
+    assert len(train) == len(val) == 4
+    assert train | val == {f"{i}.png" for i in range(8)}
+
+
+def test_a_split_beside_a_validation_folder_is_refused(pictures):
+    with pytest.raises(InputError, match=r"^data.split=0: data.val_root=.*deep has .* drop one of the two$"):
+        Folder(pictures, val_root=pictures / "deep", split=0)
+
+
+def test_the_first_images_by_path_can_be_left_out(pictures, write):
+    order = [
+        "01",
+        "02",
+        "04",
+        "05",
+        "07",
+        "08",
+        "10",
+        "11",
+        "00",
+        "03",
+        "06",
+        "09",
+    ]  # the last four in deep/er
+    (pictures / "02.png").write_bytes(b"damaged")  # counted, so that the same files are reserved everywhere
+    for options in [{}, {"split": 3}, {"val_root": pictures / "deep"}]:
+        data = Folder(pictures, skip=5, **options)
+        train, val = names(data)
+        assert train | val == {f"{name}.png" for name in order[5:]}
+        assert not train & val
+        assert "5 left out by data.skip" in data.report()
+    with pytest.raises(InputError, match=r"no usable image \(12 left out by data.skip\)"):
+        Folder(pictures, skip=20)
+
+
+@pytest.mark.parametrize("split", [None, 0])
 @pytest.mark.parametrize("share", [0.0001, 0.9999])
-def test_one_image_at_least_is_on_either_side(pictures, share):
-    train, val = names(Folder(pictures, val_share=share))
+def test_one_image_at_least_is_on_either_side(pictures, share, split):
+    train, val = names(Folder(pictures, val_share=share, split=split))
     assert min(len(train), len(val)) == 1
 
 

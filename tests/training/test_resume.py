@@ -29,7 +29,8 @@ OFTEN = "steps=8 val_every=3 panel_every=4 checkpoint_every=3"
 # What a run remembers from update to update, and where it could forget.
 MEMORIES = {
     "plain": "",
-    "optimistic, ema": "dynamics=optimistic ema=0.9",
+    "optimistic, ema, a split by the seed": "dynamics=optimistic ema=0.9 seed=3 data.split=seed "
+    "data.val_share=0.2 data.skip=1",
     "lookahead, averages of logits, two scales": "dynamics=lookahead dynamics.k=3 lecam=1 discriminator=multiscale "
     "discriminator.depth=1",
     "extragradient": "dynamics=extragradient dynamics.moments=update",
