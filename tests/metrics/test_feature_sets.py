@@ -78,6 +78,18 @@ def test_the_kernel_distance_is_the_u_statistic_to_a_billionth():
     assert kernel(a, b) == pytest.approx(mmd(a.numpy(), b.numpy()), rel=1e-9)
 
 
+@pytest.mark.parametrize(("n", "m"), [(30, 30), (20, 60)])
+def test_the_kernel_distance_and_its_subsets_are_torch_fidelity_s(n, m):
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    a, b = drawn(n), drawn(m, shift=0.3, seed=1)
+    theirs = kid_features_to_metric(
+        a.double(), b.double(), kid_subsets=100, kid_subset_size=min(n, m), kid_kernel="poly",
+        kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1, rng_seed=0, verbose=False,
+    )  # fmt: skip
+    assert kernel(a, b) == pytest.approx(theirs[KEY_METRIC_KID_MEAN], rel=1e-9)
+
+
 def test_subsets_of_sets_of_different_sizes_estimate_the_same_to_a_tenth():
     a, b = drawn(20), drawn(60, shift=1.0, seed=1)
     assert kernel(a, b) == pytest.approx(mmd(a.numpy(), b.numpy()), rel=0.1)
