@@ -168,6 +168,31 @@ def sliced_wasserstein(
     return compare(real, fake, shapes[0][0], seed, options)
 
 
+def compare_disjoint(
+    real: Sequence[Patches], fake: Sequence[Patches], channels: int, seed: int, options: Slicing
+) -> float:
+    """The distance between patches of *different* images: real ones of one half of the images, fake ones of the other.
+
+    Between an image and its own reconstruction the distance cannot exceed the paired error, so that it follows PSNR.
+    Here no reconstruction meets its original. With ``fake = real`` it is the floor: how far apart two halves of the
+    photographs are. Halves are images of even and of odd index, and the mean of both ways is returned.
+
+    Args:
+        real: patches of each image, see `describe`.
+        fake: of its reconstruction, in the same order.
+        channels: of the images.
+        seed: of the directions.
+        options: of the distance.
+
+    Raises:
+        ValueError: fewer than two images.
+    """
+    if len(real) < 2 or len(real) != len(fake):
+        raise ValueError(f"compare_disjoint takes two images or more, twice; got {len(real)} and {len(fake)}")
+    ways = ((real[0::2], fake[1::2]), (real[1::2], fake[0::2]))
+    return sum(compare(a, b, channels, seed, options)["mean"] for a, b in ways) / 2
+
+
 def real_floor(xs: Sequence[Tensor], seed: int, options: Slicing = Slicing()) -> dict[str, float]:
     """The same distance between two draws of patches from the *same* real images, cut at different places.
 

@@ -12,6 +12,7 @@ from gcn.metrics.realism import (
     Slicing,
     _distance,
     compare,
+    compare_disjoint,
     describe,
     expand,
     laplacian_pyramid,
@@ -172,3 +173,18 @@ def test_the_numbers_of_ordinary_images_are_those_that_studies_have_stored():
     xs = [photo(96, 96, seed) for seed in range(2)]
     found = sliced_wasserstein(xs, [blurred(x, 3) for x in xs], seed=0, options=FEW)
     assert found["mean"] == pytest.approx(0.13473143676916757, rel=1e-6)
+
+
+def test_disjoint_sets_are_the_images_of_even_and_odd_index():
+    x = [describe(photo(64, 64, seed), seed, 0, FEW) for seed in range(4)]
+    y = [describe(blurred(photo(64, 64, seed)), seed, 0, FEW) for seed in range(4)]
+    ways = [compare(x[::2], y[1::2], 3, 0, FEW)["mean"], compare(x[1::2], y[::2], 3, 0, FEW)["mean"]]
+    assert compare_disjoint(x, y, 3, 0, FEW) == pytest.approx(sum(ways) / 2)
+
+
+def test_a_disjoint_distance_does_not_follow_the_paired_error():
+    x = [describe(photo(64, 64, seed), seed, 0, FEW) for seed in range(8)]
+    assert compare(x, x, 3, 0, FEW)["mean"] == 0
+    assert compare_disjoint(x, x, 3, 0, FEW) > 0.01  # the floor: other images
+    with pytest.raises(ValueError, match="two images or more"):
+        compare_disjoint(x[:1], x[:1], 3, 0, FEW)
