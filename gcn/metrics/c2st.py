@@ -51,14 +51,13 @@ class C2ST(NamedTuple):
         auc: probability that a real patch has a higher logit than a fake one; 0.5 = cannot tell, 1 = always right.
         bits: 1 - log-loss in bits of the calibrated classifier, from 0 (cannot tell) to 1 (always right).
         uncalibrated: the same of the logits as they are; below 0 where the classifier is overconfident.
-        real, fake: logits (N, P) of the P patches of each of the N held-out crops, as they are; high = real.
+        of_crop: bits (N,) of each held-out pair of crops, calibrated; their mean is ``bits`` where that is above 0.
     """
 
     auc: float
     bits: float
     uncalibrated: float
-    real: Tensor
-    fake: Tensor
+    of_crop: Tensor
 
 
 def c2st(real: Tensor, fake: Tensor, held_out: Tensor, seed: int, options: Classifier = Classifier()) -> C2ST:
@@ -93,9 +92,11 @@ def c2st(real: Tensor, fake: Tensor, held_out: Tensor, seed: int, options: Class
 
 
 def measured(real: Tensor, fake: Tensor) -> C2ST:
-    """AUC and bits of logits (N, P) of real and fake patches; also of a resample of them, for intervals."""
-    a, b = real.double().flatten(), fake.double().flatten()
-    return C2ST(_auc(a, b), _calibrated_bits(a, b), _bits(a, b), real, fake)
+    """AUC and bits of logits (N, P) of the P patches of N real and N fake crops; high = real."""
+    real, fake = real.double(), fake.double()
+    of_crop = bits(*calibrated(real, fake)).mean(1)
+    auc = _auc(real.flatten(), fake.flatten())
+    return C2ST(auc, max(0.0, float(of_crop.mean())), float(bits(real, fake).mean()), of_crop)
 
 
 def _check(real: Tensor, fake: Tensor, held_out: Tensor, options: Classifier) -> None:
@@ -207,23 +208,25 @@ def _auc(real: Tensor, fake: Tensor) -> float:
     return float((below + upto).mean() / 2 / len(fake))
 
 
-def _bits(real: Tensor, fake: Tensor) -> float:
-    loss = F.softplus(-real).mean() + F.softplus(fake).mean()
-    return 1 - float(loss) / 2 / math.log(2)
+def bits(real: Tensor, fake: Tensor) -> Tensor:
+    """1 - log-loss in bits of pairs of logits, of the shape of both; high = real."""
+    return 1 - (F.softplus(-real) + F.softplus(fake)) / 2 / math.log(2)
 
 
-def _calibrated_bits(real: Tensor, fake: Tensor) -> float:
-    """Bits of the logits after the best positive scale and offset; 0 where no positive scale helps.
+def calibrated(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits after the best positive scale and offset; all zero where no positive scale helps.
 
     Newton's method on Platt's smoothed targets, which have a finite optimum for classes that are apart.
     """
-    logits = torch.cat([real, fake])
+    logits = torch.cat([real.flatten(), fake.flatten()])
     centre, spread = logits.mean(), logits.std()
+    nothing = torch.zeros_like(real), torch.zeros_like(fake)
     if not float(spread) > 0:
-        return 0.0
+        return nothing
     inputs = torch.stack([(logits - centre) / spread, torch.ones_like(logits)], dim=1)
-    high, low = (len(real) + 1) / (len(real) + 2), 1 / (len(fake) + 2)
-    targets = torch.cat([torch.full_like(real, high), torch.full_like(fake, low)])
+    count = real.numel()
+    targets = torch.full_like(logits, 1 / (count + 2))
+    targets[:count] = (count + 1) / (count + 2)
 
     def loss(at: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(inputs @ at, targets)
@@ -238,6 +241,6 @@ def _calibrated_bits(real: Tensor, fake: Tensor) -> float:
             size /= 2
         at = at - size * step
     if float(at[0]) <= 0:
-        return 0.0
+        return nothing
     scores = inputs @ at
-    return max(0.0, _bits(scores[: len(real)], scores[len(real) :]))
+    return scores[:count].view_as(real), scores[count:].view_as(fake)
