@@ -24,6 +24,7 @@ from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.study import run as runner
 from gcn.study.design import Choice, Study, load
+from gcn.study.executors.local import LocalExecutor
 
 CODEC_STEPS = 20  # only its presence matters here
 SAME = ("logger=csv", "trainer=cpu", "trainer.precision=32")  # the study's processor and arithmetic
@@ -80,7 +81,7 @@ def _study(study: Study, kept: Path, workers: int, folder: Path) -> int:
     """Run the study; its output is hidden unless an arm fails."""
     said = io.StringIO()
     with redirect_stdout(said):
-        left = runner.run(study, folder, workers, kept=kept)
+        left = runner.run(study, folder, LocalExecutor(runner.train_task, workers), kept=kept)
     results = list(runner.finished(study, folder))
     failed = [row for row in results if row["verdict"] == "failed"]
     if left or failed:

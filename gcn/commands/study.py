@@ -1,15 +1,17 @@
 """scripts/study.py: plan, train, resume and report a factorial study."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gcn.cli.arguments import Arguments, Command
 from gcn.cli.quoting import word
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder
+
+if TYPE_CHECKING:
+    from gcn.study.executors.executor import Executor
 
 COMMAND = Command(
     name="study",
@@ -25,7 +27,9 @@ out: null               #: path ; folder of codecs and arms, by default outputs/
 grids: null             #: list of str ; some of the study's grids, by default all
 only.NAME: null         #: list of str ; some levels of a factor
 seeds: null             #: int >= 1 ; the first so many, by default all
-workers: null           #: int >= 1 ; arms that are trained at once, a thread each, by default as many as cores
+executor: local         #: one of local, submitit ; arms are trained by processes of this machine, or as SLURM jobs
+workers: null           #: int >= 1 ; arms in training at once, a thread each, by default as many as cores, or 100 jobs
+slurm.NAME: null        #: str ; option of sbatch: partition, account, mem=2GB, time in minutes (by default 240), …
 minutes: null           #: float >= 0 ; stop after so many, codecs included; run the command again to resume
 table: null             #: path ; folder of table and codecs, by default OUT/table; its runs are not trained again
 report: null            #: path ; folder of the report, by default OUT/report; false: none
@@ -64,7 +68,8 @@ def work(said: Arguments) -> int:
     if again and study.protocol.command != "train":
         raise InputError("rejudge=true: verdicts of this study are not made from curves; drop it")
     if playing:
-        _play(planned, out.absolute(), said["workers"] or os.cpu_count() or 1, said["minutes"], place)
+        out = out.absolute()
+        _play(planned, out, _executor(said, out), said["minutes"], place)
     elif not table.names(place):
         raise InputError(f"table={place}: no table here; train the study's arms first")
     if playing and not table.names(place):
@@ -78,7 +83,25 @@ def work(said: Arguments) -> int:
     return 0
 
 
-def _play(planned: Callable[[], Any], out: Path, workers: int, minutes: float | None, place: Path) -> None:
+def _executor(said: Arguments, out: Path) -> "Executor":
+    """What trains the arms; a missing package or a wrong option is refused here, before a folder is made."""
+    from gcn.study.run import train_task
+
+    options = {key.removeprefix("slurm."): value for key, value in said.items() if key.startswith("slurm.")}
+    if said["executor"] == "submitit":
+        from gcn.study.executors.jobs import JobExecutor
+
+        return JobExecutor(train_task, out / "jobs", said["workers"], options)
+    if options:
+        raise InputError(f"slurm.{next(iter(options))}: only with executor=submitit")
+    from gcn.study.executors.local import LocalExecutor
+
+    return LocalExecutor(train_task, said["workers"])
+
+
+def _play(
+    planned: Callable[[], Any], out: Path, executor: "Executor", minutes: float | None, place: Path
+) -> None:
     """Train the remaining arms. Runs of a scan decide levels of further arms, which are planned after them."""
     from gcn.files.atomic import make_folder
     from gcn.files.lock import only_writer
@@ -90,7 +113,7 @@ def _play(planned: Callable[[], Any], out: Path, workers: int, minutes: float | 
         study = planned()
         while True:
             limit = None if ends is None else max(0.0, (ends - time.monotonic()) / 60)
-            left = play.run(study, out, workers, limit, table.names(place), place)
+            left = play.run(study, out, executor, limit, table.names(place), place)
             results = list(play.finished(study, out))
             if not results and not table.names(place):
                 print(

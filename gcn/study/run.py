@@ -1,19 +1,12 @@
-"""Training of a study's remaining arms in several processes, with a result file for each arm."""
+"""Training of a study's remaining arms by the workers of an executor, with a result file for each arm."""
 
-import itertools
 import math
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import cache
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +20,7 @@ from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study import diagnostics
 from gcn.study.design import Arm, Protocol, Study
+from gcn.study.executors.executor import Executor, Result, interruptible, results
 
 
 def file_of(folder: Path, arm: Arm) -> Path:
@@ -151,7 +145,7 @@ def codec_file(folder: Path, seed: int) -> Path:
 def run(
     study: Study,
     folder: Path,
-    workers: int,
+    executor: Executor,
     minutes: float | None = None,
     known: Set[str] = frozenset(),
     kept: Path = Path(),
@@ -159,7 +153,8 @@ def run(
     """Train codecs and then arms that are left, at most for so many minutes; returns how many arms are left then.
 
     When the time is up a codec's training is stopped, to be resumed, and the arms in training are finished. A killed
-    study loses the arms that were being trained, no others. ``known`` arms are in the table in ``kept``, where their
+    study loses the arms that were being trained, no others. An arm whose worker is killed is given to another worker
+    once. ``known`` arms are in the table in ``kept``, where their
     codecs are as well.
     """
     begun, total = time.monotonic(), len(study.arms)
@@ -173,9 +168,10 @@ def run(
     ):
         return len(left)
     begun = time.monotonic()
-    print(f"{study.title}: {total} arms, {total - len(left)} done, {workers} at once", flush=True)
+    about = f"{total} arms, {total - len(left)} done, {executor.workers} at once {executor.about}"
+    print(f"{study.title}: {about}", flush=True)
     tasks = [(arm, study.protocol, str(folder), arm.name in study.diagnostics) for arm in left]
-    for done, (name, said) in enumerate(_results(tasks, workers, ends), start=1):
+    for done, (name, said) in enumerate(results(tasks, executor, ends, _lost), start=1):
         rest = (time.monotonic() - begun) / done * (len(left) - done) / 60
         print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
     return len(remaining(study, folder, known, seen))
@@ -184,69 +180,43 @@ def run(
 Task = tuple[Arm, Protocol, str, bool]
 
 
-def _results(tasks: Sequence[Task], workers: int, ends: float) -> Iterator[tuple[str, str]]:
-    """Names and verdicts as they come. After the time ``ends`` no arm is begun, and those in training are finished."""
-    waiting = iter(tasks if time.monotonic() < ends else ())
-    with _interruptible(), ProcessPoolExecutor(workers, get_context("spawn"), _alone) as pool:
-        playing = {pool.submit(_play, task) for task in itertools.islice(waiting, workers)}
-        try:
-            while playing:
-                over, playing = wait(playing, return_when=FIRST_COMPLETED)
-                if time.monotonic() < ends:
-                    playing |= {pool.submit(_play, task) for task in itertools.islice(waiting, len(over))}
-                yield from (future.result() for future in over)
-        except BrokenProcessPool:
-            raise InputError(
-                "an arm's process was killed, for want of memory? Go on with fewer workers="
-            ) from None
-        except BaseException:
-            for process in active_children():
-                process.terminate()
-            raise
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM act as Ctrl-C in the block: child processes end with their parent."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+def train_task(task: Task) -> Result:
+    """Train an arm and write its result file; what a worker does. An arm that fails is a result as well."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _alone() -> None:
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent who ends its processes
-    torch.set_num_threads(1)  # the arms share the cores, not the threads
-    os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def _play(task: Task) -> tuple[str, str]:
-    arm, protocol, folder, diagnose = task
-    try:
-        result, look = (_lab if protocol.command == "lab" else _train_arm)(task)
+        result, look = (_lab if task[1].command == "lab" else _train_arm)(task)
     except Exception as problem:  # a failed run is an outcome of the study, not its end
-        reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
-        failed = {
-            "levels": dict(arm.levels),
-            "words": list(arm.words),
-            "verdict": "failed",
-            "verdict_reason": reason,
-        }
-        seeds = range(arm.seed, arm.seed + arm.seeds)
-        if protocol.command == "lab":
-            failed["responses"] = {}
-        runs = [
-            {"name": name, "seed": seed, **failed, "rows": []}
-            for name, seed in zip(arm.runs, seeds, strict=True)
-        ]
-        result, look = {"runs": runs}, {"verdict": "failed", "crops": []}
+        return _failed(task, f"{type(problem).__name__}: {problem}")
+    return _written(task, result, look)
+
+
+def _lost(task: Task, reason: str) -> Result:
+    """Record an arm whose worker was lost twice, unless a result was written before that."""
+    file = file_of(Path(task[2]), task[0])
+    if file.is_file():
+        return task[0].name, "trained; its worker was lost afterwards"
+    return _failed(task, f"its worker was lost twice, for want of memory? ({reason})")
+
+
+def _failed(task: Task, reason: str) -> Result:
+    arm, protocol, _, _ = task
+    failed = {
+        "levels": dict(arm.levels),
+        "words": list(arm.words),
+        "verdict": "failed",
+        "verdict_reason": " ".join(reason.split())[:300],
+    }
+    if protocol.command == "lab":
+        failed["responses"] = {}
+    seeds = range(arm.seed, arm.seed + arm.seeds)
+    runs = [
+        {"name": name, "seed": seed, **failed, "rows": []} for name, seed in zip(arm.runs, seeds, strict=True)
+    ]
+    return _written(task, {"runs": runs}, {"verdict": "failed", "crops": []})
+
+
+def _written(task: Task, result: dict[str, Any], look: dict[str, Any]) -> Result:
+    """Write result and diagnostics of an arm; returns its name and verdicts."""
+    arm, _, folder, diagnose = task
     if diagnose:
         write_json_atomic(diagnostics_file(Path(folder), arm), plain(look))
     write_json_atomic(file_of(Path(folder), arm), plain(result))
@@ -267,7 +237,7 @@ def _lab(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
 
     arm, _, folder, _ = task
     run = Path(folder, "arms", arm.name)
-    with _interruptible():  # the command ends with this process
+    with interruptible():  # the command ends with this process
         runs = lab_arm.play(arm, run)
     return {"runs": runs}, {
         "verdict": runs[0]["verdict"],

@@ -82,7 +82,7 @@ def arm(*words, seeds=2):
 def test_an_arm_is_a_run_folder_of_the_lab(tmp_path):
     small = arm(*SMALL)
     protocol = Protocol((), (), updates=3, command="lab")
-    assert running._play((small, protocol, str(tmp_path), True)) == (small.name, "finished")
+    assert running.train_task((small, protocol, str(tmp_path), True)) == (small.name, "finished")
     folder = tmp_path / "arms" / small.name
     study = design.Study("s", "S", protocol, {"data": ["ring"]}, [small], frozenset({small.name}))
     results = list(running.finished(study, tmp_path))
@@ -104,7 +104,7 @@ def test_a_command_that_fails_is_an_outcome_of_its_seeds(tmp_path):
     (tmp_path / "arms" / bad.name).mkdir(parents=True)
     (tmp_path / "arms" / bad.name / "config.yaml").write_text("of a run that was killed")
     protocol = Protocol((), (), updates=3, command="lab")
-    assert running._play((bad, protocol, str(tmp_path), False)) == (bad.name, "failed")
+    assert running.train_task((bad, protocol, str(tmp_path), False)) == (bad.name, "failed")
     results = json.loads(running.file_of(tmp_path, bad).read_text())["runs"]
     assert [r["name"] for r in results] == bad.runs
     assert all("the lab ended with status 2" in r["verdict_reason"] for r in results)

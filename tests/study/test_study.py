@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import json
 import math
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from runs import images, words
 from runs import run as train
 
 from gcn.errors import InputError
+from gcn.report.summary import plain
 from gcn.study import design, diagnostics, play, table
 from gcn.study import run as running
 from gcn.study.design import Arm, Protocol, Study
+from gcn.study.executors.local import LocalExecutor
 from gcn.study.ground import prepare
 
 TINY = (
@@ -304,24 +308,64 @@ def study(protocol):
 
 @pytest.mark.slow
 def test_a_study_is_played_once_and_extended(study, codec, tmp_path, capsys):
-    assert running.run(study, tmp_path, 1, kept=codec) == 0
+    assert running.run(study, tmp_path, LocalExecutor(running.train_task, 1), kept=codec) == 0
     assert running.codec_file(tmp_path, 0).read_bytes() == running.codec_file(codec, 0).read_bytes()
     verdicts = [r["verdict"] for r in running.finished(study, tmp_path)]
     assert verdicts[2] == "failed"
     running.file_of(tmp_path, study.arms[1]).unlink()
     before = running.file_of(tmp_path, study.arms[0]).stat().st_mtime_ns
     assert len(running.remaining(study, tmp_path)) == 1
-    assert running.run(study, tmp_path, 1) == 0
+    assert running.run(study, tmp_path, LocalExecutor(running.train_task, 1)) == 0
     assert running.file_of(tmp_path, study.arms[0]).stat().st_mtime_ns == before
     table.write(running.finished(study, tmp_path), tmp_path / "table")
     assert table.names(tmp_path / "table") == {a.name for a in study.arms}
     assert running.remaining(study, tmp_path / "elsewhere", table.names(tmp_path / "table")) == []
     looked = dataclasses.replace(study, diagnostics=frozenset({study.arms[0].name}))
-    assert running.run(looked, tmp_path, 1, None, table.names(tmp_path / "table"), tmp_path / "table") == 0
+    assert (
+        running.run(
+            looked,
+            tmp_path,
+            LocalExecutor(running.train_task, 1),
+            None,
+            table.names(tmp_path / "table"),
+            tmp_path / "table",
+        )
+        == 0
+    )
     (look,) = running.finished(looked, tmp_path, running.diagnostics_file)
     assert look["name"] == study.arms[0].name
     assert [row["name"] for row in running.shared(looked, tmp_path)] == ["x 0", "start 0"]
     capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_arms_are_trained_by_jobs(study, codec, tmp_path, monkeypatch):
+    """The same results as in this process, bit for bit."""
+    pytest.importorskip("submitit", reason="the extra submitit is not installed")
+    from gcn.study.executors.jobs import JobExecutor
+
+    monkeypatch.setattr(shutil, "which", lambda command: None)  # no SLURM
+    arms = dataclasses.replace(study, arms=study.arms[1:2])
+    assert running.run(arms, tmp_path, JobExecutor(running.train_task, tmp_path / "jobs", 1), kept=codec) == 0
+    (trained,) = running.finished(arms, tmp_path)
+    ground = prepare(running.codec_file(codec, 0), study.protocol, 0)
+    expected = play.play(study.arms[1], ground, study.protocol)
+    assert trained["rows"] == json.loads(json.dumps(plain(expected)))["rows"]
+
+
+def test_an_arm_whose_worker_was_lost_is_a_failed_run(protocol, tmp_path):
+    task = (arm(protocol), protocol, str(tmp_path), True)
+    study = Study("s", "title", protocol, {"loss": ["ns"]}, [task[0]], frozenset({task[0].name}))
+    for part in ("arms", "closer"):
+        (tmp_path / part).mkdir()
+    assert running._lost(task, "killed by signal 9 (SIGKILL)") == (task[0].name, "failed")
+    (found,) = running.finished(study, tmp_path)
+    assert "lost twice" in found["verdict_reason"]
+    assert "killed by signal 9" in found["verdict_reason"]
+    assert running.remaining(study, tmp_path) == []
+    running.file_of(tmp_path, task[0]).write_text('{"verdict": "stable"}')
+    running._lost(task, "its node failed")  # when the result had been written
+    assert next(running.finished(study, tmp_path))["verdict"] == "stable"
 
 
 def test_a_table_is_extended(protocol, codec, tmp_path):
@@ -362,13 +406,13 @@ def test_the_minutes_of_a_study_include_its_codecs(protocol, tmp_path, monkeypat
         running.subprocess, "Popen", lambda command: started.append(SlowTraining(command)) or started[-1]
     )
     study = Study("s", "title", protocol, {"loss": ["ns"]}, [arm(protocol)], frozenset())
-    assert running.run(study, tmp_path, 1, minutes=0.01) == 1
+    assert running.run(study, tmp_path, LocalExecutor(running.train_task, 1), minutes=0.01) == 1
     assert [training.stopped for training in started] == [True]
     assert "run the command again to resume the codec of seed 0" in capsys.readouterr().out
-    assert running.run(study, tmp_path, 1, minutes=0) == 1
+    assert running.run(study, tmp_path, LocalExecutor(running.train_task, 1), minutes=0) == 1
     assert len(started) == 1  # the time was up before
 
 
 def test_no_arm_begins_when_the_time_is_up(protocol, codec):
     study = Study("s", "title", protocol, {"loss": ["ns"]}, [arm(protocol)], frozenset())
-    assert running.run(study, codec, 1, minutes=0) == 1
+    assert running.run(study, codec, LocalExecutor(running.train_task, 1), minutes=0) == 1
