@@ -25,6 +25,7 @@ PlayerName = Literal["g", "d"]
 class TurnGame(Protocol):
     """The part of a game that a turn uses; :class:`gcn.game.game.Game` is the one implementation."""
 
+    generator: nn.Module
     discriminator: nn.Module | None
     reduce: Reduction
     reals: Callable[[Tensor], Tensor] | None

@@ -3,7 +3,9 @@
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from gcn.errors import InputError
 from gcn.game.slots import Term
@@ -32,20 +34,105 @@ class Anchor(Term):
     is part of checkpoints.
     """
 
+    knob = "anchor"
+
     def __init__(self, unit: float = 8.0) -> None:
         super().__init__()
         self.scale = (255.0 / unit) ** 2
 
     def check(self, generator: nn.Module, discriminator: nn.Module | None) -> None:
-        synthesis = getattr(generator, "g_s", None)
-        if synthesis is None:
-            raise InputError("anchor: this generator has no synthesis g_s whose initial output is the target")
-        self.start = copy.deepcopy(synthesis).requires_grad_(False)
+        self.start = copy.deepcopy(synthesis_of(generator, self.knob)).requires_grad_(False)
+
+    def target(self, turn: Turn) -> Tensor:
+        """The images (B, 3, H, W) towards which the decoder's output is pulled; without gradient."""
+        with torch.no_grad():
+            return self.start(turn.out.y_hat).to(turn.x_hat.dtype) + 0.5
 
     def forward(self, turn: Turn) -> Tensor:
+        return self.scale * turn.mean((turn.x_hat - self.target(turn)).square())
+
+
+class Wrong(Anchor):
+    """L2 penalty towards a wrong target, x_hat_0 shifted to the right: E(shifted x_hat_0 - x_hat)² / (unit/255)².
+
+    A control: it confines the decoder as ``anchor`` does, with the same Hessian, at a wrong place for all images.
+    The columns that enter at the left edge are the mirror image of those inside of it (torch's ``reflect``), so that
+    every pixel has a target; those that leave at the right are dropped.
+
+    Args:
+        unit: RMS distance that adds 1 to the loss, in grey levels.
+        shift: in pixels, smaller than the width of the crops.
+    """
+
+    knob = "wrong"
+
+    def __init__(self, unit: float = 8.0, shift: int = 3) -> None:
+        super().__init__(unit)
+        self.shift = shift
+
+    def check_images(self, side: int) -> None:
+        if self.shift >= side:
+            raise InputError(
+                f"terms.wrong.shift={self.shift}: crops of {side} pixels cannot be shifted so far; "
+                f"choose at most {side - 1}"
+            )
+
+    def target(self, turn: Turn) -> Tensor:
+        there = super().target(turn)
+        return F.pad(there, (self.shift, 0, 0, 0), mode="reflect")[..., : there.shape[-1]]
+
+
+class Prox(Term):
+    """L2 penalty towards the output x_bar of the decoder's own moving average: E(x_bar - x_hat)² / (unit/255)².
+
+    x_bar is the output, for the same latents, of a decoder whose parameters are an exponential average of the decoder's
+    over the updates so far; it begins at the initial decoder. A control that damps: the target follows the decoder, so
+    nothing is held where it began, but a fast change costs. The average moves after each update, whatever the rule and
+    also at weight 0, and is part of checkpoints.
+
+    Args:
+        unit: RMS distance that adds 1 to the loss, in grey levels.
+        decay: of the average, in (0, 1).
+    """
+
+    has_memory = True
+
+    def __init__(self, unit: float = 8.0, decay: float = 0.99) -> None:
+        super().__init__()
+        self.scale, self.decay = (255.0 / unit) ** 2, decay
+        self.names: dict[
+            str, str
+        ] = {}  # of the decoder's parameters, by the name of the buffer with the average
+
+    def check(self, generator: nn.Module, discriminator: nn.Module | None) -> None:
+        for i, (name, parameter) in enumerate(synthesis_of(generator, "prox").named_parameters()):
+            self.names[f"average_{i}"] = name
+            self.register_buffer(f"average_{i}", parameter.detach().clone())
+
+    def forward(self, turn: Turn) -> Tensor:
+        averages = {name: getattr(self, buffer) for buffer, name in self.names.items()}
         with torch.no_grad():
-            there = self.start(turn.out.y_hat).to(turn.x_hat.dtype) + 0.5
-        return self.scale * turn.mean((turn.x_hat - there).square())
+            there = functional_call(synthesis_of(turn.game.generator, "prox"), averages, (turn.out.y_hat,))
+        return self.scale * turn.mean((turn.x_hat - there.to(turn.x_hat.dtype) - 0.5).square())
+
+    def after_update(self, turn: Turn) -> None:
+        self._move(turn, self.decay)
+
+    def settle(self, turn: Turn) -> None:
+        self._move(turn, 0.0)
+
+    def _move(self, turn: Turn, decay: float) -> None:
+        parameters = dict(synthesis_of(turn.game.generator, "prox").named_parameters())
+        for buffer, name in self.names.items():
+            setattr(self, buffer, torch.lerp(parameters[name].detach(), getattr(self, buffer), decay))
+
+
+def synthesis_of(generator: nn.Module, knob: str) -> nn.Module:
+    """The generator's synthesis g_s, latents (B, M, h, w) to images - 0.5; raises InputError where it has none."""
+    synthesis = getattr(generator, "g_s", None)
+    if synthesis is None:
+        raise InputError(f"{knob}: this generator has no synthesis g_s whose output is the target")
+    return synthesis  # type: ignore[no-any-return]
 
 
 class L1(Term):

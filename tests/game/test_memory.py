@@ -63,6 +63,20 @@ def test_the_first_value_is_twice_the_spread_around_the_other_class():
     assert torch.allclose(lecam(small)(turn), expected)
 
 
+def test_the_average_of_the_decoder_moves_once_an_update_and_alike_at_weight_zero():
+    averages = []
+    for words in ("prox=0", "prox=1e-30", "prox=0 dynamics=extragradient", "prox=0 warmup.steps=2"):
+        small = Small(f"loss=ns mse=1 terms.prox.decay=0.5 {words}")
+        weight, term = small.game.generator.g_s[0].weight, small.game.objective.terms["prox"]
+        expected = weight.detach().clone()
+        for step in range(3):
+            small.play(1, start=step)
+            expected = 0.5 * expected + 0.5 * weight.detach()
+        assert torch.allclose(term.average_0, expected, atol=1e-8)
+        averages.append(term.average_0)
+    assert torch.equal(averages[0], averages[1])
+
+
 def made(*words):
     cfg = parse(words, root=LAB)
     return ensemble(cfg, build(cfg, "game"))

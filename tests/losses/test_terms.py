@@ -14,7 +14,7 @@ from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput
 from gcn.game.streams import Streams
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.constraints import SpectralNorm, WeightClip
-from gcn.losses.distortion import L1, MSE, MSSSIM, Anchor, Charbonnier
+from gcn.losses.distortion import L1, MSE, MSSSIM, Anchor, Charbonnier, Prox, Wrong
 from gcn.losses.penalties import DRAGAN, GP, R1, R2
 from gcn.losses.perceptual import FeatureMatching
 from gcn.losses.perturbation import InstanceNoise
@@ -92,9 +92,60 @@ def test_the_anchor_pulls_to_the_first_synthesis_of_the_same_latents(unit):
     assert gradient.item() == pytest.approx(2 * value.item())
 
 
-def test_the_anchor_refuses_a_generator_without_a_synthesis():
-    with pytest.raises(InputError, match=r"^anchor: this generator has no synthesis g_s"):
-        open_turn(X, X_HAT, terms={"anchor": (1.0, Anchor())})
+def decoding(name, term):
+    generator = Decoding(image(4, 3, 5, 5, seed=5) - 0.5)
+    return generator, Game(generator, None, Objective(None, 1.0, {name: (1.0, term)}), Streams(0)).double()
+
+
+@pytest.mark.parametrize("shift", [1, 3])
+def test_the_wrong_target_is_the_first_output_shifted_to_the_right_with_a_mirrored_edge(shift):
+    wrong = Wrong(shift=shift)
+    generator, game = decoding("wrong", wrong)
+    with torch.no_grad():
+        generator.g_s.factor.fill_(3.0)
+    first, last = 2 * generator.y_hat, 3 * generator.y_hat
+    columns = [abs(column - shift) for column in range(5)]  # 3: 3, 2, 1, 0, 1
+    expected = (last - first[..., columns]).square().mean().item() * (255 / 8) ** 2
+    assert wrong(game.turn("g", X, 0)).item() == pytest.approx(expected)
+
+
+def test_anchor_and_wrong_and_prox_are_equally_stiff():
+    """The second derivative of each along the decoder's output is that of mse: 2 E y_hat² in its unit."""
+    for name, term in (("anchor", Anchor()), ("wrong", Wrong()), ("prox", Prox())):
+        generator, game = decoding(name, term)
+        (slope,) = torch.autograd.grad(term(game.turn("g", X, 0)), generator.g_s.factor, create_graph=True)
+        (stiffness,) = torch.autograd.grad(slope, generator.g_s.factor)
+        expected = 2 * generator.y_hat.square().mean().item() * (255 / 8) ** 2
+        assert stiffness.item() == pytest.approx(expected)
+
+
+def test_prox_pulls_to_the_average_of_the_synthesis_over_the_updates():
+    """From factor 2 to 3 to 5 at decay .75: the average is 2, 2.25, 2.9375."""
+    prox = Prox(decay=0.75)
+    generator, game = decoding("prox", prox)
+    square = generator.y_hat.square().mean().item() * (255 / 8) ** 2
+    for factor, average in ((3.0, 2.0), (5.0, 2.25), (5.0, 2.9375)):
+        with torch.no_grad():
+            generator.g_s.factor.fill_(factor)
+        value = prox(game.turn("g", X, 0))
+        assert value.item() == pytest.approx((factor - average) ** 2 * square)
+        (gradient,) = torch.autograd.grad(value, generator.g_s.factor)
+        assert gradient.item() == pytest.approx(2 * (factor - average) * square)
+        game.objective.after_update(game.turn("g", X, 0))
+    game.objective.settle(game.turn("g", X, 0))
+    assert prox(game.turn("g", X, 0)).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("name", "term"), [("anchor", Anchor), ("wrong", Wrong), ("prox", Prox)])
+def test_a_generator_without_a_synthesis_is_refused(name, term):
+    with pytest.raises(InputError, match=rf"^{name}: this generator has no synthesis g_s"):
+        open_turn(X, X_HAT, terms={name: (1.0, term())})
+
+
+def test_a_shift_as_wide_as_the_crops_is_refused():
+    Wrong(shift=31).check_images(32)
+    with pytest.raises(InputError, match=r"^terms.wrong.shift=32: crops of 32 pixels .* choose at most 31$"):
+        Wrong(shift=32).check_images(32)
 
 
 def test_charbonnier():

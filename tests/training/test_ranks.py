@@ -46,6 +46,8 @@ KNOBS = {
     "lpips": "lpips=1 terms.lpips.backbone=random",
     "feature_matching": "feature_matching=1",
     "anchor": "anchor=1",
+    "prox": "prox=1 terms.prox.decay=0.5",
+    "wrong": "wrong=1",
     "rate": "rate=2",
     "target_bpp": "target_bpp=0.3",
     "grad_norm": "grad_norm=1",

@@ -184,9 +184,10 @@ def test_rate_distortion_training_has_one_player():
 
 def moved_once(said: str) -> tuple[dict, dict]:
     small = Small(f"dynamics=simultaneous {said}")
-    if "anchor" in small.game.objective.terms:  # at rest where the run starts: move its other end
-        with torch.no_grad():
-            small.game.objective.terms["anchor"].start[0].weight.mul_(1.5)
+    with torch.no_grad():  # two terms are at rest where the run starts: move their other end
+        for name, target in (("anchor", "start.0.weight"), ("prox", "average_0")):
+            if name in small.game.objective.terms:
+                small.game.objective.terms[name].state_dict()[target].mul_(1.5)
     weights = small.play(1).weights()
     return tuple(
         {k: v for k, v in weights.items() if k.startswith(p)} for p in ("generator.", "discriminator.")
