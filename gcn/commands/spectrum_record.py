@@ -110,6 +110,11 @@ def examine(request: Request) -> dict[str, Any]:
     """The record of a checkpoint's spectra; prints a line for each as it is computed."""
     request.check()
     of = trained(request.checkpoint)
+    if of.cfg.adv == "adaptive":
+        raise InputError(
+            "adv=adaptive: a spectrum needs the derivative of this weight, which is not computed; train the run "
+            "with a number, such as a value of train/g/adv_weight in its metrics.csv"
+        )
     torch.set_num_threads(of.cfg.trainer.threads or torch.get_num_threads())
     x = crops(of.cfg, request.images, request.seed)
     of.players(request.factor)  # refuses at once what could not be moved

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gcn.config.compose import knobs
 from gcn.config.parse import Config
-from gcn.game.objective import Objective
+from gcn.game.objective import Objective, Weighting
 from gcn.game.slots import AdversarialLoss, Constraint, LossWrapper, Perturbation, Term
 from gcn.schema.fields import at
 from gcn.schema.kinds import resolve
@@ -96,4 +96,12 @@ def objective(
             loss = part.wrap(loss)
         elif isinstance(part, Constraint):
             constraints.append(part)
-    return Objective(loss, cfg.adv, terms, perturbations), constraints
+    return Objective(loss, _adversarial_weight(cfg.adv), terms, perturbations), constraints
+
+
+def _adversarial_weight(adv: float | str) -> float | Weighting:
+    if adv != "adaptive":
+        return float(adv)
+    from gcn.losses.adaptive import AdaptiveWeight
+
+    return AdaptiveWeight()

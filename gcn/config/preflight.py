@@ -54,11 +54,12 @@ def check_run(cfg: Config, words: Sequence[str]) -> None:
 
 def check_objective(cfg: Config) -> None:
     """Raise InputError for a generator that nothing trains, in the game or in the warm-up before it."""
-    adversary = cfg.loss["_target_"] is not None and cfg.adv > 0
+    counts = cfg.adv == "adaptive" or cfg.adv > 0
+    adversary = cfg.loss["_target_"] is not None and counts
     paid = [name for name, knob in knobs().items() if knob.trains_g and cfg.get(name)]
     if not adversary and not [name for name in paid if knobs()[name].alone]:
         if cfg.get("rate"):
-            remedy = "choose a loss, loss=ns" if cfg.adv > 0 else "let the loss count, adv=1"
+            remedy = "choose a loss, loss=ns" if counts else "let the loss count, adv=1"
             raise InputError(
                 f"rate={cfg.rate:g} is all that the generator pays, and it pays least for sending nothing; set a "
                 f"distortion, mse=1, or {remedy}"
@@ -67,9 +68,13 @@ def check_objective(cfg: Config) -> None:
         raise InputError(
             f"the generator has nothing to learn from: {why}; set mse=1, or choose a loss with adv above 0"
         )
-    if cfg.warmup.steps > 0 and not [
-        n for n in paid if knobs()[n].alone and not knobs()[n].needs_discriminator
-    ]:
+    distortions = [n for n in paid if knobs()[n].alone and not knobs()[n].needs_discriminator]
+    if cfg.adv == "adaptive" and not distortions:
+        raise InputError(
+            "adv=adaptive: the weight is a ratio to the gradient of a distortion, and there is none; set mse=1, or "
+            "give adv a number"
+        )
+    if cfg.warmup.steps > 0 and not distortions:
         raise InputError(
             f"warmup.steps={cfg.warmup.steps}: before the game there is no distortion to learn from; set mse=1, or "
             "warmup.steps=0"

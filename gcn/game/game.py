@@ -120,6 +120,8 @@ class Game(nn.Module):
     def _observe(self, player: PlayerName, turn: Turn, losses: list[WeightedLoss]) -> None:
         for loss in losses:
             self.values[f"{player}/{loss.name}"] = loss.value.detach()
+        if ("g", "adv_weight") in turn.evaluated:
+            self.values["g/adv_weight"] = turn.evaluated["g", "adv_weight"]
         self.values[f"{player}/total"] = total_of(losses).detach()
         for name, value in self.objective.measure(turn, player).items():
             self.values[f"{player}/{name}"] = value

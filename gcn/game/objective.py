@@ -1,7 +1,7 @@
 """The objective: adversarial loss, named terms and perturbations, with the weight of each."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from gcn.game.slots import AdversarialLoss, Perturbation, Term
 from gcn.game.turn import PlayerName, Turn
+
+# The weight of the adversarial loss from a turn, the weighted sum of G's terms without D, and the adversarial loss.
+Weighting = Callable[[Turn, Tensor, Tensor], Tensor]
 
 
 class WeightedLoss(NamedTuple):
@@ -27,7 +30,7 @@ class Objective(nn.Module):
 
     Args:
         loss: the adversarial loss; ``None`` for plain rate-distortion training.
-        adv: weight of G's part of it.
+        adv: weight of G's part of it, or a function that computes it in each of G's turns.
         terms: name to (weight, term).
         perturbations: of D's inputs, applied in order.
     """
@@ -35,7 +38,7 @@ class Objective(nn.Module):
     def __init__(
         self,
         loss: AdversarialLoss | None,
-        adv: float | Tensor = 1.0,
+        adv: float | Tensor | Weighting = 1.0,
         terms: Mapping[str, tuple[float | Tensor, Term]] | None = None,
         perturbations: Iterable[Perturbation] = (),
     ) -> None:
@@ -65,14 +68,33 @@ class Objective(nn.Module):
         """Names and weights of the parts of a player's loss in this turn; ``active`` false: of those only measured."""
         if self.loss is not None and turn.playing:
             weight = self.adv if player == "g" else 1.0
-            if is_optimised(weight) == active:
+            if callable(weight):
+                if active:
+                    yield "adv", self._computed(turn, weight)
+            elif is_optimised(weight) == active:
                 yield "adv", weight
+        yield from self._terms(turn, player, active)
+
+    def _terms(self, turn: Turn, player: PlayerName, active: bool) -> Iterator[tuple[str, float | Tensor]]:
+        """Names and weights of the terms among :meth:`_names`."""
         for name, term in self.terms.items():
             if player not in term.players or (term.needs_discriminator and not turn.playing):
                 continue
             optimised = is_optimised(self.weights[name]) and turn.step % term.every == 0
             if optimised == active:
                 yield name, self.weights[name] * term.every
+
+    def _computed(self, turn: Turn, weighting: Weighting) -> Tensor:
+        """The weight of G's adversarial loss in this turn, computed once."""
+        key: tuple[PlayerName, str] = ("g", "adv_weight")
+        if key not in turn.evaluated:
+            terms = [
+                WeightedLoss(name, weight, self._evaluate(turn, "g", name))
+                for name, weight in self._terms(turn, "g", active=True)
+                if not self.terms[name].needs_discriminator
+            ]
+            turn.evaluated[key] = weighting(turn, total_of(terms), self._evaluate(turn, "g", "adv"))
+        return turn.evaluated[key]
 
     def losses(self, turn: Turn, player: PlayerName) -> list[WeightedLoss]:
         """All parts of a player's loss in this turn."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from gcn.game.objective import Objective
 from gcn.game.slots import AdversarialLoss
@@ -122,7 +122,7 @@ class Strengths(Force):
         for perturbation in objective.perturbations:
             if isinstance(perturbation, InstanceNoise):
                 known["sigma2"] = known.get("sigma2", 0.0) + perturbation.sigma**2
-        f, adv = None if loss is None else force(loss), float(objective.adv)
+        f, adv = None if loss is None else force(loss), float(cast(float, objective.adv))
         if f is None:
             return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other or loss is not None, **known)
         f = replace(f, g=f.g * adv, curvature_of_g=f.curvature_of_g * adv)

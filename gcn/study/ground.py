@@ -151,6 +151,11 @@ class Whole(nn.Module):
         super().__init__()
         self.codec = codec
 
+    @property
+    def g_s(self) -> nn.Module:
+        """The codec's synthesis, latents (B, M, h, w) to images (B, 3, 16h, 16w) - 0.5."""
+        return self.codec.g_s
+
     def set_batches(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Does nothing: the codec encodes its batches."""
 

@@ -251,6 +251,11 @@ def test_every_other_mistake_is_one_line(words, says):
             if knob.needs == "discriminator"
         ],
         ("loss=none r1=0", "no discriminator"),
+        ("adv=adaptive loss=none mse=1", "no adversarial loss"),
+        *[
+            (f"adv=adaptive mse=1 {word}", "give adv a number")
+            for word in ("dynamics=sga", "consensus=1", "jare=0")
+        ],
     ],
 )
 def test_impossible_combinations_say_why(words, reason):

@@ -201,16 +201,19 @@ def test_terms_are_switched_off_for_a_while(a_run):
         (["checkpoint=ELSEWHERE/checkpoints/last.ckpt"], "no run folder"),
         (["checkpoint=OTHER"], "this run's is float32 5x3x5x5"),
         (["checkpoint=BROKEN"], "has numbers that are not finite"),
+        (["checkpoint=WEIGHED"], "adv=adaptive: a spectrum needs the derivative of this weight"),
         (["checkpoint=FRESH"], "the optimizer of D has states for 0 of its"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(a_run, said, reason, tmp_path, capsys):
-    places = {name: tmp_path / name for name in ("RUN", "ELSEWHERE", "OTHER", "BROKEN", "FRESH")}
+    places = {name: tmp_path / name for name in ("RUN", "ELSEWHERE", "OTHER", "BROKEN", "FRESH", "WEIGHED")}
     for folder in places.values():
         shutil.copytree(a_run, folder)
     (places["ELSEWHERE"] / "config.yaml").unlink()
     config = (places["OTHER"] / "config.yaml").read_text()
     (places["OTHER"] / "config.yaml").write_text(re.sub(r"'?N'?: \d", "'N': 5", config))
+    config = (places["WEIGHED"] / "config.yaml").read_text()
+    (places["WEIGHED"] / "config.yaml").write_text(config.replace("\nadv: 1.0\n", "\nadv: adaptive\n"))
     for name in ("BROKEN", "FRESH"):
         file = places[name] / "checkpoints" / "last.ckpt"
         content = torch.load(file, weights_only=True)

@@ -62,6 +62,7 @@ KNOBS = {
     "weight_clip": "weight_clip=0.05",
     "consensus": "consensus=1",
     "jare": "jare=1",
+    "adaptive": "adv=adaptive mse=1",
     "measured": "mse=0 l1=0 r1=0 r2=0 gp=0 dragan=0 lecam=0 grad_norm=0 consensus=0 jare=0 feature_matching=0",
     "all at once": "mse=.1 r1=.1 gp=.1 grad_norm=.1 consensus=1e-3 jare=1e-3 instance_noise=0.1 relativistic=average "
     "spectral_norm=true d_steps=2",

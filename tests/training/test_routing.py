@@ -126,6 +126,7 @@ CASES = {
     "annealed": "instance_noise=0.5 terms.instance_noise.anneal=10",
     **{f"rule {name}": words for name, words in RULES.items()},
     **{f"{norm} norm": f"discriminator.norm={norm} mse=1" for norm in ("instance", "batch")},
+    "adaptive weight": "adv=adaptive mse=1",
     "unconditional": "discriminator.condition=false",
     "two scales": "discriminator=multiscale discriminator.depth=1 r1=10 feature_matching=1",
     "gradient through the condition": "discriminator.condition_gradient=true consensus=0.1",
@@ -218,6 +219,8 @@ def test_a_term_moves_the_player_whose_loss_it_is_part_of_and_no_other(name, pla
         ("adv=0 rate=null r1=1", "nothing to learn from"),
         ("loss=none rate=null mse=0", "nothing to learn from"),
         ("rate=null warmup.steps=5", "warmup.steps=5"),
+        ("adv=adaptive rate=1", "adv=adaptive: the weight is a ratio"),
+        ("adv=adaptive feature_matching=1 anchor=1 mse=0", "adv=adaptive: the weight is a ratio"),
         ("rate=null grad_norm=1 warmup.steps=5", "warmup.steps=5"),
     ],
 )
