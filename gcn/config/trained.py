@@ -15,7 +15,7 @@ from gcn.game.game import Game
 from gcn.game.rules import Descend, Rule
 from gcn.game.slots import Constraint
 from gcn.game.turn import PlayerName
-from gcn.spectrum.update_map import LinearPlayer
+from gcn.spectrum.update_map import LinearPlayer, in_double
 from gcn.training.checkpoint import checkpoint_files, open_checkpoint
 from gcn.training.restore import check
 
@@ -42,7 +42,7 @@ class Trained:
         if not self.playing:
             return Descend()
         rule: Rule = build(self.cfg, "dynamics")
-        rule.load_state_dict(_in_double(self.checkpoint["gcn"]["rule"]))
+        rule.load_state_dict(in_double(self.checkpoint["gcn"]["rule"]))
         return rule
 
     def players(self, factor: float | None) -> tuple[LinearPlayer, LinearPlayer]:
@@ -79,14 +79,6 @@ class Trained:
             if term.every > 1 and self.game.objective.weights[name]:
                 remarks.append((name, f"lazy: its mean over {term.every} updates is paid at each"))
         return remarks
-
-
-def _in_double(memory: Any) -> Any:
-    if isinstance(memory, dict):
-        return {name: _in_double(part) for name, part in memory.items()}
-    if isinstance(memory, list):
-        return [_in_double(part) for part in memory]
-    return memory.double() if isinstance(memory, Tensor) else memory
 
 
 def run_of(path: Path) -> Path:

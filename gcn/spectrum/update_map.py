@@ -198,3 +198,8 @@ def rebuilt(memory: Any, tensors: Iterator[Tensor]) -> Any:
     if isinstance(memory, dict):
         return {name: rebuilt(part, tensors) for name, part in memory.items()}
     return [rebuilt(part, tensors) for part in memory] if isinstance(memory, list | tuple) else memory
+
+
+def in_double(memory: Any) -> Any:
+    """The same nest of lists and dictionaries with its tensors in float64."""
+    return rebuilt(memory, (tensor.double() for tensor in tensors_in(memory)))

@@ -1,7 +1,7 @@
 """An arm in training: the production game, rule and optimizers on a seed's data, one update at a time."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from gcn.game.protocols import Players
 from gcn.game.rules import update
 from gcn.game.streams import Streams
 from gcn.game.turn import Turn
+from gcn.spectrum.update_map import in_double, load_memory, memory_of
 from gcn.study.ground import Ground, generator_of
 from gcn.training.player import OptimizerPlayer
 
@@ -33,7 +34,7 @@ class ArmTraining:
     """
 
     def __init__(self, cfg: Config, ground: Ground, standard: bool = False) -> None:
-        self.cfg, self.ground, self.step = cfg, ground, 0
+        self.cfg, self.ground, self.standard, self.step = cfg, ground, standard, 0
         self.generator = generator_of(cfg, ground, standard)
         self.game, constraints = assemble_game(cfg, self.generator)
         self.game.streams = Streams(cfg.seed)
@@ -44,9 +45,21 @@ class ArmTraining:
         """The batches (B, 3, c, c) of an update, one for each of D's turns; the generator is told their latents."""
         turns, size = self.cfg.d_steps, self.cfg.data.batch
         indices = [self.ground.indices(step * turns + turn, size, self.cfg.seed) for turn in range(turns)]
-        batches = [(self.ground.crops(part), part) for part in indices]
+        weights = next(self.game.generator.parameters())
+        batches = [(self.ground.crops(part).to(weights.dtype), part) for part in indices]
         self.generator.set_batches(batches)
         return [crops for crops, _ in batches]
+
+    def doubled(self) -> "ArmTraining":
+        """A copy in float64 with the same weights, optimizer states, memories and step, as exponents need it."""
+        copy = ArmTraining(self.cfg, self.ground.double(), self.standard)
+        copy.game.double().load_state_dict(self.game.state_dict())
+        for mine, its in zip(self.players, copy.players, strict=True):
+            state = cast(OptimizerPlayer, mine).optimizer.state_dict()
+            cast(OptimizerPlayer, its).optimizer.load_state_dict(state)
+        load_memory(copy.game, copy.rule, in_double(memory_of(self.game, self.rule)))
+        copy.step = self.step
+        return copy
 
     def advance(self, learning_rate: float | None = None, observe: bool = False) -> Turn:
         """Make one generator update; returns its last turn. Arguments as of :func:`gcn.game.rules.update`."""

@@ -5,7 +5,7 @@ discriminator alone. Trained jointly, an arm runs the whole codec from first wei
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +53,13 @@ class Ground:
     x: Tensor
     val_x: Tensor
     frozen: Frozen | None
+
+    def double(self) -> "Ground":
+        """The same data with latents in float64."""
+        if self.frozen is None:
+            return self
+        known = {name: getattr(self.frozen, name).double() for name in ("y_hat", "val_y_hat", "spread")}
+        return replace(self, val_x=self.val_x.double(), frozen=self.frozen._replace(**known))
 
     def indices(self, step: int, size: int, seed: int) -> Tensor:
         """Indices (B,) of the crops of an update, the same for every arm of a seed."""
