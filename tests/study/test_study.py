@@ -24,7 +24,7 @@ from gcn.study import design, diagnostics, play, table
 from gcn.study import run as running
 from gcn.study.design import Arm, Protocol, Study
 from gcn.study.executors.local import LocalExecutor
-from gcn.study.ground import prepare
+from gcn.study.ground import prepare, words_of
 
 TINY = (
     "generator.N=8",
@@ -416,3 +416,25 @@ def test_the_minutes_of_a_study_include_its_codecs(protocol, tmp_path, monkeypat
 def test_no_arm_begins_when_the_time_is_up(protocol, codec):
     study = Study("s", "title", protocol, {"loss": ["ns"]}, [arm(protocol)], frozenset())
     assert running.run(study, codec, LocalExecutor(running.train_task, 1), minutes=0) == 1
+
+
+def test_a_training_in_float64_goes_on_as_the_original_does(protocol, codec):
+    """With the same weights, optimizer states and batches; the original is left alone."""
+    from gcn.config.parse import parse
+    from gcn.study.arm_training import ArmTraining
+
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
+    smooth = ["optim.g.eps=1e-3", "optim.d.eps=1e-3"]  # else Adam makes large moves of roundings
+    words = words_of(arm(protocol, "mse=1", "lecam=1", "dynamics=optimistic", *smooth), joint=False)
+    training = ArmTraining(parse(words), ground)
+    for _ in range(2):
+        training.advance()
+    before = [p.detach().clone() for p in training.game.parameters()]
+    double = training.doubled()
+    assert all(p.dtype == torch.float64 for p in double.game.parameters())
+    for each in (training, double):
+        each.advance()
+    assert double.step == training.step == 3
+    for old, p, q in zip(before, training.game.parameters(), double.game.parameters(), strict=True):
+        moved = (p - old).norm()
+        assert (p - q).norm() <= 1e-3 * moved + 1e-7
