@@ -27,7 +27,7 @@ out: null               #: path ; folder of codecs and arms, by default outputs/
 grids: null             #: list of str ; some of the study's grids, by default all
 only.NAME: null         #: list of str ; some levels of a factor
 seeds: null             #: int >= 1 ; the first so many, by default all
-executor: local         #: one of local, submitit ; arms are trained by processes of this machine, or as SLURM jobs
+executor: local         #: one of local, submitit, ray ; arms are trained here, as SLURM jobs, or in a Ray cluster
 workers: null           #: int >= 1 ; arms in training at once, a thread each, by default as many as cores, or 100 jobs
 slurm.NAME: null        #: str ; option of sbatch: partition, account, mem=2GB, time in minutes (by default 240), …
 minutes: null           #: float >= 0 ; stop after so many, codecs included; run the command again to resume
@@ -94,6 +94,10 @@ def _executor(said: Arguments, out: Path) -> "Executor":
         return JobExecutor(train_task, out / "jobs", said["workers"], options)
     if options:
         raise InputError(f"slurm.{next(iter(options))}: only with executor=submitit")
+    if said["executor"] == "ray":
+        from gcn.study.executors.ray_tasks import RayExecutor
+
+        return RayExecutor(train_task, said["workers"])
     from gcn.study.executors.local import LocalExecutor
 
     return LocalExecutor(train_task, said["workers"])

@@ -22,6 +22,8 @@ from gcn.study import diagnostics
 from gcn.study.design import Arm, Protocol, Study
 from gcn.study.executors.executor import Executor, Result, interruptible, results
 
+LAG = 60.0  # seconds until a file that another machine has written must be there
+
 
 def file_of(folder: Path, arm: Arm) -> Path:
     """Path of the result of an arm."""
@@ -172,9 +174,22 @@ def run(
     print(f"{study.title}: {about}", flush=True)
     tasks = [(arm, study.protocol, str(folder), arm.name in study.diagnostics) for arm in left]
     for done, (name, said) in enumerate(results(tasks, executor, ends, _lost), start=1):
+        _check_shared(folder / "arms" / f"{name}.json")
         rest = (time.monotonic() - begun) / done * (len(left) - done) / 60
         print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
     return len(remaining(study, folder, known, seen))
+
+
+def _check_shared(file: Path) -> None:
+    """Raise InputError if a result that a worker has written does not appear here; shared folders may lag behind."""
+    ends = time.monotonic() + LAG
+    while not file.is_file():
+        if time.monotonic() > ends:
+            raise InputError(
+                f"{printable(file)}: a worker has written this file, but not to the disk of this machine; "
+                "give an out= that all machines share"
+            )
+        time.sleep(0.1)
 
 
 Task = tuple[Arm, Protocol, str, bool]

@@ -23,6 +23,7 @@ from gcn.report.summary import plain
 from gcn.study import design, diagnostics, play, table
 from gcn.study import run as running
 from gcn.study.design import Arm, Protocol, Study
+from gcn.study.executors.executor import Executor
 from gcn.study.executors.local import LocalExecutor
 from gcn.study.ground import prepare, words_of
 
@@ -366,6 +367,30 @@ def test_an_arm_whose_worker_was_lost_is_a_failed_run(protocol, tmp_path):
     running.file_of(tmp_path, task[0]).write_text('{"verdict": "stable"}')
     running._lost(task, "its node failed")  # when the result had been written
     assert next(running.finished(study, tmp_path))["verdict"] == "stable"
+
+
+class Elsewhere(Executor):
+    """A worker whose files do not arrive here."""
+
+    workers, about = 1, "elsewhere"
+
+    def start(self, task):
+        self.name = task[0].name
+        return 0
+
+    def ended(self):
+        return {0: (self.name, "stable")}
+
+    def stop(self):
+        self.name = None
+
+
+def test_results_that_do_not_arrive_end_the_study(joint, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "LAG", 0.1)
+    study, executor = Study("s", "title", joint, {"loss": ["ns"]}, [arm(joint)], frozenset()), Elsewhere()
+    with pytest.raises(InputError, match="give an out= that all machines share"):
+        running.run(study, tmp_path, executor)
+    assert executor.name is None
 
 
 def test_a_table_is_extended(protocol, codec, tmp_path):

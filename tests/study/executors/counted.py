@@ -33,6 +33,16 @@ def wait(task):
     time.sleep(60)
 
 
+def once_told(task):
+    """Wait for the file ``go``."""
+    folder, name = task
+    with Path(folder, name).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if not soon(Path(folder, "go").is_file, 60):
+        raise TimeoutError
+    return name, "done"
+
+
 def lost(task, reason):
     return task[1], f"lost: {reason}"
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import counted
 import pytest
 
+from gcn.errors import InputError
 from gcn.study.executors.executor import results
+from gcn.study.executors.jobs import JobExecutor
 from gcn.study.executors.local import LocalExecutor
+from gcn.study.executors.ray_tasks import RayExecutor
 
 
 def run(tasks, executor, ends=math.inf):
@@ -48,6 +51,19 @@ def test_no_task_is_started_when_the_time_is_up(tmp_path):
     assert counted.attempts(tmp_path, "a") == []
 
 
+@pytest.mark.parametrize(
+    ("package", "made"),
+    [
+        ("submitit", lambda: JobExecutor(counted.work, Path("nowhere"))),
+        ("ray", lambda: RayExecutor(counted.work)),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(package, made, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=rf"executor={package} needs .* pip install 'gcn\[{package}\]'"):
+        made()
+
+
 @pytest.mark.slow
 def test_sigterm_ends_the_workers(tmp_path):
     def terminate():
@@ -66,7 +82,9 @@ PLANNER = """
 import os, signal, sys, threading
 from pathlib import Path
 import counted
+from gcn.errors import InputError
 from gcn.study.executors.executor import results
+from gcn.study.executors.jobs import JobExecutor
 from gcn.study.executors.local import LocalExecutor
 
 if __name__ == "__main__":
