@@ -1,4 +1,4 @@
-"""A player's trajectory, recorded and replayed: what is left of a game when one player no longer answers the other."""
+"""Players that no longer answer the other one: a trajectory that is recorded and replayed, and a player at rest."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -97,6 +97,32 @@ class Replayed:
 
     def state_dict(self) -> None:
         """Nothing: a replayed player has no memory."""
+
+    def load_state_dict(self, state: Any) -> None:
+        """Does nothing."""
+
+
+class Still:
+    """A player that never moves.
+
+    Args:
+        parameters: what stays where it is.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.parameters: Sequence[Tensor] = list(parameters)
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Does nothing."""
+
+    extrapolate = step
+    shift = step
+
+    def set_learning_rate(self, factor: float) -> None:
+        """Does nothing: there is no step that it could scale."""
+
+    def state_dict(self) -> None:
+        """Nothing: a player that never moves has no memory."""
 
     def load_state_dict(self, state: Any) -> None:
         """Does nothing."""

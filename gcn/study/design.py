@@ -14,12 +14,25 @@ from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
 
 STANDARD = "gan=standard"  # of the study alone: latents are noise
+TWINS = ("yoked", "frozen_d", "random_gradient", "distortion_alone", "still")  # see gcn.study.twins
 BEST = "best"  # stands in a grid for the level that a preliminary scan decides
+AXES = (
+    "lr",
+    "adv",
+)  # what a margin is the largest value of: G's learning rate, or the weight of the adversary
+METHODS = ("grid", "halves", "bisection", "ramp")  # how a margin is searched for; see gcn.study.margins
+OWN = {
+    "twin": TWINS,
+    "axis": AXES,
+    "method": METHODS,
+    "updates": (),
+}  # words that scripts/train.py does not have
 NUMBERS = ("updates", "log_every", "val_every", "pool", "val_crops")
 COMMANDS = {
     "train": NUMBERS,
     "lab": NUMBERS[:1],
-}  # scripts whose words arms are, and what their protocols say
+    "margin": ("updates", "pool", "val_crops"),
+}  # what arms are: scripts whose words they have, or searches for a margin; and what their protocols say
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class Arm:
         words: of the study's command.
         standard: noise takes the place of latents.
         seeds: how many.
+        own: values of the words that only a study has, see ``OWN``.
     """
 
     levels: Mapping[str, str]
@@ -39,6 +53,7 @@ class Arm:
     words: tuple[str, ...]
     standard: bool
     seeds: int = 1
+    own: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -49,8 +64,43 @@ class Arm:
     def runs(self) -> list[str]:
         """Names of the arm's rows in the table, one for each seed."""
         levels = "_".join(self.levels.values())
-        digest = hashlib.blake2b(repr((self.words, self.standard)).encode(), digest_size=4).hexdigest()
+        said = (self.words, self.standard, *sorted(self.own.items()))
+        digest = hashlib.blake2b(repr(said).encode(), digest_size=4).hexdigest()
         return [f"{levels}_{seed}_{digest}" for seed in range(self.seed, self.seed + self.seeds)]
+
+    @property
+    def codecs(self) -> tuple[int, ...]:
+        """Seeds whose codecs the arm needs: its own and, for a yoked twin, that of the other game."""
+        return (self.seed, partner(self.seed)) if self.own.get("twin") == "yoked" else (self.seed,)
+
+
+def partner(seed: int) -> int:
+    """The seed of the game that the discriminator of a yoked twin comes from: 0 and 1 are partners, 2 and 3, …"""
+    return seed ^ 1
+
+
+@dataclass(frozen=True)
+class MarginPlan:
+    """How a run of a margin is judged and what is searched; see :mod:`gcn.study.margins`.
+
+    Attributes:
+        reference: further words of the training by distortion alone whose bits a run must not exceed.
+        judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
+        classifiers: seeds of the classifier from which the deviation of the bits is computed.
+        lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
+        adv_lowest, adv_octaves: the same of the adversary's weight.
+        ramp_updates: length of a run in which the learning rate rises over all octaves.
+    """
+
+    reference: tuple[str, ...]
+    judge_train: int = 1024
+    judge_test: int = 512
+    classifiers: int = 5
+    lr_lowest: float = 1e-5
+    lr_octaves: int = 11
+    adv_lowest: float = 0.0625
+    adv_octaves: int = 12
+    ramp_updates: int = 600
 
 
 @dataclass(frozen=True)
@@ -62,8 +112,9 @@ class Protocol:
         arm: words of every arm.
         updates: of the generator. log_every, val_every: between rows and between validations.
         pool: training crops. val_crops: of 128 pixels.
-        command: the script whose words arms are: ``train``, or ``lab``, which plays the seeds of an arm side by side
-            and needs neither crops nor validations.
+        command: ``train`` or ``lab``, the script whose words arms are; ``lab`` trains the seeds of an arm side by side
+            and needs neither crops nor validations. With ``margin`` an arm is a search among runs of training.
+        margin: of an arm that is such a search.
     """
 
     codec: tuple[str, ...]
@@ -74,6 +125,7 @@ class Protocol:
     pool: int = 0
     val_crops: int = 0
     command: str = "train"
+    margin: MarginPlan | None = None
 
     @property
     def joint(self) -> bool:
@@ -193,7 +245,7 @@ def load(
         cannot_say=content.get("cannot_say", ()),
         choices=content.get("choose", {}),
         scans=scans,
-        text=CONF / "study" / content["text"],
+        text=CONF / "study" / content.get("text", name),
     )
 
 
@@ -206,7 +258,12 @@ def _protocol(content: Mapping[str, Any], words: Sequence[str], file: Path) -> P
     if not any(word.startswith("data=") for word in words):
         codec = [*codec, *plan.get("codec_of_photos", [])]
     numbers = {key: plan[key] for key in COMMANDS[command]}
-    return Protocol((*codec, *words) if codec else (), (*plan["arm"], *words), command=command, **numbers)
+    margin = None
+    if command == "margin":
+        margin = MarginPlan(**{**plan["margin"], "reference": tuple(plan["margin"]["reference"])})
+    return Protocol(
+        (*codec, *words) if codec else (), (*plan["arm"], *words), command=command, margin=margin, **numbers
+    )
 
 
 def _texts(content: Mapping[str, Any], section: str, file: Path) -> dict[tuple[str, str], str]:
@@ -268,10 +325,26 @@ class _Grids:
         said = [
             word.format_map(named) for f, level in named.items() for word in self.factors[f][level].split()
         ]
-        words = [*self.protocol.arm, *(word for word in said if word != STANDARD), f"seed={seed}"]
+        own = self._own(said)
+        trained = (word for word in said if word != STANDARD and word.partition("=")[0] not in own)
+        words = [*self.protocol.arm, *trained, f"seed={seed}"]
         if self.protocol.command == "lab":
             words += [f"steps={self.protocol.updates}", f"seeds={seeds}"]
-        return Arm(named, seed, tuple(words), STANDARD in said, seeds)
+        return Arm(named, seed, tuple(words), STANDARD in said, seeds, own)
+
+    def _own(self, said: Iterable[str]) -> dict[str, str]:
+        """Values of the words that only a study has; of the search for a margin only where arms are such searches."""
+        known = {"margin": list(OWN), "train": ["twin"]}.get(self.protocol.command, [])
+        own = {}
+        for word in said:
+            name, _, value = word.partition("=")
+            if name in known:
+                if OWN[name] and value not in OWN[name]:
+                    raise InputError(f"{self.file}: {word}: unknown; {suggestion(value, OWN[name])}")
+                if not OWN[name] and not (value.isdecimal() and int(value) > 0):
+                    raise InputError(f"{self.file}: {word}: give a number of updates, 1 or more")
+                own[name] = value
+        return own
 
     def _decided(self, named: dict[str, str]) -> dict[str, str] | None:
         """Levels with what the scans decide in place of ``best``; None as long as runs of a scan are missing."""

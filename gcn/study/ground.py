@@ -79,12 +79,13 @@ def prepare(model: Path | None, protocol: Protocol, seed: int) -> Ground:
     batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
     x = torch.cat(batches)[: protocol.pool]
     val_x = _val_crops([image.x[0] for image in data.val_images()], protocol.val_crops)
-    frozen = None if model is None else _freeze(package.load(model), x, val_x)
+    frozen = None if model is None else freeze(package.load(model), x, val_x)
     return Ground((x * 255).round().to(torch.uint8), val_x, frozen)
 
 
 @torch.no_grad()
-def _freeze(codec: Codec, x: Tensor, val_x: Tensor) -> Frozen:
+def freeze(codec: Codec, x: Tensor, val_x: Tensor) -> Frozen:
+    """Latents of training crops (P, 3, c, c) and validation crops (V, 3, 128, 128), both in [0, 1]."""
     latents = [codec.quantise(codec.analyse(part)) for part in x.split(32)]
     seen = codec.quantise(codec.analyse(val_x))
     y_hat = torch.cat([part.y_hat for part in latents])
@@ -136,7 +137,11 @@ class Decoder(nn.Module):
     def _synthesise(self, y_hat: Tensor, noise: Stream) -> GeneratorOutput:
         if self.spread is not None:
             y_hat = (self.spread * noise.normal(y_hat)).round()
-        return GeneratorOutput(self.g_s(y_hat) + 0.5, y_hat, {})
+        return GeneratorOutput(self.decode(y_hat), y_hat, {})
+
+    def decode(self, y_hat: Tensor) -> Tensor:
+        """Reconstructions (B, 3, H, W) of latents (B, M, h, w), not clamped."""
+        return self.g_s(y_hat) + 0.5  # type: ignore[no-any-return]
 
     def validate(self, val_x: Tensor) -> tuple[Tensor, float | None]:
         """Reconstructed validation crops (V, 3, 128, 128), and their bits per pixel.

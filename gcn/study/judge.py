@@ -1,0 +1,139 @@
+"""The judge of a margin: a classifier that is trained after the decoder on crops of images the decoder never saw.
+
+A run *holds* as long as a fresh classifier tells its reconstructions from photographs no better than it tells those of
+the same decoder trained by distortion alone, the reference. So a run is never compared with its own start.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gcn.data.loader import Data, order
+from gcn.errors import InputError
+from gcn.metrics.c2st import C2ST, FEWEST, c2st
+from gcn.models.codec import Codec
+from gcn.study.arm_training import ArmTraining
+from gcn.study.ground import Decoder
+
+TILE = 32  # pixels; larger crops are cut into tiles of this side
+MANY = 8  # images from which whole images are held out; of fewer, a part of each is
+_PLACES = 73  # a purpose of random numbers
+PART = 64  # crops that are decoded at once
+
+
+class Reference(NamedTuple):
+    """Bits of the decoder trained by distortion alone, and their spread.
+
+    Attributes:
+        bits: mean over seeds of the classifier, b₀.
+        margin: two standard deviations over these seeds, δ.
+    """
+
+    bits: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Crops that are judged, with their latents.
+
+    Attributes:
+        x: (J, 3, c, c) uint8.
+        y_hat: latents (J, M, h, w).
+        held_out: (J,) bool: crops that the classifier is tested on and never trained on.
+    """
+
+    x: Tensor
+    y_hat: Tensor
+    held_out: Tensor
+
+    @torch.no_grad()
+    def reconstruct(self, generator: Decoder) -> Tensor:
+        """Reconstructions (J, 3, c, c) of the crops, not clamped."""
+        return torch.cat([generator.decode(part) for part in self.y_hat.split(PART)])
+
+    def look(self, generator: Decoder, seed: int) -> C2ST | None:
+        """What a classifier of this seed tells; None where reconstructions are not finite."""
+        x_hat = self.reconstruct(generator)
+        if not bool(x_hat.isfinite().all()):
+            return None
+        real, fake, held_out = tiles(self.x.float() / 255), tiles(x_hat), self.held_out
+        return c2st(real, fake, held_out.repeat_interleave(len(real) // len(held_out)), seed)
+
+    def reference(self, trained: ArmTraining, seeds: int) -> Reference:
+        """Bits of a decoder that was trained by distortion alone, with their spread over seeds of the classifier."""
+        looks = [self.look(trained.generator, seed) for seed in range(seeds)]  # type: ignore[arg-type]
+        found = [look.bits for look in looks if look is not None]
+        if len(found) < seeds:
+            raise InputError(
+                "the reference diverged: distortion alone at this learning rate; choose a lower one"
+            )
+        mean = sum(found) / seeds
+        return Reference(mean, 2 * math.sqrt(sum((b - mean) ** 2 for b in found) / (seeds - 1)))
+
+
+def tiles(x: Tensor) -> Tensor:
+    """Crops (N, 3, c, c) cut into tiles (N·k, 3, TILE, TILE); as they are where c is no multiple of ``TILE``."""
+    side = x.shape[-1]
+    if side % TILE:
+        return x
+    return x.unfold(2, TILE, TILE).unfold(3, TILE, TILE).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+
+
+@torch.no_grad()
+def prepare(codec: Codec, data: Data, crop: int, train: int, test: int, seed: int) -> Judge:
+    """The judge of a seed, from the validation images.
+
+    Every third image is held out from the classifier. Of fewer than ``MANY`` images, the right third of each is.
+
+    Args:
+        codec: whose latents the crops have.
+        data: images that the decoder is not trained on are its validation images.
+        crop: side of the training crops, pixels; a multiple of what the codec needs.
+        train, test: at most so many tiles of 32 pixels, or crops, for the classifier to be trained and tested on.
+        seed: of the places in the images.
+
+    Raises:
+        InputError: too few crops.
+    """
+    images = data.val_images()
+    wanted = {False: train, True: test}
+    if crop % TILE == 0:
+        wanted = {side: -(-number * TILE**2 // crop**2) for side, number in wanted.items()}
+    sides: dict[bool, list[list[Tensor]]] = {False: [], True: []}
+    for i, image in enumerate(images):
+        for side, cells in _cells(image.x[0], crop, i, len(images)).items():
+            places = order(seed, _PLACES, 2 * i + side, len(cells)) if cells else []
+            most = -(-wanted[side] // max(1, len(images) // 3)) if len(images) >= MANY else len(cells)
+            sides[side].append([cells[int(k)] for k in places[:most]])
+    chosen = {side: _in_turn(sides[side])[: wanted[side]] for side in sides}
+    counts = [len(tiles(torch.stack(c))) if c else 0 for c in chosen.values()]
+    if min(counts) < FEWEST:
+        raise InputError(
+            f"validation images: {counts[0]} crops to train the judging classifier on and {counts[1]} to test it on, at "
+            f"least {FEWEST} each are needed; give more or larger images, or a smaller data.crop"
+        )
+    x = torch.stack([*chosen[False], *chosen[True]])
+    held_out = torch.tensor([False] * len(chosen[False]) + [True] * len(chosen[True]))
+    y_hat = torch.cat([codec.quantise(codec.analyse(part)).y_hat for part in x.split(PART)])
+    return Judge((x * 255).round().to(torch.uint8), y_hat, held_out)
+
+
+def _cells(image: Tensor, crop: int, number: int, images: int) -> dict[bool, list[Tensor]]:
+    """Crops (3, c, c) of an image side by side: those for training the classifier, and those held out from it."""
+    rows, columns = (n // crop for n in image.shape[-2:])
+    found: dict[bool, list[Tensor]] = {False: [], True: []}
+    for i in range(rows):
+        for j in range(columns):
+            held_out = number % 3 == 2 if images >= MANY else 3 * j >= 2 * columns
+            found[held_out].append(image[:, i * crop : (i + 1) * crop, j * crop : (j + 1) * crop])
+    return found
+
+
+def _in_turn(lists: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    longest = max(map(len, lists), default=0)
+    return [cells[k] for k in range(longest) for cells in lists if k < len(cells)]
