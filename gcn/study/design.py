@@ -86,21 +86,26 @@ class MarginPlan:
     Attributes:
         reference: further words of the training by distortion alone whose bits a run must not exceed.
         judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
+        judge_width, judge_epochs: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
         classifiers: seeds of the classifier from which the deviation of the bits is computed.
         lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
         adv_lowest, adv_octaves: the same of the adversary's weight.
+        whole: train runs to their end that have failed before.
         ramp_updates: length of a run in which the learning rate rises over all octaves.
     """
 
     reference: tuple[str, ...]
     judge_train: int = 1024
     judge_test: int = 512
+    judge_width: int = 4
+    judge_epochs: int = 1
     classifiers: int = 5
     lr_lowest: float = 1e-5
     lr_octaves: int = 11
     adv_lowest: float = 0.0625
     adv_octaves: int = 12
     ramp_updates: int = 600
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,6 +259,7 @@ def _protocol(content: Mapping[str, Any], words: Sequence[str], file: Path) -> P
     command = plan.get("command", "train")
     if command not in COMMANDS:
         raise InputError(f"{file}: protocol: command={command}; choose {', '.join(COMMANDS)}")
+    words = (*plan.get("both", []), *words)
     codec = plan.get("codec", [])
     if not any(word.startswith("data=") for word in words):
         codec = [*codec, *plan.get("codec_of_photos", [])]

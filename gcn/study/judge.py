@@ -14,9 +14,10 @@ from torch import Tensor
 
 from gcn.data.loader import Data, order
 from gcn.errors import InputError
-from gcn.metrics.c2st import C2ST, FEWEST, c2st
+from gcn.metrics.c2st import C2ST, FEWEST, Classifier, c2st
 from gcn.models.codec import Codec
 from gcn.study.arm_training import ArmTraining
+from gcn.study.design import MarginPlan
 from gcn.study.ground import Decoder
 
 TILE = 32  # pixels; larger crops are cut into tiles of this side
@@ -45,11 +46,13 @@ class Judge:
         x: (J, 3, c, c) uint8.
         y_hat: latents (J, M, h, w).
         held_out: (J,) bool: crops that the classifier is tested on and never trained on.
+        options: size and budget of the classifier.
     """
 
     x: Tensor
     y_hat: Tensor
     held_out: Tensor
+    options: Classifier
 
     @torch.no_grad()
     def reconstruct(self, generator: Decoder) -> Tensor:
@@ -62,7 +65,7 @@ class Judge:
         if not bool(x_hat.isfinite().all()):
             return None
         real, fake, held_out = tiles(self.x.float() / 255), tiles(x_hat), self.held_out
-        return c2st(real, fake, held_out.repeat_interleave(len(real) // len(held_out)), seed)
+        return c2st(real, fake, held_out.repeat_interleave(len(real) // len(held_out)), seed, self.options)
 
     def reference(self, trained: ArmTraining, seeds: int) -> Reference:
         """Bits of a decoder that was trained by distortion alone, with their spread over seeds of the classifier."""
@@ -85,7 +88,7 @@ def tiles(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def prepare(codec: Codec, data: Data, crop: int, train: int, test: int, seed: int) -> Judge:
+def prepare(codec: Codec, data: Data, crop: int, plan: MarginPlan, seed: int) -> Judge:
     """The judge of a seed, from the validation images.
 
     Every third image is held out from the classifier. Of fewer than ``MANY`` images, the right third of each is.
@@ -94,33 +97,34 @@ def prepare(codec: Codec, data: Data, crop: int, train: int, test: int, seed: in
         codec: whose latents the crops have.
         data: images that the decoder is not trained on are its validation images.
         crop: side of the training crops, pixels; a multiple of what the codec needs.
-        train, test: at most so many tiles of 32 pixels, or crops, for the classifier to be trained and tested on.
+        plan: size of the classifier, and how many tiles of 32 pixels (or crops) it is trained and tested on at most.
         seed: of the places in the images.
 
     Raises:
         InputError: too few crops.
     """
     images = data.val_images()
-    wanted = {False: train, True: test}
+    wanted = {False: plan.judge_train, True: plan.judge_test}
     if crop % TILE == 0:
         wanted = {side: -(-number * TILE**2 // crop**2) for side, number in wanted.items()}
     sides: dict[bool, list[list[Tensor]]] = {False: [], True: []}
     for i, image in enumerate(images):
         for side, cells in _cells(image.x[0], crop, i, len(images)).items():
-            places = order(seed, _PLACES, 2 * i + side, len(cells)) if cells else []
+            places = order(seed, _PLACES, 2 * i + side, len(cells)).tolist() if cells else []
             most = -(-wanted[side] // max(1, len(images) // 3)) if len(images) >= MANY else len(cells)
-            sides[side].append([cells[int(k)] for k in places[:most]])
+            sides[side].append([cells[k] for k in places[:most]])
     chosen = {side: _in_turn(sides[side])[: wanted[side]] for side in sides}
     counts = [len(tiles(torch.stack(c))) if c else 0 for c in chosen.values()]
     if min(counts) < FEWEST:
         raise InputError(
-            f"validation images: {counts[0]} crops to train the judging classifier on and {counts[1]} to test it on, at "
-            f"least {FEWEST} each are needed; give more or larger images, or a smaller data.crop"
+            f"validation images: {counts[0]} crops to train the judging classifier on and {counts[1]} to test "
+            f"it on, at least {FEWEST} each are needed; give more or larger images, or a smaller data.crop"
         )
     x = torch.stack([*chosen[False], *chosen[True]])
     held_out = torch.tensor([False] * len(chosen[False]) + [True] * len(chosen[True]))
     y_hat = torch.cat([codec.quantise(codec.analyse(part)).y_hat for part in x.split(PART)])
-    return Judge((x * 255).round().to(torch.uint8), y_hat, held_out)
+    options = Classifier(width=plan.judge_width, epochs=plan.judge_epochs)
+    return Judge((x * 255).round().to(torch.uint8), y_hat, held_out, options)
 
 
 def _cells(image: Tensor, crop: int, number: int, images: int) -> dict[bool, list[Tensor]]:

@@ -166,7 +166,7 @@ def run(
     seen = {row["name"] for row in diagnostics.read(kept)}
     left = remaining(study, folder, known, seen)
     if not study.protocol.joint and not train_codecs(
-        study, folder, sorted({arm.seed for arm in left}), kept, ends
+        study, folder, sorted({seed for arm in left for seed in arm.codecs}), kept, ends
     ):
         return len(left)
     begun = time.monotonic()
@@ -198,7 +198,7 @@ Task = tuple[Arm, Protocol, str, bool]
 def train_task(task: Task) -> Result:
     """Train an arm and write its result file; what a worker does. An arm that fails is a result as well."""
     try:
-        result, look = (_lab if task[1].command == "lab" else _train_arm)(task)
+        result, look = {"lab": _lab, "margin": _margin}.get(task[1].command, _train_arm)(task)
     except Exception as problem:  # a failed run is an outcome of the study, not its end
         return _failed(task, f"{type(problem).__name__}: {problem}")
     return _written(task, result, look)
@@ -220,7 +220,7 @@ def _failed(task: Task, reason: str) -> Result:
         "verdict": "failed",
         "verdict_reason": " ".join(reason.split())[:300],
     }
-    if protocol.command == "lab":
+    if protocol.command != "train":
         failed["responses"] = {}
     seeds = range(arm.seed, arm.seed + arm.seeds)
     runs = [
@@ -245,6 +245,13 @@ def _train_arm(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
     result = play(arm, _ground(folder, protocol, arm.seed), protocol, diagnose)
     look = result.pop("diagnostics", {})
     return {"runs": [result]}, look
+
+
+def _margin(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
+    from gcn.study import margin_arm
+
+    arm, protocol, folder, _ = task
+    return {"runs": margin_arm.play(arm, Path(folder), protocol)}, {}
 
 
 def _lab(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -65,6 +65,7 @@ def row(result: Mapping[str, Any]) -> dict[str, Any]:
         "name": result["name"],
         **result["levels"],
         "seed": result["seed"],
+        **result.get("facts", {}),
         "verdict": result["verdict"],
         "verdict_step": result.get("verdict_step"),
         "verdict_reason": result["verdict_reason"],
