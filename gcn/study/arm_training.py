@@ -1,6 +1,7 @@
 """An arm in training: the production game, rule and optimizers on a seed's data, one update at a time."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, cast
 
 from torch import Tensor
@@ -55,7 +56,9 @@ class ArmTraining:
         copy = ArmTraining(self.cfg, self.ground.double(), self.standard)
         copy.game.double().load_state_dict(self.game.state_dict())
         for mine, its in zip(self.players, copy.players, strict=True):
-            state = cast(OptimizerPlayer, mine).optimizer.state_dict()
+            state = deepcopy(
+                cast(OptimizerPlayer, mine).optimizer.state_dict()
+            )  # torch would share step counts
             cast(OptimizerPlayer, its).optimizer.load_state_dict(state)
         load_memory(copy.game, copy.rule, in_double(memory_of(self.game, self.rule)))
         copy.step = self.step
