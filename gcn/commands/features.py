@@ -17,7 +17,7 @@ python scripts/features.py data.root=FOLDER images=200 out=mine.safetensors
     words="""\
 data.root: ???          #: path ; folder of images
 images: 60              #: int >= 6 ; how many are used, the first ones by name
-steps: 4000             #: int >= 1 ; updates of 128 crops
+steps: 3000             #: int >= 1 ; updates of 128 crops
 seed: 0                 #: int >= 0 ; of the weights, the crops and their order
 out: patch_features.safetensors #: path ; file that is written
 overwrite: false        #: ; replace that file

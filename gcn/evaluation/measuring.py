@@ -1,11 +1,12 @@
 """Measurement of images one by one through the settings of all codecs: read, code, measure, save, drop.
 
 At no time is more than one image decoded. What stays of an image is of bounded size: its row of numbers, patches for
-the sliced Wasserstein distance (``PATCHES`` at most, fewer of each image where there are many) and, where the network
-of FID is there, its features.
+the sliced Wasserstein distance (``PATCHES`` at most, fewer of each image where there are many), crops for the other
+instruments of realism (`gcn.metrics.instruments`) and, where the network of FID is there, its features.
 """
 
 import hashlib
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +25,9 @@ from gcn.evaluation.settings import Code, Coded, Files, NotTheReconstruction, Se
 from gcn.evaluation.sources import Source, digest
 from gcn.metrics.classical import Classical, Pixels
 from gcn.metrics.fidelity import decibels, ms_ssim, ms_ssim_scales, squared_error
+from gcn.metrics.instruments import CLASSIFIER, FEWEST, Look, crops_of, enough, look, of_sets
 from gcn.metrics.learned import ImageFeatures, Learned
-from gcn.metrics.realism import Patches, Slicing, compare, describe
+from gcn.metrics.realism import Patches, Slicing, compare, compare_disjoint, describe
 from gcn.report.rates.rate_record import ImageRow
 
 SEED = 0  # of patches and directions, the same for every evaluation
@@ -47,6 +49,7 @@ class Image:
         name: which no other has.
         id: digest of its pixels.
         patches, other: two draws of the places.
+        look: crops and lattice power.
     """
 
     index: int
@@ -57,6 +60,7 @@ class Image:
     source: Source
     patches: Patches
     other: Patches
+    look: Look
     features: ImageFeatures | None
 
     @property
@@ -66,8 +70,8 @@ class Image:
 
     @property
     def key(self) -> str:
-        """Name for the patches of a reconstruction, whose positions depend on the image's index."""
-        return f"{self.index}-{self.id}"
+        """Name for the patches and crops of a reconstruction, whose positions depend on the image's index."""
+        return f"{self.index}-{self.id}-{len(self.look.crops)}"
 
 
 class Measured(NamedTuple):
@@ -105,6 +109,7 @@ class Evaluation:
     def __init__(self, sources: Sequence[Source], learned: Learned) -> None:
         self.learned = learned
         self.slicing = Slicing(patches=max(1, min(Slicing().patches, PATCHES // max(1, len(sources)))))
+        self.crops = crops_of(len(sources))
         self.failed: dict[str, str] = {}
         self.images: list[Image] = []
         self.count, self.files = len(sources), Files()
@@ -136,6 +141,21 @@ class Evaluation:
         left = self.usable()
         pairs = [image.patches for image in left], [image.other for image in left]
         return compare(*pairs, 3, SEED, self.slicing)["mean"]
+
+    def disjoint_floor(self) -> float:
+        """SWD between photographs with different images on the two sides; NaN for fewer than ``FEWEST``."""
+        left = [image.patches for image in self.usable()]
+        return compare_disjoint(left, left, 3, SEED, self.slicing) if len(left) >= FEWEST else math.nan
+
+    def remarks(self) -> list[str]:
+        """Lines about instruments that are left out for these images."""
+        left = self.usable()
+        said = []
+        if problem := enough([image.look for image in left]):
+            said.append(f"C2ST and KID of crops left out: {problem}")
+        if len(left) < FEWEST:
+            said.append(f"SWD with different images left out: {len(left)} images, {FEWEST} are the least")
+        return said
 
     def measure(self, setting: Setting, journal: Journal) -> Measured:
         """All usable images through a setting; those in the journal are not coded again."""
@@ -192,11 +212,11 @@ class Evaluation:
         decoded = _load(source)
         height, width = decoded.pixels.shape[:2]
 
-        def kept(image: Decoded) -> tuple[Patches, Patches, ImageFeatures | None]:
+        def kept(image: Decoded) -> tuple[Patches, Patches, Look, ImageFeatures | None]:
             eight = tensor(stored(image))
             x = eight.float() / 255
-            draws = (describe(x, index, seed, self.slicing) for seed in (SEED, SEED + 1))
-            return *draws, self.learned.features(eight, self.count)  # type: ignore[return-value]
+            first, second = (describe(x, index, seed, self.slicing) for seed in (SEED, SEED + 1))
+            return first, second, look(x, index, SEED, self.crops), self.learned.features(eight, self.count)
 
         return Image(index, source.name, digest(decoded), width, height, source, *_guarded(kept, decoded))
 
@@ -212,6 +232,7 @@ class Evaluation:
             x_hat = eight.float() / 255
             patches = describe(x_hat, image.index, SEED, self.slicing)
             tensors = {f"level_{level}": part for level, part in enumerate(patches)}
+            tensors |= look(x_hat, image.index, SEED, self.crops)._asdict()
             features = self.learned.features(eight, self.count)
             if features is not None:
                 tensors |= features._asdict()
@@ -233,14 +254,20 @@ class Evaluation:
     def _of_all(self, setting: Setting, images: Sequence[Image], journal: Journal) -> dict[str, float]:
         saved = [journal.tensors(setting.id, image.key) or {} for image in images]
         fake = [[one[f"level_{i}"] for i in range(len(one)) if f"level_{i}" in one] for one in saved]
-        values = {"swd": compare([image.patches for image in images], fake, 3, SEED, self.slicing)["mean"]}
+        patches = [image.patches for image in images]
+        values = {"swd": compare(patches, fake, 3, SEED, self.slicing)["mean"]}
+        looks = [Look(one["crops"], one["lattice"]) for one in saved]
+        values |= of_sets([image.look for image in images], looks)
+        if len(images) >= FEWEST:
+            values["swd_disjoint"] = compare_disjoint(patches, fake, 3, SEED, self.slicing)
         real = [image.features for image in images if image.features is not None]
         features = [ImageFeatures(one["whole"], one["patches"]) for one in saved if "whole" in one]
         return values | self.learned.of_sets(real, features)
 
     def _key(self, images: Sequence[Image]) -> str:
         """Name for a set of images and for what is measured on it."""
-        text = repr((self.slicing, self.learned.inception is not None, [image.key for image in images]))
+        options = self.slicing, self.learned.inception is not None, self.crops, CLASSIFIER
+        text = repr((*options, [image.key for image in images]))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Training of the network of patch features: which degradation of the bank, if any, does a crop have?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -44,25 +44,29 @@ def bank(images: Sequence[Tensor], seed: int, watch: Callable[[Sequence], Any] =
         seed: of places and noise.
         watch: wraps the images, for a progress bar.
     """
-    pixels, labels, owners = [], [], []
     names = [one.name for one in LADDERS]
+    kinds = [PHOTOGRAPH, *(names.index(one.name) + 1 for one, _ in rungs())]
+    pixels = torch.empty(len(images), len(kinds), PLACES, 3, SIDE, SIDE, dtype=torch.uint8)
     for index, image in enumerate(watch(images)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
         places = [
             [int(torch.randint(side - SIDE + 1, (), generator=generator)) for side in image.shape[1:]]
             for _ in range(PLACES)
         ]
-        versions = [(PHOTOGRAPH, image[None])]
-        versions += [
-            (names.index(one.name) + 1, one.at(image[None], strength, seed + index))
-            for one, strength in rungs()
-        ]
-        for label, version in versions:
+        for kind, version in enumerate(_versions(image[None], seed + index)):
             eight = to_uint8(version[0])
-            pixels += [eight[:, top : top + SIDE, left : left + SIDE] for top, left in places]
-            labels += [label] * PLACES
-            owners += [index] * PLACES
-    return Crops(torch.stack(pixels), torch.tensor(labels), torch.tensor(owners))
+            for place, (top, left) in enumerate(places):
+                pixels[index, kind, place] = eight[:, top : top + SIDE, left : left + SIDE]
+    label = torch.tensor(kinds)[None, :, None].expand(pixels.shape[:3])
+    owner = torch.arange(len(images))[:, None, None].expand(pixels.shape[:3])
+    return Crops(pixels.flatten(0, 2), label.flatten(), owner.flatten())
+
+
+def _versions(x: Tensor, seed: int) -> Iterator[Tensor]:
+    """An image (1, 3, H, W), and after it the image degraded in every way at every strength."""
+    yield x
+    for one, strength in rungs():
+        yield one.at(x, strength, seed)
 
 
 def train(crops: Crops, steps: int, seed: int) -> Trained:
@@ -79,7 +83,8 @@ def train(crops: Crops, steps: int, seed: int) -> Trained:
     weights = random_weights(seed)
     head = torch.zeros(len(LADDERS) + 1, DIMENSIONS)
     bias = torch.zeros(len(head))
-    trained = [tensor.requires_grad_() for tensor in (*weights.values(), head, bias)]
+    layers = [tensor for name, tensor in weights.items() if name != "scale"]
+    trained = [tensor.requires_grad_() for tensor in (*layers, head, bias)]
     optimizer = torch.optim.AdamW(trained, weight_decay=DECAY)
     network = PatchFeatures(weights)
     kept = crops.image % TESTED != TESTED - 1
@@ -105,4 +110,13 @@ def train(crops: Crops, steps: int, seed: int) -> Trained:
     ).float()
     names = ["photograph", *(one.name for one in LADDERS)]
     shares = {name: float(right[~kept & (crops.label == label)].mean()) for label, name in enumerate(names)}
+    found["scale"] = scale(found, crops.pixels[kept & (crops.label == PHOTOGRAPH)])
     return Trained(found, sum(shares.values()) / len(shares), shares)
+
+
+def scale(weights: dict[str, Tensor], photographs: Tensor) -> Tensor:
+    """Factor (1,) after which the features of photographs (N, 3, s, s) uint8 have a mean square of 1.
+
+    The kernel of KID, (x·y/d + 1)³, expects such features.
+    """
+    return PatchFeatures(weights).of_bytes(photographs).square().mean().rsqrt()[None]

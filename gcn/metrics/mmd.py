@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ROWS = 1024  # of a kernel matrix that are held at once
+ROWS = 256  # of a kernel matrix that are held at once
 
 
 class KernelDistance(NamedTuple):

@@ -1,8 +1,9 @@
 """Features of small patches without a download: of random convolutions, and of a small trained network.
 
-        crop ─► 4x4 DCT in opponent colours, scaled ─► 1x1, |·| ─► 3x3 /2, relu ─► 3x3 /2, relu ─► mean ─► 64 features
+    crop ─► 4x4 DCT in opponent colours, scaled ─► 1x1, |·| ─► 3x3 /2, relu ─► 3x3 /2, relu ─► log(1 + mean) ─► (64)
 
 Natural images have little energy in fine detail, so the first layer divides each component by its usual deviation.
+The logarithm keeps strong damage, noise above all, from growing without bound in the cubic kernel of KID.
 The trained network has learned to tell photographs from `gcn.metrics.degradations`; `scripts/features.py` trains it.
 """
 
@@ -46,7 +47,8 @@ class PatchFeatures:
     """A network of given weights that computes 64 features of a crop.
 
     Args:
-        weights: of the three layers and their biases, with the names and shapes of `SHAPES`.
+        weights: of the three layers and their biases, with the names and shapes of `SHAPES`, and a factor of the
+            features, ``scale`` (1,).
     """
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
@@ -64,7 +66,7 @@ class PatchFeatures:
         h = F.conv2d(crops, first.view(-1, 3, 4, 4), bias, stride=2).abs()
         h = F.relu(F.conv2d(h, w["middle"], w["middle_bias"], stride=2))
         h = F.relu(F.conv2d(h, w["last"], w["last_bias"], stride=2))
-        return h.mean((2, 3))
+        return h.mean((2, 3)).log1p() * w["scale"]
 
     @torch.no_grad()
     def of_bytes(self, crops: Tensor) -> Tensor:
@@ -75,7 +77,7 @@ class PatchFeatures:
 def random_weights(seed: int = SEED) -> dict[str, Tensor]:
     """Weights of independent normal numbers with the variances of He et al. 2015, biases 0; the seed decides them."""
     generator = torch.Generator().manual_seed(seed)
-    found = {}
+    found = {"scale": torch.ones(1)}
     for name, shape in SHAPES.items():
         deviation = math.sqrt(2 / math.prod(shape[1:]))
         found[name] = torch.randn(shape, generator=generator) * deviation
@@ -89,7 +91,7 @@ def trained_weights(path: Path = TRAINED) -> dict[str, Tensor]:
     Raises:
         InputError: not a file of these weights.
     """
-    shapes = {name: shape for name, shape in SHAPES.items()}
+    shapes: dict[str, tuple[int, ...]] = {"scale": (1,), **SHAPES}
     shapes |= {f"{name}_bias": (shape[0],) for name, shape in SHAPES.items()}
     try:
         with safe_open(path, "pt") as file:

@@ -41,6 +41,7 @@ class Metric(NamedTuple):
 DISTORTION = (Metric("psnr", "PSNR (dB)", "up"), Metric("ms_ssim", "MS-SSIM (−10 log₁₀(1 − v), dB)", "up"))
 REALISM = (
     Metric("swd", "sliced Wasserstein distance", "down"),
+    Metric("c2st", "C2ST, bits", "down"),
     Metric("lpips", "LPIPS (AlexNet)", "down"),
     Metric("dists", "DISTS", "down"),
     Metric("fid_256", "FID/256", "down"),

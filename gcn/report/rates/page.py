@@ -10,7 +10,8 @@ from gcn.report.rates.rate_record import LEARNED, EvaluationRecord, ImageRow
 from gcn.report.rates.rate_summary import TITLES, sentences
 
 FORMATS = {"bpp": ".3f", "psnr": ".2f", "overall_psnr": ".2f", "exact": ".0f",
-           "ms_ssim": ".4f", "swd": ".4f", "fid_256": ".2f", "fid": ".2f",
+           "ms_ssim": ".4f", "swd": ".4f", "swd_disjoint": ".4f", "c2st": ".3f", "c2st_low": ".3f", "c2st_high": ".3f",
+           "lattice": ".2f", "fid_256": ".2f", "fid": ".2f",
            "bpp_estimate": ".3f", "bpp_tables": ".3f", "encode_seconds": ".2f", "decode_seconds": ".2f"}  # fmt: skip
 
 
@@ -25,6 +26,14 @@ def write_page(record: EvaluationRecord, figures: Sequence[tuple[Path, str]], fi
         f" all are exact. SWD: {record.swd_options}; two draws of the originals are {_number(record.swd_floor, '.4f')}"
         " apart. It sees blur, noise and wrong textures, and hardly sees blocks."
     )
+    floor = _number(record.swd_disjoint_floor, ".4f")
+    realism = (
+        "C2ST: how well a fresh classifier tells small patches from the originals', in bits: 0 cannot tell, 1 is always"
+        " right; with a 95 % interval over images and classifiers. KID: kernel distance of crops, on features of random"
+        " convolutions and of a network trained on degradations. SWD, different images: no image meets its original;"
+        f" originals among themselves: {floor or 'not measured'}. Lattice: power at periods of 2 to 16 pixels, relative"
+        " to frequencies beside them and to the originals; 1 = none. In all of them lower is better."
+    )
     parts = [
         f"<ul>{''.join(f'<li>{escape(s)}</li>' for s in sentences(record))}</ul>",
         html.small(said),
@@ -32,6 +41,7 @@ def write_page(record: EvaluationRecord, figures: Sequence[tuple[Path, str]], fi
         "<h2>All settings</h2>",
         _pooled(record),
         html.small(measured),
+        html.small(realism),
         _bd_rates(record),
         *map(html.small, record.notes),
         f"<details><summary>Every image</summary>{_images(record.images)}</details>",

@@ -106,6 +106,7 @@ class EvaluationRecord:
     bd_rates: list[BDRate]
     sets: list[ImageSet] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # images that are in no number, and why
+    swd_disjoint_floor: float = math.nan  # of photographs, with different images on the two sides
 
     def series(self, kind: str | None = None) -> dict[str, list[PooledRow]]:
         """Pooled rows by codec, in the order of first appearance, each sorted by rate."""

@@ -12,6 +12,8 @@ NAMED = 5  # images named for each reason; the rest is counted
 TITLES = {
     "bpp": "bit/pixel", "psnr": "PSNR", "overall_psnr": "PSNR of mean error", "ms_ssim": "MS-SSIM", "swd": "SWD",
     "lpips": "LPIPS", "dists": "DISTS", "fid_256": "FID/256", "kid_256": "KID/256", "fid": "FID", "kid": "KID",
+    "swd_disjoint": "SWD, different images", "c2st": "C2ST, bits", "c2st_low": "from", "c2st_high": "to",
+    "kid_random": "KID, random", "kid_trained": "KID, trained", "lattice": "lattice",
     "exact": "exact images", "bpp_estimate": "estimate", "bpp_tables": "by tables",
     "encode_seconds": "encode, s/MP", "decode_seconds": "decode, s/MP",
 }  # fmt: skip
