@@ -17,11 +17,11 @@ python scripts/instruments.py ladders=blur,noise seeds=2
 """,
     words="""\
 data.root: null         #: path ; folder of images, at least 10; by default photographs of scikit-image
-side: 192               #: int >= 64 ; images are cut to the middle square of so many pixels
-model: mid              #: path ; a model that ships, or a model file: its reconstructions are measured as well
-ladders: null           #: list of str ; kinds of degradation, by default all, and then sizes of the classifier as well
+side: 192               #: int >= 64 ; pixels a side of the middles that are cut from the images
+model: mid              #: path ; a model that ships or a model file, which is measured as well
+ladders: null           #: list of str ; kinds of degradation; by default all, and sizes of the classifier
 seeds: 3                #: int in [2, 100] ; classifiers for each number
-out: outputs/instruments #: path ; folder of the tables and the figure; the same command resumes
+out: outputs/instruments #: path ; folder of tables and figure; the same command resumes
 overwrite: false        #: ; replace the rows of another command in that folder
 """,
 )

@@ -17,8 +17,8 @@ from gcn.files.reading import read_json
 from gcn.metrics.c2st import Classifier
 from gcn.metrics.degradations import ladder, rungs
 from gcn.metrics.fidelity import psnr, to_uint8
-from gcn.metrics.instruments import Look, classify, crops_of, enough, kernel_distances, lattices, look
 from gcn.metrics.realism import Patches, Slicing, compare, compare_disjoint, describe
+from gcn.metrics.realism_of_sets import Look, classify, crops_of, enough, kernel_distances, lattices, look
 from gcn.models.codec import Codec
 from gcn.report.summary import plain, write_json_atomic
 

@@ -2,7 +2,7 @@
 
 At no time is more than one image decoded. What stays of an image is of bounded size: its row of numbers, patches for
 the sliced Wasserstein distance (``PATCHES`` at most, fewer of each image where there are many), crops for the other
-instruments of realism (`gcn.metrics.instruments`) and, where the network of FID is there, its features.
+instruments of realism (`gcn.metrics.realism_of_sets`) and, where the network of FID is there, its features.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ from gcn.evaluation.settings import Code, Coded, Files, NotTheReconstruction, Se
 from gcn.evaluation.sources import Source, digest
 from gcn.metrics.classical import Classical, Pixels
 from gcn.metrics.fidelity import decibels, ms_ssim, ms_ssim_scales, squared_error
-from gcn.metrics.instruments import CLASSIFIER, FEWEST, Look, crops_of, enough, look, of_sets
 from gcn.metrics.learned import ImageFeatures, Learned
 from gcn.metrics.realism import Patches, Slicing, compare, compare_disjoint, describe
+from gcn.metrics.realism_of_sets import CLASSIFIER, FEWEST, Look, crops_of, enough, look, of_sets
 from gcn.report.rates.rate_record import ImageRow
 
 SEED = 0  # of patches and directions, the same for every evaluation

@@ -27,6 +27,8 @@ COMMANDS = (
     "decompress",
     "evaluate",
     "export",
+    "features",
+    "instruments",
     "registered",
     "scan",
     "spectrum",
@@ -91,6 +93,8 @@ REFUSED = {
     "decompress": ("job=2", "jobs", "x.gcn jobs=1.5", "jobs=1.5: must be an integer >= 1 and <= 256"),
     "evaluate": ("compar=jpeg", "compare", "data=photo", "data=photo: must be one of photos, folder"),
     "export": ("bse=x", "base", "run=x out=y half=1", "half=1: must be true or false"),
+    "features": ("stps=5", "steps", "x images=5", "images=5: must be an integer >= 6"),
+    "instruments": ("ladder=x", "ladders", "seeds=1", "seeds=1: must be an integer >= 2"),
     "registered": ("margin=x", "margins", "simulate=5", "simulate=5: must be an integer >= 10"),
     "scan": ("crp=5", "crop", "x bad_share=2", "bad_share=2: must be a number >= 0 and <= 1"),
     "lab": ("phas=mse", "phase", "steps=0", "steps=0: must be an integer >= 1"),
@@ -128,9 +132,13 @@ def test_an_empty_value_and_a_word_given_twice_are_refused(here, name, capsys):
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if "out" in command(name).table()])
 def test_out_has_its_other_spellings(name):
-    words = {"study": ["study=x"], "export": ["run=x"], "spectrum": ["run=x"], "board": ["table=x"]}.get(
-        name, []
-    )
+    words = {
+        "study": ["study=x"],
+        "export": ["run=x"],
+        "spectrum": ["run=x"],
+        "board": ["table=x"],
+        "features": ["x"],
+    }.get(name, [])
     words += ["x"] if "files" in command(name).bare else []
     for said in (
         ["out=a b,c"],

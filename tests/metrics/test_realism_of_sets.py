@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from gcn.data.photos import photograph
-from gcn.metrics import instruments
+from gcn.metrics import realism_of_sets as instruments
 from gcn.metrics.c2st import Classifier
 from gcn.metrics.degradations import ladder
-from gcn.metrics.instruments import (
+from gcn.metrics.realism_of_sets import (
     CROPS,
     FEWEST,
     Look,
