@@ -11,7 +11,7 @@ COMMAND = Command(
     name="instruments",
     about="Validate the metrics of realism: each on photographs that are degraded by known amounts, and on a codec.",
     examples="""
-python scripts/instruments.py                                          ten photographs that come with scikit-image
+python scripts/instruments.py                                    ten photographs that come with scikit-image
 python scripts/instruments.py data.root=data/BSDS500/val model=codec.safetensors
 python scripts/instruments.py ladders=blur,noise seeds=2
 """,
