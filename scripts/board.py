@@ -1,4 +1,4 @@
-"""Show a study in Weights & Biases: ``python scripts/board.py table=docs/study/distortion_vs_tricks``."""
+"""Show a study in Weights & Biases: ``python scripts/board.py table=docs/study/first/distortion_vs_tricks``."""
 
 import sys
 

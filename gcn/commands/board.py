@@ -11,7 +11,7 @@ COMMAND = Command(
     name="board",
     about="Show a study in Weights & Biases: its runs, a workspace and a report.",
     examples="""
-python scripts/board.py table=docs/study/distortion_vs_tricks
+python scripts/board.py table=docs/study/first/distortion_vs_tricks
 python scripts/board.py table=outputs/study/joint/table project=TEAM/gcn-study mode=online
 """,
     words="""\

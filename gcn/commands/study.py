@@ -19,7 +19,7 @@ COMMAND = Command(
     examples="""
 python scripts/study.py study=distortion_vs_tricks minutes=60         run it again to resume
 python scripts/study.py study=distortion_vs_tricks grids=core only.loss=ns,wgan seeds=2
-python scripts/study.py study=joint play=false table=docs/study/joint report=report
+python scripts/study.py study=joint play=false table=docs/study/first/joint report=report
 """,
     words="""\
 study: ???              #: str ; file of conf/study

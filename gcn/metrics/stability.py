@@ -5,10 +5,10 @@ is not used: a codec can keep it while the game is lost, and any GAN gives up so
 separates is not a failure either; in a lossy codec it always can.
 
 What a verdict does not say. Beside a distortion the sliced Wasserstein distance is no independent witness: it compares
-the same places of x and x_hat, so it cannot exceed their paired error, and over the runs of docs/study it follows PSNR
-closely. A run is compared with its own best: one that drifts away slowly is "stable" until it has lost a factor of 2.
-And "stable" names no cause: a penalty that holds the decoder where it began makes a run stable, whether or not the game
-between the players is.
+the same places of x and x_hat, so it cannot exceed their paired error, and over the runs of docs/study/first it follows
+PSNR closely. A run is compared with its own best: one that drifts away slowly is "stable" until it has lost a factor of
+2. And "stable" names no cause: a penalty that holds the decoder where it began makes a run stable, whether or not the
+game between the players is.
 
     diverged     something grows without bound: not finite, runaway, or a swing that each turn makes wider
     collapsed    no blow-up, but the game or the codec is lost: realism stays far worse than it was, the

@@ -66,6 +66,7 @@ def blocks(
         return [(named(path, "png"), CAPTIONS[path.name]) for path in paths if path is not None]
 
     return [
+        Block("Superseded", [ask.content["superseded"]] if "superseded" in ask.content else []),
         Block(
             "The answer",
             answer.sentences(rows, asked, points, ask),

@@ -69,7 +69,7 @@ def test_bad_words_of_study(line, said, tmp_path, monkeypatch, capsys):
 
 def test_the_stored_table_has_its_report(tmp_path, capsys):
     """Regenerated from docs/study in seconds, whatever runs it holds by now."""
-    table = ROOT / "docs" / "study" / "distortion_vs_tricks"
+    table = ROOT / "docs" / "study" / "first" / "distortion_vs_tricks"
     line = f"study=distortion_vs_tricks play=false table={table} report={tmp_path / 'report'}"
     assert script("study")(*line.split()) == 0
     text = (tmp_path / "report" / "README.md").read_text()
