@@ -87,6 +87,10 @@ def trained(run: Path, half: bool = False) -> Codec:
         half: round the weights to half precision first.
     """
     codec = build(load(run, "generator"), "generator")
+    if not isinstance(codec, Codec):
+        raise InputError(
+            f"run={run}: its generator makes images from noise and codes none; give the run of a codec"
+        )
     load_codec(codec, str(run))
     try:
         return (package.rounded(codec) if half else codec).for_coding()

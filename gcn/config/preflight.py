@@ -98,6 +98,7 @@ def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
     distortions = [name for name, knob in knobs().items() if knob.trains_g and knob.alone]
     if (
         cfg.freeze is None
+        and cfg.choices.generator != "dcgan"  # from noise: there is no image to be tied to
         and not said & {"loss", "experiment"}
         and all(cfg[name] is None for name in distortions)
     ):

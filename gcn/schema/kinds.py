@@ -30,7 +30,7 @@ SLOTS = ("Term", "Perturbation", "LossWrapper", "Constraint")
 
 # By the dotted name of the node that holds ``_target_``.
 KINDS = {
-    "generator": Kind("gcn.models", ("gcn.models.codec.Codec",)),
+    "generator": Kind("gcn.models", ("gcn.models.codec.Codec", "gcn.models.dcgan.DCGAN")),
     "discriminator": Kind("gcn.models", ("torch.nn.Module",)),
     "loss": Kind("gcn.losses", ("gcn.game.slots.AdversarialLoss",)),
     "terms.*": Kind("gcn.losses", tuple(f"gcn.game.slots.{slot}" for slot in SLOTS)),

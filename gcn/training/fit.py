@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -20,6 +20,7 @@ from gcn.files.lock import only_writer
 from gcn.game.streams import Streams
 from gcn.metrics.stability import Verdict, verdict
 from gcn.models import package
+from gcn.models.dcgan import DCGAN
 from gcn.report.plots import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
@@ -35,6 +36,7 @@ from gcn.training.ranks import ReplicatedStrategy, check_ranks, placement, threa
 from gcn.training.record import Intervals, Record
 from gcn.training.restore import check
 from gcn.training.same_data import SameData
+from gcn.training.samples import RealCrops, evaluate_samples
 from gcn.training.sizes import check_sizes
 from gcn.training.validate import against_jpeg, coding_copy, evaluate
 
@@ -131,12 +133,13 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
     wandb = (
         WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
     )
-    record = Record(plan.folder, images, plan.often, progress, wandb, resumed=plan.resume)
+    reals = RealCrops(plan.data) if isinstance(module.game.generator, DCGAN) else None
+    record = Record(plan.folder, images, plan.often, progress, wandb, resumed=plan.resume, reals=reals)
     bad_images, same_data = BadImages(plan.data, progress, main), SameData(plan.data, record, start, main)
     trainer.callbacks += [bad_images, record, same_data]  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
-    for line in check_sizes(plan.data, module.game):
+    for line in check_sizes(plan.data, module.game) if reals is None else []:
         if main:
             print(line, file=sys.stderr, flush=True)
     before = time.perf_counter()
@@ -246,9 +249,12 @@ def _finish(
     numbers: dict[str, Any] = dict.fromkeys(("psnr", "ms_ssim", "swd", "bpp", "bpp_actual"))
     try:
         codec = coding_copy(module.codec, module.average)
-        result = evaluate(codec, plan.data.val_images(), module.device, files=True)
-        numbers |= result.values | against_jpeg(result)
-        package.save_of_run(codec, plan.folder, {"run": plan.folder.name, "steps": trainer.global_step})
+        if record.reals is not None:
+            numbers |= evaluate_samples(cast(DCGAN, codec), record.reals).values
+        else:
+            result = evaluate(codec, plan.data.val_images(), module.device, files=True)
+            numbers |= result.values | against_jpeg(result)
+            package.save_of_run(codec, plan.folder, {"run": plan.folder.name, "steps": trainer.global_step})
     except FloatingPointError:
         pass  # a diverged codec has nothing to show: its numbers are null
     bad_images.tell()

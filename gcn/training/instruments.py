@@ -25,8 +25,11 @@ def logits(turn: Turn, player: PlayerName, losses: list[WeightedLoss]) -> dict[s
 
 
 def rate_and_distortion(turn: Turn, player: PlayerName, losses: list[WeightedLoss]) -> dict[str, Tensor]:
-    """Estimated bpp and PSNR (dB, from the batch's mean squared error) of the training batch."""
-    if player != "g":
+    """Estimated bpp and PSNR (dB, from the batch's mean squared error) of the training batch.
+
+    A generator from noise has neither.
+    """
+    if player != "g" or not turn.out.likelihoods:
         return {}
     error = turn.mean((turn.x_hat.detach().clamp(0, 1) - turn.x).square())
     return {"bpp": turn.mean(turn.bpp.detach()), "psnr": -10 * error.clamp(min=1e-10).log10()}

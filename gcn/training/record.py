@@ -8,18 +8,21 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from torch import Tensor
 
 from gcn.data.loader import WholeImages
 from gcn.models.codec import Codec
+from gcn.models.dcgan import DCGAN
 from gcn.report.metrics_table import MetricsTable
 from gcn.report.plots import PanelRow, panel
+from gcn.report.sheet import sheet
 from gcn.report.wandb_log import WandbRun
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
+from gcn.training.samples import RealCrops, evaluate_samples
 from gcn.training.stop import StopRequest
 from gcn.training.validate import Decoded, Evaluation, centre, coding_copy, evaluate, logit_map
 from gcn.training.watch import NormWatch
@@ -36,7 +39,8 @@ class Intervals:
         val: validations.
         panel: panels of reconstructions.
         checkpoint: checkpoints.
-        best: the validation number that picks ``best.ckpt``, higher is better.
+        best: the validation number that picks ``best.ckpt``, higher is better; where a generator has no such number,
+            the least sliced Wasserstein distance does.
     """
 
     val: int = 500
@@ -55,6 +59,7 @@ class Record(L.Callback):
         progress: the bar that shows the latest numbers.
         wandb: where rows and panels go besides, or None.
         resumed: the folder holds the rows of a run that this one continues.
+        reals: what the samples of a generator from noise are compared with; None for a codec.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Record(L.Callback):
         progress: Progress,
         wandb: WandbRun | None = None,
         resumed: bool = False,
+        reals: RealCrops | None = None,
     ) -> None:
         self.folder, self.images, self.often, self.progress, self.wandb = (
             folder,
@@ -73,6 +79,7 @@ class Record(L.Callback):
             progress,
             wandb,
         )
+        self.reals = reals
         self.table = MetricsTable(folder / "metrics.csv")
         self.watch = NormWatch()
         self.stop = StopRequest()
@@ -109,7 +116,7 @@ class Record(L.Callback):
             self.phase = "the validation"
             row |= self._validate(module, step, due["panel"], trainer.is_global_zero)
             self.phase = "training"
-            value = row[f"val/{self.often.best}"]
+            value = row.get(f"val/{self.often.best}", -row["val/swd"])
             better = value > self.best
             self.best = value if better else self.best
         if row:
@@ -164,7 +171,10 @@ class Record(L.Callback):
 
     def _validate(self, module: GameModule, step: int, draw: bool, main: bool) -> dict[str, float]:
         codec = coding_copy(module.codec, module.average)
-        result = evaluate(codec, self.images, module.device)
+        if self.reals is None:
+            result = evaluate(codec, self.images, module.device)
+        else:
+            result = evaluate_samples(cast(DCGAN, codec), self.reals)
         crops = {  # copies: a checkpoint would hold the images that views are cut from
             image.name: image.x_hat[:, *centre(image, JITTER_SIDE)].clone()
             for image in result.images[:JITTER_IMAGES]
@@ -179,6 +189,10 @@ class Record(L.Callback):
         return {f"val/{name}": value for name, value in result.values.items()}
 
     def _draw(self, module: GameModule, codec: Codec, result: Evaluation, step: int) -> None:
+        if self.reals is not None:
+            xs, samples = [image.x for image in result.images], [image.x_hat for image in result.images]
+            sheet(self._panel(step), xs, samples, f"update {step}")
+            return
         rows = [
             _panel_row(image, logit_map(module.game, codec, image, module.device))
             for image in result.images[:PANEL_IMAGES]

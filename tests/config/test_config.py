@@ -253,6 +253,23 @@ def test_every_other_mistake_is_one_line(words, says):
         ("loss=none r1=0", "no discriminator"),
         ("adv=adaptive loss=none mse=1", "no adversarial loss"),
         *[
+            (f"generator=dcgan {name}={EXAMPLE.get(name, '1')}", "a generator from noise has no")
+            for name, knob in knobs().items()
+            if {"codec", "reference"} & set(knob.needed)
+        ],
+        *[
+            (f"generator=dcgan {words}", reason)
+            for words, reason in (
+                ("freeze=encoder init_from=x", "no encoder"),
+                ("loss=none", "an adversary alone"),
+                ("discriminator.condition=true", "no latents"),
+                ("devices=2 data.batch=4", "one process"),
+                ("trainer=ddp", "one process"),
+                ("ema=0.9", "generator.norm=none"),
+                ("generator.side=32", "size of the crops"),
+            )
+        ],
+        *[
             (f"adv=adaptive mse=1 {word}", "give adv a number")
             for word in ("dynamics=sga", "consensus=1", "jare=0")
         ],
