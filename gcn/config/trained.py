@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gcn.config import assemble
@@ -55,9 +56,17 @@ class Trained:
         group, states = saved["param_groups"][0], [saved["state"].get(i, {}) for i in range(len(parameters))]
         lr = group["lr"] if factor is None else factor * self.cfg.optim[player].lr
         clip = self.cfg.optim[player].clip
+        if self.cfg.optim["_target_"] == "torch.optim.SGD":
+            kept, lr = group["momentum"], float(group["lr"])
+            buffers = [state.get("momentum_buffer") for state in states]  # None without momentum
+            moments = [
+                torch.zeros_like(p) if b is None else b.double()
+                for p, b in zip(parameters, buffers, strict=True)
+            ]
+            return LinearPlayer(parameters, lr, kept, 1.0, moments, clip)
         if group.get("weight_decay") or group.get("amsgrad") or "betas" not in group:
             raise InputError(
-                f"optim: the update's spectrum knows Adam alone, not {self.cfg.optim['_target_']}"
+                f"optim: the update's spectrum knows Adam and SGD, not {self.cfg.optim['_target_']}"
             )
         if not all("exp_avg_sq" in state for state in states):
             raise InputError(f"the optimizer of {player.upper()} has not moved yet; give a later checkpoint")

@@ -68,11 +68,8 @@ class Objective(nn.Module):
         """Names and weights of the parts of a player's loss in this turn; ``active`` false: of those only measured."""
         if self.loss is not None and turn.playing:
             weight = self.adv if player == "g" else 1.0
-            if callable(weight):
-                if active:
-                    yield "adv", self._computed(turn, weight)
-            elif is_optimised(weight) == active:
-                yield "adv", weight
+            if is_optimised(weight) == active:
+                yield "adv", self._computed(turn, weight) if callable(weight) else weight
         yield from self._terms(turn, player, active)
 
     def _terms(self, turn: Turn, player: PlayerName, active: bool) -> Iterator[tuple[str, float | Tensor]]:
@@ -168,9 +165,9 @@ class Objective(nn.Module):
         return copy.deepcopy(self) if any(term.has_memory for term in self.terms.values()) else self
 
 
-def is_optimised(weight: float | Tensor) -> bool:
+def is_optimised(weight: float | Tensor | Weighting) -> bool:
     """Whether a term of this weight enters a loss; a term of weight 0 is only measured."""
-    return isinstance(weight, Tensor) or weight != 0
+    return isinstance(weight, Tensor) or callable(weight) or weight != 0
 
 
 def total_of(losses: Iterable[WeightedLoss]) -> Tensor:

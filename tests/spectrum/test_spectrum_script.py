@@ -168,6 +168,19 @@ def test_crops_depend_on_the_seed_alone(a_run):
     assert crops(cfg, 3, 1).shape == (3, 3, 32, 32)
 
 
+def test_gradient_descent_is_linearised_as_torch_makes_it(made):
+    folder = made("optim=sgd optim.g.lr=1e-5 optim.g.momentum=0.9 optim.d.lr=1e-3")
+    states = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["optimizer_states"][0][
+        "state"
+    ]
+    for player, lr, kept in zip(trained(folder).players(None), (1e-5, 1e-3), (0.9, 0.0), strict=True):
+        before = player.parameters[0].detach().clone()
+        player.step([torch.ones_like(p) for p in player.parameters])
+        memory = kept * states[0]["momentum_buffer"].double() if kept else 0.0
+        expected = before - lr * (memory + torch.ones_like(before))
+        assert torch.allclose(player.parameters[0], expected, rtol=0, atol=1e-12)
+
+
 def test_terms_are_switched_off_for_a_while(a_run):
     of = trained(a_run)
     objective = of.game.objective

@@ -4,7 +4,10 @@ import copy
 
 import pytest
 import torch
+from small import words
 
+from gcn.config.assemble import module, optim
+from gcn.config.parse import parse
 from gcn.training.player import OptimizerPlayer
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
@@ -43,3 +46,28 @@ def test_a_restored_state_follows_the_layout(before, after):
     first.step([gradient])
     resumed.step([gradient])
     torch.testing.assert_close(resumed.parameters[0], first.parameters[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("choice", ["adam", "gan", "hific"])
+def test_each_player_has_its_own_epsilon(choice):
+    """Adam's first move of a gradient g is lr · g / (|g| + ε), whatever β."""
+    cfg = parse(words(f"optim={choice} mse=1 optim.g.eps=1e-3 optim.d.eps=1e-4 optim.g.clip=null"))
+    assert [o.param_groups[0]["eps"] for o in module(cfg).configure_optimizers()] == [1e-3, 1e-4]
+    for name, epsilon in (("g", 1e-3), ("d", 1e-4)):
+        options = optim(cfg, name)
+        one = options.player(options.build([torch.nn.Parameter(torch.zeros(1))]))
+        one.step([torch.tensor([2e-3])])
+        expected = -cfg.optim[name].lr * 2e-3 / (2e-3 + epsilon)
+        assert one.parameters[0].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradient_descent_with_momentum():
+    """Heavy ball: v ← .5 v + g, w ← w - lr v; a gradient of 1 moves w by lr (1, 1.5, 1.75)."""
+    cfg = parse(words("optim=sgd mse=1 optim.g.lr=0.1 optim.g.momentum=0.5"))
+    for name, moves in (("g", (1.0, 1.5, 1.75)), ("d", (1.0, 1.0, 1.0))):
+        options = optim(cfg, name)
+        one, before = options.player(options.build([torch.nn.Parameter(torch.zeros(1))])), 0.0
+        for move in moves:
+            one.step([torch.ones(1)])
+            assert before - one.parameters[0].item() == pytest.approx(cfg.optim[name].lr * move, rel=1e-5)
+            before = one.parameters[0].item()
