@@ -156,8 +156,7 @@ def run(
 
     When the time is up a codec's training is stopped, to be resumed, and the arms in training are finished. A killed
     study loses the arms that were being trained, no others. An arm whose worker is killed is given to another worker
-    once. ``known`` arms are in the table in ``kept``, where their
-    codecs are as well.
+    once. ``known`` arms are in the table in ``kept``, where their codecs are as well.
     """
     begun, total = time.monotonic(), len(study.arms)
     ends = math.inf if minutes is None else begun + 60 * minutes
@@ -173,7 +172,7 @@ def run(
     about = f"{total} arms, {total - len(left)} done, {executor.workers} at once {executor.about}"
     print(f"{study.title}: {about}", flush=True)
     tasks = [(arm, study.protocol, str(folder), arm.name in study.diagnostics) for arm in left]
-    for done, (name, said) in enumerate(results(tasks, executor, ends, _lost), start=1):
+    for done, (name, said) in enumerate(results(tasks, executor, ends, _again, _lost), start=1):
         _check_shared(folder / "arms" / f"{name}.json")
         rest = (time.monotonic() - begun) / done * (len(left) - done) / 60
         print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
@@ -202,6 +201,10 @@ def train_task(task: Task) -> Result:
     except Exception as problem:  # a failed run is an outcome of the study, not its end
         return _failed(task, f"{type(problem).__name__}: {problem}")
     return _written(task, result, look)
+
+
+def _again(task: Task, reason: str) -> None:
+    print(f"{task[0].name}: its worker was lost ({reason}); the arm is given to another worker", flush=True)
 
 
 def _lost(task: Task, reason: str) -> Result:

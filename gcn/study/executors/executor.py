@@ -53,7 +53,11 @@ class Executor(ABC):
 
 
 def results(
-    tasks: Sequence[Any], executor: Executor, ends: float, give_up: Callable[[Any, str], Result]
+    tasks: Sequence[Any],
+    executor: Executor,
+    ends: float,
+    again: Callable[[Any, str], None],
+    give_up: Callable[[Any, str], Result],
 ) -> Iterator[Result]:
     """Names and verdicts as they come. A task whose worker was lost is given to another worker once.
 
@@ -62,6 +66,7 @@ def results(
 
     Args:
         tasks: in the order in which they are started.
+        again: called with a task whose worker was lost for the first time, and the reason.
         give_up: called with a task whose worker was lost for the second time, and the reason; returns its result.
     """
     waiting, repeated, running = deque(tasks), set[int](), dict[Hashable, Any]()
@@ -80,6 +85,7 @@ def results(
                     elif id(task) in repeated:
                         yield give_up(task, outcome.reason)
                     else:
+                        again(task, outcome.reason)
                         repeated.add(id(task))
                         waiting.appendleft(task)
     finally:

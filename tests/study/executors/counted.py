@@ -43,6 +43,11 @@ def once_told(task):
     return name, "done"
 
 
+def again(task, reason):
+    """Note the reason of a first loss beside the attempts."""
+    Path(task[0], f"{task[1]} again").write_text(reason)
+
+
 def lost(task, reason):
     return task[1], f"lost: {reason}"
 

@@ -27,7 +27,7 @@ def one_machine(monkeypatch):
 
 
 def run(tasks, executor):
-    return dict(results(tasks, executor, math.inf, counted.lost))
+    return dict(results(tasks, executor, math.inf, counted.again, counted.lost))
 
 
 def test_a_killed_job_loses_its_own_task_only(tmp_path):

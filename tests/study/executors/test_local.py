@@ -20,7 +20,7 @@ from gcn.study.executors.ray_tasks import RayExecutor
 
 
 def run(tasks, executor, ends=math.inf):
-    return dict(results(tasks, executor, ends, counted.lost))
+    return dict(results(tasks, executor, ends, counted.again, counted.lost))
 
 
 @pytest.mark.slow
@@ -29,6 +29,8 @@ def test_a_killed_worker_loses_its_own_task_only(tmp_path):
     found = run(tasks, LocalExecutor(counted.work, 2))
     assert found == {"a": "done", "b": "done", "c": "lost: killed by signal 9 (SIGKILL)", "d": "done"}
     assert [len(counted.attempts(tmp_path, name)) for name in "abcd"] == [1, 2, 2, 1]
+    assert (tmp_path / "b again").read_text() == "killed by signal 9 (SIGKILL)"
+    assert not (tmp_path / "a again").exists()
 
 
 @pytest.mark.slow
@@ -89,7 +91,7 @@ from gcn.study.executors.local import LocalExecutor
 
 if __name__ == "__main__":
     executor = LocalExecutor(counted.work, 1)
-    for _ in results([(sys.argv[1], "a", 0)], executor, float("inf"), counted.lost):
+    for _ in results([(sys.argv[1], "a", 0)], executor, float("inf"), counted.again, counted.lost):
         os.kill(os.getpid(), signal.SIGKILL)
 """
 

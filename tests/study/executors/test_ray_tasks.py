@@ -32,7 +32,7 @@ def cluster():
 
 
 def run(tasks, executor):
-    return dict(results(tasks, executor, math.inf, counted.lost))
+    return dict(results(tasks, executor, math.inf, counted.again, counted.lost))
 
 
 def test_a_killed_process_loses_its_own_task_only(cluster, tmp_path):
