@@ -33,6 +33,8 @@ def architectures() -> dict[str, Architecture]:
     found = {}
     for path in sorted(GENERATORS.glob("[!_]*.yaml")):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if "_target_" not in values:  # a generator from noise, which is no codec
+            continue
         target, declared = values.pop("_target_"), declarations(path)
         fields = {
             name: declared.get(name, Field()).beside(value)
