@@ -16,10 +16,12 @@ COMMAND = Command(
     about="Decide the registered contrasts of the margin study from a table, or simulate how often this errs.",
     examples="""
 python scripts/registered.py simulate=2000                error rates and power, into docs/study/margin
-python scripts/registered.py margins=docs/study/margin   once the values of stage 1 are in the plan
+python scripts/registered.py pilot=docs/study/margin     values of stage 1 for the plan
+python scripts/registered.py margins=docs/study/margin   once they are in the plan
 """,
     words="""\
 margins: null                         #: path ; the study's table (a folder with runs.parquet), or a CSV of margins
+pilot: null                           #: path ; the same of stages 0 and 1: prints the plan's block stage_1
 simulate: null                        #: int >= 10 ; so many simulated studies of each case, in place of margins
 plan: docs/study/margin/plan.yaml     #: path ; thresholds, settings, and the values of stage 1
 out: null                             #: path ; folder for decisions.csv; simulations go to docs/study/margin by default
@@ -34,18 +36,21 @@ def main(words: Sequence[str]) -> int:
 
 
 def work(said: Arguments) -> int:
-    """Decide or simulate as the arguments say; returns the exit status."""
-    if (said["margins"] is None) == (said["simulate"] is None):
-        raise InputError("give either margins=FILE or simulate=NUMBER; see --help")
-    if said["margins"] is not None and "seed" in said.said:
-        raise InputError(
-            "seed= is of simulated studies; drop it, or give simulate=NUMBER in place of margins="
-        )
+    """Decide, simulate or sum up the pilot as the arguments say; returns the exit status."""
+    given = [name for name in ("margins", "pilot", "simulate") if said[name] is not None]
+    if len(given) != 1:
+        raise InputError("give one of margins=FOLDER, pilot=FOLDER and simulate=NUMBER; see --help")
+    if given != ["simulate"] and "seed" in said.said:
+        raise InputError(f"seed= is of simulated studies; drop it, or replace {given[0]}= by simulate=NUMBER")
+    if given == ["pilot"] and said["out"] is not None:
+        raise InputError("pilot= only prints; drop out=")
     from gcn.study import margin_plan
 
     plan = margin_plan.load(Path(said["plan"]))
     if said["simulate"] is not None:
         return _simulate(plan, said)
+    if said["pilot"] is not None:
+        return _pilot(plan, Path(said["pilot"]))
     if plan.open:
         raise InputError(
             f"{said['plan']}: {plan.open[0]} is null; fill in the values of stage 1 before margins are decided"
@@ -58,6 +63,16 @@ def work(said: Arguments) -> int:
     print("\n".join(decisions_page.lines(found)))
     if out is not None:
         print(decisions_page.write(found, out))
+    return 0
+
+
+def _pilot(plan: "Plan", place: Path) -> int:
+    import yaml
+
+    from gcn.study import margin_pilot, margin_rows
+
+    rows = margin_rows.read(place, plan, stages=("0", "1"))
+    print(yaml.safe_dump({"stage_1": margin_pilot.stage_1(rows, plan)}, sort_keys=False), end="")
     return 0
 
 

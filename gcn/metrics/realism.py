@@ -125,8 +125,15 @@ def compare(
     real: Sequence[Patches], fake: Sequence[Patches], channels: int, seed: int, options: Slicing
 ) -> dict[str, float]:
     """The distance between images that :func:`describe` has seen one by one; returns as `sliced_wasserstein`."""
+    pools = (_pooled(images, options.levels) for images in (real, fake))
+    return _of_levels(list(zip(*pools, strict=True)), channels, seed, options)
+
+
+def _of_levels(
+    pairs: Sequence[tuple[Tensor, Tensor]], channels: int, seed: int, options: Slicing
+) -> dict[str, float]:
+    """The distance between two pools of equally many patches, for each level and on average."""
     result = {}
-    pairs = zip(_pooled(real, options.levels), _pooled(fake, options.levels), strict=True)
     for level, (a, b) in enumerate(pairs):
         generator = _generator(seed, "axes", level)
         reference, other = _normalised(a, a, channels), _normalised(b, a, channels)
@@ -175,7 +182,8 @@ def compare_disjoint(
 
     Between an image and its own reconstruction the distance cannot exceed the paired error, so that it follows PSNR.
     Here no reconstruction meets its original. With ``fake = real`` it is the floor: how far apart two halves of the
-    photographs are. Halves are images of even and of odd index, and the mean of both ways is returned.
+    photographs are. Halves are images of even and of odd index, and the mean of both ways is returned. Where one half
+    has more patches, or more levels, than the other, as many as the other has are compared.
 
     Args:
         real: patches of each image, see `describe`.
@@ -189,8 +197,12 @@ def compare_disjoint(
     """
     if len(real) < 2 or len(real) != len(fake):
         raise ValueError(f"compare_disjoint takes two images or more, twice; got {len(real)} and {len(fake)}")
-    ways = ((real[0::2], fake[1::2]), (real[1::2], fake[0::2]))
-    return sum(compare(a, b, channels, seed, options)["mean"] for a, b in ways) / 2
+    means = []
+    for one, other in ((real[0::2], fake[1::2]), (real[1::2], fake[0::2])):
+        pools = zip(_pooled(one, options.levels), _pooled(other, options.levels), strict=False)
+        pairs = [(a[: min(len(a), len(b))], b[: min(len(a), len(b))]) for a, b in pools]
+        means.append(_of_levels(pairs, channels, seed, options)["mean"])
+    return sum(means) / 2
 
 
 def real_floor(xs: Sequence[Tensor], seed: int, options: Slicing = Slicing()) -> dict[str, float]:

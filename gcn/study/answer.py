@@ -59,24 +59,20 @@ def _h1(rows: Sequence[Row], ask: Asked) -> str:
     silent = sum(row["verdict"] == NO_RATE for row in rows)
     if silent:
         held = listed([f"{number} at {name}" for number, name in zip(good, names, strict=True)])
-        return (
-            "H1 was not tested: without a distortion a rate is paid and nothing asks for the image, so sending"
-            f" nothing is the optimum, and {silent} of {len(matching(rows, {'mse': '0'}))} runs end there; this is no"
-            f" instability. With mse=1 and no trick {held} are judged stable."
-        )
-    counts = zip(names, good, without, strict=True)
-    held = "; ".join(f"{a} with mse=1 and {b} without ({name})" for name, a, b in counts)
+        runs = len(matching(rows, {"mse": "0"}))
+        return ask.say("answer", "h1_nothing_sent", silent=silent, runs=runs, held=held)
+    counts = "; ".join(
+        ask.say("answer", "h1_count", good=a, without=b, setting=name)
+        for name, a, b in zip(names, good, without, strict=True)
+    )
     lost = [
         [median(matching(rows, {**ask.plain, "mse": m, ask.factor: h}), "psnr_loss") for h in ask.settings]
         for m in "01"
     ]
     if not all(without > with_it for without, with_it in zip(*lost, strict=True)):
-        return f"H1, no trick: runs judged stable are {held}."
+        return ask.say("answer", "h1_counts", counts=counts)
     drift, rest = (listed([_db(value) for value in values]) for values in lost)
-    return (
-        f"H1: without a distortion the decoder drifts away from the images. The median PSNR changes by {drift}"
-        f" ({' and '.join(names)}), with mse=1 by {rest}. Runs judged stable: {held}."
-    )
+    return ask.say("answer", "h1_drift", drift=drift, rest=rest, settings=" and ".join(names), counts=counts)
 
 
 def _db(lost: float) -> str:
@@ -86,14 +82,11 @@ def _db(lost: float) -> str:
 def _anchor(rows: Sequence[Row], anchor: Question, ask: Asked) -> str:
     names = losses(matching(rows, {"control": "anchor"}))
     own = [row for row in rows if row[ask.factor] in ask.settings and row["loss"] in names]
-    mine, theirs = (stable(own, ask, {"mse": "1"}), stable(own, ask, {"control": "anchor"}))
-    found = sum(e.significant for e in anchor.effects)
-    return (
-        "An L2 penalty towards the decoder's initial output (anchor=1) has here the target and the Hessian of mse=1."
-        f" It leaves {theirs} runs stable where mse=1 leaves {mine}, and {found} of {len(anchor.effects)} contrasts"
-        " between the two are significant (Holm). So a penalty holds the decoder where it began; whether the game is"
-        " stabilised was not tested."
-    )
+    return ask.say(
+        "answer", "anchor",
+        mine=stable(own, ask, {"mse": "1"}), theirs=stable(own, ask, {"control": "anchor"}),
+        significant=sum(e.significant for e in anchor.effects), contrasts=len(anchor.effects),
+    )  # fmt: skip
 
 
 class Correlation(NamedTuple):
@@ -131,13 +124,10 @@ def relative_swd(row: Row, points: Points) -> float:
 
 
 def _share(found: Correlation, ask: Asked) -> str:
-    direction = "lower" if found.rho < 0 else "higher"
-    return (
-        f"With {ask.cell(found.loss, found.heat)} and a distortion, the final SWD is {direction} the larger"
-        f" the adversary's share of G's gradient (figure: Spearman's ρ = {number(found.rho)} over the {found.runs}"
-        f" runs of all weights and tricks with a share below {WEAK:g}). There a trick acts like another weight"
-        " of the adversary."
-    )
+    return ask.say(
+        "answer", "share",
+        cell=ask.cell(found.loss, found.heat), falls=found.rho < 0, rho=number(found.rho), runs=found.runs, weak=WEAK,
+    )  # fmt: skip
 
 
 def number(value: float) -> str:
@@ -156,21 +146,15 @@ def _h2(rows: Sequence[Row], asked: Sequence[Question], ask: Asked) -> str:
         for kind in ("without", "beside")
     )
     if alone:
-        said = (
-            f"H2: a trick lowers the final SWD significantly (Holm) in {len(alone)} of {tried} cases without a"
-            f" distortion and in {len(beside)} beside mse=1."
-        )
+        said = [ask.say("answer", "h2", alone=len(alone), tried=tried, beside=len(beside))]
     else:
-        said = (
-            "H2 could not be tested: no trick lowers the final SWD significantly (Holm) without a distortion, in any"
-            f" of {tried} cases, so there was no benefit that a distortion could have made superfluous."
-        )
+        said = [ask.say("answer", "h2_not_tested", tried=tried)]
     if beside and not alone:
         names = listed(list(dict.fromkeys(trick for trick, _ in beside)))
         ratios = sorted(math.exp(e.effect) for _, e in beside)
         ends = f"×{ratios[0]:.2f} to ×{ratios[-1]:.2f}"
-        said += f" Beside mse=1 tricks lower it in {len(beside)} cases ({names}: {ends})."
-    return said + "".join(f" {rescue}" for rescue in _rescued(rows, ask))
+        said.append(ask.say("answer", "h2_beside", beside=len(beside), names=names, ratios=ends))
+    return " ".join([*said, *_rescued(rows, ask)])
 
 
 def _rescued(rows: Sequence[Row], ask: Asked) -> list[str]:
@@ -191,10 +175,8 @@ def _rescued(rows: Sequence[Row], ask: Asked) -> list[str]:
                         tricks.append(level)
             if tricks:
                 alone = stable(rows, ask, {"mse": "1", "loss": loss, ask.factor: heat})
-                found.append(
-                    f"With {ask.cell(loss, heat)} mse=1 alone leaves {alone} runs stable, and"
-                    f" {listed(tricks, 'or')} beside it all: there a trick is not superfluous."
-                )
+                cell, names = ask.cell(loss, heat), listed(tricks, "or")
+                found.append(ask.say("answer", "h2_rescue", cell=cell, alone=alone, tricks=names))
     return found
 
 

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from gcn.errors import InputError
 from gcn.files.reading import read_yaml
+from gcn.study.phrases import filled
 from gcn.study.statistics import Effect, Row, Side, contrast, effect, holm, interaction, matching, settings
 
 Labels = Mapping[str, str]  # level to the name that reports show
 ALL = "all losses"
 FILE = "questions.yaml"
+SENTENCES = "sentences.yaml"
 
 
 class Question(NamedTuple):
@@ -44,6 +46,7 @@ class Asked:
         compare: the contrasts, as in the file.
         labels: level to the name that reports show.
         content: the whole file, for what one kind of report alone uses.
+        sentences: the content of the ``sentences.yaml`` beside it; empty without one.
     """
 
     question: str
@@ -54,6 +57,24 @@ class Asked:
     compare: Sequence[Mapping[str, Any]]
     labels: Labels = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
+    sentences: Mapping[str, Any] = field(default_factory=dict)
+
+    def say(self, section: str, *keys: str, **names: Any) -> str:
+        """A sentence of the report with its numbers put in.
+
+        Args:
+            section: of the sentences, and ``keys`` below it.
+            names: what stands in the sentence's braces.
+
+        Raises:
+            InputError: there is no such sentence, or it names something else.
+        """
+        found: Any = self.sentences
+        for key in (section, *keys):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if not isinstance(found, str):
+            raise InputError(f"{SENTENCES}: {'.'.join((section, *keys))} is missing")
+        return filled(found, **names)
 
     def label(self, level: str) -> str:
         """Name of a level in reports."""
@@ -81,7 +102,7 @@ def load(folder: Path, labels: Labels) -> Asked:
     ((factor, levels),) = content["setting"].items()
     return Asked(
         content["question"], content["plain"], factor, tuple(levels), tuple(content["decide"]), content["compare"],
-        labels, content,
+        labels, content, read_yaml(folder / SENTENCES) if (folder / SENTENCES).is_file() else {},
     )  # fmt: skip
 
 

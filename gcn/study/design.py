@@ -87,7 +87,8 @@ class MarginPlan:
         reference: further words of the training by distortion alone whose bits a run must not exceed.
         judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
         judge_width, judge_epochs: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
-        classifiers: seeds of the classifier from which the deviation of the bits is computed.
+        judges: classifiers that judge a run, with different seeds, the same for all runs.
+        classifiers: of which the deviation of the bits is computed.
         lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
         adv_lowest, adv_octaves: the same of the adversary's weight.
         whole: train runs to their end that have failed before.
@@ -98,8 +99,9 @@ class MarginPlan:
     judge_train: int = 1024
     judge_test: int = 512
     judge_width: int = 4
-    judge_epochs: int = 1
-    classifiers: int = 5
+    judge_epochs: int = 2
+    judges: int = 2
+    classifiers: int = 6
     lr_lowest: float = 1e-5
     lr_octaves: int = 11
     adv_lowest: float = 0.0625
@@ -120,6 +122,7 @@ class Protocol:
         command: ``train`` or ``lab``, the script whose words arms are; ``lab`` trains the seeds of an arm side by side
             and needs neither crops nor validations. With ``margin`` an arm is a search among runs of training.
         margin: of an arm that is such a search.
+        extra: a further folder of configurations, Hydra's ``--config-dir``.
     """
 
     codec: tuple[str, ...]
@@ -131,6 +134,7 @@ class Protocol:
     val_crops: int = 0
     command: str = "train"
     margin: MarginPlan | None = None
+    extra: str | None = None
 
     @property
     def joint(self) -> bool:

@@ -74,7 +74,8 @@ class Ground:
 
 def prepare(model: Path | None, protocol: Protocol, seed: int) -> Ground:
     """The data of a seed; ``model`` is the file of its codec, None where the arms train their own."""
-    cfg = parse([*protocol.arm, *([] if protocol.joint else ["init_from=codec"]), f"seed={seed}"])
+    words = [*protocol.arm, *([] if protocol.joint else ["init_from=codec"]), f"seed={seed}"]
+    cfg = parse(words, protocol.extra)
     data = build(cfg, "data")
     batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
     x = torch.cat(batches)[: protocol.pool]

@@ -1,8 +1,8 @@
 """One run of a margin: training at one learning rate and one weight of the adversary, judged at fixed updates.
 
 A run *holds* if its weights stay finite and at each of the last ``JUDGED`` looks a fresh classifier tells photographs
-from reconstructions by at most b₀ + δ bits, the reference's bits and two standard deviations. It *reaches* if it is
-below b₀ - δ at each of them. Learning rates are constant: the schedule of a configuration is left out.
+from reconstructions by at most b₀ + δ bits (:class:`gcn.study.judge.Reference`). It *reaches* if it is below b₀ - δ
+at each of them. Learning rates are constant: the schedule of a configuration is left out.
 """
 
 import math
@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import torch
 
+from gcn.errors import InputError
 from gcn.study.arm_training import ArmTraining
 from gcn.study.ground import Decoder
-from gcn.study.judge import Judge, Reference
+from gcn.study.judge import Judge, Reference, reference_of
 
 EARLY, EVERY = (5, 10, 20, 50), 50  # updates of the looks: these, then every so many, and the last one
 JUDGED = 3  # looks by the classifier, the last of a run; PSNR is measured at all of them
@@ -46,12 +47,38 @@ def looks(updates: int) -> list[int]:
     return sorted(early | set(range(EVERY, updates, EVERY)) | {updates})
 
 
+def refer(training: ArmTraining, judge: Judge, updates: int, classifiers: int, judges: int) -> Reference:
+    """Train by distortion alone and judge at the looks at which a run is judged.
+
+    Args:
+        training: the twin ``distortion_alone``.
+        judge, updates: as of the runs.
+        classifiers: how many seeds of the classifier δ is computed from.
+        judges: how many of them judge a run.
+
+    Raises:
+        InputError: the training diverged.
+    """
+    found, steps = list[list[float]](), looks(updates)[-JUDGED:]
+    for step in range(1, updates + 1):
+        training.advance()
+        if step in steps:
+            look = judge.each(_decoder(training), classifiers) if _is_finite(training) else None
+            if look is None:
+                raise InputError(
+                    "the distortion alone diverged at the learning rate of the reference; lower it"
+                )
+            found.append([one.bits for one in look])
+    return reference_of(found, judges)
+
+
 def hold(
-    training: ArmTraining, judge: Judge, reference: Reference, updates: int, whole: bool = False
+    training: ArmTraining, judge: Judge, reference: Reference, updates: int, judges: int, whole: bool = False
 ) -> Outcome:
     """Train for so many updates at constant learning rates; see the module for what is judged.
 
-    A run whose weights are not finite ends, and unless it is to be trained as a ``whole`` one that does not hold.
+    ``judges`` classifiers look at it. A run ends when its weights are not finite, and, unless it is to be trained as a
+    ``whole`` one, when it does not hold.
     """
     begun, rows = time.perf_counter(), list[dict[str, float]]()
     steps, limit = looks(updates), reference.bits + reference.margin
@@ -61,7 +88,7 @@ def hold(
             continue
         row = {"step": step, "psnr": _psnr(training)}
         if _is_finite(training) and step in steps[-JUDGED:]:
-            row |= _judged(training, judge, step)
+            row |= _judged(training, judge, judges)
         rows.append(row)
         if not math.isfinite(row.get("bits", row["psnr"])):
             seconds = time.perf_counter() - begun
@@ -78,7 +105,7 @@ def hold(
 
 
 def ramp(
-    training: ArmTraining, judge: Judge, reference: Reference, updates: int, octaves: int
+    training: ArmTraining, judge: Judge, reference: Reference, updates: int, octaves: int, judges: int
 ) -> tuple[Outcome, float]:
     """Train while both learning rates rise by so many octaves, a half between two looks, until the run fails.
 
@@ -97,7 +124,7 @@ def ramp(
             continue
         finite = _is_finite(training)
         row = {"step": step, "learning_rate": factor, "psnr": _psnr(training)}
-        row |= _judged(training, judge, step) if finite else {}
+        row |= _judged(training, judge, judges) if finite else {}
         rows.append(row)
         bits = row.get("bits", math.nan)
         above = above + 1 if bits > limit else 0
@@ -125,9 +152,9 @@ def numbers(outcome: Outcome, reference: Reference) -> dict[str, float | None]:
     }
 
 
-def _judged(training: ArmTraining, judge: Judge, step: int) -> dict[str, float]:
-    """Bits and AUC by a classifier whose seed is the update; not a number where reconstructions are not finite."""
-    look = judge.look(_decoder(training), step)
+def _judged(training: ArmTraining, judge: Judge, judges: int) -> dict[str, float]:
+    """Bits and AUC; not a number where reconstructions are not finite."""
+    look = judge.look(_decoder(training), judges)
     return {"bits": math.nan, "auc": math.nan} if look is None else {"bits": look.bits, "auc": look.auc}
 
 

@@ -16,7 +16,6 @@ from gcn.data.loader import Data, order
 from gcn.errors import InputError
 from gcn.metrics.c2st import C2ST, FEWEST, Classifier, c2st
 from gcn.models.codec import Codec
-from gcn.study.arm_training import ArmTraining
 from gcn.study.design import MarginPlan
 from gcn.study.ground import Decoder
 
@@ -30,12 +29,19 @@ class Reference(NamedTuple):
     """Bits of the decoder trained by distortion alone, and their spread.
 
     Attributes:
-        bits: mean over seeds of the classifier, b₀.
-        margin: two standard deviations over these seeds, δ.
+        bits: mean over its judged looks, b₀.
+        margin: δ, two standard deviations of a classifier's bits between these looks.
     """
 
     bits: float
     margin: float
+
+
+class Look(NamedTuple):
+    """Result of the judge for one decoder: means over the classifiers of ``C2ST.bits`` and ``C2ST.auc``."""
+
+    bits: float
+    auc: float
 
 
 @dataclass(frozen=True)
@@ -59,24 +65,40 @@ class Judge:
         """Reconstructions (J, 3, c, c) of the crops, not clamped."""
         return torch.cat([generator.decode(part) for part in self.y_hat.split(PART)])
 
-    def look(self, generator: Decoder, seed: int) -> C2ST | None:
-        """What a classifier of this seed tells; None where reconstructions are not finite."""
+    def look(self, generator: Decoder, seeds: int) -> Look | None:
+        """What so many classifiers tell, with seeds from 0 on; None where reconstructions are not finite.
+
+        All decoders are judged by classifiers of the same seeds. Most of a classifier's luck is its own, whatever it
+        judges, and cancels where the bits of two decoders are compared.
+        """
+        found = self.each(generator, seeds)
+        if found is None:
+            return None
+        return Look(sum(one.bits for one in found) / seeds, sum(one.auc for one in found) / seeds)
+
+    def each(self, generator: Decoder, seeds: int) -> list[C2ST] | None:
+        """The results of :meth:`look` one by one."""
         x_hat = self.reconstruct(generator)
         if not bool(x_hat.isfinite().all()):
             return None
         real, fake, held_out = tiles(self.x.float() / 255), tiles(x_hat), self.held_out
-        return c2st(real, fake, held_out.repeat_interleave(len(real) // len(held_out)), seed, self.options)
+        held_out = held_out.repeat_interleave(len(real) // len(held_out))
+        return [c2st(real, fake, held_out, seed, self.options) for seed in range(seeds)]
 
-    def reference(self, trained: ArmTraining, seeds: int) -> Reference:
-        """Bits of a decoder that was trained by distortion alone, with their spread over seeds of the classifier."""
-        looks = [self.look(trained.generator, seed) for seed in range(seeds)]  # type: ignore[arg-type]
-        found = [look.bits for look in looks if look is not None]
-        if len(found) < seeds:
-            raise InputError(
-                "the reference diverged: distortion alone at this learning rate; choose a lower one"
-            )
-        mean = sum(found) / seeds
-        return Reference(mean, 2 * math.sqrt(sum((b - mean) ** 2 for b in found) / (seeds - 1)))
+
+def reference_of(looks: Sequence[Sequence[float]], judges: int) -> Reference:
+    """The reference from the bits of several classifiers at several looks.
+
+    The looks are those of equally good decoders, so that a classifier's differences between them are what chance does.
+
+    Args:
+        looks: for each look the bits of every classifier, in the order of their seeds; two looks or more.
+        judges: how many of the classifiers judge a run: the first ones, whose bits b₀ is the mean of.
+    """
+    own = [sum(bits) / len(looks) for bits in zip(*looks, strict=True)]
+    squares = sum((bit - mean) ** 2 for bits in looks for bit, mean in zip(bits, own, strict=True))
+    deviation = math.sqrt(squares / ((len(looks) - 1) * len(own)))
+    return Reference(sum(own[:judges]) / judges, 2 * deviation)
 
 
 def tiles(x: Tensor) -> Tensor:

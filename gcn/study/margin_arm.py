@@ -7,7 +7,7 @@ a search that is killed loses the run in training, and searches of the same conf
 import hashlib
 import math
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,7 +61,7 @@ class Cell:
         self.twin = arm.own.get("twin")
         self.axis, self.method = arm.own.get("axis", "lr"), arm.own.get("method", "grid")
         self.updates = int(arm.own.get("updates", protocol.updates))
-        self.cfg = parse([*arm.words, "init_from=codec"])
+        self.cfg = self._parse(arm.words)
         self.ratio = self.cfg.optim.d.lr / self.cfg.optim.g.lr
         self.runs: dict[float, dict[str, Any]] = {}
         self.edge = math.nan
@@ -86,7 +86,7 @@ class Cell:
 
     def holds(self, value: float) -> bool:
         """Whether the run with this value of the axis holds; trains it unless it is stored."""
-        h, adv = (value, self.cfg.adv) if self.axis == "lr" else (self.edge / SHARE, value)
+        h, adv = (value, self._adv()) if self.axis == "lr" else (self.edge / SHARE, value)
         said = [f"optim.g.lr={h:.6g}", f"optim.d.lr={h * self.ratio:.6g}"]
         said += [f"adv={adv:.6g}"] if self.axis == "adv" else []
         words = [*self.arm.words, *said]
@@ -94,7 +94,9 @@ class Cell:
         def compute() -> dict[str, Any]:
             ground, judging = material(str(self.folder), self.protocol, self.arm.seed)
             training = self._training(words, ground)
-            outcome = holding.hold(training, judging, self.reference(), self.updates, self.plan.whole)
+            outcome = holding.hold(
+                training, judging, self.reference(), self.updates, self.plan.judges, self.plan.whole
+            )
             return self._result(outcome, words, h, adv)
 
         result = self._stored((*words, self.twin, self.updates), compute)
@@ -109,8 +111,10 @@ class Cell:
         def compute() -> dict[str, Any]:
             ground, judging = material(str(self.folder), self.protocol, self.arm.seed)
             training = self._training(words, ground)
-            outcome, factor = holding.ramp(training, judging, self.reference(), updates, self.plan.lr_octaves)
-            return self._result(outcome, words, lowest * factor, self.cfg.adv)
+            outcome, factor = holding.ramp(
+                training, judging, self.reference(), updates, self.plan.lr_octaves, self.plan.judges
+            )
+            return self._result(outcome, words, lowest * factor, self._adv())
 
         self.runs[0.0] = self._stored((*words, self.twin, "ramp", updates), compute)
 
@@ -120,19 +124,26 @@ class Cell:
         file = self.folder / "runs" / f"reference-{_digest((*words, self.updates), self.protocol)}.json"
         if not file.is_file():
             ground, judging = material(str(self.folder), self.protocol, self.arm.seed)
-            training = training_of(parse([*words, "init_from=codec"]), ground, ALONE)
-            for _ in range(self.updates):
-                training.advance()
-            write_json_atomic(file, judging.reference(training, self.plan.classifiers)._asdict())
+            training = training_of(self._parse(words), ground, ALONE)
+            plan = self.plan
+            found = holding.refer(training, judging, self.updates, plan.classifiers, plan.judges)
+            write_json_atomic(file, found._asdict())
         return Reference(**read_json(file))
 
     def _training(self, words: list[str], ground: Ground) -> ArmTraining:
         other = None
         if self.twin == "yoked":
             seed = partner(self.arm.seed)
-            cfg = parse([*words, "init_from=codec", f"seed={seed}"])
+            cfg = self._parse([*words, f"seed={seed}"])
             other = ArmTraining(cfg, material(str(self.folder), self.protocol, seed).ground)
-        return training_of(parse([*words, "init_from=codec"]), ground, self.twin, other)
+        return training_of(self._parse(words), ground, self.twin, other)
+
+    def _adv(self) -> float:
+        """The configured weight of the adversary; not a number where it is computed in training."""
+        return float(self.cfg.adv) if isinstance(self.cfg.adv, int | float) else math.nan
+
+    def _parse(self, words: Sequence[str]) -> Config:
+        return parse([*words, "init_from=codec"], self.protocol.extra)
 
     def _edge(self) -> float:
         """Largest learning rate that the distortion alone bears, by bisection; with ``mse=1`` where there is none."""
@@ -161,7 +172,8 @@ class Cell:
             write_json_atomic(file, plain({**compute(), "facts": {"run": digest, "commit": commit()}}))
         result = read_json(file)
         numbers = result["responses"]
-        about = f"lr {numbers['h']:.3g}, adv {numbers['adv']:.3g}: {result['verdict']} ({result['verdict_reason']})"
+        tried = f"adv {numbers['adv']:.3g}" if self.axis == "adv" else f"lr {numbers['h']:.3g}"
+        about = f"{tried}: {result['verdict']} ({result['verdict_reason']})"
         self.report(about, stored)
         facts = {"axis": self.axis, "method": self.method, "updates": self.updates, **result["facts"]}
         levels = dict(self.arm.levels)
@@ -197,7 +209,7 @@ def material(folder: str, protocol: Protocol, seed: int) -> Material:
 
     assert protocol.margin is not None
     model = codec_file(Path(folder), seed)
-    cfg = parse([*protocol.arm, "init_from=codec", f"seed={seed}"])
+    cfg = parse([*protocol.arm, "init_from=codec", f"seed={seed}"], protocol.extra)
     judging = judge.prepare(package.load(model), build(cfg, "data"), cfg.data.crop, protocol.margin, seed)
     return Material(prepare(model, protocol, seed), judging)
 

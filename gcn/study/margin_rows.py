@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,24 @@ FACTORS = (
     "control",
     "twin",
 )  # of the table of runs; ``control`` may be absent
+METHODS = ("grid", "bisection", "halves", "ramp")  # of a search, the finest first
+LENGTH = "N"  # of the runs whose margins are compared
 UNITS = {"lr": 1e-5, "adv": 1.0}  # of which margins are counted in octaves
 OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan}
 
 
-def read(path: Path, plan: Plan) -> list[Margin]:
+def read(path: Path, plan: Plan, stages: Sequence[str] = (STAGE,)) -> list[Margin]:
     """The margins in a folder with ``runs.parquet``, or in a CSV whose columns are the fields of `Margin`.
+
+    Args:
+        path: of the folder or the CSV.
+        plan: which says what settings there are.
+        stages: of the runs that are read from a folder.
 
     Raises:
         InputError: no such file, a column is missing, a value is not readable, or a setting is not in the plan.
     """
-    rows = of_runs(_runs(path)) if path.is_dir() else _csv(path)
+    rows = of_runs(_runs(path), stages) if path.is_dir() else _csv(path)
     found = []
     for place, row in enumerate(rows, 1):
         try:
@@ -101,29 +108,38 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
     return table.read(folder)
 
 
-def of_runs(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with the fields of `Margin`, from the runs of stage 2: both margins of a configuration and seed in one row.
+def of_runs(runs: Iterable[Mapping[str, Any]], stages: Sequence[str] = (STAGE,)) -> list[dict[str, Any]]:
+    """Rows with the fields of `Margin`, from a table of runs: both margins of a configuration and seed in one row.
 
-    A margin below its grid is the grid's lowest value, with ``below``. Ramps are not read.
+    A margin below its grid is the grid's lowest value, with ``below``. Repeats with more updates are not read. Of
+    several searches in the stages before the second the finest counts; in stage 2 there is one, and no ramp.
     """
-    own = [{"control": "none", **run} for run in runs if run["stage"] == STAGE and run["method"] != "ramp"]
+    final = STAGE in stages
+    own = [
+        {"control": "none", **run}
+        for run in runs
+        if run["stage"] in stages
+        and run.get("length", LENGTH) == LENGTH
+        and not (final and run["method"] == METHODS[-1])
+    ]
     lowest = {
-        axis: min((r["h" if axis == "lr" else "adv"] for r in own if r["axis"] == axis), default=math.nan)
-        for axis in UNITS
+        axis: min((r[name] for r in own if r["axis"] == axis), default=math.nan)
+        for axis, name in (("lr", "h"), ("adv", "adv"))
     }
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for one in margins.of_rows(own, FACTORS):
+    for one in sorted(margins.of_rows(own, FACTORS), key=lambda row: METHODS.index(row["method"])):
         key = (*(one[factor] for factor in FACTORS), one["seed"])
         setting = f"{one['loss']} beta1={one['beta1']}"
-        parts = {name: one[name] for name in ("mse", "trick", "control", "twin", "seed")}
         row = found.setdefault(
-            key, {"setting": setting, **parts, "h_star": None, "a_star": None, "monotone": True}
+            key, {"setting": setting, "h_star": None, "a_star": None, "monotone": True, **one}
         )
         name = "h" if one["axis"] == "lr" else "a"
-        if row[f"{name}_star"] is not None:
-            raise InputError(f"{setting}, {parts}: two searches of the {one['axis']} axis; keep one")
-        best = lowest[one["axis"]] if one["below"] else one["margin"]
-        row[f"{name}_star"] = math.log2(best / UNITS[one["axis"]])
-        row[f"{name}_end"] = "below" if one["below"] else "above" if one["above"] else ""
-        row["monotone"] &= one["monotone"]
+        if row[f"{name}_star"] is None:
+            best = lowest[one["axis"]] if one["below"] else one["margin"]
+            row[f"{name}_star"] = math.log2(best / UNITS[one["axis"]])
+            row[f"{name}_end"] = "below" if one["below"] else "above" if one["above"] else ""
+            row["monotone"] &= one["monotone"]
+        elif final:
+            cell = ", ".join(f"{factor} {one[factor]}" for factor in FACTORS)
+            raise InputError(f"{cell}, seed {one['seed']}: two searches of the {one['axis']} axis; keep one")
     return list(found.values())

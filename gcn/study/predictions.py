@@ -16,16 +16,21 @@ class Prediction(NamedTuple):
 
     theory: str
     measured: str
-    verdict: str
+    follows: str
 
 
 def predictions(rows: Sequence[Row], looks: Sequence[Mapping[str, Any]], ask: Asked) -> list[Prediction]:
     """The rows for which the table has runs."""
     found = (
         _best_weight(rows, ask), _any_weight(rows, ask), _step_size(rows, ask), _at_rest(rows, ask),
-        _rotation(rows, looks), _r1(rows, ask),
+        _rotation(rows, looks, ask), _r1(rows, ask),
     )  # fmt: skip
     return [prediction for prediction in found if prediction is not None]
+
+
+def _row(ask: Asked, key: str, **names: Any) -> Prediction:
+    """A row of the table from the sentences of the study."""
+    return Prediction(*(ask.say("theory", key, part, **names) for part in Prediction._fields))
 
 
 def _best_weight(rows: Sequence[Row], ask: Asked) -> Prediction | None:
@@ -36,27 +41,23 @@ def _best_weight(rows: Sequence[Row], ask: Asked) -> Prediction | None:
             return None
         least = min(by_weight, key=lambda weight: by_weight[weight])
         largest = max(by_weight, key=float)
-        said.append(
-            f"mse={least} at {ask.label(heat)} ({by_weight[least]:.3f}; mse={largest}: {by_weight[largest]:.3f})"
-        )
-    return Prediction(
-        "The rate of convergence is best at μ = p and falls beyond it",
-        f"ns, weight of the least median SWD: {', '.join(said)}",
-        "No test: any curve with a minimum inside would agree, and SWD at the end is no rate of convergence",
-    )
+        values = {"swd": f"{by_weight[least]:.3f}", "swd_of_largest": f"{by_weight[largest]:.3f}"}
+        place = {"least": least, "largest": largest, "setting": ask.label(heat)}
+        said.append(ask.say("theory", "best_weight", "weight", **place, **values))
+    return _row(ask, "best_weight", weights=", ".join(said))
 
 
 def _any_weight(rows: Sequence[Row], ask: Asked) -> Prediction | None:
     needed = {loss: _needed(rows, ask, loss) for loss in ("ns", "wgan") if loss in losses(rows)}
-    known = [f"{loss} {_weight(weight)}" for loss, weight in needed.items() if weight is not None]
+    none = ask.say("theory", "any_weight", "no_weight")
+    known = [
+        f"{loss} {f'{weight:g}' if math.isfinite(weight) else none}"
+        for loss, weight in needed.items()
+        if weight is not None
+    ]
     if not known:
         return None
-    heat = ask.settings[1]
-    return Prediction(
-        "Every μ > 0 is stable; from μ = p on (½ for ns, 1 for wgan) nothing rotates",
-        f"least weight from which on all runs at {ask.label(heat)} are stable: {', '.join(known)}",
-        "Not explained: μ = p ends rotation and not instability, so it predicts no such threshold",
-    )
+    return _row(ask, "any_weight", setting=ask.label(ask.settings[1]), weights=", ".join(known))
 
 
 def _step_size(rows: Sequence[Row], ask: Asked) -> Prediction | None:
@@ -73,17 +74,11 @@ def _step_size(rows: Sequence[Row], ask: Asked) -> Prediction | None:
     largest = max(rates[heat] for heat in holds["1"])
     least = min(rates.values())
     without = max((rates[heat] for heat in holds["0"]), default=None)
-    said = f"not even at {lr(least)}" if without is None else f"up to {lr(without)}"
-    factor = largest / (without or least)
-    contrary = "a factor of more than" if without is None else "a factor of"
-    return Prediction(
-        "Under alternating descent, which is used here, a distortion only costs step size",
-        f"ns, β₁ .9, learning rate up to which all runs are stable: with mse=0 {said}, with mse=1 up to {lr(largest)}",
-        f"The opposite: {contrary} {factor:.0f} in favour of the distortion. In the runs the decoder leaves a good"
-        " start, which the game of two numbers does not model"
-        if factor > 1
-        else "In agreement",
-    )
+    return _row(
+        ask, "step_size",
+        without="" if without is None else lr(without), least=lr(least), largest=lr(largest),
+        factor=largest / (without or least),
+    )  # fmt: skip
 
 
 def lr(rate: float) -> str:
@@ -98,14 +93,11 @@ def _at_rest(rows: Sequence[Row], ask: Asked) -> Prediction | None:
     }
     if not all(math.isfinite(gap) for gap in gaps.values()):
         return None
-    return Prediction(
-        "Lossy equilibrium: with a distortion D does not come to rest, ψ* = 2μm/p",
-        f"median |logit gap| at {ask.label(heat)}: {gaps['0']:.2g} with mse=0, {gaps['1']:.2g} with mse=1",
-        "In agreement" if gaps["1"] > 2 * gaps["0"] else "Not seen",
-    )
+    measured = {"setting": ask.label(heat), "without": f"{gaps['0']:.2g}", "beside": f"{gaps['1']:.2g}"}
+    return _row(ask, "at_rest", **measured, seen=gaps["1"] > 2 * gaps["0"])
 
 
-def _rotation(rows: Sequence[Row], looks: Sequence[Mapping[str, Any]]) -> Prediction | None:
+def _rotation(rows: Sequence[Row], looks: Sequence[Mapping[str, Any]], ask: Asked) -> Prediction | None:
     index = {}
     for mse in "01":
         names = {str(r["name"]) for r in rows if r["mse"] == mse}
@@ -113,11 +105,10 @@ def _rotation(rows: Sequence[Row], looks: Sequence[Mapping[str, Any]]) -> Predic
     if not all(index.values()):
         return None
     middle = {mse: float(np.median(values)) for mse, values in index.items()}
-    return Prediction(
-        "A distortion beyond the critical weight removes the rotation",
-        f"median rotation index at {len(index['0'])} + {len(index['1'])} ends: {middle['0']:.2g} with mse=0,"
-        f" {middle['1']:.2g} with mse=1",
-        "In agreement, away from an equilibrium and for one seed" if middle["1"] < middle["0"] / 10 else "Not seen",
+    return _row(
+        ask, "rotation",
+        ends=[len(values) for values in index.values()], seen=middle["1"] < middle["0"] / 10,
+        without=f"{middle['0']:.2g}", beside=f"{middle['1']:.2g}",
     )  # fmt: skip
 
 
@@ -133,11 +124,7 @@ def _r1(rows: Sequence[Row], ask: Asked) -> Prediction | None:
         better |= good[1] / len(cells[1]) > good[0] / len(cells[0])
         counts = " and ".join(f"{n} of {len(cell)}" for n, cell in zip(good, cells, strict=True))
         said.append(f"{counts} at {ask.label(heat)}")
-    return Prediction(
-        "r1 of γ = 2μ has the spectrum of a distortion μ: it stabilises the game without one",
-        f"stable runs with mse=0, without and with r1=1: {'; '.join(said)}",
-        "More stable runs with r1" if better else "Not seen at this one weight",
-    )
+    return _row(ask, "r1", counts="; ".join(said), seen=better)
 
 
 def _by_weight(rows: Sequence[Row], ask: Asked, loss: str, heat: str) -> dict[str, float]:
@@ -158,7 +145,3 @@ def _needed(rows: Sequence[Row], ask: Asked, loss: str) -> float | None:
             break
         least = float(weight)
     return least
-
-
-def _weight(weight: float) -> str:
-    return f"{weight:g}" if math.isfinite(weight) else "none of those tried"

@@ -12,7 +12,7 @@ from scipy import stats
 from gcn.report.paper import named
 from gcn.study import answer, figures
 from gcn.study import figures_diagnostics as looked
-from gcn.study.contrasts import Asked, losses, questions
+from gcn.study.contrasts import Asked, Question, losses, questions
 from gcn.study.design import Study
 from gcn.study.figures_share import share
 from gcn.study.pages import Block, Table, effect_tables
@@ -21,26 +21,6 @@ from gcn.study.statistics import ENOUGH, LEVEL, Row, matching
 from gcn.study.table import RESPONSES
 
 TITLES = {response.name: response.title for response in RESPONSES}
-CAPTIONS = {
-    "share": "Each dot is a run: realism at the end against the adversary's share, |∇adv| / (|∇adv| + |∇distortion|)"
-    " at x̂, median over the second half. Beside mse that distortion gradient is dominated by the residual x − x̂,"
-    " most of which no decoder can remove at these bits; a share of 1 is a run without a distortion. ρ is Spearman's"
-    " correlation over the runs left of the dotted line, without controls.",
-    "verdicts": "Verdicts over the weight of mse; numbers of runs above the bars.",
-    "heat": "Final SWD over weight and learning rate; a letter for each run: stable, oscillating, collapsed, diverged.",
-    "h1": "H1: mse=1 against mse=0, without any trick. Filled: significant after Holm's correction. Beyond"
-    " measurement: the ratio or its interval spans more than a factor of 100.",
-    "ladder_swd": "Final SWD against the weight of mse. Dots: runs; lines: medians.",
-    "ladder_jitter": "How far fixed reconstructions move between validations.",
-    "ladder_logit_gap": "D's separation of images and reconstructions.",
-    "ladder_share": "The adversary's share of G's gradient at x̂.",
-    "curves": "Sliced Wasserstein distance over the updates, seed 0.",
-    "tricks": "Each trick against none, without a distortion and beside mse=1. Filled: significant after Holm's"
-    " correction.",
-    "eigenvalues": "Ritz values of the game's Jacobian at the end; filled: residual below 5 %. Away from an"
-    " equilibrium they say how the field bends, and prove nothing about convergence.",
-    "crops": "The same crops from the same bits, seed 0: x, before the training, and at the end of each arm.",
-}
 
 
 def blocks(
@@ -63,7 +43,10 @@ def blocks(
     found = answer.correlations(rows, points, ask)
 
     def drawn(*paths: Path | None) -> list[tuple[Path, str]]:
-        return [(named(path, "png"), CAPTIONS[path.name]) for path in paths if path is not None]
+        return [(named(path, "png"), ask.say("captions", path.name)) for path in paths if path is not None]
+
+    def section(key: str, **names: Any) -> tuple[str, list[str]]:
+        return ask.say("sections", key, "title"), [ask.say("sections", key, "about", **names)]
 
     return [
         Block("Superseded", [ask.content["superseded"]] if "superseded" in ask.content else []),
@@ -75,32 +58,22 @@ def blocks(
         ),
         Block("What this study may not say", study.cannot_say),
         Block(
-            "Each loss without a trick",
-            [
-                "Medians over seeds: runs judged stable; SWD at the end over that at the start; change of PSNR."
-                + (" The start is the untrained codec." if study.protocol.joint else "")
-            ],
+            *section("glance", joint=study.protocol.joint),
             answer.at_a_glance(rows, points, ask),
         ),
         Block(
-            "H1 and H2 on the final SWD",
-            [
-                "H1: the ratio of final SWD with mse=1 to that with mse=0. H2: the effect of r1 beside mse=1 over"
-                " its effect without a distortion. 95 % intervals; ● significant (Holm) within its table of all"
-                " responses below."
-            ],
+            *section("each_loss"),
             answer.of_each_loss(asked),
         ),
         Block(
-            "Verdicts",
-            ["Stable runs; for the others the verdict and the median update that it dates from."],
+            *section("verdicts"),
             _verdicts(rows, ask),
             drawn(
                 figures.verdicts(rows, folder / "verdicts", ask), figures.heat_map(rows, folder / "heat", ask)
             ),
         ),
         Block(
-            "What a distortion does",
+            ask.say("sections", "realism", "title"),
             _realism(rows, points, found, ask),
             None,
             drawn(
@@ -113,7 +86,10 @@ def blocks(
             ),
         ),
         Block(
-            "What tricks add", [], None, drawn(figures.tricks(asked, folder / "tricks", ("jitter", "swd")))
+            ask.say("sections", "tricks", "title"),
+            [],
+            None,
+            drawn(figures.tricks(asked, folder / "tricks", ("jitter", "swd"))),
         ),
         *_theory(rows, looks, ask),
         Block(
@@ -125,18 +101,17 @@ def blocks(
                 looked.crops(looks, rows, folder / "crops", ask),
             ),
         ),
-        Block("Design", [*_design(study, rows, ask), *left_out]),
+        Block("Design", [*_design(study, rows, asked, ask), *left_out]),
         Block("Responses", [f"{r.title}: {r.help}." for r in RESPONSES]),
-        Block("Limits", [*ask.content["limits"], *_paired(rows)]),
+        Block("Limits", [*ask.content["limits"], *_paired(rows, ask)]),
         *effect_tables(asked, TITLES),
     ]
 
 
 def _theory(rows: Sequence[Row], looks: Sequence[Any], ask: Asked) -> list[Block]:
     found = [tuple(prediction) for prediction in predictions(rows, looks, ask)]
-    about = "The game of two numbers (docs/theory.md) beside these runs."
     head = ("theory", "measured", "what follows")
-    return [Block("Theory beside measurement", [about], (head, found))] if found else []
+    return [Block("Theory beside measurement", [ask.say("theory", "about")], (head, found))] if found else []
 
 
 def _realism(
@@ -151,30 +126,27 @@ def _realism(
         medians = {w: float(np.nanmedian(v)) for w, v in by_weight.items() if any(map(math.isfinite, v))}
         if len(medians) > 2:
             listed = ", ".join(f"×{medians[w]:.2f} (mse={w})" for w in sorted(medians, key=float))
-            said.append(f"Median of final SWD over that at the start, {ask.label(heat)}: {listed}.")
+            said.append(ask.say("sections", "realism", "medians", setting=ask.label(heat), medians=listed))
     if found:
         each = "; ".join(
-            f"{answer.number(c.rho)} for {ask.cell(c.loss, c.heat)}, {c.runs} runs" for c in found
-        )
-        said.append(
-            "Spearman's ρ of the adversary's share and that ratio, of runs with a share below"
-            f" {answer.WEAK:g}, where there are at least 15: {each}. So it depends on loss and setting,"
-            " and the first figure shows one loss."
+            ask.say(
+                "sections", "realism", "correlation",
+                rho=answer.number(c.rho), cell=ask.cell(c.loss, c.heat), runs=c.runs,
+            )
+            for c in found
         )  # fmt: skip
+        said.append(ask.say("sections", "realism", "correlations", weak=answer.WEAK, each=each))
     return said
 
 
-def _paired(rows: Sequence[Row]) -> list[str]:
+def _paired(rows: Sequence[Row], ask: Asked) -> list[str]:
     """Sentence about how closely SWD follows PSNR."""
     both = [(row["swd"], row["psnr_loss"]) for row in rows]
     pairs = [(swd, -lost) for swd, lost in both if None not in (swd, lost) and math.isfinite(swd + lost)]
     if len(pairs) < 10:
         return []
     rho = float(stats.spearmanr(*zip(*pairs, strict=True)).statistic)
-    return [
-        f"Final SWD and final PSNR go together (Spearman's ρ = {answer.number(rho)} over {len(pairs)} runs): SWD"
-        " compares the same places of x and x̂ and is no independent witness of realism."
-    ]
+    return [ask.say("limits", "paired", rho=answer.number(rho), runs=len(pairs))]
 
 
 def _verdicts(rows: Sequence[Row], ask: Asked) -> Table:
@@ -204,40 +176,45 @@ def _counted(cell: Sequence[Row]) -> str:
     return f"{text} ({kinds}{f'; {np.median(steps):.0f}' if steps else ''})"
 
 
-def _design(study: Study, rows: Sequence[Row], ask: Asked) -> list[str]:
+def _design(study: Study, rows: Sequence[Row], asked: Sequence[Question], ask: Asked) -> list[str]:
     protocol = study.protocol
     verdicts = Counter(str(row["verdict"]) for row in rows)
-    counted = ", ".join(f"{number} {name}" for name, number in verdicts.most_common())
     seconds = [row["seconds"] for row in rows if row["seconds"] and math.isfinite(row["seconds"])]
-    whole = sum(row["steps"] >= protocol.updates for row in rows)
     seeds = {
         trick: len({r["seed"] for r in matching(rows, {**ask.plain, "trick": trick})})
         for trick in dict.fromkeys(str(r["trick"]) for r in rows)
     }
-    frozen = (
-        "One codec for each seed is trained for rate and distortion; encoder and entropy model are then frozen, so"
-        " all arms of a seed start from the same weights, see the same crops and have the same bitstream."
-    )
-    joint = "Every arm trains the whole codec from its first weights, which are those of its seed, on the seed's crops."
-    codec = f"Codec: `{' '.join(protocol.codec)}`. " if protocol.codec else ""
     shares = {
         heat: answer.median(matching(rows, {**ask.plain, "mse": "1", ask.factor: heat}), "share")
         for heat in ask.settings
     }
-    said = [f"{100 * v:.0f} % ({ask.label(heat)})" for heat, v in shares.items() if math.isfinite(v)]
+    known = [f"{100 * v:.0f} % ({ask.label(heat)})" for heat, v in shares.items() if math.isfinite(v)]
     return [
-        f"{len(rows)} of {len(study.planned())} planned runs are counted, {whole} of them of {protocol.updates}"
-        f" generator updates, the others ended by their divergence: {counted}. {sum(seconds) / 3600:.1f} hours on"
-        " single cores.",
-        joint if protocol.joint else frozen,
-        f"{codec}Arms: `{' '.join(protocol.arm)}` and their own words.",
-        f"Effects are paired by seed ({', '.join(f'{t}: {n}' for t, n in seeds.items())}); a contrast is significant"
-        f" (Holm) with at least {ENOUGH} seeds and p < .05 after Holm's correction over its whole table. ×: a ratio."
-        f" A first place among 72 contrasts with 5 seeds takes an effect of {_detectable(72, 5):.1f} standard"
-        " deviations over seeds.",
-        "Under Adam a weight also shrinks the adversary's share of G's step: its median at mse=1 is"
-        f" {' and '.join(said) or 'not known'}.",
-    ]
+        ask.say(
+            "design", "runs",
+            counted=len(rows), planned=len(study.planned()), updates=protocol.updates,
+            whole=sum(row["steps"] >= protocol.updates for row in rows),
+            verdicts=", ".join(f"{number} {name}" for name, number in verdicts.most_common()),
+            hours=f"{sum(seconds) / 3600:.1f}",
+        ),
+        ask.say("design", "joint" if protocol.joint else "frozen"),
+        ask.say("design", "words", codec=" ".join(protocol.codec), arm=" ".join(protocol.arm)),
+        ask.say(
+            "design", "effects",
+            seeds=", ".join(f"{trick}: {number}" for trick, number in seeds.items()), enough=ENOUGH, **_power(asked),
+        ),
+        ask.say("design", "share", shares=" and ".join(known)),
+    ]  # fmt: skip
+
+
+def _power(asked: Sequence[Question]) -> dict[str, Any]:
+    """Size of the largest table of contrasts, its seeds, and the effect that a first place in it takes."""
+    largest = max(asked, key=lambda question: len(question.effects), default=None)
+    contrasts = 0 if largest is None else len(largest.effects)
+    seeds = 0 if largest is None else max((effect.seeds for effect in largest.effects), default=0)
+    enough = contrasts if seeds >= ENOUGH else 0
+    effect = f"{_detectable(contrasts, seeds):.1f}" if enough else ""
+    return {"contrasts": enough, "most_seeds": seeds, "detectable": effect}
 
 
 def _left_out(study: Study, stored: Sequence[Row], ask: Asked) -> list[str]:
@@ -253,8 +230,11 @@ def _left_out(study: Study, stored: Sequence[Row], ask: Asked) -> list[str]:
         ]
         if good:
             said.append(
-                f"Not counted: {len(own)} runs with {factor}={level}. {reason} Stable are {answer.listed(good)}."
-            )
+                ask.say(
+                    "design", "not_counted",
+                    runs=len(own), level=f"{factor}={level}", reason=reason, stable=answer.listed(good),
+                )
+            )  # fmt: skip
     return said
 
 

@@ -128,7 +128,8 @@ def adversary_at_x_hat(training: ArmTraining) -> float:
 
 
 def _check_adversary(training: ArmTraining, twin: str) -> None:
-    if training.game.discriminator is None or not is_optimised(training.game.objective.adv):
+    adv = training.game.objective.adv
+    if training.game.discriminator is None or not (callable(adv) or is_optimised(adv)):
         raise InputError(
             f"twin={twin}: this configuration has no adversary; choose a loss, loss=ns, with adv above 0"
         )

@@ -188,3 +188,10 @@ def test_a_disjoint_distance_does_not_follow_the_paired_error():
     assert compare_disjoint(x, x, 3, 0, FEW) > 0.01  # the floor: other images
     with pytest.raises(ValueError, match="two images or more"):
         compare_disjoint(x[:1], x[:1], 3, 0, FEW)
+
+
+def test_halves_may_have_other_numbers_and_sizes_of_images():
+    sides = (64, 80, 64, 32, 40)
+    x = [describe(photo(side, side, seed), seed, 0, FEW) for seed, side in enumerate(sides)]
+    assert {len(patches) for patches in x} == {2, 3}
+    assert math.isfinite(compare_disjoint(x, x, 3, 0, FEW))

@@ -134,6 +134,16 @@ def test_both_margins_of_a_seed_come_from_the_table_of_runs(tmp_path):
     assert one.monotone is False
 
 
+def test_of_the_pilot_the_finest_search_counts_and_long_runs_do_not():
+    own = [
+        *runs("lr", {1e-5: True, 1e-3: False}, stage="1", method="ramp"),
+        *runs("lr", {1e-5: True, 2e-5: True, 4e-5: False}, stage="0", method="grid"),
+        *runs("lr", {1e-5: False}, stage="0", method="grid", length="4N", updates=800),
+    ]
+    (one,) = margin_rows.of_runs(own, stages=("0", "1"))
+    assert one["h_star"] == pytest.approx(1)
+
+
 def test_two_searches_of_one_margin_are_refused():
     with pytest.raises(InputError, match="two searches of the lr axis"):
         margin_rows.of_runs([*runs("lr", {1e-5: True}), *runs("lr", {1e-5: True}, method="grid")])
@@ -170,8 +180,9 @@ def test_a_missing_column_is_named_with_its_row(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "give either margins=FILE or simulate=NUMBER"),
-        (["margins=m.csv", "simulate=20"], "give either"),
+        ([], "give one of margins=FOLDER, pilot=FOLDER and simulate=NUMBER"),
+        (["margins=m.csv", "simulate=20"], "give one of"),
+        (["pilot=m.csv", "out=o"], "pilot= only prints; drop out="),
         (["margins=m.csv", "seed=1"], "seed= is of simulated studies"),
         (["margins=m.csv", f"plan={FILE}"], "is null; fill in the values of stage 1"),
         (["simulate=20", "plan=none.yaml"], "none.yaml: no such file"),

@@ -23,8 +23,8 @@ from gcn.study.twins import training_of
 
 ARM = ("experiment=frozen", "rate=null", "mse=1", "loss=ns", *TINY)
 PLAN = MarginPlan(
-    ("mse=1", "optim.g.lr=1e-4"), judge_train=40, judge_test=32, classifiers=3, lr_lowest=1e-4, lr_octaves=1,
-    adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
+    ("mse=1", "optim.g.lr=1e-4"), judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
+    lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
 )  # fmt: skip
 
 
@@ -188,6 +188,7 @@ def test_a_run_holds_at_its_limit_and_not_above(training, material, protocol):
             material.judge,
             limit,
             6,
+            1,
         )
         for limit in (Reference(2.0, 0.0), Reference(-1.0, 0.0), Reference(2.0, 0.5))
     ]
@@ -199,14 +200,14 @@ def test_a_run_holds_at_its_limit_and_not_above(training, material, protocol):
 
 
 def test_a_whole_run_goes_on_after_its_failure(training, material):
-    outcome = holding.hold(training, material.judge, Reference(-1.0, 0.0), 6, whole=True)
+    outcome = holding.hold(training, material.judge, Reference(-1.0, 0.0), 6, 1, whole=True)
     assert (outcome.verdict, outcome.failed_at) == ("fails", 5)
     assert [row["step"] for row in outcome.rows] == [5, 6]
 
 
 def test_a_run_that_is_not_finite_ends(material, protocol):
     cfg = parse([*protocol.arm, "init_from=codec", "seed=0", "optim.g.lr=1e30"])
-    outcome = holding.hold(training_of(cfg, material.ground), material.judge, Reference(2.0, 0.0), 60)
+    outcome = holding.hold(training_of(cfg, material.ground), material.judge, Reference(2.0, 0.0), 60, 1)
     assert (outcome.verdict, outcome.failed_at) == ("diverged", 5)
     numbers = holding.numbers(outcome, Reference(0.5, 0.1))
     assert (numbers["holds"], numbers["bits_3"]) == (0.0, None)
@@ -225,21 +226,35 @@ def test_a_judge_sees_noise(material, training):
             return x + self.noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
 
     sharp = dataclasses.replace(material.judge, options=Classifier())
-    assert sharp.look(Copy(0.0), 0).bits < 0.1
-    assert sharp.look(Copy(0.3), 0).bits > 0.8
-    assert sharp.look(Copy(math.nan), 0) is None
+    assert sharp.look(Copy(0.0), 1).bits < 0.1
+    assert sharp.look(Copy(0.3), 1).bits > 0.8
+    assert sharp.look(Copy(math.nan), 1) is None
 
 
-def test_the_reference_is_the_mean_and_twice_the_deviation(material, training):
-    bits = [material.judge.look(training.generator, seed).bits for seed in range(3)]
-    found = material.judge.reference(training, 3)
-    assert found.bits == pytest.approx(np.mean(bits))
-    assert found.margin == pytest.approx(2 * np.std(bits, ddof=1))
+def test_a_classifier_s_own_offset_is_no_spread():
+    """Two looks, three classifiers far apart: their bits differ by .02, .04 and .06 between the looks."""
+    found = judge.reference_of([[0.2, 0.5, 0.8], [0.22, 0.54, 0.86]], judges=2)
+    assert found.bits == pytest.approx((0.21 + 0.52) / 2)
+    assert found.margin == pytest.approx(2 * math.sqrt((0.02**2 + 0.04**2 + 0.06**2) / 2 / 3))
+
+
+def test_the_reference_is_judged_where_runs_are(material, protocol):
+    cfg = parse([*protocol.arm, "init_from=codec", "seed=0"])
+    alone, again = (training_of(cfg, material.ground, "distortion_alone") for _ in range(2))
+    found = holding.refer(alone, material.judge, 6, 2, 1)
+    bits = []
+    for updates in (5, 1):
+        for _ in range(updates):
+            again.advance()
+        bits.append([one.bits for one in material.judge.each(again.generator, 2)])
+    assert found == judge.reference_of(bits, 1)
+    look = material.judge.look(again.generator, 2)
+    assert look.bits == pytest.approx(np.mean(bits[1]))
 
 
 def test_a_ramp_rises_by_its_octaves_and_stops_where_it_fails(training, material):
     before = training.players.g.optimizer.param_groups[0]["lr"]
-    outcome, factor = holding.ramp(training, material.judge, Reference(2.0, 0.0), 8, 2)
+    outcome, factor = holding.ramp(training, material.judge, Reference(2.0, 0.0), 8, 2, 1)
     assert [row["step"] for row in outcome.rows] == [2, 4, 6, 8]
     assert [row["learning_rate"] for row in outcome.rows] == pytest.approx([2**0.5, 2, 2**1.5, 4])
     assert (outcome.verdict, factor) == ("holds", pytest.approx(4))
@@ -247,7 +262,7 @@ def test_a_ramp_rises_by_its_octaves_and_stops_where_it_fails(training, material
 
 
 def test_a_ramp_fails_at_two_looks_in_succession(training, material):
-    outcome, factor = holding.ramp(training, material.judge, Reference(-1.0, 0.0), 8, 2)
+    outcome, factor = holding.ramp(training, material.judge, Reference(-1.0, 0.0), 8, 2, 1)
     assert (outcome.verdict, outcome.failed_at, factor) == ("fails", 4, 0.0)
 
 

@@ -1,12 +1,14 @@
 """The published study: what its pages say, and that the numbers quoted elsewhere are those of the stored table."""
 
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from gcn.study import answer, contrasts, design, report, table
+from gcn.study import answer, contrasts, design, report, table, training_report
 from gcn.study.statistics import matching
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,16 @@ def test_the_stored_rows_follow_from_the_stored_curves(rows, points):
         again = table.row(result)
         for name in ("logit_gap", "swd", "share", "gradient_ratio", "bpp"):
             assert again[name] == pytest.approx(stored[name], rel=1e-5, nan_ok=True), (stored["name"], name)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_significance_that_is_stated_is_that_of_the_largest_table(name, ask):
+    found = training_report._power(contrasts.questions(answer.counted(table.read(FOLDER / name), {}), ask))
+    least = stats.t.isf(0.025 / found["contrasts"], found["most_seeds"] - 1) / math.sqrt(found["most_seeds"])
+    assert (
+        f"A first place among {found['contrasts']} contrasts with {found['most_seeds']} seeds takes an effect of"
+        f" {least:.1f} standard deviations"
+    ) in text(FOLDER / name / "README.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -1,5 +1,6 @@
 """What the report says of tables whose truth is known."""
 
+import dataclasses
 import math
 import re
 import zlib
@@ -7,6 +8,7 @@ import zlib
 import pytest
 from scipy import stats
 
+from gcn.errors import InputError
 from gcn.study import answer, contrasts, design
 from gcn.study.statistics import effect, share
 from gcn.study.table import RESPONSES
@@ -153,3 +155,15 @@ def test_seeds_that_agree_exactly_have_no_more_evidence_than_their_signs():
     found = effect("", "psnr_loss", dict.fromkeys(range(5), -1.0))
     assert found.p == 2 / 2**5
     assert effect("", "psnr_loss", dict.fromkeys(range(5), 0.0)).p == 1
+
+
+@pytest.mark.parametrize(
+    ("sentences", "said"),
+    [
+        ({}, r"sentences\.yaml: answer\.h2 is missing"),
+        ({"answer": {"h2": "{{ nothing }}"}}, "'nothing' is undefined"),
+    ],
+)
+def test_a_sentence_that_cannot_be_made_is_one_line(sentences, said):
+    with pytest.raises(InputError, match=said):
+        dataclasses.replace(ASK, sentences=sentences).say("answer", "h2", tried=3)

@@ -1,0 +1,109 @@
+"""scripts/margin.py: its own arguments and the words of training; torch is imported after both are checked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gcn.cli.arguments import Command, read, spelled
+from gcn.cli.quoting import word
+from gcn.cli.terminal import guarded
+from gcn.config.compose import hydra_key, normal
+from gcn.config.flags import read_flags
+from gcn.config.parse import Config, parse
+from gcn.config.preflight import check_run
+from gcn.errors import InputError
+from gcn.files.atomic import check_folder
+from gcn.files.names import printable
+from gcn.study.design import METHODS, TWINS
+
+COMMAND = Command(
+    name="margin",
+    about="""\
+Measure how much faster a configuration could be trained before its game fails: the largest learning rate h* at which
+the reconstructions stay as close to photographs as after training with the distortion alone.""",
+    examples="""
+python scripts/margin.py loss=ns +mse=1                       h* of the game and of its twin without feedback
+python scripts/margin.py loss=hinge +mse=1 +r1=10 optim=gan data=folder data.root=FOLDER
+python scripts/margin.py loss=ns +mse=1 axis=adv              a*: the largest weight of the adversary instead
+python scripts/margin.py loss=mine --config-dir=FOLDER        a loss of your own, FOLDER/loss/mine.yaml
+""",
+    words=f"""\
+out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME-OF-THE-WORDS; run the command again to resume
+axis: lr                #: one of lr, adv ; what is raised: both learning rates, at their present ratio, or the adversary's weight
+method: bisection       #: one of {", ".join(METHODS)} ; bisection: 6 runs; grid: 45; halves: 23; ramp: one run with a rising learning rate
+twin: yoked             #: one of {", ".join(TWINS)} or null ; the same training without the game, for comparison; null: none
+updates: 200            #: int in [4, 1e6] ; of each run
+init_from: null         #: path ; decoder to start from: low, mid or high, which ship, a model file, or the folder of a run trained by experiment=rd
+""",  # noqa: E501
+    more="""
+All other words are those of scripts/train.py, whose --help lists them. Only the decoder is trained, from the decoder of
+a codec that was trained for rate and distortion; encoder and entropy model are frozen. Learning rates are constant.
+
+A run holds if at each of its last three looks (updates 100, 150 and 200) a fresh classifier tells photographs from
+reconstructions by at most b0 + delta bits. b0 are the bits of the same decoder after as many updates of the distortion
+alone, delta is two standard deviations over seeds of the classifier. h* is the last learning rate that holds, counted
+from the lowest. The twin's discriminator repeats the moves of another seed's game, so it exerts a force and answers
+nothing; h*(twin) / h* is what the game costs.
+""",
+)
+PLACE = Path("outputs/margin")
+OWN = ("out", "axis", "method", "twin", "updates", "init_from")
+FIXED = {
+    "freeze": "encoder and entropy model are frozen here",
+    "steps": "give updates=",
+    "resume": "give out= of the margin",
+    "warmup.steps": "there is no warm-up here",
+    "optim.schedule.name": "learning rates are constant here",
+    "experiment": "give its words one by one",
+    "rate": "the encoder is frozen, so the rate is constant",
+    "ema": "no averaged weights are judged here",
+}  # words of training that have no meaning for a margin
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command line; returns the exit status."""
+    return guarded(lambda: _main(words))
+
+
+def _main(words: Sequence[str]) -> int:
+    if {"-h", "--help"} & set(words):
+        print(COMMAND.help(), end="")
+        return 0
+    said = list(spelled(words, OWN.__contains__))
+    own = [text for text in said if hydra_key(text) in OWN]
+    arguments = read(COMMAND, own)
+    flags = read_flags([text for text in said if hydra_key(text) not in OWN])
+    unused = [flag for flag in flags.flags() if flag.startswith("-") and flag != "--config-dir"]
+    if unused:
+        raise InputError(f"{unused[0]}: not a flag of this command, which has --config-dir; drop it")
+    given = normal(flags.overrides)
+    for text in given:
+        if hydra_key(text) in FIXED:
+            raise InputError(f"{text}: not a word of a margin: {FIXED[hydra_key(text)]}; drop it")
+    trained = [*given, "freeze=encoder", "rate=null"]
+    cfg = parse([*trained, "init_from=codec"], flags.config_dir)
+    check_run(Config({**cfg, "init_from": None}), trained)
+    if arguments["axis"] == "adv" and arguments["method"] == "ramp":
+        raise InputError(
+            "method=ramp: raises learning rates; with axis=adv give another method, method=bisection"
+        )
+    from gcn.study.own_margin import Asked, measure
+
+    asked = Asked(
+        given, flags.config_dir, arguments["axis"], arguments["method"], arguments["twin"], arguments["updates"],
+        arguments["init_from"],
+    )  # fmt: skip
+    folder = check_folder("out", arguments["out"] or PLACE / asked.name)
+    resume = " ".join(["python scripts/margin.py", *map(_shown, words)])
+    try:
+        record = measure(asked, folder, lambda text: print(text, flush=True))
+    except KeyboardInterrupt as signalled:
+        raise type(signalled)(f"interrupted; run the command again to resume: {resume}") from None
+    for line in record["says"]:
+        print(line)
+    print(printable(f"written: {folder}/margin.json, margin.png"))
+    return 0
+
+
+def _shown(text: str) -> str:
+    name, sign, value = text.partition("=")
+    return word(name, value) if sign and not name.startswith("-") else text
