@@ -15,11 +15,20 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ["torch", "lightning", "hydra", "matplotlib.figure", "pytest", "hypothesis"]
+LIBRARIES = [
+    "torch",
+    "lightning",
+    "hydra",
+    "matplotlib.figure",
+    "pytest",
+    "hypothesis",
+    "gcn.config.assemble",
+]
 
 
 @cache
-def _forking() -> Any:
+def forking() -> Any:
+    """Context of ``multiprocessing`` whose processes have the libraries already."""
     context = get_context("forkserver")
     context.set_forkserver_preload(LIBRARIES)
     return context
@@ -45,7 +54,7 @@ class Forked:
         self._said = tempfile.TemporaryDirectory(prefix="said-")
         place = self._said.name
         settings = {**os.environ, **(environment or {})}
-        self._process = _forking().Process(
+        self._process = forking().Process(
             target=_work, args=(place, settings, str(cwd or Path.cwd()), work, arguments)
         )
         self._process.start()

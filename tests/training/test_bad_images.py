@@ -44,7 +44,7 @@ def harm(monkeypatch):
 def test_they_are_named_on_the_terminal_and_counted(data, tmp_path, harm, capsys, workers):
     folder = tmp_path / "run"
     harm(1, (data / "train" / "3.png").unlink)
-    summary = run(folder, *words(data, SAID, f"data.workers={workers}", "steps=16"))
+    summary = run(folder, *words(data, SAID, f"data.workers={workers}"))
     said = [line for line in capsys.readouterr().err.splitlines() if "went bad" in line]
     assert said == [f"{data / 'train' / '3.png'} went bad: file is missing; 4.png stands in"]
     assert summary["bad_images"] == json.loads((folder / "summary.json").read_text())["bad_images"] == 1

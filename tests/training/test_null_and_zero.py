@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has rando
 
 WEIGHTS = [name for name, knob in knobs().items() if knob.kind == "weight"]
 BASE = {"mse": "mse=null rate=1", "rate": "mse=1 rate=null"}  # what there is beside the weight in question
-UPDATES = 20
+UPDATES = 5
 
 
 @cache

@@ -25,6 +25,7 @@ from gcn.training.record import Record
 from gcn.training.stop import StopRequest
 
 OFTEN = "steps=8 val_every=3 panel_every=4 checkpoint_every=3"
+SHORT = "steps=6 val_every=4 panel_every=4 checkpoint_every=3"
 
 # What a run remembers from update to update, and where it could forget.
 MEMORIES = {
@@ -49,8 +50,8 @@ MEMORIES = {
 @pytest.mark.parametrize("said", MEMORIES.values(), ids=list(MEMORIES))
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(said, data, tmp_path):
     reference, folder = tmp_path / "reference", tmp_path / "killed"
-    run(reference, *words(data, OFTEN, said))
-    killed_at(5, folder, *words(data, OFTEN, said))  # two updates after a checkpoint
+    run(reference, *words(data, SHORT, said))
+    killed_at(5, folder, *words(data, SHORT, said))  # two updates after a checkpoint
     assert MetricsTable(folder / "metrics.csv").rows()[-1]["step"] == 4
     run(folder)
     assert_same_run(folder, reference)
@@ -59,7 +60,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(said, data, tmp_path):
 @pytest.mark.usefixtures("quick")
 def test_a_frozen_encoder_is_resumed_as_it_was(data, tmp_path):
     run(tmp_path / "first", *words(data, "steps=2 loss=none"))
-    said = words(data, OFTEN, f"freeze=encoder init_from={tmp_path / 'first'}")
+    said = words(data, SHORT, f"freeze=encoder init_from={tmp_path / 'first'}")
     run(tmp_path / "reference", *said)
     killed_at(5, tmp_path / "killed", *said)
     run(tmp_path / "killed")
@@ -162,18 +163,18 @@ def test_a_finished_run_goes_on_only_if_there_is_more_to_do(data, tmp_path):
 @pytest.mark.usefixtures("quick")
 def test_a_longer_run_is_the_long_run_where_the_schedule_does_not_know_the_end(data, tmp_path):
     often = "optim=gan log_every=2 val_every=4 panel_every=4 checkpoint_every=4"
-    run(tmp_path / "long", *words(data, often, "steps=8"))
+    run(tmp_path / "long", *words(data, often, "steps=6"))
     run(tmp_path / "short", *words(data, often, "steps=4"))
-    run(tmp_path / "short", steps=8)
+    run(tmp_path / "short", steps=6)
     assert_same_run(tmp_path / "short", tmp_path / "long")
 
 
 # --- processes, as users start and kill them ---
 
-LONG = "steps=24 log_every=1 val_every=6 panel_every=12 checkpoint_every=4"
+LONG = "steps=24 log_every=1 val_every=12 panel_every=12 checkpoint_every=4"
 KILLS = {
-    6: "dynamics=optimistic ema=0.9 log_every=3",
-    10: "data.workers=2 d_steps=2",
+    6: "dynamics=optimistic ema=0.9 log_every=3 steps=16",
+    10: "data.workers=2 d_steps=2 steps=20",
     15: "warmup.steps=7 instance_noise=0.2 terms.instance_noise.anneal=20 r1=1 terms.r1.every=3",
 }
 
