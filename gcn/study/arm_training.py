@@ -26,7 +26,6 @@ class ArmTraining:
     Args:
         cfg: the checked configuration, ``cfg.seed`` included.
         ground: the seed's data.
-        standard: noise takes the place of latents.
 
     Attributes:
         game, rule, players: what :func:`gcn.game.rules.update` takes; players may be replaced.
@@ -34,9 +33,9 @@ class ArmTraining:
         step: generator updates made so far.
     """
 
-    def __init__(self, cfg: Config, ground: Ground, standard: bool = False) -> None:
-        self.cfg, self.ground, self.standard, self.step = cfg, ground, standard, 0
-        self.generator = generator_of(cfg, ground, standard)
+    def __init__(self, cfg: Config, ground: Ground) -> None:
+        self.cfg, self.ground, self.step = cfg, ground, 0
+        self.generator = generator_of(cfg, ground)
         self.game, constraints = assemble_game(cfg, self.generator)
         self.game.streams = Streams(cfg.seed)
         self.rule = build(cfg, "dynamics")
@@ -53,7 +52,7 @@ class ArmTraining:
 
     def doubled(self) -> "ArmTraining":
         """A copy in float64 with the same weights, optimizer states, memories and step, as exponents need it."""
-        copy = ArmTraining(self.cfg, self.ground.double(), self.standard)
+        copy = ArmTraining(self.cfg, self.ground.double())
         copy.game.double().load_state_dict(self.game.state_dict())
         for mine, its in zip(self.players, copy.players, strict=True):
             state = deepcopy(

@@ -13,7 +13,7 @@ from gcn.errors import InputError
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
 
-STANDARD = "gan=standard"  # of the study alone: latents are noise
+STANDARD = "gan=standard"  # of withdrawn levels alone: their runs are in a stored table, and none is trained
 TWINS = ("yoked", "frozen_d", "random_gradient", "distortion_alone", "still")  # see gcn.study.twins
 BEST = "best"  # stands in a grid for the level that a preliminary scan decides
 AXES = (
@@ -43,7 +43,7 @@ class Arm:
         levels: factor to the name of its value.
         seed: of weights, data and noise; the first, where there are several.
         words: of the study's command.
-        standard: noise takes the place of latents.
+        standard: a withdrawn level of the first study, noise in place of latents; it is planned and not trained.
         seeds: how many.
         own: values of the words that only a study has, see ``OWN``.
     """
@@ -335,6 +335,11 @@ class _Grids:
         said = [
             word.format_map(named) for f, level in named.items() for word in self.factors[f][level].split()
         ]
+        withdrawn = self.content.get("withdrawn", {})
+        if STANDARD in said and not any(level in withdrawn.get(f, {}) for f, level in named.items()):
+            raise InputError(
+                f"{self.file}: {STANDARD} is withdrawn; write generator=dcgan, in a protocol without a codec"
+            )
         own = self._own(said)
         trained = (word for word in said if word != STANDARD and word.partition("=")[0] not in own)
         words = [*self.protocol.arm, *trained, f"seed={seed}"]

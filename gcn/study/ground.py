@@ -20,6 +20,7 @@ from gcn.game.protocols import GeneratorOutput
 from gcn.game.streams import Stream, Streams
 from gcn.models import package
 from gcn.models.codec import Codec
+from gcn.models.dcgan import DCGAN
 from gcn.study.design import Arm, Protocol
 
 SIDE = 128  # pixels of a validation crop
@@ -34,14 +35,12 @@ class Frozen(NamedTuple):
         weights: of the codec, as loaded into each arm.
         start: (V, 3, 128, 128), the validation crops as this codec gives them.
         y_hat, val_y_hat: latents (P, M, h, w) of the training crops and of the validation crops.
-        spread: (M, 1, 1) deviation of each latent channel over the crops: what noise is scaled to.
         val_bpp: bits per pixel of the validation crops.
     """
 
     weights: Mapping[str, Tensor]
     start: Tensor
     y_hat: Tensor
-    spread: Tensor
     val_y_hat: Tensor
     val_bpp: float
 
@@ -58,7 +57,7 @@ class Ground:
         """The same data with latents in float64."""
         if self.frozen is None:
             return self
-        known = {name: getattr(self.frozen, name).double() for name in ("y_hat", "val_y_hat", "spread")}
+        known = {name: getattr(self.frozen, name).double() for name in ("y_hat", "val_y_hat")}
         return replace(self, val_x=self.val_x.double(), frozen=self.frozen._replace(**known))
 
     def indices(self, step: int, size: int, seed: int) -> Tensor:
@@ -91,9 +90,8 @@ def freeze(codec: Codec, x: Tensor, val_x: Tensor) -> Frozen:
     seen = codec.quantise(codec.analyse(val_x))
     y_hat = torch.cat([part.y_hat for part in latents])
     weights = {name: value.clone() for name, value in codec.state_dict().items()}
-    spread = y_hat.std((0, 2, 3))[:, None, None]
     start = codec.synthesise(seen.y_hat, SIDE, SIDE)
-    return Frozen(weights, start, y_hat, spread, seen.y_hat, _bpp(seen.likelihoods, val_x))
+    return Frozen(weights, start, y_hat, seen.y_hat, _bpp(seen.likelihoods, val_x))
 
 
 def _bpp(likelihoods: Mapping[str, Tensor], x: Tensor) -> float:
@@ -113,15 +111,11 @@ def _val_crops(images: list[Tensor], number: int) -> Tensor:
 
 
 class Decoder(nn.Module):
-    """A codec's synthesis as a generator, on latents that are computed once.
+    """A codec's synthesis as a generator, on latents that are computed once."""
 
-    With a ``spread`` they are noise of this deviation instead: the same decoder as the generator of a standard GAN.
-    """
-
-    def __init__(self, codec: Codec, frozen: Frozen, standard: bool) -> None:
+    def __init__(self, codec: Codec, frozen: Frozen) -> None:
         super().__init__()
         self.g_s, self.frozen = codec.g_s, frozen
-        self.spread = frozen.spread if standard else None
         self._batches: list[tuple[Tensor, Tensor]] = []
 
     def set_batches(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -133,24 +127,15 @@ class Decoder(nn.Module):
         known = [latents for crops, latents in self._batches if crops is x or len(self._batches) == 1]
         if not known:
             raise ValueError("these crops are none of the batches that were set")
-        return self._synthesise(known[0], noise)
-
-    def _synthesise(self, y_hat: Tensor, noise: Stream) -> GeneratorOutput:
-        if self.spread is not None:
-            y_hat = (self.spread * noise.normal(y_hat)).round()
-        return GeneratorOutput(self.decode(y_hat), y_hat, {})
+        return GeneratorOutput(self.decode(known[0]), known[0], {})
 
     def decode(self, y_hat: Tensor) -> Tensor:
         """Reconstructions (B, 3, H, W) of latents (B, M, h, w), not clamped."""
         return self.g_s(y_hat) + 0.5  # type: ignore[no-any-return]
 
-    def validate(self, val_x: Tensor) -> tuple[Tensor, float | None]:
-        """Reconstructed validation crops (V, 3, 128, 128), and their bits per pixel.
-
-        A standard GAN has no bitstream and therefore no rate: None, which is not a rate of 0.
-        """
-        out = self._synthesise(self.frozen.val_y_hat, Streams(SEED).at("validation").child("same"))
-        return out.x_hat, self.frozen.val_bpp if self.spread is None else None
+    def validate(self, val_x: Tensor) -> tuple[Tensor, float]:
+        """Reconstructed validation crops (V, 3, 128, 128), and their bits per pixel."""
+        return self.decode(self.frozen.val_y_hat), self.frozen.val_bpp
 
     def parts(self) -> dict[str, list[Any]]:
         """The parameters by part: all are the decoder's."""
@@ -186,13 +171,41 @@ class Whole(nn.Module):
         return self.codec.parts()
 
 
-def generator_of(cfg: Config, ground: Ground, standard: bool) -> Decoder | Whole:
-    """The generator of an arm: the decoder of the seed's codec, on latents or on noise; or a whole codec."""
+class Samples(nn.Module):
+    """A standard GAN's generator, ``generator=dcgan``: it has no code, and validation crops are of its own size.
+
+    Attributes:
+        side: of its images, in pixels.
+    """
+
+    def __init__(self, dcgan: DCGAN) -> None:
+        super().__init__()
+        self.dcgan, self.side = dcgan, dcgan.side
+
+    def set_batches(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Does nothing: there is nothing to encode."""
+
+    def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
+        """Images (B, 3, side, side) from noise."""
+        return self.dcgan(x, noise)  # type: ignore[no-any-return]
+
+    def validate(self, val_x: Tensor) -> tuple[Tensor, None]:
+        """Samples (V, 3, side, side) of fixed noise, and None: there is no rate, which is not a rate of 0."""
+        return self.dcgan.for_coding().sample(len(val_x), Streams(SEED).at("validation")), None
+
+    def parts(self) -> dict[str, list[Any]]:
+        """The parameters by part: all are the decoder's."""
+        return self.dcgan.parts()
+
+
+def generator_of(cfg: Config, ground: Ground) -> Decoder | Whole | Samples:
+    """The generator of an arm: the decoder of the seed's codec on its latents, a whole codec, or a standard GAN's."""
     if ground.frozen is None:
-        return Whole(first_codec(cfg))
+        made: Any = first_codec(cfg)
+        return Samples(made) if isinstance(made, DCGAN) else Whole(made)
     codec = build(cfg, "generator")
     codec.load_state_dict(ground.frozen.weights)
-    return Decoder(codec, ground.frozen, standard)
+    return Decoder(codec, ground.frozen)
 
 
 def words_of(arm: Arm, joint: bool) -> list[str]:

@@ -13,7 +13,7 @@ from gcn.metrics.stability import verdict
 from gcn.study import diagnostics
 from gcn.study.arm_training import ArmTraining
 from gcn.study.design import Arm, Protocol
-from gcn.study.ground import Decoder, Ground, Whole, words_of
+from gcn.study.ground import Decoder, Ground, Samples, Whole, words_of
 from gcn.training.instruments import gradients_at_x_hat, logits
 from gcn.training.player import OptimizerPlayer
 from gcn.training.watch import NormWatch
@@ -36,7 +36,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -
     """
     begun = time.perf_counter()
     cfg = parse(words_of(arm, protocol.joint))
-    training = ArmTraining(cfg, ground, arm.standard)
+    training = ArmTraining(cfg, ground)
     game = training.game
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
     watch, event, rows = NormWatch(), None, []
@@ -82,22 +82,29 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -
 class _Validation:
     """Validation of fixed crops: realism, distortion, and the change since the last validation."""
 
-    def __init__(self, generator: Decoder | Whole, ground: Ground) -> None:
-        self.generator, self.ground = generator, ground
-        self.xs = list(ground.val_x)
+    def __init__(self, generator: Decoder | Whole | Samples, ground: Ground) -> None:
+        self.generator, self.val_x = generator, ground.val_x
+        self.sampled = isinstance(generator, Samples)
+        shown = self.val_x
+        if isinstance(generator, Samples):
+            shown = shown[..., : generator.side, : generator.side]
+        self.xs = list(shown)
         self.before = torch.empty(0)
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
-        x_hat, bpp = self.generator.validate(self.ground.val_x)
+        x_hat, bpp = self.generator.validate(self.val_x)
         x_hat = x_hat.clamp(0, 1)
-        error = (x_hat - self.ground.val_x).double().square().mean((1, 2, 3))
         values = {
             **({} if bpp is None else {"val/bpp": bpp}),
-            "val/psnr": float(-10 * error.clamp(min=1e-12).log10().mean()),
+            **({} if self.sampled else {"val/psnr": self._psnr(x_hat)}),
             "val/swd": sliced_wasserstein(self.xs, list(x_hat), SEED, SLICING)["mean"],
         }
         if len(self.before):
             values["val/jitter"] = 255 * math.sqrt(float((x_hat - self.before).square().mean()))
         self.before = x_hat
         return values
+
+    def _psnr(self, x_hat: torch.Tensor) -> float:
+        error = (x_hat - self.val_x).double().square().mean((1, 2, 3))
+        return float(-10 * error.clamp(min=1e-12).log10().mean())

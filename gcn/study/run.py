@@ -38,7 +38,7 @@ def diagnostics_file(folder: Path, arm: Arm) -> Path:
 def remaining(
     study: Study, folder: Path, known: Set[str] = frozenset(), seen: Collection[str] = ()
 ) -> list[Arm]:
-    """The arms that have no result yet, in order, or lack their diagnostics.
+    """The arms that have no result yet, in order, or lack their diagnostics; without those that are withdrawn.
 
     ``known`` arms are in a table from elsewhere, ``seen`` ones have been looked at there.
     """
@@ -46,6 +46,7 @@ def remaining(
     return [
         arm
         for arm in study.arms
+        if not arm.standard
         if (not known >= set(arm.runs) and not file_of(folder, arm).is_file())
         or (arm.name in wanted and not diagnostics_file(folder, arm).is_file())
     ]

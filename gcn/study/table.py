@@ -95,7 +95,9 @@ def _measured(result: Mapping[str, Any]) -> dict[str, float | None]:
         "logit_gap": _median([abs(gap) for gap in _late(rows, "train/d/logit_gap", 0.75)]),
         "gradient_ratio": _median(_ratios(rows, "train/d/grad_norm", "train/g/grad_norm", 0.75)),
         "swd": quarter["val/swd"],
-        "psnr_loss": result["start"]["val/psnr"] - quarter["val/psnr"] if "start" in result else math.nan,
+        "psnr_loss": result["start"].get("val/psnr", math.nan) - quarter["val/psnr"]
+        if "start" in result
+        else math.nan,
         "share": _share(rows),
         "bpp": quarter["val/bpp"],
     }

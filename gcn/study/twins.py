@@ -36,12 +36,11 @@ def training_of(
     ground: Ground,
     twin: str | None = None,
     other: ArmTraining | None = None,
-    standard: bool = False,
 ) -> ArmTraining:
     """The training of an arm or of one of its twins.
 
     Args:
-        cfg, ground, standard: as of :class:`gcn.study.arm_training.ArmTraining`.
+        cfg, ground: as of :class:`gcn.study.arm_training.ArmTraining`.
         twin: one of ``TWINS``; None: the game itself.
         other: the game of another seed, which a yoked discriminator repeats.
 
@@ -54,7 +53,7 @@ def training_of(
         if other is None:
             raise ValueError("a yoked twin needs the game of another seed")
         return Yoked(cfg, ground, other)
-    training = ArmTraining(cfg, ground, standard)
+    training = ArmTraining(cfg, ground)
     if twin in ("frozen_d", "random_gradient"):
         _check_adversary(training, twin)
     if twin in ("frozen_d", "still"):
