@@ -10,7 +10,7 @@ import pytest
 
 from gcn.commands.registered import main
 from gcn.files.reading import read_yaml
-from gcn.study import margin_plan, simulate, simulated_cases
+from gcn.study import margin_plan, rival_tests, simulate, simulated_cases
 from gcn.study.simulate import Truth, heavy, is_false, margins, normal, rates, skewed
 from gcn.study.simulated_cases import CASES, interval
 
@@ -101,6 +101,7 @@ def test_which_words_are_false(word, effect, wrong):
 def test_the_command_writes_table_and_page(tmp_path, monkeypatch):
     monkeypatch.setattr(simulated_cases, "SPREADS", (0.35,))
     monkeypatch.setattr(simulated_cases, "SEEDS", (10,))
+    monkeypatch.setattr(rival_tests, "SHAPES", {"normal": normal})
     assert main(["simulate=10", f"plan={ROOT / margin_plan.PLAN}", f"out={tmp_path}"]) == 0
     page = (tmp_path / "simulations.md").read_text()
     assert all(f"| {case} |" in page for case in CASES)
