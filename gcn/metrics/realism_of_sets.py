@@ -27,6 +27,7 @@ from gcn.metrics.mmd import paired_mmd
 from gcn.metrics.patch_features import PatchFeatures, random_weights, trained_weights
 
 SIDE = 32  # pixels of a crop
+GRID = 16  # pixels between places of crops
 FEWEST = 10  # images, from which numbers of whole sets are stated: five are trained on, five tested
 CROPS = 256  # of all images together, from which they are stated
 TOTAL = 8192  # crops of all images together, at most, but for one of each image
@@ -82,24 +83,24 @@ def crops_of(images: int) -> int:
 def look(image: Tensor, index: int, seed: int, count: int) -> Look:
     """Crops and lattice power of an image (3, H, W) in [0, 1], as a file of 8 bits holds it.
 
+    Crops begin at multiples of 16 pixels, as the latents of a codec do: then patterns that upsampling leaves lie at the
+    same pixels of every crop, where a classifier finds them.
+
     Args:
         image: clamped and rounded here.
         index: of the image; the places depend on it, on the seed and on the image's size.
         seed: key of the places.
-        count: of crops, see `crops_of`.
+        count: of crops, see `crops_of`; fewer in an image that is too small for so many.
     """
     eight = to_uint8(image)
     if min(eight.shape[-2:]) < SIDE:
         return Look(eight.new_zeros(0, 3, SIDE, SIDE), lattice_power(eight.float() / 255))
     digest = hashlib.blake2b(repr((seed, "crops", index)).encode(), digest_size=8).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-    rows, columns = (
-        torch.randint(size - SIDE + 1, (count,), generator=generator) for size in eight.shape[-2:]
-    )
-    crops = [
-        eight[:, top : top + SIDE, left : left + SIDE]
-        for top, left in zip(rows.tolist(), columns.tolist(), strict=True)
-    ]
+    rows, columns = ((size - SIDE) // GRID + 1 for size in eight.shape[-2:])
+    chosen = torch.randperm(rows * columns, generator=generator)[:count]
+    places = [(int(k) // columns * GRID, int(k) % columns * GRID) for k in chosen]
+    crops = [eight[:, top : top + SIDE, left : left + SIDE] for top, left in places]
     return Look(torch.stack(crops), lattice_power(eight.float() / 255))
 
 

@@ -18,13 +18,13 @@ from gcn.metrics.degradations import ladder
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twelve photographs of 70 pixels, and a validation of few cases."""
+    """Twelve photographs of 100 pixels, and a validation of few cases."""
     images = tmp_path / "images"
     images.mkdir()
     for i in range(12):
         x = photograph(("chelsea.png", "coffee.png", "astronaut.png")[i % 3])
-        at = 60 + 40 * (i // 3)
-        Image.fromarray(x[at : at + 70, at : at + 72]).save(images / f"{i:02}.png")
+        at = 60 + 35 * (i // 3)
+        Image.fromarray(x[at : at + 100, at : at + 102]).save(images / f"{i:02}.png")
     few = [(ladder("noise"), 1.0), (ladder("noise"), 12.0)]
     monkeypatch.setattr(dose_response, "rungs", lambda names: few)
     monkeypatch.setattr(dose_response, "crops_of", lambda count: 24)
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(images: Path, out: Path, *words: str) -> int:
     return main(
-        [f"data.root={images}", "model=low", "side=64", "seeds=2", "ladders=noise", f"out={out}", *words]
+        [f"data.root={images}", "model=low", "side=96", "seeds=2", "ladders=noise", f"out={out}", *words]
     )
 
 
@@ -77,7 +77,7 @@ def test_the_command_writes_tables_and_a_figure_and_resumes(
     capsys.readouterr()
     assert run(folder, out, "seeds=3") == 2
     assert capsys.readouterr().err.count("given twice") == 1
-    words = [f"data.root={folder}", "model=low", "side=64", "seeds=3", "ladders=noise", f"out={out}"]
+    words = [f"data.root={folder}", "model=low", "side=96", "seeds=3", "ladders=noise", f"out={out}"]
     assert main(words) == 2
     assert "holds the rows of another command" in capsys.readouterr().err
 
@@ -100,10 +100,10 @@ def test_sizes_of_the_classifier_are_compared_on_the_same_cases(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dose_response, "ON_SIZES", (("photographs", 0.0), ("noise", 12.0)))
-    images = [torch.tensor(photograph("chelsea.png")[k : k + 64, k : k + 64]) for k in range(0, 220, 20)]
+    images = [torch.tensor(photograph("chelsea.png")[k : k + 96, k : k + 96]) for k in range(0, 220, 20)]
     load = [partial(dose_response.Source, str(i)) for i in range(len(images))]
     sources = [make(lambda x=x: _Decoded(x.numpy())) for make, x in zip(load, images, strict=True)]
-    validation = Validation(sources, 64, None, 2)  # type: ignore[arg-type]
+    validation = Validation(sources, 96, None, 2)  # type: ignore[arg-type]
     row = validation.sizes("8 channels")
     assert row["photographs 0"] == 0
     assert row["noise 12"] > 0.2

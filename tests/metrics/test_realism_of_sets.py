@@ -48,8 +48,11 @@ def test_crops_are_at_the_same_places_and_as_in_a_file(photos: list[Tensor]) -> 
     assert first.crops.dtype == torch.uint8
     assert torch.equal(first.crops, shifted.crops)
     assert not torch.equal(first.crops, look(x, 4, 0, 5).crops)
-    windows = (x * 255).round().byte().unfold(1, 32, 1).unfold(2, 32, 1)
-    assert all((windows == crop[:, None, None]).all((0, 3, 4)).any() for crop in first.crops)
+    windows = (x * 255).round().byte().unfold(1, 32, 16).unfold(2, 32, 16)  # places at multiples of 16
+    found = [(windows == crop[:, None, None]).all((0, 3, 4)).nonzero().tolist() for crop in first.crops]
+    assert all(len(places) == 1 for places in found)
+    assert len({str(places) for places in found}) == 5  # none twice
+    assert len(look(x, 3, 0, 64).crops) == 5 * 5  # all that an image of 96 pixels has
 
 
 def test_crops_are_bounded_whatever_the_number_of_images() -> None:
