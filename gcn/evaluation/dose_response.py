@@ -35,14 +35,7 @@ CLASSIFIERS = {
     "16 channels, a third of the learning rate": Classifier(rate=3e-3),
     "16 channels, patches of 32 pixels": Classifier(side=32, batch=32),
 }
-ON_SIZES = (
-    (PHOTOGRAPHS, 0.0),
-    (CODEC, 0.0),
-    ("blur", 0.8),
-    ("noise", 1.0),
-    ("lattice_4", 2.0),
-    ("blocks", 20.0),
-)
+ON_SIZES = ((CODEC, 0.0), ("blur", 0.8), ("lattice_4", 4.0))
 
 Row = dict[str, Any]
 
