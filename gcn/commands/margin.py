@@ -29,7 +29,7 @@ python scripts/margin.py loss=mine --config-dir=FOLDER        a loss of your own
     words=f"""\
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME-OF-THE-WORDS; run the command again to resume
 axis: lr                #: one of lr, adv ; what is raised: both learning rates, at their present ratio, or the adversary's weight
-method: bisection       #: one of {", ".join(METHODS)} ; bisection: 6 runs; grid: 45; halves: 23; ramp: one run with a rising learning rate
+method: bisection       #: one of {", ".join(METHODS)} ; bisection: 6 runs; grid: 53; halves: 27; ramp: one run with a rising learning rate
 twin: yoked             #: one of {", ".join(TWINS)} or null ; the same training without the game, for comparison; null: none
 updates: 200            #: int in [4, 1e6] ; of each run
 init_from: null         #: path ; decoder to start from: low, mid or high, which ship, a model file, or the folder of a run trained by experiment=rd

@@ -86,7 +86,7 @@ class MarginPlan:
     Attributes:
         reference: further words of the training by distortion alone whose bits a run must not exceed.
         judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
-        judge_width, judge_epochs: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
+        judge_width, judge_epochs, judge_rate: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
         judges: classifiers that judge a run, with different seeds, the same for all runs.
         classifiers: of which the deviation of the bits is computed.
         lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
@@ -100,10 +100,11 @@ class MarginPlan:
     judge_test: int = 512
     judge_width: int = 4
     judge_epochs: int = 2
+    judge_rate: float = 3e-3
     judges: int = 2
     classifiers: int = 6
-    lr_lowest: float = 1e-5
-    lr_octaves: int = 11
+    lr_lowest: float = 1.25e-6
+    lr_octaves: int = 13
     adv_lowest: float = 0.0625
     adv_octaves: int = 12
     ramp_updates: int = 600
