@@ -165,6 +165,8 @@ def _complex(pairs: list[list[float]] | None) -> str | None:
 def _text(value: Any) -> Any:
     if isinstance(value, list):
         return "  ".join(str(_text(entry)) for entry in value)
+    if isinstance(value, Mapping) and "low" in value:
+        return f"{_text(value['value'])} [{_text(value['low'])}, {_text(value['high'])}]"
     if isinstance(value, Mapping) and "mean" in value:
         half = value["half_interval"]
         return f"{value['mean']:.4g}" + (f" ± {half:.2g} (95 %)" if math.isfinite(half) else "")

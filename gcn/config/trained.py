@@ -1,6 +1,7 @@
 """The game of a checkpoint in float64, with its rule and optimizers, ready for a spectrum."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ from gcn.config.build import build
 from gcn.config.parse import Config, load
 from gcn.errors import InputError
 from gcn.game.game import Game
+from gcn.game.protocols import Players
 from gcn.game.rules import Descend, Rule
 from gcn.game.slots import Constraint
 from gcn.game.turn import PlayerName
 from gcn.spectrum.update_map import LinearPlayer, in_double
 from gcn.training.checkpoint import checkpoint_files, open_checkpoint
+from gcn.training.player import OptimizerPlayer
 from gcn.training.restore import check
+
+KEPT = 64  # batches, which every copy of an update asks for
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,36 @@ class Trained:
         momentum = [s["exp_avg"].double() for s in states]
         return LinearPlayer(parameters, [lr / scale for scale in scales], one, 1 - one, momentum, clip)
 
+    def training(self, factor: float | None) -> "TrainedTraining":
+        """The training that goes on from the checkpoint, in float64, with learning rates that stay as they are.
+
+        Args:
+            factor: learning rates as a share of the schedule's peak; None: as in the last update.
+
+        Raises:
+            InputError: an optimizer has no state yet.
+        """
+        g = self._optimizer_player("g", 0, factor)
+        d = self._optimizer_player("d", 1, factor) if self.playing else g
+        return TrainedTraining(self, Players(g, d))
+
+    def _optimizer_player(self, player: PlayerName, place: int, factor: float | None) -> OptimizerPlayer:
+        options = assemble.optim(self.cfg, player)
+        optimizer = options.build(self.game.parameters_of(player))
+        saved = deepcopy(self.checkpoint["optimizer_states"][place])  # torch would share step counts
+        if not saved["state"]:
+            raise InputError(f"the optimizer of {player.upper()} has not moved yet; give a later checkpoint")
+        optimizer.load_state_dict(saved)
+        if factor is not None:
+            optimizer.param_groups[0]["lr"] = factor * options.arguments["lr"]
+
+        def constrain() -> None:
+            assert self.game.discriminator is not None
+            for constraint in self.constraints:
+                constraint.after_step(self.game.discriminator)
+
+        return options.player(optimizer, after=constrain) if player == "d" else options.player(optimizer)
+
     def remarks(self) -> list[tuple[str, str]]:
         """Lines about what the linearised update leaves out or averages."""
         remarks = [
@@ -88,6 +123,32 @@ class Trained:
             if term.every > 1 and self.game.objective.weights[name]:
                 remarks.append((name, f"lazy: its mean over {term.every} updates is paid at each"))
         return remarks
+
+
+class TrainedTraining:
+    """A run's training in float64 after its checkpoint, on the run's own data from there on.
+
+    See :class:`gcn.spectrum.displaced_copies.Training`.
+
+    Args:
+        of: the checkpoint.
+        players: the optimizers of both; twice the same one before the game begins.
+    """
+
+    def __init__(self, of: Trained, players: Players) -> None:
+        self.game, self.rule, self.players, self.step = of.game, of.rule(), players, of.step
+        data = build(of.cfg, "data", workers=0)
+        self._crops = data.train_loader(seed=of.cfg.seed, steps=1, d_steps=of.cfg.d_steps).crops
+        self._turns = of.cfg.d_steps
+        self._kept: dict[int, Tensor] = {}
+
+    def batches(self, step: int) -> Sequence[Tensor]:
+        """The run's batches of an update, one (B, 3, P, P) for each of D's turns, float64."""
+        if step not in self._kept:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[step] = self._crops[step]
+        return self._kept[step].double().chunk(self._turns)
 
 
 def run_of(path: Path) -> Path:

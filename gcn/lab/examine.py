@@ -23,9 +23,12 @@ from gcn.lab.analysis import (
 )
 from gcn.lab.discrete import update_map
 from gcn.lab.ensemble import GameEnsemble, play_on
+from gcn.lab.neighbours import exponent_along, exponents_at_rest
 from gcn.lab.players import Descent
+from gcn.spectrum.growth import Estimate
 
 Spectrum = list[complex]
+UPDATES = 300  # over which exponents are measured
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Examination:
         discrete: eigenvalues of one period of updates, or None.
         period: updates in it.
         outcome: what became of the trajectory.
+        exponents: leading exponents per update at rest; None without a smooth equilibrium, for a flow, and for an
+            optimizer that adapts.
+        onward: the largest exponent per update along the trajectory from its end on; None for a flow, and after a
+            divergence.
         frozen: the optimizer adapts; ``discrete`` holds for its preconditioner as the run left it.
     """
 
@@ -58,6 +65,8 @@ class Examination:
     discrete: Spectrum | None
     period: int
     outcome: Outcome
+    exponents: list[float] | None = None
+    onward: Estimate | None = None
     frozen: bool = False
 
     def velocities(self) -> Tensor:
@@ -80,6 +89,9 @@ class Examination:
             "discrete_note": "the preconditioner is frozen as the run left it" if self.frozen else "",
             "spectral_abscissa": None if self.eigenvalues is None else self.eigenvalues[0].real,
             "spectral_radius": radius,
+            "exponent": None if self.exponents is None else self.exponents[0],
+            "exponents": self.exponents,
+            "exponent_trajectory": None if self.onward is None else self.onward.record(),
             "rotation_index": None if self.jacobian is None else rotation_index(self.jacobian),
             "converged": self.outcome.converged,
             "outcome": self.outcome.name,
@@ -128,10 +140,19 @@ def examine(
     strengths = replace(ensemble.strengths, ratio=lr[1] / lr[0])
     formula = None if jacobian is None else ensemble.small.closed_form(strengths)
     frozen = linear is not None and any(bool((p != 1).any()) for l in linear for p in l.precondition)
+    exponents = None if discrete is None or continuous or frozen else _at_rest(ensemble, rest)
+    onward = None if continuous or not still else exponent_along(ensemble, path[-1], players, UPDATES)
     return Examination(
         ensemble, path, lr, continuous, rest, jacobian, None if jacobian is None else spectrum(jacobian),
-        None if formula is None else in_order(formula), discrete, cycle, outcome(path, rest.point), frozen,
+        None if formula is None else in_order(formula), discrete, cycle, outcome(path, rest.point), exponents,
+        None if onward is None or not math.isfinite(onward.value) else onward, frozen,
     )  # fmt: skip
+
+
+def _at_rest(ensemble: GameEnsemble, rest: Equilibrium) -> list[float] | None:
+    assert rest.point is not None
+    found: list[float] = exponents_at_rest(ensemble, rest.point[None], UPDATES)[0].tolist()
+    return found if all(map(math.isfinite, found)) else None
 
 
 def _pairs(values: Spectrum | None) -> list[list[float]] | None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -19,8 +20,9 @@ def lab(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["lab.py"])
     stamp.cache_clear()
 
-    def run(*words, folder="here", drawn=False):
+    def run(*words, folder="here", drawn=False, updates=10):
         with monkeypatch.context() as patch:
+            patch.setattr("gcn.lab.examine.UPDATES", updates)
             if not drawn:
                 patch.setattr("gcn.commands.lab.portrait", lambda *_: None)
             status = main([*words, f"hydra.run.dir={folder}"], root=LAB)
@@ -61,6 +63,18 @@ def test_without_a_distortion_it_circles(lab):
     assert (record["outcome"], record["converged"]) == ("persisting", False)
     assert record["rotation_index"] == pytest.approx(1.0)
     assert record["continuous_time"] is True
+
+
+def test_the_exponent_at_rest_and_along_the_trajectory(lab):
+    _, record, _ = lab("loss=ns", "+mse=1", "optimizer.lr=0.3", updates=60)
+    assert record["exponent"] == record["exponents"][0]
+    assert record["exponent"] == pytest.approx(math.log(record["spectral_radius"]), abs=1e-3)
+    assert record["exponent_trajectory"]["value"] == pytest.approx(record["exponent"], abs=1e-3)
+    _, record, _ = lab("loss=ns", "optimizer=adam", folder="adam")
+    assert record["exponent"] is None
+    assert record["exponent_trajectory"]["low"] < record["exponent_trajectory"]["high"]
+    _, record, _ = lab("loss=ns", "dynamics=flow", folder="flow")
+    assert record["exponent"] is record["exponent_trajectory"] is None
 
 
 def test_the_lossy_game_of_the_readme(lab):
