@@ -6,20 +6,19 @@ from pathlib import Path
 from gcn.cli.arguments import Command, read, spelled
 from gcn.cli.quoting import word
 from gcn.cli.terminal import guarded
-from gcn.config.compose import hydra_key, normal
+from gcn.config.compose import groups, hydra_key, normal
 from gcn.config.flags import read_flags
 from gcn.config.parse import Config, parse
 from gcn.config.preflight import check_run
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder
 from gcn.files.names import printable
+from gcn.schema.fields import nearest, suggestion
 from gcn.study.design import METHODS, TWINS
 
 COMMAND = Command(
     name="margin",
-    about="""\
-Measure how much faster a configuration could be trained before its game fails: the largest learning rate h* at which
-the reconstructions stay as close to photographs as after training with the distortion alone.""",
+    about="Measure the largest learning rate that a game bears, beside that of the same training without the game.",
     examples="""
 python scripts/margin.py loss=ns +mse=1                       h* of the game and of its twin without feedback
 python scripts/margin.py loss=hinge +mse=1 +r1=10 optim=gan data=folder data.root=FOLDER
@@ -27,22 +26,23 @@ python scripts/margin.py loss=ns +mse=1 axis=adv              a*: the largest we
 python scripts/margin.py loss=mine --config-dir=FOLDER        a loss of your own, FOLDER/loss/mine.yaml
 """,
     words=f"""\
-out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME-OF-THE-WORDS; run the command again to resume
-axis: lr                #: one of lr, adv ; what is raised: both learning rates, at their present ratio, or the adversary's weight
-method: bisection       #: one of {", ".join(METHODS)} ; bisection: 6 runs; grid: 53; halves: 27; ramp: one run with a rising learning rate
-twin: yoked             #: one of {", ".join(TWINS)} or null ; the same training without the game, for comparison; null: none
+out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume
+axis: lr                #: one of lr, adv ; what is raised: both learning rates, or the weight of the adversary
+method: bisection       #: one of {", ".join(METHODS)} ; 53 values, 27, about 6, or one run with rising rates
+twin: yoked             #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
 updates: 200            #: int in [4, 1e6] ; of each run
-init_from: null         #: path ; decoder to start from: low, mid or high, which ship, a model file, or the folder of a run trained by experiment=rd
+init_from: null         #: path ; first decoder: low, mid or high, which ship, a model file, or a run of experiment=rd
 """,  # noqa: E501
     more="""
-All other words are those of scripts/train.py, whose --help lists them. Only the decoder is trained, from the decoder of
-a codec that was trained for rate and distortion; encoder and entropy model are frozen. Learning rates are constant.
+All other words are those of scripts/train.py, whose --help lists them. Only the decoder is trained, from that of
+a codec that was trained for rate and distortion; encoder and entropy model are frozen. Learning rates are
+constant, and D's keeps its ratio to G's.
 
-A run holds if at each of its last three looks (updates 100, 150 and 200) a fresh classifier tells photographs from
-reconstructions by at most b0 + delta bits. b0 are the bits of the same decoder after as many updates of the distortion
-alone, delta is two standard deviations over seeds of the classifier. h* is the last learning rate that holds, counted
-from the lowest. The twin's discriminator repeats the moves of another seed's game, so it exerts a force and answers
-nothing; h*(twin) / h* is what the game costs.
+A run holds if at each of its last three looks (updates 100, 150 and 200) fresh classifiers tell photographs from
+reconstructions by at most b0 + delta bits. b0 are the bits of the same decoder trained by the distortion alone,
+delta is what chance does to them. h* is the last learning rate that holds, counted from the lowest, and a* the
+last weight. The discriminator of the yoked twin repeats the moves of another seed's game: it exerts a force and
+answers nothing. h* of the twin divided by h* is what the game costs.
 """,
 )
 PLACE = Path("outputs/margin")
@@ -76,6 +76,7 @@ def _main(words: Sequence[str]) -> int:
     if unused:
         raise InputError(f"{unused[0]}: not a flag of this command, which has --config-dir; drop it")
     given = normal(flags.overrides)
+    _refuse_unknown(given)
     for text in given:
         if hydra_key(text) in FIXED:
             raise InputError(f"{text}: not a word of a margin: {FIXED[hydra_key(text)]}; drop it")
@@ -102,6 +103,15 @@ def _main(words: Sequence[str]) -> int:
         print(line)
     print(printable(f"written: {folder}/margin.json, margin.png"))
     return 0
+
+
+def _refuse_unknown(given: Sequence[str]) -> None:
+    """Refuse a word that is nearly one of this command's own, which training would answer with its words."""
+    known = [*parse([]), *groups()]
+    for text in given:
+        name = hydra_key(text)
+        if name.partition(".")[0] not in known and nearest(name, OWN):
+            raise InputError(f"{name}: unknown; {suggestion(name, OWN)}")
 
 
 def _shown(text: str) -> str:

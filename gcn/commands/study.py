@@ -109,7 +109,7 @@ def _play(
     """Train the remaining arms. Runs of a scan decide levels of further arms, which are planned after them."""
     from gcn.files.atomic import make_folder
     from gcn.files.lock import only_writer
-    from gcn.study import diagnostics, table
+    from gcn.study import diagnostics, margin_exponent, table
     from gcn.study import run as play
 
     ends = None if minutes is None else time.monotonic() + 60 * minutes
@@ -125,6 +125,7 @@ def _play(
                 )
                 return
             file = table.write(results, place)[0]
+            margin_exponent.write(play.exponents(study, out), place)
             looks = list(play.finished(study, out, play.diagnostics_file))
             diagnostics.write([*(play.shared(study, out) if looks else []), *looks], place)
             play.keep_codecs(out, place)

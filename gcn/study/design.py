@@ -21,10 +21,11 @@ AXES = (
     "adv",
 )  # what a margin is the largest value of: G's learning rate, or the weight of the adversary
 METHODS = ("grid", "halves", "bisection", "ramp")  # how a margin is searched for; see gcn.study.margins
+EXPONENT = "exponent"  # in place of a method: no search, but the exponents of one training
 OWN = {
     "twin": TWINS,
     "axis": AXES,
-    "method": METHODS,
+    "method": (*METHODS, EXPONENT),
     "updates": (),
 }  # words that scripts/train.py does not have
 NUMBERS = ("updates", "log_every", "val_every", "pool", "val_crops")

@@ -19,7 +19,7 @@ from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study import diagnostics
-from gcn.study.design import Arm, Protocol, Study
+from gcn.study.design import EXPONENT, Arm, Protocol, Study
 from gcn.study.executors.executor import Executor, Result, interruptible, results
 
 LAG = 60.0  # seconds until a file that another machine has written must be there
@@ -60,6 +60,12 @@ def finished(
         if file(folder, arm).is_file():
             found = read_json(file(folder, arm))
             yield from found.get("runs", [{"name": arm.name, **found}])
+
+
+def exponents(study: Study, folder: Path) -> list[dict[str, Any]]:
+    """The rows of arms that measure exponents instead of a margin."""
+    files = [file_of(folder, arm) for arm in study.arms if arm.own.get("method") == EXPONENT]
+    return [row for file in files if file.is_file() for row in read_json(file).get("exponents", [])]
 
 
 def shared(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
@@ -239,7 +245,7 @@ def _written(task: Task, result: dict[str, Any], look: dict[str, Any]) -> Result
     if diagnose:
         write_json_atomic(diagnostics_file(Path(folder), arm), plain(look))
     write_json_atomic(file_of(Path(folder), arm), plain(result))
-    return arm.name, ", ".join(dict.fromkeys(str(run["verdict"]) for run in result["runs"]))
+    return arm.name, ", ".join(dict.fromkeys(str(run["verdict"]) for run in result["runs"])) or "measured"
 
 
 def _train_arm(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -252,9 +258,11 @@ def _train_arm(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _margin(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
-    from gcn.study import margin_arm
+    from gcn.study import margin_arm, margin_exponent
 
     arm, protocol, folder, _ = task
+    if arm.own.get("method") == EXPONENT:
+        return {"runs": [], "exponents": [margin_exponent.measure(arm, Path(folder), protocol)]}, {}
     return {"runs": margin_arm.play(arm, Path(folder), protocol)}, {}
 
 
