@@ -22,7 +22,6 @@ LIBRARIES = [
     "matplotlib.figure",
     "pytest",
     "hypothesis",
-    "gcn.config.assemble",
 ]
 
 

@@ -74,10 +74,10 @@ def resized_and_padded(data, chance):
 MUTATIONS = (flipped, truncated, extended, overwritten, noise, resized, resized_and_padded)
 
 
-def attack(case, number):
+def attack(case, numbers):
     codec, files = case
     refused = 0
-    for i in range(number):
+    for i in numbers:
         chance = random.Random(i)
         data = files[i % len(files)]
         mutant = MUTATIONS[i // 2 % len(MUTATIONS)](data, chance)
@@ -93,12 +93,12 @@ def attack(case, number):
 
 
 def test_500_mutants_are_refused(case):
-    assert attack(case, 500) > 450
+    assert attack(case, range(500)) > 450
 
 
 @pytest.mark.slow
-def test_10_000_mutants_of_each_codec_are_refused(case):
-    assert attack(case, 10_000) > 9_500
+def test_4_000_mutants_of_each_codec_are_refused(case):
+    assert attack(case, range(500, 4_500)) > 3_800
 
 
 def test_a_forger_who_fits_every_checksum_gets_an_image_of_his_own(case):

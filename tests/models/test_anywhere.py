@@ -99,13 +99,18 @@ for file in sorted(Path(sys.argv[2]).glob("*.gcn")):
     print(file.name)
 """
 PROCESSORS = {
-    "threads": {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"},
     "no vector units": {
         "ATEN_CPU_CAPABILITY": "default",
         "DNNL_MAX_CPU_ISA": "SSE41",
         "MKL_CBWR": "COMPATIBLE",
     },
-    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"},
+    "avx2, three threads": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "DNNL_MAX_CPU_ISA": "AVX2",
+        "MKL_CBWR": "AVX2",
+        "OMP_NUM_THREADS": "3",
+        "MKL_NUM_THREADS": "3",
+    },
 }
 
 
