@@ -317,6 +317,7 @@ def study(protocol):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_a_study_is_played_once_and_extended(study, codec, tmp_path, capsys):
     assert running.run(study, tmp_path, LocalExecutor(running.train_task, 1), kept=codec) == 0
     assert running.codec_file(tmp_path, 0).read_bytes() == running.codec_file(codec, 0).read_bytes()
