@@ -20,29 +20,29 @@ COMMAND = Command(
     name="margin",
     about="Measure the largest learning rate that a game bears, beside that of the same training without the game.",
     examples="""
-python scripts/margin.py loss=ns +mse=1                       h* of the game and of its twin without feedback
+python scripts/margin.py loss=ns +mse=1                     h* of the game and of its twin without feedback
 python scripts/margin.py loss=hinge +mse=1 +r1=10 optim=gan data=folder data.root=FOLDER
-python scripts/margin.py loss=ns +mse=1 axis=adv              a*: the largest weight of the adversary instead
-python scripts/margin.py loss=mine --config-dir=FOLDER        a loss of your own, FOLDER/loss/mine.yaml
+python scripts/margin.py loss=ns +mse=1 axis=adv            a*: the largest weight of the adversary instead
+python scripts/margin.py loss=mine --config-dir=FOLDER      a loss of your own, FOLDER/loss/mine.yaml
 """,
     words=f"""\
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume
 axis: lr                #: one of lr, adv ; what is raised: both learning rates, or the weight of the adversary
-method: bisection       #: one of {", ".join(METHODS)} ; 53 values, 27, about 6, or one run with rising rates
+method: bisection       #: one of {", ".join(METHODS)} ; 69 values, 35, about 6, or one run with rising rates
 twin: yoked             #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
 updates: 200            #: int in [4, 1e6] ; of each run
 init_from: null         #: path ; first decoder: low, mid or high, which ship, a model file, or a run of experiment=rd
 """,  # noqa: E501
     more="""
-All other words are those of scripts/train.py, whose --help lists them. Only the decoder is trained, from that of
-a codec that was trained for rate and distortion; encoder and entropy model are frozen. Learning rates are
+All other words are those of scripts/train.py, whose --help lists them. Only the decoder is trained, from that
+of a codec that was trained for rate and distortion; encoder and entropy model are frozen. Learning rates are
 constant, and D's keeps its ratio to G's.
 
-A run holds if at each of its last three looks (updates 100, 150 and 200) fresh classifiers tell photographs from
-reconstructions by at most b0 + delta bits. b0 are the bits of the same decoder trained by the distortion alone,
-delta is what chance does to them. h* is the last learning rate that holds, counted from the lowest, and a* the
-last weight. The discriminator of the yoked twin repeats the moves of another seed's game: it exerts a force and
-answers nothing. h* of the twin divided by h* is what the game costs.
+A run holds if at each of its last three looks (updates 100, 150 and 200) fresh classifiers tell photographs
+from reconstructions by at most b0 + delta bits. b0 are the bits of the same decoder trained by the distortion
+alone, delta is what chance does to them. h* is the last learning rate that holds, counted from the lowest,
+and a* the last weight. The discriminator of the yoked twin repeats the moves of another seed's game: it exerts
+a force and answers nothing. h* of the twin divided by h* is what the game costs.
 """,
 )
 PLACE = Path("outputs/margin")

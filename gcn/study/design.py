@@ -104,12 +104,17 @@ class MarginPlan:
     judge_rate: float = 3e-3
     judges: int = 2
     classifiers: int = 6
-    lr_lowest: float = 1.25e-6
-    lr_octaves: int = 13
+    lr_lowest: float = 7.8125e-8
+    lr_octaves: int = 17
     adv_lowest: float = 0.0625
     adv_octaves: int = 12
     ramp_updates: int = 600
     whole: bool = False
+
+    def judged(self) -> tuple[object, ...]:
+        """What decides the result of a run, without the values that are searched: a grid may be extended."""
+        judge = (self.judge_train, self.judge_test, self.judge_width, self.judge_epochs, self.judge_rate)
+        return (self.reference, *judge, self.judges, self.classifiers, self.whole)
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,9 @@ def _has_distortion(cfg: Config) -> bool:
 
 def _digest(key: tuple[Any, ...], protocol: Protocol) -> str:
     """Name of a run: a hash of all that decides its result but the program."""
-    said = (key, protocol.codec, protocol.pool, protocol.val_crops, protocol.margin)
+    assert protocol.margin is not None
+    judged = protocol.margin.judged()
+    said = (key, protocol.codec, protocol.pool, protocol.val_crops, judged)
     return hashlib.blake2b(repr(said).encode(), digest_size=6).hexdigest()
 
 
