@@ -12,12 +12,12 @@ COMMAND = Command(
     about="Measure how fast small differences grow in a run's training: Lyapunov exponents per update.",
     examples="""
 python scripts/exponent.py run=outputs/DATE/RUN
-python scripts/exponent.py run=outputs/DATE/RUN/checkpoints/last.ckpt updates=200 distances=1e-2,1e-6 out=FOLDER
+python scripts/exponent.py run=outputs/DATE/RUN/checkpoints/last.ckpt updates=200 out=FOLDER
 """,
     words="""\
 run: ???                #: path ; a run folder, or RUN/checkpoints/NAME.ckpt
-updates: 40             #: int >= 2 ; updates after the checkpoint that count
-align: 20               #: int >= 1 ; updates before them, in which the differences turn into the fastest directions
+updates: 30             #: int >= 2 ; updates after the checkpoint that count
+align: 10               #: int >= 1 ; updates before them, in which the differences turn into the fastest directions
 every: 5                #: int >= 1 ; updates after which the differences are made small again
 directions: 8           #: int >= 1 ; leading exponents
 epsilon: 1.0e-3         #: float in (0, 0.1] ; size of a difference, as a share of the norm of all parameters

@@ -87,9 +87,6 @@ class Trained:
 
         Args:
             factor: learning rates as a share of the schedule's peak; None: as in the last update.
-
-        Raises:
-            InputError: an optimizer has no state yet.
         """
         g = self._optimizer_player("g", 0, factor)
         d = self._optimizer_player("d", 1, factor) if self.playing else g
@@ -99,8 +96,6 @@ class Trained:
         options = assemble.optim(self.cfg, player)
         optimizer = options.build(self.game.parameters_of(player))
         saved = deepcopy(self.checkpoint["optimizer_states"][place])  # torch would share step counts
-        if not saved["state"]:
-            raise InputError(f"the optimizer of {player.upper()} has not moved yet; give a later checkpoint")
         optimizer.load_state_dict(saved)
         if factor is not None:
             optimizer.param_groups[0]["lr"] = factor * options.arguments["lr"]

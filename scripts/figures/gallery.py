@@ -34,6 +34,9 @@ MODULES = {
     "earth_mover": Module(("piles", "segments"), "Wasserstein-1 of four piles and of two parallel segments"),
     "densities": Module(("one_gaussian", "optimal_discriminator"), "one Gaussian for two, the best D"),
     "costs": Module(("costs",), "what G pays, by three losses"),
+    "parting": Module(
+        ("exponent",), "Lyapunov exponents: two trainings and their distance (docs/exponent.md)"
+    ),
 }
 FIGURES = {figure: name for name, module in MODULES.items() for figure in module.figures}
 

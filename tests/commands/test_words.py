@@ -32,6 +32,7 @@ COMMANDS = (
     "margin",
     "registered",
     "scan",
+    "exponent",
     "spectrum",
     "study",
     "table",
@@ -100,6 +101,7 @@ REFUSED = {
     "registered": ("margin=x", "margins", "simulate=5", "simulate=5: must be an integer >= 10"),
     "scan": ("crp=5", "crop", "x bad_share=2", "bad_share=2: must be a number >= 0 and <= 1"),
     "lab": ("phas=mse", "phase", "steps=0", "steps=0: must be an integer >= 1"),
+    "exponent": ("update=3", "updates", "run=x epsilon=1", "epsilon=1: must be a number > 0 and <= 0.1"),
     "spectrum": ("image=3", "images", "run=x factor=-1", "factor=-1: must be a number >= 0"),
     "study": ("grid=a", "grids", "study=joint workers=0", "workers=0: must be an integer >= 1"),
     "table": ("setings=a", "settings", "run=", "run=: must be a path"),
@@ -137,6 +139,7 @@ def test_out_has_its_other_spellings(name):
     words = {
         "study": ["study=x"],
         "export": ["run=x"],
+        "exponent": ["run=x"],
         "spectrum": ["run=x"],
         "board": ["table=x"],
         "features": ["x"],
