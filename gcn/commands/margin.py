@@ -30,7 +30,7 @@ out: null               #: path ; folder of runs, margin.json and figure, by def
 axis: lr                #: one of lr, adv ; what is raised: both learning rates, or the weight of the adversary
 method: bisection       #: one of {", ".join(METHODS)} ; 69 values, 35, about 6, or one run with rising rates
 twin: yoked             #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
-updates: 200            #: int in [4, 1e6] ; of each run
+updates: 200            #: int in [6, 1e6] ; of each run
 init_from: null         #: path ; first decoder: low, mid or high, which ship, a model file, or a run of experiment=rd
 """,  # noqa: E501
     more="""
@@ -41,8 +41,8 @@ constant, and D's keeps its ratio to G's.
 A run holds if at each of its last three looks (updates 100, 150 and 200) fresh classifiers tell photographs
 from reconstructions by at most b0 + delta bits. b0 are the bits of the same decoder trained by the distortion
 alone, delta is what chance does to them. h* is the last learning rate that holds, counted from the lowest,
-and a* the last weight. The discriminator of the yoked twin repeats the moves of another seed's game: it exerts
-a force and answers nothing. h* of the twin divided by h* is what the game costs.
+and a* the last weight. The discriminator of the yoked twin repeats the moves of another seed's game: it
+exerts a force and answers nothing. h* of the twin divided by h* is what the game costs.
 """,
 )
 PLACE = Path("outputs/margin")

@@ -363,8 +363,8 @@ class _Grids:
             if name in known:
                 if OWN[name] and value not in OWN[name]:
                     raise InputError(f"{self.file}: {word}: unknown; {suggestion(value, OWN[name])}")
-                if not OWN[name] and not (value.isdecimal() and int(value) > 0):
-                    raise InputError(f"{self.file}: {word}: give a number of updates, 1 or more")
+                if not OWN[name] and not (value.isdecimal() and int(value) >= 6):
+                    raise InputError(f"{self.file}: {word}: give a number of updates, 6 or more")
                 own[name] = value
         return own
 

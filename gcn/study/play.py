@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -12,8 +11,9 @@ from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
 from gcn.study import diagnostics
 from gcn.study.arm_training import ArmTraining
-from gcn.study.design import Arm, Protocol
+from gcn.study.design import Arm, Protocol, partner
 from gcn.study.ground import Decoder, Ground, Samples, Whole, words_of
+from gcn.study.twins import training_of
 from gcn.training.instruments import gradients_at_x_hat, logits
 from gcn.training.player import OptimizerPlayer
 from gcn.training.watch import NormWatch
@@ -22,12 +22,15 @@ SLICING = Slicing(patches=64, directions=128)
 SEED = 0  # of patches and directions
 
 
-def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -> dict[str, Any]:
+def play(
+    arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False, others: Ground | None = None
+) -> dict[str, Any]:
     """Train an arm to its end or until it diverges, which is a result too.
 
     Args:
         arm, ground, protocol: what is trained, on which data, for how many updates.
         diagnose: add ``diagnostics``, the result of :func:`gcn.study.diagnostics.measure` at the end.
+        others: data of the seed's partner, whose game the discriminator of a yoked twin repeats.
 
     Returns:
         ``name``, ``levels``, ``seed``, ``words``; ``rows`` as in ``metrics.csv``; ``verdict``, ``verdict_step``,
@@ -36,7 +39,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -
     """
     begun = time.perf_counter()
     cfg = parse(words_of(arm, protocol.joint))
-    training = ArmTraining(cfg, ground)
+    training = training_of(cfg, ground, arm.own.get("twin"), _other(arm, protocol, others))
     game = training.game
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
     watch, event, rows = NormWatch(), None, []
@@ -44,7 +47,7 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -
     rows.append({"step": 0, **look()})
     for step in range(1, protocol.updates + 1):
         training.advance(observe=step % protocol.log_every == 0)
-        watch(cast(Sequence[OptimizerPlayer], training.players), step)
+        _watch(watch, training, step)
         validating = step % protocol.val_every == 0
         if validating:
             watch.check_weights(game, step)
@@ -77,6 +80,20 @@ def play(arm: Arm, ground: Ground, protocol: Protocol, diagnose: bool = False) -
             else {}
         ),
     }
+
+
+def _other(arm: Arm, protocol: Protocol, others: Ground | None) -> ArmTraining | None:
+    """The game of the seed's partner, for a yoked twin."""
+    if others is None:
+        return None
+    return ArmTraining(parse([*words_of(arm, protocol.joint), f"seed={partner(arm.seed)}"]), others)
+
+
+def _watch(watch: NormWatch, training: ArmTraining, step: int) -> None:
+    """Look at the gradients of the players that an optimizer moves; those of a twin may be at rest or replayed."""
+    g, d = training.players
+    if isinstance(g, OptimizerPlayer):
+        watch((g, d if isinstance(d, OptimizerPlayer) else g), step)
 
 
 class _Validation:

@@ -252,7 +252,8 @@ def _train_arm(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
     from gcn.study.play import play
 
     arm, protocol, folder, diagnose = task
-    result = play(arm, _ground(folder, protocol, arm.seed), protocol, diagnose)
+    ground, *others = (_ground(folder, protocol, seed) for seed in arm.codecs)
+    result = play(arm, ground, protocol, diagnose, *others)
     look = result.pop("diagnostics", {})
     return {"runs": [result]}, look
 

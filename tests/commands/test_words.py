@@ -97,7 +97,7 @@ REFUSED = {
     "export": ("bse=x", "base", "run=x out=y half=1", "half=1: must be true or false"),
     "features": ("stps=5", "steps", "x images=5", "images=5: must be an integer >= 6"),
     "instruments": ("ladder=x", "ladders", "seeds=1", "seeds=1: must be an integer >= 2"),
-    "margin": ("update=5", "updates", "updates=3", "updates=3: must be an integer >= 4"),
+    "margin": ("update=5", "updates", "updates=3", "updates=3: must be an integer >= 6"),
     "registered": ("margin=x", "margins", "simulate=5", "simulate=5: must be an integer >= 10"),
     "scan": ("crp=5", "crop", "x bad_share=2", "bad_share=2: must be a number >= 0 and <= 1"),
     "lab": ("phas=mse", "phase", "steps=0", "steps=0: must be an integer >= 1"),

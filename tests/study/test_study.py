@@ -234,6 +234,23 @@ def test_withdrawn_runs_are_planned_and_not_trained(tmp_path):
     assert [a.name for a in left] == [a.name for a in study.arms if not a.standard]
 
 
+def test_twins_are_levels_of_any_study(protocol, codec):
+    """Beside the game: nothing moves; D repeats the game of another seed."""
+    ground = prepare(running.codec_file(codec, 0), protocol, 0)
+    arms = {
+        twin: dataclasses.replace(arm(protocol, "mse=1"), own={"twin": twin}) for twin in ("still", "yoked")
+    }
+    assert arms["yoked"].codecs == (0, 1)
+    still = play.play(arms["still"], ground, protocol)
+    assert still["end"]["val/psnr"] == still["start"]["val/psnr"]
+    yoked = play.play(
+        arms["yoked"], ground, protocol, False, prepare(running.codec_file(codec, 0), protocol, 1)
+    )
+    game = play.play(arm(protocol, "mse=1"), ground, protocol)
+    assert yoked["start"] == game["start"]
+    assert yoked["end"] != game["end"]
+
+
 def test_divergence_is_a_result(protocol, codec):
     ground = prepare(running.codec_file(codec, 0), protocol, 0)
     result = play.play(arm(protocol, "optim.g.lr=1e30", "mse=1"), ground, protocol)

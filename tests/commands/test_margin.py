@@ -1,0 +1,91 @@
+"""scripts/margin.py: from the words of a user to margin.json and the figure, on tiny networks."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from small_study import TINY
+
+from gcn.commands import margin
+from gcn.config.assemble import codec as first_codec
+from gcn.config.parse import parse
+from gcn.models import package
+from gcn.study import own_margin
+from gcn.study.design import MarginPlan
+
+SMALL = MarginPlan(
+    own_margin.REFERENCE, judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2, lr_lowest=1e-4,
+    lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
+)  # fmt: skip
+WORDS = ("loss=ns", "+mse=1", *TINY, "data.dead_leaves=0", "data.scales=[0.35]", "updates=6")
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_margin, "PLAN", SMALL)
+    monkeypatch.setattr(own_margin, "POOL", 4)
+    monkeypatch.setattr(own_margin, "VAL_CROPS", 1)
+    file = tmp_path / "model.safetensors"
+    package.save(first_codec(parse([*TINY, "mse=1"])).for_coding(), file, {})
+    return file
+
+
+def test_a_margin_is_measured_written_and_resumed(model, tmp_path, capsys):
+    said = [*WORDS, f"init_from={model}", f"out={tmp_path / 'out'}"]
+    assert margin.main(said) == 0
+    first = capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "margin.json").read_text())
+    assert (tmp_path / "out" / "margin.png").read_bytes().startswith(b"\x89PNG")
+    assert {run["arm"] for run in record["runs"]} == {"game", "yoked"}
+    for found in record["margins"]:
+        own = [run for run in record["runs"] if run["arm"] == found["arm"]]
+        assert found["runs"] == len(own) in (2, 3)
+        holding = [run["h"] for run in own if run["holds"]]
+        assert found["below"] == (not holding)
+        assert found["below"] or found["margin"] == max(holding)
+    assert margin.main(said) == 0
+    again = capsys.readouterr().out.splitlines()
+    assert [line.removesuffix(" (stored)") for line in again] == first.splitlines()
+    assert sum(line.endswith("(stored)") for line in again) == len(record["runs"])
+
+
+def test_the_game_alone_by_a_ramp(model, tmp_path, capsys):
+    said = [*WORDS, f"init_from={model}", f"out={tmp_path / 'out'}", "method=ramp", "twin=null"]
+    assert margin.main(said) == 0
+    record = json.loads((tmp_path / "out" / "margin.json").read_text())
+    assert [run["method"] for run in record["runs"]] == ["ramp"]
+    assert record["cost_octaves"] is None
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["freeze=encoder"], "not a word of a margin: encoder and entropy model are frozen here; drop it"),
+        (["steps=5"], "give updates="),
+        (["experiment=frozen"], "give its words one by one"),
+        (["loss=none"], "the generator has nothing to learn from"),
+        (["axis=adv", "method=ramp"], "method=ramp: raises learning rates"),
+        (["-m", "loss=ns"], "--multirun: not a flag of this command"),
+        (["init_from=nothing"], "init_from=nothing: "),
+        (["generator.N=8"], "init_from=mid: its architecture is not the configured generator's"),
+        (["twin=frozn"], "twin=frozn: must be one of yoked"),
+    ],
+)
+def test_bad_words_are_one_line(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert margin.main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
+
+
+def test_folders_are_named_after_the_words_that_decide_the_runs():
+    asked = own_margin.Asked(("loss=ns", "mse=1"))
+    assert asked.name.startswith("ns-1-")
+    assert asked.name == own_margin.Asked(("loss=ns", "mse=1"), axis="adv", method="grid", twin=None).name
+    assert asked.name != own_margin.Asked(("loss=ns", "mse=1"), init_from="low").name
