@@ -28,7 +28,7 @@ python scripts/margin.py loss=mine --config-dir=FOLDER      a loss of your own, 
     words=f"""\
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume
 axis: lr                #: one of lr, adv ; what is raised: both learning rates, or the weight of the adversary
-method: bisection       #: one of {", ".join(METHODS)} ; 69 values, 35, about 6, or one run with rising rates
+method: bisection       #: one of {", ".join(METHODS)} ; 61 values, 31, about 6, or one run with rising rates
 twin: yoked             #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
 updates: 200            #: int in [6, 1e6] ; of each run
 init_from: null         #: path ; first decoder: low, mid or high, which ship, a model file, or a run of experiment=rd

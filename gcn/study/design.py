@@ -86,6 +86,7 @@ class MarginPlan:
 
     Attributes:
         reference: further words of the training by distortion alone whose bits a run must not exceed.
+        settle: updates of such a training, at a falling learning rate, before all runs of a seed; 0: none.
         judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
         judge_width, judge_epochs, judge_rate: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
         judges: classifiers that judge a run, with different seeds, the same for all runs.
@@ -97,6 +98,7 @@ class MarginPlan:
     """
 
     reference: tuple[str, ...]
+    settle: int = 2000
     judge_train: int = 1024
     judge_test: int = 512
     judge_width: int = 4
@@ -105,7 +107,7 @@ class MarginPlan:
     judges: int = 2
     classifiers: int = 6
     lr_lowest: float = 7.8125e-8
-    lr_octaves: int = 17
+    lr_octaves: int = 15
     adv_lowest: float = 0.0625
     adv_octaves: int = 12
     ramp_updates: int = 600

@@ -60,6 +60,11 @@ class Ground:
         known = {name: getattr(self.frozen, name).double() for name in ("y_hat", "val_y_hat")}
         return replace(self, val_x=self.val_x.double(), frozen=self.frozen._replace(**known))
 
+    def starting_from(self, decoder: Mapping[str, Tensor]) -> "Ground":
+        """The same data with other weights of the decoder, by their names in the codec, for arms to start from."""
+        assert self.frozen is not None
+        return replace(self, frozen=self.frozen._replace(weights={**self.frozen.weights, **decoder}))
+
     def indices(self, step: int, size: int, seed: int) -> Tensor:
         """Indices (B,) of the crops of an update, the same for every arm of a seed."""
         first = step * size

@@ -10,7 +10,7 @@ from gcn.study.design import Arm, MarginPlan, Protocol
 from gcn.study.margin_arm import Material
 
 SETTINGS = Settings(updates=2, align=1, every=1, directions=1, distances=())
-PROTOCOL = Protocol(("x",), GROUND_WORDS, 6, command="margin", margin=MarginPlan(()))
+PROTOCOL = Protocol(("x",), GROUND_WORDS, 6, command="margin", margin=MarginPlan((), settle=0))
 
 
 def arm(*said, **own):

@@ -23,7 +23,7 @@ from gcn.study.twins import training_of
 
 ARM = ("experiment=frozen", "rate=null", "mse=1", "loss=ns", *TINY)
 PLAN = MarginPlan(
-    ("mse=1", "optim.g.lr=1e-4"), judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
+    ("mse=1", "optim.g.lr=1e-4"), settle=20, judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
     lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
 )  # fmt: skip
 
@@ -236,6 +236,25 @@ def test_a_classifier_s_own_offset_is_no_spread():
     found = judge.reference_of([[0.2, 0.5, 0.8], [0.22, 0.54, 0.86]], judges=2)
     assert found.bits == pytest.approx((0.21 + 0.52) / 2)
     assert found.margin == pytest.approx(2 * math.sqrt((0.02**2 + 0.04**2 + 0.06**2) / 2 / 3))
+
+
+def test_runs_start_from_a_decoder_that_the_distortion_alone_has_settled(material, folder, protocol):
+    """Its error on the training crops is less than the codec's, it is stored, and a stored one is used again."""
+    plan = dataclasses.replace(protocol.margin, settle=0)
+    before = margin_arm.material(str(folder), dataclasses.replace(protocol, margin=plan), 0).ground
+
+    def error(ground):
+        training = training_of(parse([*protocol.arm, "init_from=codec", "seed=0"]), ground)
+        y_hat, x = ground.frozen.y_hat, ground.x.float() / 255
+        return float((training.generator.decode(y_hat).detach() - x).square().mean())
+
+    assert error(material.ground) < error(before)
+    again = margin_arm.material.__wrapped__(str(folder), protocol, 0).ground
+    weights = material.ground.frozen.weights
+    assert all(torch.equal(again.frozen.weights[name], weights[name]) for name in weights)
+    assert {name for name in weights if not torch.equal(weights[name], before.frozen.weights[name])} <= {
+        name for name in weights if name.startswith("g_s.")
+    }
 
 
 def test_the_reference_is_judged_where_runs_are(material, protocol):
