@@ -28,14 +28,13 @@ HALVINGS = 4  # random ways to halve the images, for the spread of SWD
 PHOTOGRAPHS, CODEC, SIZES = "photographs", "codec", "sizes"
 ON_CODEC = (("noise", 6.0), ("lattice_2", 4.0), ("lattice_4", 4.0))  # added to a codec's reconstructions
 CLASSIFIERS = {
+    "4 channels, learning rate 3e-3": Classifier(width=4, rate=3e-3),  # that of conf/study/margin.yaml
     "4 channels": Classifier(width=4),
-    "8 channels": Classifier(width=8),
+    "8 channels, learning rate 3e-3": Classifier(width=8, rate=3e-3),
     "16 channels (default)": Classifier(),
     "16 channels, twice the passes": Classifier(epochs=4),
-    "16 channels, a third of the learning rate": Classifier(rate=3e-3),
-    "16 channels, patches of 32 pixels": Classifier(side=32, batch=32),
+    "16 channels, patches of 8 pixels": Classifier(side=8, epochs=1),
 }
-ON_SIZES = ((CODEC, 0.0), ("blur", 0.8), ("lattice_4", 4.0))
 
 Row = dict[str, Any]
 
@@ -50,7 +49,15 @@ class Case(NamedTuple):
     @property
     def key(self) -> str:
         """Name of the case in the journal."""
+        if self.kind in (PHOTOGRAPHS, CODEC):
+            return self.kind
         return f"{'codec + ' if self.codec else ''}{self.kind} {self.strength:g}"
+
+
+ON_SIZES = (
+    Case(CODEC, 0.0, codec=True), Case("lattice_4", 4.0, codec=True), Case("noise", 6.0, codec=True),
+    Case("lattice_4", 4.0), Case("blur", 0.8), Case("noise", 2.0), Case("blocks", 20.0),
+)  # fmt: skip
 
 
 class Validation:
@@ -115,10 +122,9 @@ class Validation:
     def sizes(self, size: str) -> Row:
         """Bits of a few cases by a classifier of another size."""
         row: Row = {"case": f"{SIZES} {size}", "kind": SIZES, "size": size}
-        for kind, strength in ON_SIZES:
-            if kind == CODEC and self.codec is None:
+        for case in ON_SIZES:
+            if case.codec and self.codec is None:
                 continue
-            case = Case(kind, strength, codec=kind == CODEC)
             looks, _ = self._seen(self._version(case), patches=False)
             found = classify(self.looks, looks, self.seeds, CLASSIFIERS[size])
             row |= {case.key: found.bits.value, f"{case.key}, seeds": found.of_seeds}

@@ -32,7 +32,7 @@ class Classifier:
     """Size and budget of the classifier; chosen on degradations of known strength.
 
     Attributes:
-        side: pixels of the patches that are judged; crops are cut into such patches without overlap.
+        side: pixels of the patches that are judged, at least 8; crops are cut into such patches without overlap.
         width: channels of the first of three convolutions; the others have twice and four times as many.
         epochs: passes over the training patches.
         batch: patches of each kind in an update.
@@ -148,7 +148,8 @@ class _Network:
         self.options, width = options, options.width
         self.whitening, self.mean = _whitening(patches)
         inputs = len(self.whitening)
-        shapes = [(width, inputs), (2 * width, width, 3, 3), (4 * width, 2 * width, 3, 3)]
+        last = min(3, (options.side - 4) // 4)  # pixels that the second convolution leaves, at most three
+        shapes = [(width, inputs), (2 * width, width, 3, 3), (4 * width, 2 * width, last, last)]
         self.weights = [
             torch.randn(shape, generator=self.generator) * (2 / math.prod(shape[1:])) ** 0.5
             for shape in shapes

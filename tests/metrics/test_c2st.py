@@ -141,3 +141,23 @@ def test_bad_input_is_one_line(crops: Tensor, change, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         c2st(*change(crops, HELD_OUT), seed=0, options=SMALL)
     assert "\n" not in str(caught.value)
+
+
+def test_the_optimizer_is_torch_s_adamw() -> None:
+    own, theirs = (torch.linspace(-1, 2, 12).view(4, 3).requires_grad_() for _ in range(2))
+    optimizer, reference = module._AdamW([own]), torch.optim.AdamW([theirs], weight_decay=module.DECAY)
+    for k in range(20):
+        rate = 0.01 * (k + 1)
+        optimizer.step(torch.autograd.grad(own.pow(3).sum(), [own]), rate)
+        reference.param_groups[0]["lr"] = rate
+        reference.zero_grad()
+        theirs.pow(3).sum().backward()
+        reference.step()
+    assert torch.allclose(own, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [8, 12, 32])
+def test_patches_of_other_sizes(crops: Tensor, side: int) -> None:
+    options = Classifier(side=side, width=4, epochs=1, batch=64)
+    found = c2st(crops, noisy(crops, 24), HELD_OUT, seed=0, options=options)
+    assert found.auc > 0.6
