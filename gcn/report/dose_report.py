@@ -90,7 +90,8 @@ def write(rows: Sequence[Row], folder: Path, command: str) -> list[Path]:
 
 def markdown(rows: Sequence[Row], command: str) -> str:
     """The tables as Markdown: ranks and least strengths, the codec, sizes of the classifier."""
-    photographs = next(row for row in rows if row["kind"] == PHOTOGRAPHS)
+    cases = [row for row in rows if row["kind"] != SIZES]
+    photographs = next(row for row in cases if row["kind"] == PHOTOGRAPHS)
     about = (
         f"{photographs['images']} photographs. Intervals are 95 %: of C2ST over images and classifiers, of KID and the"
         " lattice index over images, of SWD over random halvings of the images."
@@ -102,9 +103,9 @@ def markdown(rows: Sequence[Row], command: str) -> str:
     )
     parts = [
         f"    {command}\n\n{about}",
-        f"## What each instrument ranks\n\n{ranks}\n\n{_ranks(rows)}",
-        f"## Numbers at every strength\n\n{_numbers(rows)}",
-        _codec(rows),
+        f"## What each instrument ranks\n\n{ranks}\n\n{_ranks(cases)}",
+        f"## Numbers at every strength\n\n{_numbers(cases)}",
+        _codec(cases),
         _sizes([row for row in rows if row["kind"] == SIZES]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -135,7 +136,7 @@ def _rank(found: Seen | None) -> str:
 def _numbers(rows: Sequence[Row]) -> str:
     body = []
     for row in rows:
-        if row["kind"] == SIZES or row["on_codec"]:
+        if row["on_codec"]:
             continue
         spread = f" ± {row['c2st_of_seeds']:.3f}, {row['c2st_of_images']:.3f}"
         body.append([row["case"], _show(row["psnr"]), *(

@@ -75,4 +75,4 @@ def test_tables_say_who_is_fooled() -> None:
         "blur 0.8": 0.5,
         "blur 0.8, seeds": 0.1,
     }
-    assert "| 8 channels | 0.500 ± 0.100 |" in markdown([*steps(0, 1, 2, 3, 4, 5), sizes], "x")
+    assert "| 8 channels | 0.500 ± 0.100 |" in markdown([*steps(0, 1, 2, 3, 4, 5), codec, sizes], "x")
