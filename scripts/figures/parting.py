@@ -74,7 +74,7 @@ def exponent(path: Path) -> Path:
 
     title = "The distance of two trainings stays, shrinks or grows: the exponent is its slope"
     detail = (
-        r"Dirac-GAN, loss=wgan, step size 0.1. Orange and the other colour: two trainings that start 0.15 apart. "
+        r"Dirac-GAN, loss=wgan, step size 0.1. Orange and blue or violet: two trainings that start 0.15 apart. "
         r"Dashes: $0.15\,e^{\Lambda t}$ with the measured $\Lambda$."
     )
     return draw.figure(path, (9.4, 6.2), title, detail, panels)
