@@ -14,7 +14,7 @@ from gcn.errors import InputError
 from gcn.files.atomic import check_folder
 from gcn.files.names import printable
 from gcn.schema.fields import nearest, suggestion
-from gcn.study.design import METHODS, TWINS
+from gcn.study.arms import METHODS, TWINS
 
 COMMAND = Command(
     name="margin",

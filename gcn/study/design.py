@@ -1,6 +1,5 @@
 """Arms of a study from its file in ``conf/study``: which combinations of factors are trained, in which order."""
 
-import hashlib
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,143 +11,16 @@ from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
+from gcn.study.arms import OWN, Arm, MarginPlan, Protocol
 
 STANDARD = "gan=standard"  # of withdrawn levels alone: their runs are in a stored table, and none is trained
-TWINS = ("yoked", "frozen_d", "random_gradient", "distortion_alone", "still")  # see gcn.study.twins
 BEST = "best"  # stands in a grid for the level that a preliminary scan decides
-AXES = (
-    "lr",
-    "adv",
-)  # what a margin is the largest value of: G's learning rate, or the weight of the adversary
-METHODS = ("grid", "halves", "bisection", "ramp")  # how a margin is searched for; see gcn.study.margins
-EXPONENT = "exponent"  # in place of a method: no search, but the exponents of one training
-OWN = {
-    "twin": TWINS,
-    "axis": AXES,
-    "method": (*METHODS, EXPONENT),
-    "updates": (),
-}  # words that scripts/train.py does not have
 NUMBERS = ("updates", "log_every", "val_every", "pool", "val_crops")
 COMMANDS = {
     "train": NUMBERS,
     "lab": NUMBERS[:1],
     "margin": ("updates", "pool", "val_crops"),
 }  # what arms are: scripts whose words they have, or searches for a margin; and what their protocols say
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One level of each factor: a run with one seed, or in the lab runs of several seeds side by side.
-
-    Attributes:
-        levels: factor to the name of its value.
-        seed: of weights, data and noise; the first, where there are several.
-        words: of the study's command.
-        standard: a withdrawn level of the first study, noise in place of latents; it is planned and not trained.
-        seeds: how many.
-        own: values of the words that only a study has, see ``OWN``.
-    """
-
-    levels: Mapping[str, str]
-    seed: int
-    words: tuple[str, ...]
-    standard: bool
-    seeds: int = 1
-    own: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Name of the arm's file: its levels and a hash of its words, so that a changed protocol is another arm."""
-        return self.runs[0]
-
-    @property
-    def runs(self) -> list[str]:
-        """Names of the arm's rows in the table, one for each seed."""
-        levels = "_".join(self.levels.values())
-        said = (self.words, self.standard, *sorted(self.own.items()))
-        digest = hashlib.blake2b(repr(said).encode(), digest_size=4).hexdigest()
-        return [f"{levels}_{seed}_{digest}" for seed in range(self.seed, self.seed + self.seeds)]
-
-    @property
-    def codecs(self) -> tuple[int, ...]:
-        """Seeds whose codecs the arm needs: its own and, for a yoked twin, that of the other game."""
-        return (self.seed, partner(self.seed)) if self.own.get("twin") == "yoked" else (self.seed,)
-
-
-def partner(seed: int) -> int:
-    """The seed of the game that the discriminator of a yoked twin comes from: 0 and 1 are partners, 2 and 3, …"""
-    return seed ^ 1
-
-
-@dataclass(frozen=True)
-class MarginPlan:
-    """How a run of a margin is judged and what is searched; see :mod:`gcn.study.margins`.
-
-    Attributes:
-        reference: further words of the training by distortion alone whose bits a run must not exceed.
-        settle: updates of such a training, at a falling learning rate, before all runs of a seed; 0: none.
-        judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
-        judge_width, judge_epochs, judge_rate: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
-        judges: classifiers that judge a run, with different seeds, the same for all runs.
-        classifiers: of which the deviation of the bits is computed.
-        lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
-        adv_lowest, adv_octaves: the same of the adversary's weight.
-        whole: train runs to their end that have failed before.
-        ramp_updates: length of a run in which the learning rate rises over all octaves.
-    """
-
-    reference: tuple[str, ...]
-    settle: int = 2000
-    judge_train: int = 1024
-    judge_test: int = 512
-    judge_width: int = 4
-    judge_epochs: int = 2
-    judge_rate: float = 3e-3
-    judges: int = 2
-    classifiers: int = 6
-    lr_lowest: float = 7.8125e-8
-    lr_octaves: int = 15
-    adv_lowest: float = 0.0625
-    adv_octaves: int = 12
-    ramp_updates: int = 600
-    whole: bool = False
-
-    def judged(self) -> tuple[object, ...]:
-        """What decides the result of a run, without the values that are searched: a grid may be extended."""
-        judge = (self.judge_train, self.judge_test, self.judge_width, self.judge_epochs, self.judge_rate)
-        return (self.reference, *judge, self.judges, self.classifiers, self.whole)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How arms are trained; see the remarks in ``conf/study``.
-
-    Attributes:
-        codec: words of the codec that the arms of a seed share; empty: each arm trains its own, jointly from scratch.
-        arm: words of every arm.
-        updates: of the generator. log_every, val_every: between rows and between validations.
-        pool: training crops. val_crops: of 128 pixels.
-        command: ``train`` or ``lab``, the script whose words arms are; ``lab`` trains the seeds of an arm side by side
-            and needs neither crops nor validations. With ``margin`` an arm is a search among runs of training.
-        margin: of an arm that is such a search.
-        extra: a further folder of configurations, Hydra's ``--config-dir``.
-    """
-
-    codec: tuple[str, ...]
-    arm: tuple[str, ...]
-    updates: int
-    log_every: int = 0
-    val_every: int = 0
-    pool: int = 0
-    val_crops: int = 0
-    command: str = "train"
-    margin: MarginPlan | None = None
-    extra: str | None = None
-
-    @property
-    def joint(self) -> bool:
-        """Whether the whole codec is trained, not the decoder alone."""
-        return not self.codec
 
 
 @dataclass(frozen=True)

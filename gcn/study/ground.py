@@ -21,7 +21,7 @@ from gcn.game.streams import Stream, Streams
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.dcgan import DCGAN
-from gcn.study.design import Arm, Protocol
+from gcn.study.arms import Arm, Protocol
 
 SIDE = 128  # pixels of a validation crop
 SEED = 0  # of a standard GAN's noise in validations

@@ -16,7 +16,7 @@ from gcn.data.loader import Data, order
 from gcn.errors import InputError
 from gcn.metrics.c2st import C2ST, FEWEST, Classifier, c2st
 from gcn.models.codec import Codec
-from gcn.study.design import MarginPlan
+from gcn.study.arms import MarginPlan
 from gcn.study.ground import Decoder
 
 TILE = 32  # pixels; larger crops are cut into tiles of this side

@@ -13,7 +13,7 @@ from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.reading import read_json, read_text
-from gcn.study.design import Arm
+from gcn.study.arms import Arm
 
 CURVES = ("recovered", "held", "good", "logit_gap")  # what the table keeps of the looks at a game
 

@@ -24,7 +24,7 @@ from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study import holding, judge, margins
 from gcn.study.arm_training import ArmTraining
-from gcn.study.design import Arm, MarginPlan, Protocol, partner
+from gcn.study.arms import Arm, MarginPlan, Protocol, partner
 from gcn.study.ground import Ground, prepare
 from gcn.study.judge import Judge, Reference
 from gcn.study.twins import training_of

@@ -10,7 +10,7 @@ from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
 from gcn.spectrum import exponent
 from gcn.study.arm_training import ArmTraining
-from gcn.study.design import Arm, Protocol
+from gcn.study.arms import Arm, Protocol
 from gcn.study.margin_arm import commit, material
 
 FILE = "exponents.parquet"

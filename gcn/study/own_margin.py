@@ -19,7 +19,7 @@ from gcn.models.codec import Codec
 from gcn.models.places import DEFAULT_MODEL
 from gcn.report.summary import write_json_atomic
 from gcn.study import margin_figure, table
-from gcn.study.design import Arm, MarginPlan, Protocol, partner
+from gcn.study.arms import Arm, MarginPlan, Protocol, partner
 from gcn.study.margin_arm import Cell
 from gcn.study.margins import CEILING, has_ceiling, of_rows
 from gcn.study.run import codec_file

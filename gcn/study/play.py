@@ -11,7 +11,7 @@ from gcn.metrics.realism import Slicing, sliced_wasserstein
 from gcn.metrics.stability import verdict
 from gcn.study import diagnostics
 from gcn.study.arm_training import ArmTraining
-from gcn.study.design import Arm, Protocol, partner
+from gcn.study.arms import Arm, Protocol, partner
 from gcn.study.ground import Decoder, Ground, Samples, Whole, words_of
 from gcn.study.twins import training_of
 from gcn.training.instruments import gradients_at_x_hat, logits

@@ -19,7 +19,8 @@ from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.study import diagnostics
-from gcn.study.design import EXPONENT, Arm, Protocol, Study
+from gcn.study.arms import EXPONENT, Arm, Protocol
+from gcn.study.design import Study
 from gcn.study.executors.executor import Executor, Result, interruptible, results
 
 LAG = 60.0  # seconds until a file that another machine has written must be there

@@ -27,7 +27,7 @@ from gcn.game.slots import Term
 from gcn.game.turn import Turn
 from gcn.schema.fields import suggestion
 from gcn.study.arm_training import ArmTraining
-from gcn.study.design import TWINS
+from gcn.study.arms import TWINS
 from gcn.study.ground import Ground
 
 

@@ -13,7 +13,8 @@ from gcn.errors import InputError
 from gcn.lab.intervals import interval
 from gcn.study import contrasts, design, lab_arm, lab_report, report, table
 from gcn.study import run as running
-from gcn.study.design import Arm, Protocol, scan_scores
+from gcn.study.arms import Arm, Protocol
+from gcn.study.design import scan_scores
 from gcn.study.phrases import filled
 
 STORED = Path(__file__).parents[2] / "docs" / "study" / "modes"

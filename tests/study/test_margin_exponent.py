@@ -6,7 +6,7 @@ from small_study import GROUND_WORDS, ground_of
 from gcn.errors import InputError
 from gcn.spectrum.exponent import Settings
 from gcn.study import margin_exponent
-from gcn.study.design import Arm, MarginPlan, Protocol
+from gcn.study.arms import Arm, MarginPlan, Protocol
 from gcn.study.margin_arm import Material
 
 SETTINGS = Settings(updates=2, align=1, every=1, directions=1, distances=())

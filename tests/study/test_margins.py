@@ -17,7 +17,8 @@ from gcn.metrics.c2st import Classifier
 from gcn.models import package
 from gcn.study import design, holding, judge, margin_arm, margins, table
 from gcn.study import run as running
-from gcn.study.design import Arm, MarginPlan, Protocol, Study
+from gcn.study.arms import Arm, MarginPlan, Protocol
+from gcn.study.design import Study
 from gcn.study.judge import Reference
 from gcn.study.twins import training_of
 

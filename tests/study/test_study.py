@@ -22,7 +22,8 @@ from gcn.errors import InputError
 from gcn.report.summary import plain
 from gcn.study import design, diagnostics, play, table
 from gcn.study import run as running
-from gcn.study.design import Arm, Protocol, Study
+from gcn.study.arms import Arm, Protocol
+from gcn.study.design import Study
 from gcn.study.executors.executor import Executor
 from gcn.study.executors.local import LocalExecutor
 from gcn.study.ground import prepare, words_of
