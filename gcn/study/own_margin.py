@@ -25,7 +25,7 @@ from gcn.study.margins import CEILING, has_ceiling, of_rows
 from gcn.study.run import codec_file
 
 REFERENCE = ("loss=none", "mse=1", "optim=gan", "optim.g.lr=1e-4")  # b0: constant rates, without momentum
-PLAN = MarginPlan(REFERENCE)
+PLAN = MarginPlan(REFERENCE, settle=500)  # the decoders that ship were trained longer than those of studies
 POOL, VAL_CROPS = 1024, 4  # training crops; crops of 128 pixels for PSNR
 NAMES = {"lr": "h*", "adv": "a*"}
 
