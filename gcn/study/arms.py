@@ -71,7 +71,7 @@ class MarginPlan:
         reference: further words of the training by distortion alone whose bits a run must not exceed.
         settle: updates of such a training, at a falling learning rate, before all runs of a seed; 0: none.
         judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
-        judge_width, judge_epochs, judge_rate: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
+        judge_side, judge_width, judge_epochs, judge_rate: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
         judges: classifiers that judge a run, with different seeds, the same for all runs.
         classifiers: of which the deviation of the bits is computed.
         lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
@@ -84,9 +84,10 @@ class MarginPlan:
     settle: int = 2000
     judge_train: int = 1024
     judge_test: int = 512
+    judge_side: int = 8
     judge_width: int = 4
-    judge_epochs: int = 2
-    judge_rate: float = 3e-3
+    judge_epochs: int = 1
+    judge_rate: float = 1e-2
     judges: int = 2
     classifiers: int = 6
     lr_lowest: float = 7.8125e-8
@@ -98,8 +99,9 @@ class MarginPlan:
 
     def judged(self) -> tuple[object, ...]:
         """What decides the result of a run, without the values that are searched: a grid may be extended."""
-        judge = (self.judge_train, self.judge_test, self.judge_width, self.judge_epochs, self.judge_rate)
-        return (self.reference, self.settle, *judge, self.judges, self.classifiers, self.whole)
+        crops, budget = (self.judge_train, self.judge_test), (self.judge_epochs, self.judge_rate)
+        judge = (*crops, self.judge_side, self.judge_width, *budget, self.judges, self.classifiers)
+        return (self.reference, self.settle, *judge, self.whole)
 
 
 @dataclass(frozen=True)

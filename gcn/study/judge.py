@@ -22,7 +22,7 @@ from gcn.study.ground import Decoder
 TILE = 32  # pixels; larger crops are cut into tiles of this side
 MANY = 8  # images from which whole images are held out; of fewer, a part of each is
 _PLACES = 73  # a purpose of random numbers
-PATCH, BATCH = 16, 128  # of the classifier: pixels of its patches, patches of each kind in an update
+BATCH = 128  # patches of each kind in an update of the classifier
 PART = 64  # crops that are decoded at once
 
 
@@ -146,7 +146,7 @@ def prepare(codec: Codec, data: Data, crop: int, plan: MarginPlan, seed: int) ->
     x = torch.stack([*chosen[False], *chosen[True]])
     held_out = torch.tensor([False] * len(chosen[False]) + [True] * len(chosen[True]))
     y_hat = torch.cat([codec.quantise(codec.analyse(part)).y_hat for part in x.split(PART)])
-    options = Classifier(PATCH, plan.judge_width, plan.judge_epochs, BATCH, plan.judge_rate)
+    options = Classifier(plan.judge_side, plan.judge_width, plan.judge_epochs, BATCH, plan.judge_rate)
     return Judge((x * 255).round().to(torch.uint8), y_hat, held_out, options)
 
 
