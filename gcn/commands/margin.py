@@ -87,8 +87,13 @@ def _main(words: Sequence[str]) -> int:
         raise InputError(
             "method=ramp: raises learning rates; with axis=adv give another method, method=bisection"
         )
+    import torch
+
     from gcn.study.own_margin import Asked, measure
 
+    torch.set_num_threads(
+        1
+    )  # layers are small: beside another process two threads take ten times as long as one
     asked = Asked(
         given, flags.config_dir, arguments["axis"], arguments["method"], arguments["twin"], arguments["updates"],
         arguments["init_from"],
