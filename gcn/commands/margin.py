@@ -89,7 +89,7 @@ def _main(words: Sequence[str]) -> int:
         )
     import torch
 
-    from gcn.study.own_margin import Asked, measure
+    from gcn.study.margin.own_margin import Asked, measure
 
     torch.set_num_threads(
         1

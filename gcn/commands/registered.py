@@ -9,7 +9,7 @@ from gcn.errors import InputError
 from gcn.files.atomic import check_folder
 
 if TYPE_CHECKING:
-    from gcn.study.margin_plan import Plan
+    from gcn.study.registered.margin_plan import Plan
 
 COMMAND = Command(
     name="registered",
@@ -44,7 +44,7 @@ def work(said: Arguments) -> int:
         raise InputError(f"seed= is of simulated studies; drop it, or replace {given[0]}= by simulate=NUMBER")
     if given == ["pilot"] and said["out"] is not None:
         raise InputError("pilot= only prints; drop out=")
-    from gcn.study import margin_plan
+    from gcn.study.registered import margin_plan
 
     plan = margin_plan.load(Path(said["plan"]))
     if said["simulate"] is not None:
@@ -55,8 +55,8 @@ def work(said: Arguments) -> int:
         raise InputError(
             f"{said['plan']}: {plan.open[0]} is null; fill in the values of stage 1 before margins are decided"
         )
-    from gcn.study import decisions_page, margin_rows
-    from gcn.study.decide import decide
+    from gcn.study.registered import decisions_page, margin_rows
+    from gcn.study.registered.decide import decide
 
     out = None if said["out"] is None else check_folder("out", said["out"])
     found = decide(margin_rows.read(Path(said["margins"]), plan), plan)
@@ -69,7 +69,7 @@ def work(said: Arguments) -> int:
 def _pilot(plan: "Plan", place: Path) -> int:
     import yaml
 
-    from gcn.study import margin_pilot, margin_rows
+    from gcn.study.registered import margin_pilot, margin_rows
 
     rows = margin_rows.read(place, plan, stages=("0", "1"))
     print(yaml.safe_dump({"stage_1": margin_pilot.stage_1(rows, plan)}, sort_keys=False), end="")
@@ -77,7 +77,7 @@ def _pilot(plan: "Plan", place: Path) -> int:
 
 
 def _simulate(plan: "Plan", said: Arguments) -> int:
-    from gcn.study import simulations_page
+    from gcn.study.registered import simulations_page
 
     out = check_folder("out", said["out"] or "docs/study/margin")
     for file in simulations_page.write(plan, said["simulate"], said["seed"], out):

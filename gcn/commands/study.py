@@ -109,8 +109,9 @@ def _play(
     """Train the remaining arms. Runs of a scan decide levels of further arms, which are planned after them."""
     from gcn.files.atomic import make_folder
     from gcn.files.lock import only_writer
-    from gcn.study import diagnostics, margin_exponent, table
+    from gcn.study import diagnostics, table
     from gcn.study import run as play
+    from gcn.study.margin import margin_exponent
 
     ends = None if minutes is None else time.monotonic() + 60 * minutes
     with only_writer(make_folder(out)):  # a second study in the folder would play the same arms

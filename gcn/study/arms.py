@@ -9,7 +9,12 @@ AXES = (
     "lr",
     "adv",
 )  # what a margin is the largest value of: G's learning rate, or the weight of the adversary
-METHODS = ("grid", "halves", "bisection", "ramp")  # how a margin is searched for; see gcn.study.margins
+METHODS = (
+    "grid",
+    "halves",
+    "bisection",
+    "ramp",
+)  # how a margin is searched for; see gcn.study.margin.margins
 EXPONENT = "exponent"  # in place of a method: no search, but the exponents of one training
 OWN = {
     "twin": TWINS,
@@ -65,7 +70,7 @@ def partner(seed: int) -> int:
 
 @dataclass(frozen=True)
 class MarginPlan:
-    """How a run of a margin is judged and what is searched; see :mod:`gcn.study.margins`.
+    """How a run of a margin is judged and what is searched; see :mod:`gcn.study.margin.margins`.
 
     Attributes:
         reference: further words of the training by distortion alone whose bits a run must not exceed.

@@ -18,10 +18,10 @@ from gcn.files.reading import read_json
 from gcn.report.summary import plain, write_json_atomic
 from gcn.report.wandb_log import INIT_TIMEOUT, why_offline
 from gcn.study import design, table
-from gcn.study.answer import counted
 from gcn.study.board_views import factors, report, workspace, write
-from gcn.study.contrasts import Asked, load
-from gcn.study.statistics import Row
+from gcn.study.reports.answer import counted
+from gcn.study.reports.contrasts import Asked, load
+from gcn.study.reports.statistics import Row
 
 FINISH_TIMEOUT = 120.0  # seconds for the server to take a run
 Curves = Mapping[str, Sequence[Mapping[str, Any]]]

@@ -10,8 +10,8 @@ from typing import Any
 
 from gcn.report.summary import write_json_atomic
 from gcn.study import table
-from gcn.study.contrasts import Asked
-from gcn.study.statistics import Row
+from gcn.study.reports.contrasts import Asked
+from gcn.study.reports.statistics import Row
 
 # A column stands in the first section of which a word is in its name.
 SECTIONS = {

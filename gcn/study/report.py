@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from gcn.files.atomic import make_folder
-from gcn.study import contrasts, diagnostics, lab_report, training_report
+from gcn.study import diagnostics
 from gcn.study.design import Study
-from gcn.study.pages import markdown, page
+from gcn.study.reports import contrasts, lab_report, training_report
+from gcn.study.reports.pages import markdown, page
 from gcn.study.table import read, read_curves
 
 SECTIONS = {

@@ -260,7 +260,7 @@ def _train_arm(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _margin(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
-    from gcn.study import margin_arm, margin_exponent
+    from gcn.study.margin import margin_arm, margin_exponent
 
     arm, protocol, folder, _ = task
     if arm.own.get("method") == EXPONENT:

@@ -14,8 +14,8 @@ from gcn.commands import margin
 from gcn.config.assemble import codec as first_codec
 from gcn.config.parse import parse
 from gcn.models import package
-from gcn.study import own_margin
 from gcn.study.arms import MarginPlan
+from gcn.study.margin import own_margin
 
 SMALL = MarginPlan(
     own_margin.REFERENCE, settle=2, judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,

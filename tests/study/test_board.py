@@ -10,7 +10,8 @@ import pytest
 from scripting import script
 
 from gcn.errors import InputError
-from gcn.study import board, board_views, contrasts, design, table
+from gcn.study import board, board_views, design, table
+from gcn.study.reports import contrasts
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # theirs
 SCRIPT = Path(__file__).parents[2] / "scripts" / "board.py"

@@ -11,11 +11,12 @@ import pytest
 from gcn.commands.study import main
 from gcn.errors import InputError
 from gcn.lab.intervals import interval
-from gcn.study import contrasts, design, lab_arm, lab_report, report, table
+from gcn.study import design, lab_arm, report, table
 from gcn.study import run as running
 from gcn.study.arms import Arm, Protocol
 from gcn.study.design import scan_scores
-from gcn.study.phrases import filled
+from gcn.study.reports import contrasts, lab_report
+from gcn.study.reports.phrases import filled
 
 STORED = Path(__file__).parents[2] / "docs" / "study" / "modes"
 SMALL = ("game=ring", "game.width=4", "game.batch=4", "steps=3")

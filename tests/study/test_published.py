@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gcn.study import answer, contrasts, design, report, table, training_report
-from gcn.study.statistics import matching
+from gcn.study import design, report, table
+from gcn.study.reports import answer, contrasts, training_report
+from gcn.study.reports.statistics import matching
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "docs" / "study"

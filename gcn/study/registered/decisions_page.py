@@ -1,0 +1,91 @@
+"""Decisions of the margin study as text and as a CSV."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gcn.files.atomic import make_folder, write_csv
+from gcn.study.registered.decide import (
+    ADDS,
+    EQUIVALENT,
+    HARMS,
+    NO_EFFECT,
+    OPPOSITE,
+    SUPPORTED,
+    Decision,
+    Interval,
+)
+
+_PAIRS = {
+    f"<{SUPPORTED}> <{SUPPORTED}>": "the distortion lowers the cost of the game and raises the game's own margin",
+    f"<{SUPPORTED}> <{OPPOSITE}>": "the cost of the game falls although the game's own margin falls too",
+    f"<{SUPPORTED}> <{NO_EFFECT}>": "the cost falls because the twin's margin does; the game's own margin stays",
+    f"<{SUPPORTED}> <{EQUIVALENT}>": "the trick helps without a distortion and is superfluous beside it",
+    f"<{SUPPORTED}> <{ADDS}>": "the trick helps without a distortion and beside it: it is not superfluous",
+    f"<{SUPPORTED}> <{HARMS}>": "the trick helps without a distortion and harms beside it",
+}
+HEAD = ("contrast", "endpoint", "seeds", "estimate [95 %]", "p", "adjusted p", "word", "note")
+
+
+def lines(found: Sequence[Decision]) -> Iterator[str]:
+    """A Markdown table of the decisions, then the answers in sentences."""
+    yield from table(HEAD, [_row(d) for d in found])
+    yield ""
+    yield from (f"* {sentence}" for sentence in answers(found))
+
+
+def write(found: Sequence[Decision], folder: Path) -> Path:
+    """Write ``decisions.csv``, with a row for each contrast and for each of its settings; returns its path."""
+    head = ("chain", "contrast", "setting", "endpoint", "unit", "seeds", "estimate", "low", "high", "spread", "p",
+            "adjusted", "word", "note")  # fmt: skip
+    rows: list[Sequence[object]] = [head]
+    for d in found:
+        place = (d.endpoint, d.unit)
+        rows.append(
+            (d.chain, d.name, "all", *place, d.seeds, *d.interval, d.spread, d.p, d.adjusted, d.word, d.note)
+        )
+        rows += [(d.chain, d.name, s, *place, "", *one, "", "", "", "", "") for s, one in d.settings.items()]
+    file = make_folder(folder) / "decisions.csv"
+    write_csv(file, rows)
+    return file
+
+
+def answers(found: Sequence[Decision]) -> list[str]:
+    """A sentence for each chain of contrasts, by the words of its decisions."""
+    chains: dict[str, list[Decision]] = {}
+    for decision in found:
+        chains.setdefault(decision.chain, []).append(decision)
+    return [f"{chain}: {_answer([d.word for d in own])}." for chain, own in chains.items()]
+
+
+def _answer(words: Sequence[str]) -> str:
+    both = " ".join(f"<{word}>" for word in words)
+    return _PAIRS.get(both, "; then ".join(words))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a Markdown table."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def _row(d: Decision) -> list[str]:
+    digits = 2 if d.unit == "octaves" else 4
+    numbers = ["–" if math.isnan(p) else f"{p:.4f}" for p in (d.p, d.adjusted)]
+    return [
+        f"{d.chain}: {d.name}",
+        d.endpoint,
+        str(d.seeds),
+        _text(d.interval, digits),
+        *numbers,
+        d.word,
+        d.note,
+    ]
+
+
+def _text(interval: Interval, digits: int) -> str:
+    if math.isnan(interval.estimate):
+        return "–"
+    ends = ", ".join(f"{end:+.{digits}f}" for end in interval[1:])
+    return f"{interval.estimate:+.{digits}f} [{ends}]"

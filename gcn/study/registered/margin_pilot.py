@@ -1,0 +1,125 @@
+"""Values of stage 1 for the plan of the margin study, computed from the margins of stages 0 and 1.
+
+The rules are those of ``docs/study/margin/plan.md``. What the margins do not show stays null.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from gcn.study.registered.margin_plan import Plan
+from gcn.study.registered.margin_samples import YOKED, Cell, Margin, Margins, Reading, a_star, h_star
+
+NEAR = 0.25  # octaves: of weights whose margins are this close, the smallest is taken
+CLEAR = 0.5  # octaves by which one margin must show a trick's gain better than the other
+ROOM = 1.5  # octaves between a* of the twin and of the game at mu*
+
+Deviations = dict[tuple[str, int], float]  # of a difference from its mean over seeds, by setting and seed
+
+
+def stage_1(rows: Sequence[Margin], plan: Plan) -> dict[str, Any]:
+    """The block ``stage_1`` of ``plan.yaml``."""
+    table, read = Margins(rows), _Means(rows)
+    star = {setting: read.star(setting) for setting in plan.settings}
+    known = all(weight is not None for weight in star.values())
+    spread, common = _spread(rows, table, plan)
+    return {
+        "seeds_used": sorted({m.seed for m in rows}),
+        "spread": spread,
+        "common": common,
+        "exponent_predicts": None,
+        "mse_star": star if known else None,
+        "controls": dict.fromkeys(plan.controls),
+        "assay": {trick: _assay(trick, read, star, plan) for trick in plan.assay},
+    }
+
+
+class _Means:
+    """Means over seeds of the games' and twins' margins."""
+
+    def __init__(self, rows: Sequence[Margin]) -> None:
+        found: dict[tuple[str, Cell], list[Margin]] = {}
+        for m in rows:
+            found.setdefault((m.setting, Cell(m.mse, m.trick, m.control, m.twin)), []).append(m)
+        self.cells: Mapping[tuple[str, Cell], list[Margin]] = found
+
+    def mean(self, read: Reading, setting: str, cell: Cell) -> float:
+        """Mean margin, octaves; NaN without any."""
+        values = [v for m in self.cells.get((setting, cell), []) if not math.isnan(v := read(m))]
+        return fmean(values) if values else math.nan
+
+    def star(self, setting: str) -> float | None:
+        """The smallest weight of the distortion whose mean h* is near the largest; None without any weight."""
+        weights = sorted({c.mse for s, c in self.cells if s == setting and c == Cell(c.mse) and c.mse > 0})
+        means = {w: h for w in weights if not math.isnan(h := self.mean(h_star, setting, Cell(w)))}
+        return next((w for w, h in means.items() if h >= max(means.values()) - NEAR), None)
+
+    def gain(self, read: Reading, level: str, settings: Sequence[str]) -> float:
+        """Mean over settings of what a trick adds without a distortion; NaN if it was not measured anywhere."""
+        gains = [self.mean(read, s, Cell(0.0, level)) - self.mean(read, s, Cell(0.0)) for s in settings]
+        known = [g for g in gains if not math.isnan(g)]
+        return fmean(known) if known else math.nan
+
+    def room(self, setting: str, star: float | None) -> float:
+        """Octaves between a* of the yoked twin and of the game at mu*; NaN if it was not measured."""
+        if star is None:
+            return math.nan
+        return self.mean(a_star, setting, Cell(star, twin=YOKED)) - self.mean(a_star, setting, Cell(star))
+
+
+def _assay(trick: str, read: _Means, star: Mapping[str, float | None], plan: Plan) -> dict[str, Any]:
+    """Level with the largest gain, the margin on which it shows, and the settings with room."""
+    levels = dict.fromkeys(c.trick for _, c in read.cells if c.trick.split("=")[0] == trick)
+    gains = {}
+    for level in levels:
+        h, a = (read.gain(r, level, plan.settings) for r in (h_star, a_star))
+        known = [g for g in (h, a) if not math.isnan(g)]
+        if known:
+            gains[level] = (fmean(known), h, a)
+    if not gains:
+        return {"level": None, "endpoint": None, "settings": None}
+    level = max(gains, key=lambda one: gains[one][0])
+    _, h, a = gains[level]
+    endpoint = "h" if h >= a + CLEAR else "a" if a >= h + CLEAR else "either"
+    settings = [s for s in plan.settings if read.room(s, star[s]) >= ROOM]
+    return {"level": level, "endpoint": endpoint, "settings": settings or None}
+
+
+def _spread(rows: Sequence[Margin], table: Margins, plan: Plan) -> tuple[float | None, float | None]:
+    """Deviation over seeds of paired differences, pooled; their correlation between settings of a seed."""
+    found = list(_deviations(rows, table, plan))
+    squares = sum(d * d for own, _ in found for d in own.values())
+    freedom = sum(n for _, n in found)
+    if not freedom:
+        return None, None
+    products, variances = [], []
+    for own, _ in found:
+        for (s, seed), (t, other) in combinations(own, 2):
+            if seed == other and s != t:
+                products.append(own[s, seed] * own[t, other])
+                variances.append((own[s, seed] ** 2 + own[t, other] ** 2) / 2)
+    common = float(np.clip(sum(products) / sum(variances), 0, 1)) if sum(variances) else None
+    return round(math.sqrt(squares / freedom), 3), None if common is None else round(common, 2)
+
+
+def _deviations(rows: Sequence[Margin], table: Margins, plan: Plan) -> Iterator[tuple[Deviations, int]]:
+    """For each game and margin: differences to the game without distortion and trick, minus their means over seeds."""
+    nothing = Cell(0.0)
+    cells = dict.fromkeys(Cell(m.mse, m.trick, m.control) for m in rows if m.twin == "none")
+    for cell in cells:
+        for read in (h_star, a_star):
+            if cell == nothing:
+                continue
+            sample = table.difference(read, lambda _, c=cell: c, lambda _: nothing, plan.settings)  # type: ignore[misc]
+            own: Deviations = {}
+            freedom = 0
+            for setting, by_seed in sample.settings.items():
+                if len(by_seed) > 1:
+                    middle = fmean(by_seed.values())
+                    own |= {(setting, seed): v - middle for seed, v in by_seed.items()}
+                    freedom += len(by_seed) - 1
+            yield own, freedom

@@ -1,0 +1,1 @@
+"""Reports of studies: tables of effects, figures and pages."""

@@ -1,0 +1,83 @@
+"""A report's sections as Markdown and as a page that needs nothing beside it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gcn.files.atomic import write_text
+from gcn.report import html
+from gcn.study.reports.contrasts import Question
+
+SIGNIFICANT = "●: significant after Holm's correction over its table."
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+class Block(NamedTuple):
+    """A section: sentences, then a table, then figures with their captions; ``folded`` on the page."""
+
+    title: str
+    sentences: Sequence[str] = ()
+    table: Table | None = None
+    figures: Sequence[tuple[Path, str]] = ()
+    folded: bool = False
+
+
+def effect_tables(asked: Sequence[Question], titles: Mapping[str, str]) -> list[Block]:
+    """A folded section for each question: its effects with intervals, a row for each cell."""
+    return [Block(f"Table. {q.title}", [q.about], _effects(q, titles), folded=True) for q in asked]
+
+
+def _effects(question: Question, titles: Mapping[str, str]) -> Table:
+    responses = list(dict.fromkeys(e.response for e in question.effects))
+    body = []
+    for name in dict.fromkeys(e.name for e in question.effects):
+        own = {e.response: e for e in question.effects if e.name == name}
+        cells = [f"{own[r].text}{' ●' if own[r].significant else ''}" for r in responses]
+        body.append([name, str(max(e.seeds for e in own.values())), *cells])
+    return ["loss (setting)", "seeds", *(titles[r] for r in responses)], body
+
+
+def markdown(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path:
+    """Write a Markdown file that names its figures by their file names."""
+    lines = [f"# {title}", "", question, ""]
+    for block in blocks:
+        lines += [f"## {block.title}", "", *(f"* {sentence}" for sentence in block.sentences), ""]
+        if block.table:
+            head, body = block.table
+            bars = [[cell.replace("|", "\\|") for cell in row] for row in (head, *body)]
+            lines += [f"| {' | '.join(bars[0])} |", "|---" * len(head) + "|"]
+            lines += [*(f"| {' | '.join(row)} |" for row in bars[1:]), ""]
+        for path, caption in block.figures:
+            lines += [f"![{caption}]({path.name})", "", f"*{caption}*", ""]
+    lines.append(SIGNIFICANT)
+    write_text(file, "\n".join(lines).replace("\n\n\n", "\n\n") + "\n")
+    return file
+
+
+def _unbroken(cell: str) -> str:
+    """A cell whose brackets are not broken into lines."""
+    return re.sub(r"[\[(][^])]{,24}[\])]", lambda found: found.group().replace(" ", "\u00a0"), cell)
+
+
+def _code(text: str) -> str:
+    """HTML of a text whose backticks mark code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", text)
+
+
+def page(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path:
+    """Write an HTML page with its figures inside; tables break into lines instead of leaving the page."""
+    parts = [f"<p>{html.escape(question)}</p>"]
+    for block in blocks:
+        inside = "".join(f"<li>{_code(html.escape(sentence))}</li>" for sentence in block.sentences)
+        content = [f"<ul>{inside}</ul>"] if inside else []
+        if block.table:
+            head, body = block.table
+            content.append(html.table(head, [[_unbroken(cell) for cell in row] for row in body], texts=True))
+        content += [html.figure(path, caption) for path, caption in block.figures]
+        heading = html.escape(block.title)
+        if block.folded:
+            parts.append(f"<details><summary>{heading}</summary>{''.join(content)}</details>")
+        else:
+            parts += [f"<h2>{heading}</h2>", *content]
+    return html.write(title, [*parts, html.small(SIGNIFICANT)], file)

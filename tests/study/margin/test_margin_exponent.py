@@ -1,0 +1,45 @@
+"""Exponents of the arms of a margin study: one row for each arm, in a table of their own."""
+
+import pytest
+from small_study import GROUND_WORDS, ground_of
+
+from gcn.errors import InputError
+from gcn.spectrum.exponent import Settings
+from gcn.study.arms import Arm, MarginPlan, Protocol
+from gcn.study.margin import margin_exponent
+from gcn.study.margin.margin_arm import Material
+
+SETTINGS = Settings(updates=2, align=1, every=1, directions=1, distances=())
+PROTOCOL = Protocol(("x",), GROUND_WORDS, 6, command="margin", margin=MarginPlan((), settle=0))
+
+
+def arm(*said, **own):
+    return Arm({"loss": "ns"}, 0, (*GROUND_WORDS, *said, "seed=0"), False, own=own)
+
+
+def test_an_arm_has_a_row_with_the_players_exponents(tmp_path, monkeypatch):
+    monkeypatch.setattr(margin_exponent, "material", lambda *_: Material(ground_of(0), None))
+    row = margin_exponent.measure(arm("optim.d.lr=4e-4"), tmp_path, PROTOCOL, 2, SETTINGS)
+    for name in ("exponent", "exponent_g", "exponent_d"):
+        assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+    assert row["share_of_the_game"] == pytest.approx(
+        row["exponent"] - max(row["exponent_g"], row["exponent_d"])
+    )
+    assert "optim.g.lr=0.0001 optim.d.lr=0.0004" in row["words"]  # D keeps its ratio to G
+    margin_exponent.write([row], tmp_path)
+    margin_exponent.write([{**row, "name": "other"}, {**row, "exponent": 2.0}], tmp_path)
+    assert [(r["name"], r["exponent"]) for r in margin_exponent.read(tmp_path)] == [
+        (row["name"], 2.0),
+        ("other", row["exponent"]),
+    ]
+
+
+def test_a_twin_is_refused(tmp_path):
+    with pytest.raises(InputError, match="twin=yoked: exponents are of games here"):
+        margin_exponent.measure(arm(twin="yoked"), tmp_path, PROTOCOL, 2, SETTINGS)
+
+
+def test_no_rows_make_no_file(tmp_path):
+    margin_exponent.write([], tmp_path)
+    assert margin_exponent.read(tmp_path) == []
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,374 @@
+"""Margins: the search on the grid, what a run is judged by, and arms that are stored and resumed."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_study import TINY
+
+from gcn.config.assemble import codec as first_codec
+from gcn.config.build import build
+from gcn.config.parse import parse
+from gcn.errors import InputError
+from gcn.metrics.c2st import Classifier
+from gcn.models import package
+from gcn.study import design, table
+from gcn.study import run as running
+from gcn.study.arms import Arm, MarginPlan, Protocol
+from gcn.study.design import Study
+from gcn.study.margin import holding, judge, margin_arm, margins
+from gcn.study.margin.judge import Reference
+from gcn.study.twins import training_of
+
+ARM = ("experiment=frozen", "rate=null", "mse=1", "loss=ns", *TINY)
+PLAN = MarginPlan(
+    ("mse=1", "optim.g.lr=1e-4"), settle=20, judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
+    lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
+)  # fmt: skip
+
+
+# The search
+
+
+@pytest.mark.parametrize("top", [1, 7, 44])
+@pytest.mark.parametrize("method", ["grid", "bisection"])
+def test_every_margin_is_found(method, top):
+    for edge in range(-1, top + 1):
+        found = margins.search(method, top, lambda k, edge=edge: k <= edge)
+        assert found.place == edge
+        assert found.monotone
+        assert (found.below, found.above) == (edge == -1, edge == top)
+        assert found.tried <= (top + 1 if method == "grid" else math.log2(top + 1) + 1)
+
+
+def test_half_octaves_find_the_place_below():
+    found = margins.search("halves", 8, lambda k: k <= 5)
+    assert (found.place, found.tried) == (4, 5)
+
+
+def test_a_grid_goes_from_coarse_to_fine():
+    asked = []
+    margins.search("grid", 8, lambda k: asked.append(k) or True)
+    assert asked == [0, 8, 4, 2, 6, 1, 3, 5, 7]
+
+
+def test_holding_again_is_not_hidden():
+    found = margins.margin({0: True, 1: True, 2: False, 3: True, 4: False})
+    assert (found.place, found.monotone) == (1, False)
+    assert margins.margin({0: False, 1: True}).below
+
+
+def test_the_grid_is_in_quarter_octaves():
+    assert margins.value(1e-5, 4) == pytest.approx(2e-5)
+    assert margins.value(1e-5, 0) == 1e-5
+
+
+def test_margins_of_a_table():
+    def row(h, holds, reach=False, seed=0):
+        return {
+            "loss": "ns", "seed": seed, "axis": "lr", "method": "grid", "updates": 4, "h": h, "adv": 1.0,
+            "holds": holds, "reach": float(reach), "seconds": 1.5,
+        }  # fmt: skip
+
+    rows = [row(4.0, 0.0), row(1.0, 1.0), row(2.0, 1.0, True), row(8.0, 1.0), row(1.0, 0.0, seed=1)]
+    first, second = margins.of_rows(rows, ["loss"])
+    assert (first["margin"], first["octaves"], first["monotone"], first["above"]) == (2.0, 1.0, False, False)
+    assert (first["reach"], first["runs"], first["seconds"]) == (2.0, 4, 6.0)
+    assert second["below"]
+    assert math.isnan(second["margin"])
+    assert math.isnan(second["reach"])
+
+
+def test_the_ceiling_is_one_octave_below_the_twin():
+    assert margins.has_ceiling(game=4.0, alone=4.75)
+    assert not margins.has_ceiling(game=4.0, alone=5.0)
+
+
+# What a run is judged by
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A study's folder with the codecs of two seeds, and images: few, so that a part of each is held out."""
+    top = tmp_path_factory.mktemp("margins")
+    random = np.random.default_rng(0)
+    for part, number, size in (("train", 3, (40, 40)), ("val", 2, (320, 192))):
+        (top / "data" / part).mkdir(parents=True)
+        for i in range(number):
+            coarse = random.integers(0, 256, (size[1] // 4, size[0] // 4, 3), dtype=np.uint8)
+            Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(
+                top / "data" / part / f"{i}.png"
+            )
+    for seed in (0, 1):
+        untrained = first_codec(parse([*TINY, "mse=1", f"seed={seed}"])).for_coding()
+        package.save(untrained, running.codec_file(top, seed), {})
+    return top
+
+
+@pytest.fixture(scope="module")
+def protocol(folder):
+    arm = (*ARM, "data=folder", f"data.root={folder / 'data'}")
+    return Protocol(("x",), arm, updates=6, pool=6, val_crops=1, command="margin", margin=PLAN)
+
+
+def arm_of(protocol, *said, **own):
+    return Arm({"loss": "ns"}, 0, (*protocol.arm, *said, "seed=0"), False, own=own)
+
+
+@pytest.fixture(scope="module")
+def material(folder, protocol):
+    return margin_arm.material(str(folder), protocol, 0)
+
+
+@pytest.fixture
+def training(material, protocol):
+    return training_of(parse([*protocol.arm, "init_from=codec", "seed=0"]), material.ground)
+
+
+def test_held_out_crops_come_from_another_part_of_the_images(material, folder, protocol):
+    """The right third of each of two images, 10 by 6 crops each; the latents are those of the crops."""
+    kept, held = (material.judge.x[material.judge.held_out == side] for side in (False, True))
+    assert (len(kept), len(held)) == (40, 32)
+    images = [np.asarray(Image.open(folder / "data" / "val" / f"{i}.png")) for i in range(2)]
+    for crops, columns in ((kept, range(7)), (held, range(7, 10))):
+        places = [
+            image[32 * i : 32 * i + 32, 32 * j : 32 * j + 32].transpose(2, 0, 1)
+            for image in images for i in range(6) for j in columns
+        ]  # fmt: skip
+        assert all(any((crop.numpy() == place).all() for place in places) for crop in crops)
+    codec = package.load(running.codec_file(folder, 0))
+    assert torch.equal(codec.reconstruct(kept[:2].float() / 255).y_hat, material.judge.y_hat[:2])
+
+
+def test_of_many_images_every_third_is_held_out(folder, protocol):
+    class Images(list):
+        pass
+
+    class Data:
+        @staticmethod
+        def val_images():
+            return [type("Whole", (), {"x": torch.full((1, 3, 96, 160), i / 255)}) for i in range(9)]
+
+    codec = package.load(running.codec_file(folder, 0))
+    made = judge.prepare(codec, Data, 32, PLAN, 0)
+    values = {held: set(made.x[made.held_out == held].flatten().tolist()) for held in (False, True)}
+    assert values == {False: {0, 1, 3, 4, 6, 7}, True: {2, 5, 8}}
+    assert (int((~made.held_out).sum()), int(made.held_out.sum())) == (40, 32)
+
+
+def test_large_crops_are_cut_into_tiles():
+    x = torch.arange(2 * 3 * 64 * 96).view(2, 3, 64, 96)[..., :64].float()
+    cut = judge.tiles(x)
+    assert cut.shape == (8, 3, 32, 32)
+    assert torch.equal(cut[1], x[0, :, :32, 32:])
+    assert torch.equal(cut[4], x[1, :, :32, :32])
+    assert judge.tiles(x[..., :48, :48]).shape == (2, 3, 48, 48)
+
+
+def test_too_few_crops_are_refused(folder, protocol):
+    cfg = parse([*protocol.arm, "init_from=codec"])
+    codec, data = package.load(running.codec_file(folder, 0)), build(cfg, "data")
+    with pytest.raises(InputError, match=r"40 crops .* and 20 to test it on, .* or a smaller data\.crop"):
+        judge.prepare(codec, data, 32, dataclasses.replace(PLAN, judge_test=20), 0)
+
+
+@pytest.mark.parametrize(
+    ("updates", "expected"),
+    [(200, [5, 10, 20, 50, 100, 150, 200]), (6, [5, 6]), (120, [5, 10, 20, 50, 100, 120])],
+)
+def test_looks(updates, expected):
+    assert holding.looks(updates) == expected
+
+
+def test_a_run_holds_at_its_limit_and_not_above(training, material, protocol):
+    found = [
+        holding.hold(
+            training_of(parse([*protocol.arm, "init_from=codec", "seed=0"]), material.ground),
+            material.judge,
+            limit,
+            6,
+            1,
+        )
+        for limit in (Reference(2.0, 0.0), Reference(-1.0, 0.0), Reference(2.0, 0.5))
+    ]
+    assert [outcome.verdict for outcome in found] == ["holds", "fails", "holds"]
+    assert [outcome.failed_at for outcome in found] == [None, 5, None]
+    assert [outcome.reach for outcome in found] == [True, False, True]
+    assert [row["step"] for row in found[0].rows] == [5, 6]
+    assert found[0].rows[:1] == found[1].rows  # ended when it failed
+
+
+def test_a_whole_run_goes_on_after_its_failure(training, material):
+    outcome = holding.hold(training, material.judge, Reference(-1.0, 0.0), 6, 1, whole=True)
+    assert (outcome.verdict, outcome.failed_at) == ("fails", 5)
+    assert [row["step"] for row in outcome.rows] == [5, 6]
+
+
+def test_a_run_that_is_not_finite_ends(material, protocol):
+    cfg = parse([*protocol.arm, "init_from=codec", "seed=0", "optim.g.lr=1e30"])
+    outcome = holding.hold(training_of(cfg, material.ground), material.judge, Reference(2.0, 0.0), 60, 1)
+    assert (outcome.verdict, outcome.failed_at) == ("diverged", 5)
+    numbers = holding.numbers(outcome, Reference(0.5, 0.1))
+    assert (numbers["holds"], numbers["bits_3"]) == (0.0, None)
+
+
+def test_a_judge_sees_noise(material, training):
+    """A decoder with noise on its output is told from photographs, and the photographs themselves are not."""
+    real = material.judge.x.float() / 255
+
+    class Copy:
+        def __init__(self, noise):
+            self.noise, self.given = noise, iter(real.split(judge.PART))
+
+        def decode(self, y_hat):
+            x = next(self.given)
+            return x + self.noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+
+    sharp = dataclasses.replace(material.judge, options=Classifier())
+    assert sharp.look(Copy(0.0), 1).bits < 0.1
+    assert sharp.look(Copy(0.3), 1).bits > 0.8
+    assert sharp.look(Copy(math.nan), 1) is None
+
+
+def test_a_classifier_s_own_offset_is_no_spread():
+    """Two looks, three classifiers far apart: their bits differ by .02, .04 and .06 between the looks."""
+    found = judge.reference_of([[0.2, 0.5, 0.8], [0.22, 0.54, 0.86]], judges=2)
+    assert found.bits == pytest.approx((0.21 + 0.52) / 2)
+    assert found.margin == pytest.approx(2 * math.sqrt((0.02**2 + 0.04**2 + 0.06**2) / 2 / 3))
+
+
+def test_runs_start_from_a_decoder_that_the_distortion_alone_has_settled(material, folder, protocol):
+    """Its error on the training crops is less than the codec's, it is stored, and a stored one is used again."""
+    plan = dataclasses.replace(protocol.margin, settle=0)
+    before = margin_arm.material(str(folder), dataclasses.replace(protocol, margin=plan), 0).ground
+
+    def error(ground):
+        training = training_of(parse([*protocol.arm, "init_from=codec", "seed=0"]), ground)
+        y_hat, x = ground.frozen.y_hat, ground.x.float() / 255
+        return float((training.generator.decode(y_hat).detach() - x).square().mean())
+
+    assert error(material.ground) < error(before)
+    again = margin_arm.material.__wrapped__(str(folder), protocol, 0).ground
+    weights = material.ground.frozen.weights
+    assert all(torch.equal(again.frozen.weights[name], weights[name]) for name in weights)
+    assert {name for name in weights if not torch.equal(weights[name], before.frozen.weights[name])} <= {
+        name for name in weights if name.startswith("g_s.")
+    }
+
+
+def test_the_reference_is_judged_where_runs_are(material, protocol):
+    cfg = parse([*protocol.arm, "init_from=codec", "seed=0"])
+    alone, again = (training_of(cfg, material.ground, "distortion_alone") for _ in range(2))
+    found = holding.refer(alone, material.judge, 6, 2, 1)
+    bits = []
+    for updates in (5, 1):
+        for _ in range(updates):
+            again.advance()
+        bits.append([one.bits for one in material.judge.each(again.generator, 2)])
+    assert found == judge.reference_of(bits, 1)
+    look = material.judge.look(again.generator, 2)
+    assert look.bits == pytest.approx(np.mean(bits[1]))
+
+
+def test_a_ramp_rises_by_its_octaves_and_stops_where_it_fails(training, material):
+    before = training.players.g.optimizer.param_groups[0]["lr"]
+    outcome, factor = holding.ramp(training, material.judge, Reference(2.0, 0.0), 8, 2, 1)
+    assert [row["step"] for row in outcome.rows] == [2, 4, 6, 8]
+    assert [row["learning_rate"] for row in outcome.rows] == pytest.approx([2**0.5, 2, 2**1.5, 4])
+    assert (outcome.verdict, factor) == ("holds", pytest.approx(4))
+    assert training.players.g.optimizer.param_groups[0]["lr"] == pytest.approx(4 * before)
+
+
+def test_a_ramp_fails_at_two_looks_in_succession(training, material):
+    outcome, factor = holding.ramp(training, material.judge, Reference(-1.0, 0.0), 8, 2, 1)
+    assert (outcome.verdict, outcome.failed_at, factor) == ("fails", 4, 0.0)
+
+
+# Arms
+
+
+def test_an_arm_is_stored_and_resumed(protocol, folder, tmp_path, monkeypatch):
+    for seed in (0, 1):
+        running.codec_file(tmp_path, seed).symlink_to(running.codec_file(folder, seed))
+    arm = arm_of(protocol, method="grid")
+    said = []
+    runs = margin_arm.play(arm, tmp_path, protocol, lambda text, stored: said.append(stored))
+    assert said == [False] * 5
+    assert [run["responses"]["h"] for run in runs] == pytest.approx([1e-4 * 2 ** (k / 4) for k in range(5)])
+    ratio = [word for word in runs[4]["words"] if word.startswith("optim.d.lr")]
+    assert ratio == ["optim.d.lr=0.0002"]  # optim=gan: D as fast as G
+    (tmp_path / "runs" / f"{runs[2]['facts']['run']}.json").unlink()
+    said.clear()
+    again = margin_arm.play(arm, tmp_path, protocol, lambda text, stored: said.append(stored))
+    assert sorted(said) == [False] + [True] * 4
+    for one, other in zip(runs, again, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    monkeypatch.setattr(margin_arm, "training_of", None)  # a search of the same runs trains none
+    shared = margin_arm.play(arm_of(protocol, method="bisection"), tmp_path, protocol)
+    assert {run["facts"]["run"] for run in shared} <= {run["facts"]["run"] for run in runs}
+    table.write(runs, tmp_path / "table")
+    (found,) = margins.of_rows(table.read(tmp_path / "table"), ["loss"])
+    assert found["runs"] == 5
+
+
+def test_a_twin_and_a_longer_run_are_other_runs(protocol, folder):
+    arms = [arm_of(protocol), arm_of(protocol, twin="yoked"), arm_of(protocol, updates="7")]
+    cells = [margin_arm.Cell(a, folder, protocol, lambda text, stored: None) for a in arms]
+    for cell in cells:
+        cell.holds(1e-4)
+    results = [cell.runs[1e-4] for cell in cells]
+    assert len({result["facts"]["run"] for result in results}) == 3
+    first = [result["rows"][0] for result in results]
+    assert first[0] == first[2] != first[1]
+    assert [arm.codecs for arm in arms] == [(0,), (0, 1), (0,)]
+
+
+def test_a_weight_is_searched_at_an_eighth_of_the_distortion_s_edge(protocol, folder, monkeypatch):
+    def holds_always(cell):
+        return Reference(2.0, 0.0)
+
+    monkeypatch.setattr(margin_arm.Cell, "reference", holds_always)
+    cell = margin_arm.Cell(
+        arm_of(protocol, axis="adv", method="bisection"), folder, protocol, lambda *_: None
+    )
+    cell.search()
+    assert cell.edge == pytest.approx(margins.value(1e-4, 4))
+    for adv, result in cell.runs.items():
+        assert result["responses"]["h"] == pytest.approx(cell.edge / 8)
+        assert result["responses"]["adv"] == adv
+        assert f"adv={adv:.6g}" in result["words"]
+    assert len(cell.runs) <= 3
+
+
+def test_a_ramp_of_a_weight_is_refused(protocol, folder):
+    cell = margin_arm.Cell(arm_of(protocol, axis="adv", method="ramp"), folder, protocol, lambda *_: None)
+    with pytest.raises(
+        InputError, match="axis=adv: a ramp raises learning rates; choose another method, bisection"
+    ):
+        cell.search()
+
+
+def test_a_study_of_margins_has_a_table(protocol, folder, tmp_path):
+    from gcn.study.executors.local import LocalExecutor
+
+    arms = [arm_of(protocol, method="ramp"), arm_of(protocol, twin="yokd")]
+    study = Study("margin", "Margins", protocol, {"loss": ["ns"]}, arms)
+    assert running.run(study, tmp_path, LocalExecutor(running.train_task, 1), kept=folder) == 0
+    table.write(running.finished(study, tmp_path), tmp_path / "table")
+    good, bad = table.read(tmp_path / "table")
+    assert (good["method"], good["verdict"]) == ("ramp", "holds")
+    assert bad["verdict"] == "failed"
+    assert "twin=yokd: unknown; nearest: yoked" in bad["verdict_reason"]
+
+
+def test_the_shipped_study_has_its_cells():
+    study = design.load("margin", ["data.root=x"])
+    assert len([a for a in study.arms if a.levels["stage"] == "0" and a.levels["search"] == "grid"]) >= 24
+    left = {level for a in study.arms for level in a.levels.items()}
+    while left:  # few arms that have all levels between them
+        a = max(study.arms, key=lambda a: len(left & a.levels.items()))
+        parse([*a.words, "init_from=codec"])
+        left -= a.levels.items()
