@@ -1,6 +1,7 @@
 """scripts/margin.py: from the words of a user to margin.json and the figure, on tiny networks."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -89,3 +90,24 @@ def test_folders_are_named_after_the_words_that_decide_the_runs():
     assert asked.name.startswith("ns-1-")
     assert asked.name == own_margin.Asked(("loss=ns", "mse=1"), axis="adv", method="grid", twin=None).name
     assert asked.name != own_margin.Asked(("loss=ns", "mse=1"), init_from="low").name
+
+
+@pytest.mark.parametrize(
+    ("cost", "says"),
+    [
+        (2.0, ["the game costs 2.00 octaves: h*(twin) / h* = 4"]),
+        (
+            0.5,
+            [
+                "the game costs 0.50 octaves: h*(twin) / h* = 1.41",
+                "  less than 1 octave: the limit is the twin's",
+            ],
+        ),
+        (-1.0, ["the game bears 1.00 octaves more than its twin: h* / h*(twin) = 2"]),
+        (math.nan, []),
+    ],
+)
+def test_the_cost_of_a_game_is_said_with_its_sign(cost, says):
+    found = own_margin._cost_of(cost, {"octaves": -10.0}, {"octaves": -10.0 + cost}, "h*")
+    assert len(found) == len(says)
+    assert all(line.startswith(text) for line, text in zip(found, says, strict=True))

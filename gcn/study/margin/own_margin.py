@@ -154,17 +154,23 @@ def _sentences(
         said.append(f"  {times:.3g} times the configured learning rate of G, {record['present']:.3g}")
     if twin is not None:
         said.append(_margin_of(twin, asked))
-        cost = record["cost_octaves"]
-        if math.isfinite(cost):
-            said.append(
-                f"the game costs {cost:.2f} octaves: h*(twin) / h* = {2**cost:.3g}".replace(
-                    "h*", NAMES[asked.axis]
-                )
-            )
-            if has_ceiling(game["octaves"], twin["octaves"]):
-                said.append(
-                    f"  less than {CEILING:g} octave: the limit is the twin's, and no game is needed to explain it"
-                )
+        said += _cost_of(record["cost_octaves"], game, twin, NAMES[asked.axis])
+    return said
+
+
+def _cost_of(cost: float, game: Mapping[str, Any], twin: Mapping[str, Any], name: str) -> list[str]:
+    """Sentences about what the game costs in octaves; none where a margin lies below the grid."""
+    if not math.isfinite(cost):
+        return []
+    if cost < 0:
+        return [
+            f"the game bears {-cost:.2f} octaves more than its twin: {name} / {name}(twin) = {2**-cost:.3g}"
+        ]
+    said = [f"the game costs {cost:.2f} octaves: {name}(twin) / {name} = {2**cost:.3g}"]
+    if has_ceiling(game["octaves"], twin["octaves"]):
+        said.append(
+            f"  less than {CEILING:g} octave: the limit is the twin's, and no game is needed to explain it"
+        )
     return said
 
 
