@@ -40,7 +40,7 @@ MEMORIES = {
     "r1=1 terms.r1.every=3",
     "spectral norm and batch statistics": "spectral_norm=true discriminator.norm=batch",
     "rate-distortion": "loss=none optim.schedule.name=cosine",
-    "gradient descent with and without momentum": "optim=sgd optim.d.momentum=0.9",
+    "gradient descent with and without momentum": "optim=sgd optim.g.lr=1e-5 optim.d.lr=1e-3 optim.d.momentum=0.9",
     "hyperprior": "generator=hyperprior generator.quantisation=mixed target_bpp=0.5",
     "bf16": "trainer.precision=bf16 relativistic=pair_shuffled",
 }
