@@ -1,7 +1,6 @@
 """The exponents of a run: its training continued from a checkpoint, beside copies with small differences."""
 
 import math
-import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from gcn.config.trained import run_of, trained
 from gcn.errors import InputError
-from gcn.files.atomic import make_folder, refuse_links
+from gcn.files.atomic import check_results, make_folder
 from gcn.report.summary import write_json_atomic
 from gcn.spectrum.exponent import Settings, measure
 
@@ -60,10 +59,7 @@ class Request:
             raise InputError(
                 f"updates={self.updates}: too few for an interval with every={self.every}; use {2 * self.every} or more"
             )
-        nearest = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            raise InputError(f"out={self.folder}: cannot write there; give a folder")
-        refuse_links(self.folder)
+        check_results(self.folder)
 
 
 def examine(request: Request) -> dict[str, Any]:

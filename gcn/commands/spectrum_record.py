@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gcn.config.trained import Trained, crops, run_of, trained
 from gcn.errors import InputError
-from gcn.files.atomic import make_folder, refuse_links
+from gcn.files.atomic import check_results, make_folder
 from gcn.files.names import printable
 from gcn.game.game import Game
 from gcn.report.spectra import spectra
@@ -63,10 +63,7 @@ class Request:
         """Raise InputError for arguments that would fail only after minutes."""
         if self.basis <= self.k + 1:
             raise InputError(f"basis={self.basis}: too few products for k={self.k}; use {self.k + 2} or more")
-        nearest = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            raise InputError(f"out={self.folder}: cannot write there; give a folder")
-        refuse_links(self.folder)
+        check_results(self.folder)
         there = [name for name in (f"{NAME}.png", f"{NAME}.svg") if os.path.lexists(self.folder / name)]
         if there and not any((self.folder / own).is_file() for own in ("config.yaml", f"{NAME}.json")):
             raise InputError(

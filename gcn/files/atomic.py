@@ -153,6 +153,14 @@ def remove_partials(folder: Path, below: bool = True) -> None:
             path.unlink(missing_ok=True)
 
 
+def check_results(folder: Path) -> None:
+    """Raise InputError if results cannot be written into a folder, ``out=``, or would replace files outside of it."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"out={folder}: cannot write there; give a folder")
+    refuse_links(folder)
+
+
 def refuse_links(folder: Path) -> None:
     """Raise InputError if a run folder, which may come from anybody, holds a link to a file outside of it.
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 STEPS = 4  # of the grid in an octave
 CEILING = 1.0  # octaves: a game whose margin is as close to its twin's shows the twin's limit, not its own
 SAME = ("axis", "method", "updates")  # facts of a row that runs of one margin share, beside levels and seed
-VARYING = ("h", "adv")
 
 
 class Margin(NamedTuple):
