@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gcn.data.images import BadImage, Pixels, load_image
-from gcn.data.leaves import dead_leaves
+from gcn.data.leaves_cache import drawn_once
 from gcn.data.loader import Augment, Data, Source
 from gcn.errors import InputError
 
@@ -114,4 +114,4 @@ def tinted(grey: Pixels, seed: int) -> Pixels:
 
 def leaves_of(photographs: Sequence[Pixels], count: int) -> list[Pixels]:
     """Dead-leaves images from the photographs, scaled down where they are so large that texture would be lost."""
-    return dead_leaves([scaled(p, min(1, 512 / max(p.shape))) for p in photographs], count, seed=_SEED)
+    return drawn_once([scaled(p, min(1, 512 / max(p.shape))) for p in photographs], count, seed=_SEED)

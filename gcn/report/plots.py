@@ -4,7 +4,6 @@ Scales that a reader compares between figures are fixed and printed: nothing is 
 and maximum. matplotlib is imported when the first figure is drawn, and its global state is left alone.
 """
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -222,11 +221,10 @@ def save_png(figure: Any, path: Path, colours: int | None = COLOURS) -> Path:
     """
     from PIL import Image
 
-    pixels = io.BytesIO()
     make_folder(path.parent)
     with replacing(path) as partial:
-        figure.savefig(pixels, format="rgba")
-        image = Image.frombytes("RGBA", figure.canvas.get_width_height(), pixels.getvalue()).convert("RGB")
+        figure.canvas.draw()  # once, where savefig draws three times
+        image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
         if colours is not None:
             image = image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
             palette = image.getpalette() or []

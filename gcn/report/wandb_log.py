@@ -9,6 +9,7 @@ later failure becomes one warning; ``metrics.csv`` has the numbers in any case.
 import contextlib
 import os
 import secrets
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -63,6 +64,16 @@ def why_offline(asked: str) -> str | None:
         return "no key; `wandb login` stores one"
     url = wandb.setup().settings.base_url
     return None if _reachable(url) else f"{url} does not answer"
+
+
+def _leave_out_launch() -> None:
+    """Spare W&B the import of W&B Launch, which takes a second, where nothing of Launch is imported.
+
+    It would only look there for inputs that the program itself has staged.
+    """
+    run = getattr(sys.modules["wandb"], "Run", None)
+    if run is not None and "wandb.sdk.launch" not in sys.modules:
+        run._detect_and_apply_job_inputs = lambda self: None
 
 
 class WandbRun:
@@ -210,6 +221,7 @@ class WandbRun:
     def _init(self, mode: Literal["online", "offline"], options: dict[str, Any]) -> Any:
         import wandb
 
+        _leave_out_launch()
         wandb.setup(wandb.Settings(silent=True))
         settings = wandb.Settings(
             init_timeout=INIT_TIMEOUT, silent=True, console="off", disable_git=True, save_code=False

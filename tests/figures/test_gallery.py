@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -84,15 +85,13 @@ def coarse(monkeypatch):
     def sparse(*arguments, density=1.0, **options):
         field(*arguments, density=0.15, **options)
 
-    def once(figure, file, format, metadata=None):
-        if format == "rgba":
-            figure.set_dpi(50)
-            save(figure, file, format=format, dpi=50)
-        else:
-            file.touch()
+    def small(canvas):
+        canvas.figure.set_dpi(50)
+        drawn(canvas)
 
-    save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", once)
+    drawn = FigureCanvasAgg.draw
+    monkeypatch.setattr(FigureCanvasAgg, "draw", small)
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.touch())  # the SVG
     monkeypatch.setattr(drawing, "field", sparse)
     for module in (damping, dimensions, equilibria, opening):
         monkeypatch.setattr(module, "flows", rough)

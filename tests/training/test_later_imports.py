@@ -1,0 +1,39 @@
+"""Training does without torchmetrics as a whole and without torch's compiler; who uses them finds them as ever."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import torch
+import gcn.training.module
+layer = torch.nn.Linear(2, 2)
+optimizer = torch.optim.Adam(layer.parameters())
+x = torch.ones(1, 2)
+layer(x).sum().backward()
+optimizer.step()
+optimizer.load_state_dict(optimizer.state_dict())
+for name in ("torchvision", "scipy", "torch._dynamo.utils", "torchmetrics.functional"):
+    assert name not in sys.modules, name
+from lightning.pytorch.utilities.compile import OptimizedModule
+assert not isinstance(layer, OptimizedModule)
+
+import torch._dynamo.utils as imported_first
+assert sys.modules["torch._dynamo"].utils is imported_first
+assert imported_first.__spec__.name == "torch._dynamo.utils"
+assert imported_first.__spec__.origin == imported_first.__file__
+compiled = torch.compile(layer, backend="eager")
+assert isinstance(compiled, OptimizedModule)
+assert torch.equal(compiled(x), layer(x))
+optimizer.step()
+
+import torchmetrics
+from lightning.pytorch.utilities.types import Metric
+assert issubclass(torchmetrics.MeanMetric, Metric)
+assert torchmetrics.__spec__.name == "torchmetrics" and torchmetrics.functional.accuracy
+"""
+
+
+def test_what_training_does_not_use_is_imported_at_its_first_use():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
