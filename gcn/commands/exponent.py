@@ -66,7 +66,7 @@ def text(record: Mapping[str, Any]) -> str:
         shown = ", ".join(f"{name} {_interval(rate)}" for name, rate in functions.items())
         lines.append(f"growth as the networks' outputs show it, {who}: {shown or 'none'}")
     lines.append(
-        f"per update, with 95 % intervals; {record['updates']} updates after step {record['step']},"
+        f"per update, with intervals (t at 99 %); {record['updates']} updates after step {record['step']},"
         f" {record['updates_made']} updates made"
     )
     return "\n".join([*lines, *(f"warning: {warning}" for warning in record["warnings"])])

@@ -19,6 +19,7 @@ from gcn.errors import InputError
 COLOUR = ("astronaut.png", "rocket.jpg", "hubble_deep_field.jpg", "retina.jpg")
 GREY = ("camera.png", "brick.png", "grass.png", "gravel.png")  # given a tint of their own at each scale
 VAL = ("chelsea.png", "coffee.png")
+SCALES = (1.0, 0.71, 0.5, 0.35)  # of the copies of each training photograph
 _SEED = 2024  # of tints and leaves: the data are the same whatever the seed of a run
 
 
@@ -45,7 +46,7 @@ class Photos(Data):
         batch: int = 8,
         workers: int = 0,
         grey: bool = True,
-        scales: Sequence[float] = (1.0, 0.71, 0.5, 0.35),
+        scales: Sequence[float] = SCALES,
         dead_leaves: int = 60,
         leaves_share: float = 0.5,
         flip: bool = True,
@@ -61,11 +62,8 @@ class Photos(Data):
         self.val_names = [Path(name).stem for name in VAL]
         names = COLOUR + GREY if grey else COLOUR
         originals = [photograph(name) for name in names]
-        copies = [
-            tinted(scaled(original, scale), seed=i) if name in GREY else scaled(original, scale)
-            for i, scale in enumerate(scales)
-            for name, original in zip(names, originals, strict=True)
-        ]
+        by_photograph = [copies_of(name, scales) for name in names]
+        copies = [copy for one_scale in zip(*by_photograph, strict=True) for copy in one_scale]
         self.sources = [Source(copies, 1 - leaves_share if dead_leaves else 1)]
         if dead_leaves and leaves_share:
             self.sources.append(Source(leaves_of(originals, dead_leaves), leaves_share))
@@ -95,6 +93,12 @@ def photograph(name: str) -> Pixels:
         raise InputError(
             f"data=photos: {name} of scikit-image cannot be used ({reason}): reinstall it, or use data=folder"
         ) from None
+
+
+def copies_of(name: str, scales: Sequence[float] = SCALES) -> list[Pixels]:
+    """Copies of a training photograph, one for each scale; those of a grey photograph have a tint each."""
+    smaller = [scaled(photograph(name), scale) for scale in scales]
+    return [tinted(copy, seed) for seed, copy in enumerate(smaller)] if name in GREY else smaller
 
 
 def scaled(pixels: Pixels, factor: float) -> Pixels:

@@ -13,15 +13,17 @@ from gcn.metrics.fidelity import to_uint8
 from gcn.metrics.patch_features import DIMENSIONS, PatchFeatures, random_weights
 
 SIDE = 32  # pixels of a crop
-PLACES = 12  # crops of an image, the same for every degradation
-FEWEST = 6  # images
-TESTED = 6  # every sixth image is for the accuracy alone
+FEWEST = 4  # images
+TESTED = 4  # every fourth image is for the accuracy alone
 BATCH, RATE, DECAY = 128, 3e-3, 1e-4
 PHOTOGRAPH = 0  # the class of what is not degraded; ladder k is class k + 1
 
 
 class Crops(NamedTuple):
-    """Crops (N, 3, 32, 32) uint8 with their classes (N,) and the indices (N,) of their images."""
+    """Crops (N, 3, 32, 32) uint8 with their classes (N,) and the indices (N,) of the images they were cut from.
+
+    Copies of one image at several scales have the same index.
+    """
 
     pixels: Tensor
     label: Tensor
@@ -36,29 +38,33 @@ class Trained(NamedTuple):
     of_ladder: dict[str, float]
 
 
-def bank(images: Sequence[Tensor], seed: int, watch: Callable[[Sequence], Any] = iter) -> Crops:
+def bank(
+    images: Sequence[Sequence[Tensor]], seed: int, places: int = 12, watch: Callable[[Sequence], Any] = iter
+) -> Crops:
     """Crops of photographs, degraded in every way at every strength; whole images are degraded, then cut.
 
     Args:
-        images: (3, H, W) in [0, 1], at least 32 pixels a side.
+        images: for each photograph one copy or more (3, H, W) in [0, 1], at least 32 pixels a side.
         seed: of places and noise.
-        watch: wraps the images, for a progress bar.
+        places: where each copy is cut, the same places for every degradation.
+        watch: wraps the copies, for a progress bar.
     """
+    copies = [(owner, copy) for owner, scales in enumerate(images) for copy in scales]
     names = [one.name for one in LADDERS]
     kinds = [PHOTOGRAPH, *(names.index(one.name) + 1 for one, _ in rungs())]
-    pixels = torch.empty(len(images), len(kinds), PLACES, 3, SIDE, SIDE, dtype=torch.uint8)
-    for index, image in enumerate(watch(images)):
+    pixels = torch.empty(len(copies), len(kinds), places, 3, SIDE, SIDE, dtype=torch.uint8)
+    for index, (_, image) in enumerate(watch(copies)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        places = [
+        corners = [
             [int(torch.randint(side - SIDE + 1, (), generator=generator)) for side in image.shape[1:]]
-            for _ in range(PLACES)
+            for _ in range(places)
         ]
         for kind, version in enumerate(_versions(image[None], seed + index)):
             eight = to_uint8(version[0])
-            for place, (top, left) in enumerate(places):
+            for place, (top, left) in enumerate(corners):
                 pixels[index, kind, place] = eight[:, top : top + SIDE, left : left + SIDE]
     label = torch.tensor(kinds)[None, :, None].expand(pixels.shape[:3])
-    owner = torch.arange(len(images))[:, None, None].expand(pixels.shape[:3])
+    owner = torch.tensor([owner for owner, _ in copies])[:, None, None].expand(pixels.shape[:3])
     return Crops(pixels.flatten(0, 2), label.flatten(), owner.flatten())
 
 

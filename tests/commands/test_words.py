@@ -95,7 +95,7 @@ REFUSED = {
     "decompress": ("job=2", "jobs", "x.gcn jobs=1.5", "jobs=1.5: must be an integer >= 1 and <= 256"),
     "evaluate": ("compar=jpeg", "compare", "data=photo", "data=photo: must be one of photos, folder"),
     "export": ("bse=x", "base", "run=x out=y half=1", "half=1: must be true or false"),
-    "features": ("stps=5", "steps", "x images=5", "images=5: must be an integer >= 6"),
+    "features": ("stps=5", "steps", "x images=3", "images=3: must be an integer >= 4"),
     "instruments": ("ladder=x", "ladders", "seeds=1", "seeds=1: must be an integer >= 2"),
     "margin": ("update=5", "updates", "updates=3", "updates=3: must be an integer >= 6"),
     "registered": ("margin=x", "margins", "simulate=5", "simulate=5: must be an integer >= 10"),

@@ -13,7 +13,7 @@ def test_the_interval_is_student_s():
     found = estimate([1.0, 2.0, 4.0])
     assert found.value == pytest.approx(7 / 3)
     spread = math.sqrt(((1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2 + (4 - 7 / 3) ** 2) / 2)
-    assert found.half == pytest.approx(student.ppf(0.975, 2) * spread / math.sqrt(3))
+    assert found.half == pytest.approx(student.ppf(0.995, 2) * spread / math.sqrt(3))
     assert (found.low, found.high) == (found.value - found.half, found.value + found.half)
 
 
@@ -24,11 +24,16 @@ def test_correlated_blocks_have_no_narrow_interval():
     assert estimate(pairs).half == pytest.approx(estimate(values).half)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+@pytest.mark.parametrize(("draw", "least"), [("normal", 0.98), ("in bursts", 0.92)])
+def test_intervals_hold_the_truth(draw, least):
+    """Of skewed numbers, as rates of growth are, Student's t at 99 % holds nineteen of twenty."""
     generator = torch.Generator().manual_seed(0)
-    draws = torch.randn(400, 40, generator=generator).tolist()
-    share = sum(abs(one.value) <= one.half for one in map(estimate, draws)) / len(draws)
-    assert 0.92 < share < 0.98
+    draws = torch.randn(400, 20, generator=generator)
+    if draw == "in bursts":
+        draws = torch.empty(400, 20).exponential_(generator=generator) - 1
+    share = sum(abs(one.value) <= one.half for one in map(estimate, draws.tolist())) / len(draws)
+    assert share > least
+    assert share < 1  # an interval that always holds says nothing
 
 
 def test_what_is_no_number_has_no_interval():
