@@ -12,12 +12,10 @@ import lightning as L
 import torch
 
 from gcn.cli.quoting import resuming
-from gcn.data.batches import TrainLoader
 from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
 from gcn.files.atomic import remove_partials
 from gcn.files.lock import only_writer
-from gcn.game.streams import Streams
 from gcn.metrics.stability import Verdict, verdict
 from gcn.models import package
 from gcn.models.dcgan import DCGAN
@@ -26,8 +24,8 @@ from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
 from gcn.training.bad_images import BadImages
 from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
+from gcn.training.datamodule import Remaining
 from gcn.training.failure import explained
-from gcn.training.instruments import INSTRUMENTS
 from gcn.training.log import quiet, run_log, terminal
 from gcn.training.module import GameModule
 from gcn.training.precision import LIGHTNING, resolve
@@ -118,8 +116,6 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         torch.set_num_threads(threads)
     if plan.machine.channels_last:
         module.game.to(memory_format=torch.channels_last)
-    module.game.streams = Streams(plan.seed, rank, world)
-    module.game.instruments = list(INSTRUMENTS)
     module.follows_checkpoint = True
     loader = plan.data.train_loader(
         seed=plan.seed,
@@ -145,7 +141,7 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
     before = time.perf_counter()
     with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun):
         with loader:
-            trainer.fit(module, _Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(module, Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
         record.go_on(trainer.global_step, main)  # Lightning begins nothing where no update is left
         if record.stop.signal is not None:
             where = f"stopped after {trainer.global_step} of {steps} updates"
@@ -189,26 +185,6 @@ def _ended(folder: Path, steps: int) -> bool:
         return json.loads((folder / "summary.json").read_bytes())["steps"] >= steps
     except (OSError, ValueError, LookupError, TypeError):  # none, or damaged: it will be written again
         return False
-
-
-class _Remaining:
-    """Loader of the whole run's length that yields the remaining batches, as Lightning's counters expect."""
-
-    def __init__(self, loader: TrainLoader, steps: int) -> None:
-        self.loader, self.steps, self.start_step, self.crops = loader, steps, loader.start_step, loader.crops
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Any:
-        return iter(self.loader)
-
-    def state_dict(self) -> dict[str, Any]:
-        """An empty state: batches are a function of the update."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Does nothing: there is no state."""
 
 
 def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:

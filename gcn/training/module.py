@@ -8,16 +8,21 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from gcn.data.loader import Whole
 from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.protocols import Players
 from gcn.game.rules import Descend, Rule, update
 from gcn.game.slots import Constraint
+from gcn.game.streams import Streams
 from gcn.models.codec import Codec
+from gcn.training.datamodule import GameDataModule
+from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer
 from gcn.training.restore import check, counted
 from gcn.training.schedule import Schedule
-from gcn.training.trainer_options import check_options, check_start
+from gcn.training.trainer_options import check_options, check_start, leave_out_reducer
+from gcn.training.validate import Decoded, coding_copy, decoded, joint
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,11 @@ class Training:
 class GameModule(L.LightningModule):
     """A game trained by an update rule, as a LightningModule.
 
-    A plain ``L.Trainer(max_epochs=1).fit(module, data.train_loader(...))`` trains it as ``scripts/train.py`` does; what
-    would be another training is refused, see :mod:`gcn.training.trainer_options`.
+    A plain ``L.Trainer(max_epochs=1).fit(module, datamodule=data)`` trains it as ``scripts/train.py`` does; what would
+    be another training is refused, see :mod:`gcn.training.trainer_options`. :func:`gcn.build` makes both.
+
+    Values that Lightning's loggers and callbacks get: ``train/…`` as in ``metrics.csv``, when a row or a logger is due;
+    ``val/psnr``, ``val/bpp``, ``val/swd``, … of a validation, and ``test/…``, with the bytes of real files.
 
     Only G's optimizer is stepped through Lightning's wrapper, so ``trainer.global_step``, ``max_steps`` and the
     schedule all count generator updates.
@@ -92,6 +100,10 @@ class GameModule(L.LightningModule):
         self.average: dict[str, Tensor] | None = None
         self.follows_checkpoint = False  # the loader begins where a checkpoint ends: a run takes care of that
         self.players: tuple[OptimizerPlayer, OptimizerPlayer]
+        self.coder: list[
+            Codec
+        ] = []  # a copy of the codec that validates; a list makes it no part of this module
+        self.seen: list[Decoded] = []
 
     @property
     def codec(self) -> Codec:
@@ -109,7 +121,14 @@ class GameModule(L.LightningModule):
     def configure_callbacks(self) -> list[L.Callback]:
         """No callbacks; Lightning asks before it makes a process group, so that its options are checked here."""
         check_options(self.trainer)
+        leave_out_reducer(self.trainer)
         return []
+
+    def setup(self, stage: str) -> None:
+        """Give the game this process's part of the noise, and the instruments if it has none."""
+        game, trainer = self.game, self.trainer
+        game.streams = Streams(game.streams.seed, trainer.global_rank, trainer.world_size)
+        game.instruments = game.instruments or list(INSTRUMENTS)
 
     def on_train_start(self) -> None:
         """Check that the loader gives each update its own batch."""
@@ -146,12 +165,66 @@ class GameModule(L.LightningModule):
             step,
             Players(*self.players),
             learning_rate=plan.schedule.factor(step, plan.steps),
-            observe=(step + 1) % plan.log_every == 0 or step + 1 in (1, plan.steps),
+            observe=self._due(step + 1),
         )
+        if self.game.observing and not self.trainer.barebones:
+            self.log_dict({f"train/{name}": float(value) for name, value in self.game.values.items()})
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:
                     self.average[name].lerp_(parameter.detach(), 1 - plan.ema)
+
+    def _due(self, update: int) -> bool:
+        """Whether the values of an update are wanted, for a row of the run or for Lightning's loggers."""
+        trainer, plan = cast(Any, self.trainer), self.training_plan
+        every = trainer.log_every_n_steps if trainer.loggers else 0
+        logged = every > 0 and update % every == 0
+        return logged or update % plan.log_every == 0 or update in (1, plan.steps)
+
+    # --- validation, test and prediction, on whole images ---
+
+    def on_validation_epoch_start(self) -> None:
+        """Make the copy of the codec that codes the images."""
+        self._begin_to_look()
+
+    def on_test_epoch_start(self) -> None:
+        """Make the copy of the codec that codes the images."""
+        self._begin_to_look()
+
+    def on_predict_epoch_start(self) -> None:
+        """Make the copy of the codec that codes the images."""
+        self._begin_to_look()
+
+    def _begin_to_look(self) -> None:
+        if not isinstance(self.codec, Codec):
+            raise InputError(
+                "Trainer.validate: this generator has no original to compare with; give limit_val_batches=0"
+            )
+        self.coder, self.seen = [coding_copy(self.codec, self.average)], []
+
+    def validation_step(self, batch: Whole, batch_index: int) -> None:
+        """Reconstruct an image as a decoder of its file would."""
+        self.seen.append(decoded(self.coder[0], batch.name, batch.x))
+
+    def test_step(self, batch: Whole, batch_index: int) -> None:
+        """Write an image into a file and read it back."""
+        self.seen.append(decoded(self.coder[0], batch.name, batch.x, files=True))
+
+    def predict_step(self, batch: Whole, batch_index: int) -> Decoded:
+        """The reconstruction of an image, with its name and bits."""
+        return decoded(self.coder[0], batch.name, batch.x)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/psnr`` and the other values of all images, the same on each process."""
+        self._log_all("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test/psnr`` and the other values of all images, the same on each process."""
+        self._log_all("test")
+
+    def _log_all(self, stage: str) -> None:
+        values = joint(self.seen).values
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, sync_dist=True)
 
     def _laid_out(self, batch: Tensor) -> Tensor:
         """The batch in the memory layout of the weights."""
@@ -170,17 +243,20 @@ class GameModule(L.LightningModule):
         Raises:
             InputError: it does not fit; or a loader that knows nothing of it would begin with the first batch again.
         """
-        if not self.follows_checkpoint:
+        trainer: Any = self._trainer
+        fits = trainer is not None and trainer.state.fn == "fit"
+        if fits and not (self.follows_checkpoint or isinstance(trainer.datamodule, GameDataModule)):
             raise InputError(
                 f"Trainer.fit(ckpt_path=…): the loader would not go on after update {checkpoint.get('global_step')}; "
-                "use scripts/train.py resume=RUN_FOLDER"
+                "give datamodule= of gcn.build, or use scripts/train.py resume=RUN_FOLDER"
             )
         try:
             check(checkpoint, self)
         except ValueError as problem:
             raise InputError(f"the checkpoint cannot be used: {problem}") from None
-        checkpoint["loops"] = {
-            "fit_loop": counted(self.trainer.fit_loop.state_dict(), checkpoint["global_step"])
-        }
+        if fits:
+            checkpoint["loops"] = {
+                "fit_loop": counted(self.trainer.fit_loop.state_dict(), checkpoint["global_step"])
+            }
         self.rule.load_state_dict(checkpoint["gcn"]["rule"])
         self.average = checkpoint["gcn"]["average"]

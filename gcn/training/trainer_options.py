@@ -4,16 +4,16 @@ A run of ``scripts/train.py`` and a plain ``L.Trainer(max_epochs=1).fit(module, 
 """
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch import callbacks
-from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.training.precision import LIGHTNING
-from gcn.training.ranks import ReplicatedStrategy
+from gcn.training.ranks import ReplicatedStrategy, check_ranks
 
 # These change the weights, the learning rates or the batches behind the game's back.
 STEERING = (
@@ -33,12 +33,15 @@ def check_options(trainer: L.Trainer) -> None:
     Raises:
         InputError: an option that the game does not follow, or follows in another way than it says.
     """
-    strategy = type(trainer.strategy).__name__
-    if not isinstance(trainer.strategy, SingleDeviceStrategy | ReplicatedStrategy):
+    strategy = trainer.strategy
+    if type(strategy) is not DDPStrategy and not isinstance(
+        strategy, SingleDeviceStrategy | ReplicatedStrategy
+    ):
         raise InputError(
-            f"Trainer(strategy=…, devices={trainer.num_devices}): with {strategy} the processes would repeat crops and "
-            "share their noise; use devices=1, or scripts/train.py trainer=ddp"
+            f"Trainer(strategy=…): {type(strategy).__name__} would not average losses inside of the graph, which norms "
+            "of gradients need; use strategy='ddp', or devices=1"
         )
+    check_ranks(cast(Any, trainer.lightning_module).game, trainer.world_size)
     if trainer.precision not in LIGHTNING.values():
         allowed = " or ".join(LIGHTNING.values())
         raise InputError(
@@ -64,6 +67,12 @@ def check_options(trainer: L.Trainer) -> None:
             raise InputError(
                 f"Trainer(callbacks=…): {type(callback).__name__} would change the game; drop it"
             )
+
+
+def leave_out_reducer(trainer: L.Trainer) -> None:
+    """Let ``strategy="ddp"`` keep its processes and leave averaging to the game; see ``ReplicatedStrategy``."""
+    if type(trainer.strategy) is DDPStrategy:
+        trainer.strategy.__class__ = ReplicatedStrategy
 
 
 def check_start(trainer: L.Trainer, game: Game, steps: int, d_steps: int) -> None:
@@ -101,7 +110,7 @@ def check_start(trainer: L.Trainer, game: Game, steps: int, d_steps: int) -> Non
     if batches != here or (game.streams.rank, game.streams.world) != here:
         raise InputError(
             f"Trainer.fit: process {here[0]} of {here[1]} has the batches or the noise of another one; "
-            "use scripts/train.py trainer=ddp"
+            "give datamodule= of gcn.build, or use scripts/train.py trainer=ddp"
         )
 
 

@@ -76,20 +76,31 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
         enough), ``swd``; ``bpp`` and ``bpp_actual`` are all bits over all pixels; ``dead_channels`` is the share of
         latent channels that are constant over all images.
     """
-    mine = []
-    for name, image in images:
-        x = image.to(device)
-        out = codec.reconstruct(x)
-        size = None
-        if files:
-            data = write(codec, x)
-            size = len(data)
-            if not torch.equal(read(codec, data), out.x_hat.clamp(0, 1)):
-                raise RuntimeError(f"{name}: the decoded file is not the codec's own reconstruction")
-        bits = sum(-p.double().log2().sum().item() for p in out.likelihoods.values())
-        assert out.y_hat is not None
-        spread = out.y_hat.amax((0, 2, 3)) - out.y_hat.amin((0, 2, 3))
-        mine.append(Decoded(name, x[0].cpu(), out.x_hat[0].clamp(0, 1).cpu(), bits, size, spread.cpu()))
+    return joint([decoded(codec, name, image.to(device), files) for name, image in images])
+
+
+@torch.no_grad()
+def decoded(codec: Codec, name: str, x: Tensor, files: bool = False) -> Decoded:
+    """Reconstruct an image (1, 3, H, W) in [0, 1], on the codec's device; ``files``: through a real file as well."""
+    out = codec.reconstruct(x)
+    size = None
+    if files:
+        data = write(codec, x)
+        size = len(data)
+        if not torch.equal(read(codec, data), out.x_hat.clamp(0, 1)):
+            raise RuntimeError(f"{name}: the decoded file is not the codec's own reconstruction")
+    bits = sum(-p.double().log2().sum().item() for p in out.likelihoods.values())
+    assert out.y_hat is not None
+    spread = out.y_hat.amax((0, 2, 3)) - out.y_hat.amin((0, 2, 3))
+    return Decoded(name, x[0].cpu(), out.x_hat[0].clamp(0, 1).cpu(), bits, size, spread.cpu())
+
+
+def joint(mine: list[Decoded]) -> Evaluation:
+    """The images of all processes, which call this together, with their measurements.
+
+    Raises:
+        InputError: there is no image.
+    """
     everything = gather(mine)
     if not everything:
         raise InputError("no validation image can be read any more; bring the files back")

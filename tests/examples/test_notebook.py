@@ -1,0 +1,24 @@
+"""The notebook of examples/ runs from its first cell to its last."""
+
+import json
+
+import torch
+
+from gcn.config.compose import CONF
+
+NOTEBOOK = CONF.parent / "examples" / "lightning.ipynb"
+
+
+def test_it_trains_resumes_evaluates_and_compresses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    names = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert names["trainer"].global_step == 20
+    assert names["values"]["test/bpp_actual"] > 0
+    assert names["x_hat"].shape == names["image"].x.shape
+    assert torch.equal(names["x_hat"], names["codec"].reconstruct(names["image"].x).x_hat.clamp(0, 1))
+    for name in ("first", "second", "resumed"):
+        assert "val/psnr" in (tmp_path / "logs" / name / "version_0" / "metrics.csv").read_text()
