@@ -97,7 +97,8 @@ def photograph(name: str) -> Pixels:
 
 def copies_of(name: str, scales: Sequence[float] = SCALES) -> list[Pixels]:
     """Copies of a training photograph, one for each scale; those of a grey photograph have a tint each."""
-    smaller = [scaled(photograph(name), scale) for scale in scales]
+    original = photograph(name)
+    smaller = [scaled(original, scale) for scale in scales]
     return [tinted(copy, seed) for seed, copy in enumerate(smaller)] if name in GREY else smaller
 
 
