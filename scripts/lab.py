@@ -2,8 +2,7 @@
 
 import sys
 
-from gcn.commands.hydra_command import main
-from gcn.config.compose import LAB
+from gcn.commands.program import run
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], root=LAB))
+    sys.exit(run("lab", sys.argv[1:]))

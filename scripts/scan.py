@@ -2,7 +2,7 @@
 
 import sys
 
-from gcn.commands.scan import main
+from gcn.commands.program import run
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run("scan", sys.argv[1:]))

@@ -17,8 +17,8 @@ from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
+from gcn.cli.invocation import starting
 from gcn.cli.quoting import word
-from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.reading import read_json
 from gcn.models import package
@@ -61,7 +61,7 @@ def _codec(study: Study, folder: Path) -> Path:
 
 def _train(words: Sequence[str], run: Path) -> int:
     """One call of the trainer's command, what it prints hidden unless it fails; returns the updates it made."""
-    command = [sys.executable, str(CONF.parent / "scripts" / "train.py"), *words, word("hydra.run.dir", run)]
+    command = [*starting("train"), *words, word("hydra.run.dir", run)]
     done = subprocess.run(
         command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from gcn.cli.invocation import as_called
 from gcn.cli.terminal import SMALLER, guarded
 from gcn.errors import InputError
 from gcn.schema.fields import MISSING, Field, declared, show, suggestion
@@ -70,7 +71,11 @@ class Command(NamedTuple):
 
     def help(self) -> str:
         """The text of ``--help``."""
-        return layout(self.about, self.examples, {"Words": self.columns()}) + self.more + self._spellings()
+        return (
+            layout(self.about, self.examples, {"Words": self.columns()})
+            + as_called(self.more)
+            + self._spellings()
+        )
 
     def columns(self) -> str:
         """The arguments with their ranges, one line each."""
@@ -247,7 +252,7 @@ def layout(about: str, examples: str, sections: Mapping[str, str]) -> str:
     """The help of a command: description, examples, then sections with their headings."""
     parts = [f"Examples\n{textwrap.indent(examples.strip(), '  ')}\n"]
     parts += [f"{heading}\n{text}" for heading, text in sections.items()]
-    return "\n".join([f"{about.strip()}\n", *parts])
+    return as_called("\n".join([f"{about.strip()}\n", *parts]))
 
 
 def columns(rows: Iterable[tuple[str, str]]) -> str:

@@ -16,6 +16,8 @@ import re
 import shlex
 from pathlib import Path
 
+from gcn.cli.invocation import called
+
 _PLAIN = re.compile(r"(?=.*/|[A-Za-z])[A-Za-z0-9_./+-]+")  # what Hydra reads as text, and not as a number
 _KEYWORDS = ("true", "false", "null", "nan", "inf")
 _MISSING = "???"  # OmegaConf's mark of a value that must be given
@@ -53,7 +55,7 @@ def command(*words: str) -> str:
 
 def resuming(folder: str | Path) -> str:
     """The command that resumes the run in a folder."""
-    return command("python", "scripts/train.py", word("resume", folder))
+    return command(*called("train"), word("resume", folder))
 
 
 def _for_the_shell(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
 
+from gcn.cli.extras import remedy
 from gcn.errors import InputError, Terminated, is_memory_error
 from gcn.files.names import printable
 
@@ -24,8 +25,8 @@ SMALLER = "close other programs, or use smaller images"
 def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
     """Do the work of a command; returns its exit status.
 
-    Bad input, a full disk or too little memory is one line on stderr and status 2. A reader of stdout that has gone
-    (``| head``) ends the command without a word, and Ctrl-C or SIGTERM with one.
+    Bad input, a missing package, a full disk or too little memory is one line on stderr and status 2. A reader of
+    stdout that has gone (``| head``) ends the command without a word, and Ctrl-C or SIGTERM with one.
 
     Args:
         work: does it, and returns the status if nothing goes wrong.
@@ -48,6 +49,12 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
         terminated = isinstance(signalled, Terminated)
         print(str(signalled) or ("terminated" if terminated else "interrupted"), file=sys.stderr)
         return TERMINATED if terminated else INTERRUPTED
+    except ImportError as problem:
+        line = remedy(problem)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        return BAD_INPUT
     except (InputError, OSError, MemoryError, RuntimeError) as problem:
         if not (isinstance(problem, InputError | OSError) or is_memory_error(problem)):
             raise

@@ -1,22 +1,18 @@
 """The trained codec of a run folder.
 
 Its tables are computed once, stored in ``codec.safetensors`` and read from there ever after: files that it wrote can be
-read with these tables and no others.
+read with these tables and no others. Packages that only training needs are imported when a checkpoint is read.
 """
 
 import os
 from pathlib import Path
 
-from gcn.config.assemble import load_codec
-from gcn.config.build import build
-from gcn.config.parse import load
+from gcn.cli.invocation import as_called
 from gcn.errors import InputError
 from gcn.files.atomic import refuse_links
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, run_folder
-from gcn.report.metrics_table import MetricsTable
-from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 
 
 def of_run(run: Path) -> Codec:
@@ -54,14 +50,16 @@ def kept(run: Path) -> str | None:
     if not target.is_file():
         raise InputError(
             f"run={run}: this folder is read-only, and the tables of the files could not be kept in it; write a model"
-            " file with scripts/export.py and give model=FILE"
+            f" file with {as_called('scripts/export.py')} and give model=FILE"
         )
+    from gcn.report.metrics_table import MetricsTable
+
     steps, rows = package.card(target).about.get("steps"), MetricsTable(run / "metrics.csv").rows()
     if steps is None or not rows or rows[-1]["step"] <= steps:
         return None
     return (
-        f"run={run}: its codec is of update {steps}, and the run has {rows[-1]['step']}; scripts/export.py writes the"
-        " codec of the last checkpoint as a model file"
+        f"run={run}: its codec is of update {steps}, and the run has {rows[-1]['step']};"
+        f" {as_called('scripts/export.py')} writes the codec of the last checkpoint as a model file"
     )
 
 
@@ -70,12 +68,16 @@ def for_export(run: Path, half: bool = False) -> Codec:
     stored = run_folder(str(run)) / OF_RUN
     if half or not stored.is_file():
         return trained(run, half)
+    from gcn.training.checkpoint import has_checkpoint
+
     steps = package.card(stored).about.get("steps")
     current = steps is None or not has_checkpoint(run) or steps == _steps(run)
     return package.load(stored) if current else trained(run)
 
 
 def _steps(run: Path) -> int:
+    from gcn.training.checkpoint import open_checkpoint
+
     return open_checkpoint(run)[1]["global_step"]
 
 
@@ -86,6 +88,10 @@ def trained(run: Path, half: bool = False) -> Codec:
         run: the folder.
         half: round the weights to half precision first.
     """
+    from gcn.config.assemble import load_codec
+    from gcn.config.build import build
+    from gcn.config.parse import load
+
     codec = build(load(run, "generator"), "generator")
     if not isinstance(codec, Codec):
         raise InputError(

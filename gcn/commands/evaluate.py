@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gcn.cli.arguments import Arguments, Command
+from gcn.cli.invocation import called
 from gcn.cli.quoting import command
 from gcn.evaluation import SMALLER
 
@@ -37,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     def evaluate(said: Arguments) -> int:
         from gcn.evaluation import job
 
-        shown = command("python", "scripts/evaluate.py", *words)
+        shown = command(*called("evaluate"), *words)
         return job.evaluate(said.said, shown, said["overwrite"], said["published"])
 
     return COMMAND.run(words, evaluate)

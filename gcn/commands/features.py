@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gcn.cli.arguments import Arguments, Command
+from gcn.cli.invocation import called
 from gcn.cli.quoting import command
 from gcn.errors import InputError
 from gcn.files.names import printable
@@ -36,7 +37,7 @@ overwrite: false        #: ; replace that file
 
 def main(words: Sequence[str]) -> int:
     """Run the command line; returns the exit status."""
-    return COMMAND.run(words, lambda said: work(said, command("python", "scripts/features.py", *words)))
+    return COMMAND.run(words, lambda said: work(said, command(*called("features"), *words)))
 
 
 def work(said: Arguments, line: str) -> int:

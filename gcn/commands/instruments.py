@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gcn.cli.arguments import Arguments, Command
+from gcn.cli.invocation import called
 from gcn.cli.quoting import command
 from gcn.files.names import printable
 
@@ -29,7 +30,7 @@ overwrite: false        #: ; replace the rows of another command in that folder
 
 def main(words: Sequence[str]) -> int:
     """Run the command line; returns the exit status."""
-    return COMMAND.run(words, lambda said: work(said, command("python", "scripts/instruments.py", *words)))
+    return COMMAND.run(words, lambda said: work(said, command(*called("instruments"), *words)))
 
 
 def work(said: Arguments, shown: str) -> int:

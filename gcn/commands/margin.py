@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gcn.cli.arguments import Command, read, spelled
+from gcn.cli.invocation import called
 from gcn.cli.quoting import word
 from gcn.cli.terminal import guarded
 from gcn.config.compose import groups, hydra_key, normal
@@ -99,7 +100,7 @@ def _main(words: Sequence[str]) -> int:
         arguments["init_from"],
     )  # fmt: skip
     folder = check_folder("out", arguments["out"] or PLACE / asked.name)
-    resume = " ".join(["python scripts/margin.py", *map(_shown, words)])
+    resume = " ".join([*called("margin"), *map(_shown, words)])
     try:
         record = measure(asked, folder, lambda text: print(text, flush=True))
     except KeyboardInterrupt as signalled:

@@ -21,13 +21,14 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gcn.cli.invocation import called
 from gcn.cli.quoting import value
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import suggestion
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 PLAIN_KEY = re.compile(r"\w+(\.\w+)*")
 KNOBS = "knob"  # the folder of the knobs, which is no group of choices
@@ -280,7 +281,8 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
     if override.package is not None or "/" in name:
         raise InputError(f"{word}: no such group; {suggestion(name, offered)}")
     if name not in offered and _is_group(root, name):
-        raise InputError(f"{word}: no group of scripts/{root.name}.py, which has {', '.join(offered)}")
+        command = " ".join(called(root.name))
+        raise InputError(f"{word}: no group of {command}, which has {', '.join(offered)}")
     if name in offered:
         choice = override.value()
         if choice is None and {name: None} in _defaults(root):

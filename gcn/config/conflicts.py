@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gcn.cli.invocation import as_called
 from gcn.config.knobs import ABSENT, PRESENT, Knob
 from gcn.errors import InputError
 from gcn.schema.fields import COMPARISONS, at, show
@@ -78,7 +79,7 @@ class Conflict:
             owner = [] if self.owner is None else [self.owner]
             names = dict.fromkeys([*owner, *self.conditions, *self._compared()])
             words = " ".join(f"{name}={show(configured.value(name))}" for name in names)
-            raise InputError(f"{words}: {self.because}")
+            raise InputError(f"{words}: {as_called(self.because)}")
 
     def _compared(self) -> list[str]:
         """Names of the settings that the conditions compare with other settings."""

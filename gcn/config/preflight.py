@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from gcn.cli.extras import install
+from gcn.cli.invocation import as_called
 from gcn.config.compose import is_hydras, key_of, knobs, normal
 from gcn.config.parse import Config
 from gcn.data.checks import check_apart, check_downscale, colour
@@ -103,7 +105,7 @@ def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
         and all(cfg[name] is None for name in distortions)
     ):
         raise InputError(
-            f"no distortion is given, so nothing ties the reconstruction to the image; add mse=1, {EXAMPLE} "
+            f"no distortion is given, so nothing ties the reconstruction to the image; add mse=1, {as_called(EXAMPLE)} "
             "(loss=ns alone trains without one)"
         )
 
@@ -117,7 +119,7 @@ def _check_data(data: Config) -> None:
         colour(data.background)
     if "root" not in data:
         if find_spec("skimage") is None:
-            raise InputError("data=photos needs scikit-image: pip install scikit-image, or use data=folder")
+            raise InputError(f"data=photos needs scikit-image: {install('train')}, or use data=folder")
         return
     places = {f"data.{name}": data[name] for name in ("root", "val_root") if data[name] is not None}
     for option, given in places.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gcn.cli.extras import install
 from gcn.data.images import BadImage, Pixels, load_image
 from gcn.data.leaves_cache import drawn_once
 from gcn.data.loader import Augment, Data, Source
@@ -86,7 +87,7 @@ def photograph(name: str) -> Pixels:
     """
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise InputError("data=photos needs scikit-image: pip install scikit-image, or use data=folder")
+        raise InputError(f"data=photos needs scikit-image: {install('train')}, or use data=folder")
     try:
         return load_image(Path(spec.origin).parent / "data" / name)
     except BadImage as reason:

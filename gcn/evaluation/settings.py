@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from gcn.cli.arguments import listed
+from gcn.cli.invocation import as_called
 from gcn.codec.container import parse
 from gcn.coding import transcode
 from gcn.coding.run_codec import kept, of_run
@@ -100,7 +101,9 @@ def members(options: Mapping[str, str]) -> list[Member]:
     found = []
     for run in listed(options.get("run")):
         if not Path(run).is_dir():
-            raise InputError(f"run={printable(run)}: no such folder; give run folders of scripts/train.py")
+            raise InputError(
+                f"run={printable(run)}: no such folder; {as_called('give run folders of scripts/train.py')}"
+            )
         found.append(Member("run", Path(run).name, run, partial(of_run, Path(run))))
     for name in listed(options.get("model")):
         found.append(Member("gcn GAN" if name.endswith("-gan") else "gcn", name, name, _loader(name)))

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from gcn.cli.invocation import as_called
 from gcn.errors import InputError
 from gcn.metrics.degradations import dct_matrix
 
@@ -97,9 +98,13 @@ def trained_weights(path: Path = TRAINED) -> dict[str, Tensor]:
         with safe_open(path, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
     except (OSError, SafetensorError) as problem:
-        raise InputError(f"{path}: cannot be read ({problem}); train it with scripts/features.py") from None
+        raise InputError(
+            f"{path}: cannot be read ({problem}); {as_called('train it with scripts/features.py')}"
+        ) from None
     if {name: tuple(value.shape) for name, value in found.items()} != shapes:
-        raise InputError(f"{path}: not the weights of patch features; train it with scripts/features.py")
+        raise InputError(
+            f"{path}: not the weights of patch features; {as_called('train it with scripts/features.py')}"
+        )
     return {name: value.float() for name, value in found.items()}
 
 

@@ -6,7 +6,6 @@ for the command line, and no module is built before both are known to be sound.
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -14,10 +13,11 @@ import yaml
 
 from gcn.errors import InputError
 from gcn.models.codec import Codec
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import Field, declarations
 from gcn.schema.kinds import resolve
 
-GENERATORS = Path(__file__).resolve().parents[2] / "conf" / "generator"
+GENERATORS = CONF / "generator"
 
 
 class Architecture(NamedTuple):

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from gcn.cli.invocation import as_called
 from gcn.errors import InputError
 from gcn.files.atomic import write_bytes
 from gcn.files.names import printable
@@ -201,7 +202,9 @@ def _open(path: Path) -> _Open:
     except (SafetensorError, OSError, OverflowError) as problem:
         raise InputError(f"{shown}: not a model file, or damaged ({_line(problem)})") from None
     if metadata.get("format") != FORMAT or any(name not in metadata for name in _NEEDED):
-        raise InputError(f"{shown}: not a model of this project; give a file written by scripts/export.py")
+        raise InputError(
+            f"{shown}: not a model of this project; {as_called('give a file written by scripts/export.py')}"
+        )
     try:
         ids = [bytes.fromhex(metadata[name]) for name in ("latents_id", "picture_id")]
         about = _json(metadata.get("about", "{}"))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from gcn.cli.invocation import as_called
 from gcn.errors import InputError
 from gcn.files.names import printable
 
@@ -32,7 +33,9 @@ def model_path(name: str) -> Path:
 def run_folder(name: str) -> Path:
     """The folder if scripts/train.py wrote it; raises InputError otherwise."""
     if not (Path(name) / "config.yaml").is_file():
-        raise InputError(f"run={printable(name)}: not a run folder; give one that scripts/train.py wrote")
+        raise InputError(
+            f"run={printable(name)}: not a run folder; {as_called('give one that scripts/train.py wrote')}"
+        )
     return Path(name)
 
 

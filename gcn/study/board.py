@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gcn.cli.extras import install
+from gcn.cli.invocation import as_called
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder
 from gcn.files.reading import read_json
@@ -56,9 +58,9 @@ def show(folder: Path, out: Path, project: str, mode: str = "auto") -> None:
         import wandb
         import wandb_workspaces  # noqa: F401
     except ImportError as missing:
-        raise InputError(f"{missing.name} is missing; pip install -c constraints.txt -e '.[board]'") from None
+        raise InputError(f"{missing.name} is not installed; {install('board')}") from None
     if not table.names(folder):
-        raise InputError(f"table={folder}: no table here; run scripts/study.py first")
+        raise InputError(f"table={folder}: no table here; {as_called('run scripts/study.py first')}")
     mode = os.environ.get("WANDB_MODE", mode) if mode == "auto" else mode
     if mode == "disabled":
         raise InputError("WANDB_MODE=disabled leaves nothing to do; say mode=offline")

@@ -3,13 +3,12 @@
 import csv
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from gcn.cli.invocation import starting
 from gcn.cli.quoting import word
-from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.reading import read_json, read_text
@@ -36,12 +35,7 @@ def play(arm: Arm, run: Path) -> list[dict[str, Any]]:
     if not (run / "lab.json").is_file():
         shutil.rmtree(run, ignore_errors=True)
         begun = time.perf_counter()
-        command = [
-            sys.executable,
-            str(CONF.parent / "scripts" / "lab.py"),
-            *arm.words,
-            word("hydra.run.dir", run),
-        ]
+        command = [*starting("lab"), *arm.words, word("hydra.run.dir", run)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

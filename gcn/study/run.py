@@ -3,15 +3,14 @@
 import math
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gcn.cli.invocation import starting
 from gcn.cli.quoting import word
-from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
 from gcn.files.names import printable
@@ -119,7 +118,7 @@ def _train(words: Sequence[str], run: Path, ends: float) -> bool:
     left = ends - time.monotonic()
     if left <= 0:
         return False
-    training = subprocess.Popen([sys.executable, CONF.parent / "scripts" / "train.py", *words])
+    training = subprocess.Popen([*starting("train"), *words])
     try:
         status = training.wait(None if left == math.inf else left)
     except subprocess.TimeoutExpired:

@@ -13,6 +13,7 @@ from typing import IO, Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from gcn.cli.invocation import as_called
 from gcn.cli.quoting import command
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
@@ -167,7 +168,9 @@ def _read(file: Path, check: Check = accept) -> dict[str, Any]:
     except Exception as problem:
         raise InputError(f"{shown}: not a readable checkpoint ({type(problem).__name__})") from problem
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("gcn"), dict):
-        raise InputError(f"{shown}: not a checkpoint of this project, which scripts/train.py writes")
+        raise InputError(
+            f"{shown}: not a checkpoint of this project; {as_called('scripts/train.py')} writes them"
+        )
     try:
         step_of(checkpoint)
         check(checkpoint)

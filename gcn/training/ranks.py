@@ -16,6 +16,7 @@ from lightning.fabric.strategies.launchers.subprocess_script import _basic_subpr
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from gcn.cli.invocation import program, starting
 from gcn.errors import InputError
 from gcn.game.game import Game
 
@@ -102,7 +103,7 @@ class Launcher(_SubprocessScriptLauncher):
         self.outputs = [tempfile.TemporaryFile() for _ in range(1, self.num_processes)]  # noqa: SIM115
         self.procs = [
             subprocess.Popen(
-                _basic_subprocess_cmd(),
+                [*starting("train"), *sys.argv[1:]] if program() else _basic_subprocess_cmd(),
                 env=os.environ | shared | {"LOCAL_RANK": str(rank)},
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 from safetensors.torch import load_file, save_file
 
 from gcn.config.build import build
-from gcn.config.compose import CONF, knobs
+from gcn.config.compose import knobs
 from gcn.config.parse import Config, parse
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
 from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
+from gcn.schema.conf_folder import PACKAGE
 from gcn.study.arm_training import ArmTraining
 from gcn.study.arms import Arm, MarginPlan, Protocol, partner
 from gcn.study.ground import Ground, prepare
@@ -264,7 +265,7 @@ def commit() -> str | None:
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(CONF.parent), *words], check=True, capture_output=True, text=True
+            ["git", "-C", str(PACKAGE.parent), *words], check=True, capture_output=True, text=True
         ).stdout.strip()
 
     try:
