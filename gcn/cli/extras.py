@@ -5,8 +5,8 @@ Without extras gcn compresses and decompresses. ``pyproject.toml`` has the versi
 
 EXTRAS = {
     "train": (
-        "compressai", "hydra", "lightning", "lpips", "matplotlib", "omegaconf", "pytorch_msssim", "rich", "scipy",
-        "skimage", "torchvision", "tqdm", "wandb",
+        "compressai", "hydra", "lightning", "lpips", "matplotlib", "omegaconf", "platformdirs", "pytorch_msssim",
+        "rich", "scipy", "skimage", "torchvision", "tqdm", "wandb",
     ),
     "evaluation": ("bjontegaard", "pillow_jxl", "torch_fidelity", "torchmetrics"),
     "study": ("pyarrow",),

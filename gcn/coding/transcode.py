@@ -2,14 +2,16 @@
 
 import multiprocessing
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from gcn.cli.batch import Outcome
+from gcn.cli.progress_line import counted
 from gcn.codec.container import File, parse, write
 from gcn.coding.run_codec import of_run
 from gcn.data.images import BadImage, Decoded, Pixels, Size, decode, read_size
@@ -230,24 +232,12 @@ def read_file(source: Path) -> tuple[bytes, File]:
         raise InputError(f"{source}: {problem}") from None
 
 
-def _bar(what: str) -> Callable[[Sequence], Iterable]:
-    """Progress bar over the tiles of an image, shown on a terminal only."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return iter
-    return lambda tiles: track(tiles, escape(what), console=console, transient=True)
-
-
 @contextmanager
 def _watching(codec: Codec, pixels: int, what: str) -> Iterator[None]:
     if (
         pixels >= SHOWN and multiprocessing.parent_process() is None
-    ):  # the bars of several would be one jumble
-        codec.watch = _bar(what)
+    ):  # the lines of several would be one jumble
+        codec.watch = partial(counted, what=what)
     try:
         yield
     finally:

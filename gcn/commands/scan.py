@@ -1,9 +1,10 @@
 """scripts/scan.py: which images of a folder training can use. Every image is decoded."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 
 from gcn.cli.arguments import Arguments, Command
+from gcn.cli.progress_line import counted
 from gcn.files.names import printable
 
 COMMAND = Command(
@@ -36,7 +37,12 @@ def report(said: Arguments) -> int:
 
     largest = said["max_pixels"] or MAX_PIXELS
     found = scan(
-        said["folder"], option="", crop=said["crop"], max_pixels=largest, watch=_progress, judge=False
+        said["folder"],
+        option="",
+        crop=said["crop"],
+        max_pixels=largest,
+        watch=partial(counted, what="reading"),
+        judge=False,
     )
     if said["bad"]:  # also where there are too many
         for path, reason in found.bad:
@@ -47,12 +53,3 @@ def report(said: Arguments) -> int:
     print(found.report())
     print(f"sizes {smallest[0]}×{smallest[1]} to {largest_of[0]}×{largest_of[1]} pixels")
     return 0
-
-
-def _progress(files: Sequence[Path]) -> Iterable[Path]:
-    """Iterator over the files with a progress bar, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(files, "reading", console=console, transient=True, disable=not console.is_terminal)

@@ -288,5 +288,5 @@ def test_help_and_refusals_need_neither_torch_nor_numpy(tmp_path):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_script_hands_its_words_over(name):
     text = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8")
-    assert f"from gcn.commands.{name} import main" in text
-    assert "sys.exit(main(sys.argv[1:]))" in text
+    assert "from gcn.commands.program import run" in text
+    assert f'sys.exit(run("{name}", sys.argv[1:]))' in text
