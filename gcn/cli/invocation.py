@@ -9,9 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-import gcn
-
-_PACKAGE = Path(gcn.__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 _SCRIPT = re.compile(r"(?:python )?\bscripts/([a-z]+)\.py")
 
 

@@ -21,7 +21,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gcn.cli.invocation import called
+from gcn.cli.invocation import as_called
 from gcn.cli.quoting import value
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
@@ -281,7 +281,7 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
     if override.package is not None or "/" in name:
         raise InputError(f"{word}: no such group; {suggestion(name, offered)}")
     if name not in offered and _is_group(root, name):
-        command = " ".join(called(root.name))
+        command = as_called(f"scripts/{root.name}.py")
         raise InputError(f"{word}: no group of {command}, which has {', '.join(offered)}")
     if name in offered:
         choice = override.value()

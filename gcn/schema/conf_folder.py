@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import gcn
-
 
 def conf_folder(package: Path) -> Path:
     """Path of ``conf/`` for a package in that folder: ``gcn/conf`` of an installed wheel, else the checkout's."""
@@ -11,5 +9,5 @@ def conf_folder(package: Path) -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-PACKAGE = Path(gcn.__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 CONF = conf_folder(PACKAGE)
