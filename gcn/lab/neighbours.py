@@ -131,4 +131,4 @@ def exponent_along(
     beside = Neighbours(ensemble, at, players, directions=1)
     rates = beside.growth(max(1, updates // beside.period))[:, 0, 0] / beside.period
     spread = estimate(rates.tolist())
-    return Estimate(float(weighted_mean(rates)), spread.half, spread.rates)
+    return Estimate(float(weighted_mean(rates)), spread.half, spread.rates, spread.error)

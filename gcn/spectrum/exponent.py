@@ -26,9 +26,8 @@ from gcn.spectrum.displaced_copies import Copies, Family, Training
 from gcn.spectrum.growth import Estimate, estimate
 
 DISTANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-AGREE = (
-    0.25  # share of the larger rate by which the rates of a plateau may differ, where intervals are narrower
-)
+AGREE = 0.25  # share of the larger rate by which rates that agree may differ, where errors are smaller
+ERRORS = 2.0  # standard errors of their difference by which they may differ
 SMALL = 2e-3  # rates per update whose difference is always ignored
 PLATEAU = 99.0  # its largest distance over its smallest
 
@@ -220,6 +219,6 @@ def warnings(rates: Rates, distances: Sequence[Rates]) -> list[str]:
 
 
 def _agree(one: Estimate, other: Estimate) -> bool:
-    """Whether two rates differ by less than their intervals, or by little."""
+    """Whether two rates differ by less than twice the error of their difference, or by little."""
     apart, larger = abs(one.value - other.value), max(abs(one.value), abs(other.value))
-    return apart <= max(math.hypot(one.half, other.half), AGREE * larger, SMALL)
+    return apart <= max(ERRORS * math.hypot(one.error, other.error), AGREE * larger, SMALL)

@@ -24,11 +24,13 @@ class Estimate:
         half: half width of the interval, from the spread of the means of up to five groups of successive blocks;
             infinite for fewer than two blocks.
         rates: of the blocks, in order.
+        error: standard error of the value, which ``half`` is a multiple of.
     """
 
     value: float
     half: float
     rates: tuple[float, ...] = ()
+    error: float = math.inf
 
     @property
     def low(self) -> float:
@@ -54,10 +56,11 @@ def estimate(rates: Sequence[float]) -> Estimate:
     groups = min(GROUPS, len(values))
     parts = torch.tensor(values, dtype=torch.float64).tensor_split(groups)
     means = torch.stack([part.mean() for part in parts])
-    half = math.inf
+    half = error = math.inf
     if groups > 1:
-        half = float(student.ppf((1 + LEVEL) / 2, groups - 1) * means.std() / math.sqrt(groups))
-    return Estimate(sum(values) / len(values), half, tuple(values))
+        error = float(means.std()) / math.sqrt(groups)
+        half = float(student.ppf((1 + LEVEL) / 2, groups - 1)) * error
+    return Estimate(sum(values) / len(values), half, tuple(values), error)
 
 
 def weighted_mean(rates: Tensor) -> Tensor:

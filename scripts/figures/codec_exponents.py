@@ -92,7 +92,7 @@ def picture(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     seeds = len({row["seed"] for row in rows})
     detail = (
         f"Decoder on frozen latents, loss=ns, Adam, learning rate 2e-4, β₁ 0, after {BEFORE} updates.\n"
-        f"{seeds} seeds, a dot each, with 95 % intervals. Differences of 1e-3 of the norm of all parameters."
+        f"{seeds} seeds, a dot each, with intervals (t at 99 %). Differences of 1e-3 of the norm of all parameters."
     )
     return draw.figure(path, (7.0, 4.4), title, detail, panels)
 
