@@ -5,7 +5,7 @@ from pathlib import Path
 from gcn.files.atomic import make_folder
 from gcn.study import diagnostics
 from gcn.study.design import Study
-from gcn.study.reports import contrasts, lab_report, training_report
+from gcn.study.reports import contrasts, lab_report, margin_report, training_report
 from gcn.study.reports.pages import markdown, page
 from gcn.study.table import read, read_curves
 
@@ -18,12 +18,15 @@ SECTIONS = {
 def write(study: Study, table: Path, folder: Path) -> list[Path]:
     """Write ``README.md``, ``index.html`` and figures from the table in ``table`` into ``folder``."""
     make_folder(folder)
-    asked = contrasts.load(study.text, study.labels)
-    sections = SECTIONS[study.protocol.command]
-    found = sections(study, asked, read(table), read_curves(table), diagnostics.read(table), folder)
+    if study.protocol.margin is not None:
+        question, found = margin_report.QUESTION, margin_report.blocks(study, read(table), table, folder)
+    else:
+        asked = contrasts.load(study.text, study.labels)
+        sections, question = SECTIONS[study.protocol.command], asked.question
+        found = sections(study, asked, read(table), read_curves(table), diagnostics.read(table), folder)
     blocks = [block for block in found if block.sentences or block.table or block.figures]
     files = [
-        markdown(study.title, asked.question, blocks, folder / "README.md"),
-        page(study.title, asked.question, blocks, folder / "index.html"),
+        markdown(study.title, question, blocks, folder / "README.md"),
+        page(study.title, question, blocks, folder / "index.html"),
     ]
     return [*files, *(path for block in blocks for path, _ in block.figures)]
