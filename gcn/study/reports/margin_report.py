@@ -198,12 +198,12 @@ def _longer(games: Margins, longer: Margins) -> tuple[list[str], Table | None]:
 
 def _methods(stored: Sequence[Row]) -> list[str]:
     whole, said = cells(stored, methods=("grid", "halves")), []
-    for method, grid in (("bisection", "stage0_bisection"), ("ramp", "stage0_ramps")):
+    for method in ("bisection", "ramp"):
         other = cells(stored, methods=(method,))
         both = [key for key in whole if key in other and math.isfinite(whole[key].mean + other[key].mean)]
         if len(both) < 3:
             if method == "ramp":
-                said.append(_missing("Ramps", grid))
+                said.append(_missing("Ramps", "stage0_ramps"))
             continue
         order = spearmanr([whole[key].mean for key in both], [other[key].mean for key in both]).statistic
         far = max(both, key=lambda key: abs(other[key].mean - whole[key].mean))
