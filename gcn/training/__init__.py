@@ -1,5 +1,1 @@
 """Training of games by Lightning."""
-
-from gcn.training.later_imports import install
-
-install()

@@ -6,6 +6,7 @@ import sys
 PROGRAM = """
 import sys
 import torch
+import gcn.commands
 import gcn.training.module
 layer = torch.nn.Linear(2, 2)
 optimizer = torch.optim.Adam(layer.parameters())
@@ -36,4 +37,10 @@ assert torchmetrics.__spec__.name == "torchmetrics" and torchmetrics.functional.
 
 def test_what_training_does_not_use_is_imported_at_its_first_use():
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_library_leaves_imports_alone():
+    program = "import sys; old = list(sys.meta_path); import gcn.training, gcn.config; assert sys.meta_path == old"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Packages that Lightning imports and a training hardly uses, executed at their first real use: 4 of 5 seconds less.
+"""Packages that Lightning imports and a program hardly uses, executed at their first real use: 4 of 5 seconds less.
 
 ``import lightning`` executes all of torchmetrics (with torchvision and scipy) for two classes. Lightning and torch's
 optimizers also import torch's compiler, only to tell it what not to compile. A program that computes a metric of
