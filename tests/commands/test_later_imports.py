@@ -41,6 +41,8 @@ def test_what_training_does_not_use_is_imported_at_its_first_use():
 
 
 def test_a_library_leaves_imports_alone():
-    program = "import sys; old = list(sys.meta_path); import gcn.training, gcn.config; assert sys.meta_path == old"
+    program = (
+        "import sys; old = list(sys.meta_path); import gcn.training, gcn.config; assert sys.meta_path == old"
+    )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
