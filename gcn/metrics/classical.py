@@ -251,3 +251,32 @@ def psnr_at(points: Sequence[Point], bpp: float) -> float:
         return math.nan
     rates, values = [math.log(point.bpp) for point in ordered], [point.psnr for point in ordered]
     return float(np.interp(math.log(bpp), rates, values))
+
+
+def psnr_of(codec: Classical, images: Sequence[Tensor], bpp: float) -> float:
+    """PSNR in dB of a codec on images (3, H, W) in [0, 1], at the bits per pixel of all their files together.
+
+    Interpolated between the settings on both sides of the rate, as by `psnr_at`; NaN where the codec has no such rate.
+
+    Raises:
+        InputError: the format cannot hold an image.
+    """
+    pixels = [_pixels(x) for x in images]
+    found: dict[float, Point] = {}
+
+    def rate(setting: float) -> float:
+        if setting not in found:
+            files = [codec.encode(one, setting) for one in pixels]
+            pairs = [
+                (torch.from_numpy(decode(f, grey=False)), torch.from_numpy(x))
+                for f, x in zip(files, pixels, strict=True)
+            ]
+            values = [float(psnr(x[None].float() / 255, y[None].float() / 255)) for y, x in pairs]
+            total = sum(x.shape[0] * x.shape[1] for x in pixels)
+            found[setting] = Point(setting, 8 * sum(map(len, files)) / total, sum(values) / len(values))
+        return found[setting].bpp
+
+    place = codec.steps.index(at_rate(codec.steps, rate, bpp)[0])
+    for setting in codec.steps[max(0, place - 1) : place + 2]:
+        rate(setting)
+    return psnr_at(list(found.values()), bpp)

@@ -1,63 +1,103 @@
-"""Self-contained HTML pages: style and pictures are inlined, and there are no scripts."""
+"""Self-contained HTML pages from the templates in ``templates/``: style, script, pictures and numbers are inside.
+
+The templates escape every text, so that names and configurations of untrusted runs stay text. The pages load nothing:
+their content security policy forbids it.
+"""
 
 import base64
-from collections.abc import Iterable, Sequence
-from html import escape
+import json
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from gcn.files.atomic import write_text
+from gcn.errors import InputError
+from gcn.files.atomic import check_output, write_text
+from gcn.files.names import printable
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881 }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem; line-height: 1.2 } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-p, li { max-width: 46rem } small, figcaption { opacity: .75; font-size: .85rem }
-figure { margin: 1rem 0; background: #fff; color: #222; padding: .6rem; border-radius: .4rem; overflow-x: auto }
-figure img { max-width: 100%; height: auto; display: block }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
-.texts th, .texts td { white-space: normal; text-align: left; vertical-align: top; padding: .25rem .5rem }
-tr.marked td { background: var(--soft); font-weight: 600 }
-code { background: var(--soft); padding: .1rem .3rem; border-radius: .2rem; overflow-wrap: anywhere }
-"""
-__all__ = ["escape", "figure", "small", "table", "write"]
-META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+GENERATOR = "gcn report"
+HEAD = 2000  # characters of a page in which its generator is named
 
 
-def write(title: str, parts: Iterable[str], file: Path) -> Path:
-    """Write a page of HTML fragments under its title, whole or not at all."""
-    head = f"{META}<title>{escape(title)}</title><style>{STYLE}</style>"
-    body = f"<h1>{escape(title)}</h1>{''.join(parts)}"
-    write_text(file, f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n")
+class Table(NamedTuple):
+    """A table of texts.
+
+    Attributes:
+        head: names of the columns.
+        rows: a text for each cell.
+        marked: numbers of the rows that stand out.
+        texts: cells break into lines, so that the table fits the page; else it scrolls sideways.
+        label: for screen readers.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    marked: Collection[int] = ()
+    texts: bool = False
+    label: str = "table"
+
+
+class Picture(NamedTuple):
+    """A picture with its caption; ``uri`` holds its bytes."""
+
+    uri: str
+    caption: str
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    loader = jinja2.PackageLoader("gcn.report", "templates")
+    return jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def render(template: str, **content: Any) -> str:
+    """The text of a page: a file of ``templates/`` filled with ``content``."""
+    return str(_environment().get_template(template).render(generator=GENERATOR, **content))
+
+
+def write(template: str, file: Path, **content: Any) -> Path:
+    """Write a page, whole or not at all; ``content`` as of :func:`render`."""
+    write_text(file, render(template, **content))
     return file
 
 
-def small(text: str) -> str:
-    """HTML of a remark in small type."""
-    return f"<p><small>{escape(text)}</small></p>"
+def uri(data: bytes, kind: str) -> str:
+    """A data URI of some bytes; ``kind`` is their media type, for instance ``image/png``."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def figure(path: Path, caption: str) -> str:
-    """HTML of a PNG file, inlined, with its caption."""
-    data = base64.b64encode(path.read_bytes()).decode()
-    image = f'<img alt="{escape(caption, quote=True)}" src="data:image/png;base64,{data}">'
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+def picture(path: Path, caption: str) -> Picture:
+    """The picture in a PNG file."""
+    return Picture(uri(path.read_bytes(), "image/png"), caption)
 
 
-def table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    marked: Iterable[bool] | None = None,
-    texts: bool = False,
-) -> str:
-    """A table; marked rows stand out. Cells of ``texts`` break into lines, so that the table fits the page."""
-    titles = "".join(f"<th>{escape(name)}</th>" for name in head)
-    listed = list(rows)
-    flags = list(marked) if marked is not None else [False] * len(listed)
-    lines = []
-    for cells, flag in zip(listed, flags, strict=True):
-        line = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        lines.append(f'<tr class="marked">{line}</tr>' if flag else f"<tr>{line}</tr>")
-    body = f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return f'<div class="wide{" texts" if texts else ""}">{body}</div>'
+def json_uri(content: Any) -> str:
+    """A data URI of plain values as JSON."""
+    return uri(
+        json.dumps(content, indent=2, ensure_ascii=False).encode("utf-8", "replace"), "application/json"
+    )
+
+
+def anchors(names: Iterable[str]) -> list[tuple[str, str]]:
+    """An anchor that occurs once on the page, and the name, for each section."""
+    found: dict[str, str] = {}
+    for name in names:
+        anchor = plain = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-") or "section"
+        while anchor in found:
+            anchor = f"{plain}-{len(found)}"
+        found[anchor] = name
+    return list(found.items())
+
+
+def check_page(file: Path, overwrite: bool) -> None:
+    """Raise InputError if a page may not be written to a file: another page of this kind is replaced, nothing else."""
+    if not overwrite and file.is_file() and not file.is_symlink():
+        with file.open("rb") as opened:
+            overwrite = f'content="{GENERATOR}"'.encode() in opened.read(HEAD)
+        if not overwrite:
+            raise InputError(f"{printable(file)} exists and is no report; give out=FILE, or overwrite=true")
+    check_output(file, overwrite)

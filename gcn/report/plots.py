@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gcn.files.atomic import make_folder, replacing
 from gcn.metrics.stability import TOO_SHORT
+from gcn.report.panel_tiles import Tile, written
 
 Pixels = NDArray[np.uint8]
 Rows = Sequence[Mapping[str, Any]]
@@ -92,7 +93,8 @@ def panel(path: str | os.PathLike[str], rows: Sequence[PanelRow], title: str = "
     The first two columns hold the very 8-bit pixels of ``x`` and of the clamped ``x_hat``, magnified by a
     whole number where images are small. The error is the mean over channels of |x − x_hat| from 0 to 64 grey
     levels, D's map shows logits from −4 (fake, red) to 4 (real, blue); both scales are the same in every
-    panel. Without any ``d_map`` there is no fourth column.
+    panel. Without any ``d_map`` there is no fourth column. The file says where originals and reconstructions are, see
+    :mod:`gcn.report.panel_tiles`.
     """
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -143,11 +145,15 @@ def panel(path: str | os.PathLike[str], rows: Sequence[PanelRow], title: str = "
 
     canvas.draw()
     page = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    places = []
     for row, y in zip(rows, tops, strict=True):
         for start, tile in zip(starts, _tiles(row, colormaps), strict=False):
             large = tile.repeat(zoom, 0).repeat(zoom, 1)
             page[y : y + large.shape[0], start : start + large.shape[1]] = large
-    return _save(Path(path), Image.fromarray(page))
+        high, across = (zoom * side for side in row.x.shape[-2:])
+        boxes = [(start, y, start + across, y + high) for start in starts[:2]]
+        places.append(Tile(row.caption(), boxes[0], boxes[1]))
+    return _save(Path(path), Image.fromarray(page), places)
 
 
 def to_pixels(x: Tensor) -> Pixels:
@@ -169,10 +175,10 @@ def _tiles(row: PanelRow, colormaps: Any) -> list[Pixels]:
     return tiles
 
 
-def _save(path: Path, image: Any) -> Path:
+def _save(path: Path, image: Any, places: Sequence[Tile]) -> Path:
     make_folder(path.parent)
     with replacing(path) as partial:
-        image.save(partial, "PNG")
+        image.save(partial, "PNG", pnginfo=written(places))
     return path
 
 

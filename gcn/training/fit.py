@@ -19,6 +19,7 @@ from gcn.files.lock import only_writer
 from gcn.metrics.stability import Verdict, verdict
 from gcn.models import package
 from gcn.models.dcgan import DCGAN
+from gcn.report.environment import environment
 from gcn.report.plots import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
@@ -239,6 +240,7 @@ def _finish(
     summary |= numbers | {"parameters": parameters, "seconds": seconds, "indicators": judged.indicators}
     if record.changes:
         summary["changes"] = record.changes
+    summary["environment"] = environment()
     summary["folder"] = str(plan.folder)
     write_summary(plan.folder / "summary.json", summary)
     terminal.info("verdict %s at step %s: %s", judged.name, judged.step, judged.reason)

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from gcn.report import html
 from gcn.report.rates.rate_record import LEARNED, EvaluationRecord, ImageRow
 from gcn.report.rates.rate_summary import TITLES, sentences
 
+KINDS = {".csv": "text/csv", ".json": "application/json"}
 FORMATS = {"bpp": ".3f", "psnr": ".2f", "overall_psnr": ".2f", "exact": ".0f",
            "ms_ssim": ".4f", "swd": ".4f", "swd_disjoint": ".4f", "c2st": ".3f", "c2st_low": ".3f", "c2st_high": ".3f",
            "lattice": ".2f", "fid_256": ".2f", "fid": ".2f",
@@ -34,20 +34,18 @@ def write_page(record: EvaluationRecord, figures: Sequence[tuple[Path, str]], fi
         f" originals among themselves: {floor or 'not measured'}. Lattice: power at periods of 2 to 16 pixels, relative"
         " to frequencies beside them and to the originals; 1 = none. In all of them lower is better."
     )
-    parts = [
-        f"<ul>{''.join(f'<li>{escape(s)}</li>' for s in sentences(record))}</ul>",
-        html.small(said),
-        *(html.figure(path, caption) for path, caption in figures),
-        "<h2>All settings</h2>",
-        _pooled(record),
-        html.small(measured),
-        html.small(realism),
-        _bd_rates(record),
-        *map(html.small, record.notes),
-        f"<details><summary>Every image</summary>{_images(record.images)}</details>",
-        f"<h2>Made by</h2><p><code>{escape(record.command)}</code></p>",
+    names = ["Summary", "Figures", "All settings", "BD-rate", "Every image", "Made by", "Downloads"]
+    stored = [
+        path for name in ("evaluation.csv", "evaluation.json") if (path := file.with_name(name)).exists()
     ]
-    return html.write(record.title, parts, file)
+    return html.write(
+        "evaluation.html", file, title=record.title, sentences=sentences(record), said=said,
+        contents=[one for one in html.anchors(names) if record.bd_rates or one[1] != "BD-rate"],
+        figures=[html.picture(path, caption) for path, caption in figures],
+        pooled=_pooled(record), remarks=[measured, realism], bd_rates=_bd_rates(record), notes=record.notes,
+        images=_images(record.images), command=record.command,
+        downloads=[(path.name, html.uri(path.read_bytes(), KINDS[path.suffix])) for path in stored],
+    )  # fmt: skip
 
 
 def _number(value: float, form: str = ".4g") -> str:
@@ -60,7 +58,7 @@ def _over(record: EvaluationRecord) -> str:
     return f"Means are over the same images for every row ({', '.join(counts)})." if counts else ""
 
 
-def _pooled(record: EvaluationRecord) -> str:
+def _pooled(record: EvaluationRecord) -> html.Table:
     """Table with a row for each setting; a metric over fewer than all images has its own rate beside it."""
     ordered = sorted(record.pooled, key=lambda row: (row.bpp, row.codec))
     head, columns = ["codec", "setting"], [[row.codec for row in ordered], [row.setting for row in ordered]]
@@ -74,7 +72,8 @@ def _pooled(record: EvaluationRecord) -> str:
         if any(name in row.rates for row in ordered):
             head.append(f"bit/pixel of {TITLES[name]}")
             columns.append([_number(row.rate(name), ".3f") for row in ordered])
-    return html.table(head, list(zip(*columns, strict=True)), (row.kind == LEARNED for row in ordered))
+    marked = [i for i, row in enumerate(ordered) if row.kind == LEARNED]
+    return html.Table(head, list(zip(*columns, strict=True)), marked, label="all settings")
 
 
 def _title(metric: str, record: EvaluationRecord) -> str:
@@ -86,7 +85,7 @@ def _title(metric: str, record: EvaluationRecord) -> str:
     return f"MS-SSIM, {count} scale{'s' if count > 1 else ''}"
 
 
-def _images(rows: Sequence[ImageRow]) -> str:
+def _images(rows: Sequence[ImageRow]) -> html.Table:
     extras = sorted({name for row in rows for name in row.extra})
     body = []
     for row in rows:
@@ -99,15 +98,12 @@ def _images(rows: Sequence[ImageRow]) -> str:
         body.append([row.image, f"{row.codec} {row.setting}", *numbers, *own])
     head = ["image", "codec", "size", "bytes", "bit/pixel", "PSNR", "MS-SSIM", "scales"]
     titles = {**TITLES, "encode_seconds": "encode, s", "decode_seconds": "decode, s"}
-    return html.table([*head, *(titles.get(name, name) for name in extras)], body)
+    return html.Table([*head, *(titles.get(name, name) for name in extras)], body, label="every image")
 
 
-def _bd_rates(record: EvaluationRecord) -> str:
-    if not record.bd_rates:
-        return ""
+def _bd_rates(record: EvaluationRecord) -> html.Table | None:
     rows = [
         [b.codec, b.reference, f"{b.percent:+.1f} %" if math.isfinite(b.percent) else b.reason or ""]
         for b in record.bd_rates
     ]
-    said = "Bits at equal PSNR relative to the reference (Bjøntegaard, pchip); negative is better."
-    return f"<h2>BD-rate</h2>{html.small(said)}{html.table(['codec', 'reference', 'bits'], rows)}"
+    return html.Table(["codec", "reference", "bits"], rows, label="BD-rate") if rows else None

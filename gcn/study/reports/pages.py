@@ -60,24 +60,29 @@ def _unbroken(cell: str) -> str:
     return re.sub(r"[\[(][^])]{,24}[\])]", lambda found: found.group().replace(" ", "\u00a0"), cell)
 
 
-def _code(text: str) -> str:
-    """HTML of a text whose backticks mark code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", text)
-
-
 def page(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path:
     """Write an HTML page with its figures inside; tables break into lines instead of leaving the page."""
-    parts = [f"<p>{html.escape(question)}</p>"]
-    for block in blocks:
-        inside = "".join(f"<li>{_code(html.escape(sentence))}</li>" for sentence in block.sentences)
-        content = [f"<ul>{inside}</ul>"] if inside else []
-        if block.table:
-            head, body = block.table
-            content.append(html.table(head, [[_unbroken(cell) for cell in row] for row in body], texts=True))
-        content += [html.figure(path, caption) for path, caption in block.figures]
-        heading = html.escape(block.title)
-        if block.folded:
-            parts.append(f"<details><summary>{heading}</summary>{''.join(content)}</details>")
-        else:
-            parts += [f"<h2>{heading}</h2>", *content]
-    return html.write(title, [*parts, html.small(SIGNIFICANT)], file)
+    sections = [
+        {
+            "id": anchor, "title": block.title, "folded": block.folded,
+            "sentences": [re.split("`([^`]*)`", sentence) for sentence in block.sentences],  # every second part is code
+            "table": _broken(block.table) if block.table else None,
+            "figures": [html.picture(path, caption) for path, caption in block.figures],
+        }
+        for (anchor, _), block in zip(html.anchors(block.title for block in blocks), blocks, strict=True)
+    ]  # fmt: skip
+    contents = [(one["id"], one["title"]) for one in sections]
+    return html.write(
+        "study.html",
+        file,
+        title=title,
+        question=question,
+        sections=sections,
+        contents=contents,
+        remark=SIGNIFICANT,
+    )
+
+
+def _broken(content: Table) -> html.Table:
+    head, body = content
+    return html.Table(head, [[_unbroken(cell) for cell in row] for row in body], texts=True, label="numbers")

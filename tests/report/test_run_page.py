@@ -1,0 +1,161 @@
+"""The page of a run: whole, unfinished, damaged and hostile folders; several runs; what may be replaced."""
+
+import json
+import re
+
+import pytest
+import torch
+from scripting import script
+
+from gcn.config.changed import changed_words
+from gcn.config.parse import parse, save
+from gcn.report.charts import chart, points, series, ticks
+from gcn.report.panel_tiles import pairs
+from gcn.report.plots import PanelRow, panel, to_pixels
+
+ROWS = "step,train/g/mse,val/psnr,val/bpp\n1,4.0,,\n2,2.0,20.5,0.3\n3,nan,21.5,0.2\n"
+SUMMARY = {"steps": 3, "verdict": "diverged", "verdict_step": 3, "verdict_reason": "<b>mse</b> is NaN", "psnr": 21.5,
+           "bpp_actual": 0.25, "jpeg_psnr": 20.0, "environment": {"python": "3.11.1"}}  # fmt: skip
+
+
+def folder(path, *words, summary=SUMMARY, rows=ROWS):
+    path.mkdir(parents=True)
+    save(parse(["loss=ns", "mse=1", *words]), path)
+    (path / "metrics.csv").write_text(rows)
+    if summary is not None:
+        (path / "summary.json").write_text(json.dumps(summary))
+    images = [PanelRow("<i>cat</i>", torch.rand(3, 40, 60), torch.rand(3, 40, 60))]
+    panel(path / "panels" / "0000003.png", images)
+    return path
+
+
+def report(*words, status=0):
+    assert script("report")(*map(str, words), "compare=none") == status
+
+
+def test_a_run_is_one_page_that_loads_nothing_and_escapes_what_the_run_says(tmp_path):
+    run = folder(tmp_path / "<script>alert(1)")
+    report(run)
+    page = (run / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "default-src 'none'" in page
+    for hostile in ("<script>alert", "<b>mse</b>", "<i>cat"):
+        assert hostile not in page
+    assert "&lt;b&gt;mse&lt;/b&gt; is NaN" in page
+    assert "scripts/train.py mse=1" in page
+    assert page.count('type="range"') == 1
+    for said in ("diverged", "at update 3", "3.11.1", "21.50", "20.00", 'download="metrics.csv"'):
+        assert said in page, said
+    links, anchors = re.findall(r'href="#([^"]+)"', page), re.findall(r'id="([^"]+)"', page)
+    assert set(links) <= set(anchors)
+    assert len(anchors) == len(set(anchors))
+
+
+def test_the_charts_data_are_the_finite_values_of_the_table(tmp_path):
+    run = folder(tmp_path / "run")
+    report(run)
+    data = json.loads(
+        re.search(r'id="chart-data">(.*?)</script>', (run / "report.html").read_text(), re.DOTALL)[1]
+    )
+    found = {one["name"]: one["points"] for drawn in data for one in drawn["series"]}
+    assert found["mse"] == [[1, 4], [2, 2]]
+    assert found["validation"] == [[2, 0.3], [3, 0.2]]
+    assert found["JPEG"] == [[0.25, 20]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("summary.json", None, "summary.json is missing"),
+        ("summary.json", "{", "summary.json is damaged"),
+        ("metrics.csv", None, "metrics.csv is missing"),
+        ("metrics.csv", "a,b\n1,2\n", "metrics.csv is damaged"),
+        ("config.yaml", None, "config.yaml is missing"),
+        ("config.yaml", "a: [", "config.yaml is damaged"),
+        ("config.yaml", "choices: {loss: nonsense}\n", "words of the run are unknown"),
+        ("panels/0000003.png", None, "there are no reconstructions"),
+        ("panels/0000003.png", "no picture", "panels/0000003.png is damaged"),
+    ],
+)
+def test_what_is_missing_or_damaged_is_a_line_of_the_page(tmp_path, name, content, said):
+    run = folder(tmp_path / "run")
+    (run / name).unlink() if content is None else (run / name).write_text(content)
+    report(run)
+    assert said in (run / "report.html").read_text()
+
+
+def test_several_runs_are_sorted_and_show_the_words_that_differ(tmp_path):
+    folder(tmp_path / "a", "seed=3", "optim.g.lr=0.001", summary=SUMMARY | {"psnr": 30})
+    folder(tmp_path / "b", "seed=10", "optim.g.lr=0.001")
+    folder(tmp_path / "c", "seed=3", "r1=2", "optim.g.lr=0.001", summary=None)
+    report(tmp_path, "sort=psnr")
+    page = (tmp_path / "report.html").read_text()
+    head, *body = re.findall(r"<tr[^>]*>(.*?)</tr>", page, re.DOTALL)
+    assert re.findall(r">([^<]+)</th>", head)[:5] == ["run", "verdict", "step", "seed", "r1"]
+    assert [re.search(r"<td>(.*?)</td>", row)[1] for row in body] == ["b", "a", "c"]
+    assert "not finished" in page
+    report(tmp_path, "sort=nonsense", status=2)
+
+
+def test_refusals_and_what_may_be_replaced(tmp_path, capsys):
+    report(tmp_path, status=2)
+    assert "no run in or below" in capsys.readouterr().err
+    run = folder(tmp_path / "run")
+    report(run, run / "panels", status=2)
+    (run / "report.html").write_text("mine")
+    report(run, status=2)
+    assert "is no report" in capsys.readouterr().err
+    assert (run / "report.html").read_text() == "mine"
+    report(run, "overwrite=true")
+    report(run)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["loss=hinge", "mse=0.5", "r1=10", "terms.r1.every=16", "optim.g.lr=0.0003"],
+        ["generator=factorized", "discriminator=multiscale", "seed=7", "dynamics=lookahead", "logger=csv"],
+        ["generator.M=48", "generator.N=32"],
+        ["logger.name='a, b'", "logger.tags=[one,two]"],
+    ],
+)
+def test_the_changed_words_give_the_same_configuration(tmp_path, words):
+    first = parse(words)
+    again = parse(changed_words(first.plain()))
+    assert {k: v for k, v in again.items() if k != "run_dir"} == {
+        k: v for k, v in first.items() if k != "run_dir"
+    }
+
+
+def test_a_value_that_follows_from_another_is_no_changed_word():
+    assert changed_words(parse(["generator.M=48"]).plain()) == ["generator.M=48"]
+
+
+def test_a_panel_gives_back_its_images_exactly(tmp_path):
+    x, x_hat = torch.rand(3, 200, 210), torch.rand(3, 200, 210)
+    (found,) = pairs(panel(tmp_path / "panel.png", [PanelRow("cat", x, x_hat, psnr=20.0)]))
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    assert found.caption == "cat   20.00 dB"
+    for image, png in ((x, found.original), (x_hat, found.reconstruction)):
+        assert (np.asarray(Image.open(io.BytesIO(png))) == to_pixels(image)).all()
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_extremes():
+    rows = [{"step": i, "v": 1.0 + (i == 777) * 9 - (i == 4321) * 5} for i in range(5000)]
+    found = points(rows, "v")
+    assert len(found) <= 600
+    assert {(777.0, 10.0), (4321.0, -4.0)} <= set(found)
+
+
+def test_ticks_are_round_and_a_chart_of_one_point_can_be_drawn():
+    assert ticks(0, 1) == [0, 0.5, 1.0]
+    assert ticks(-1.1, 1.1) == [-1, 0, 1]
+    one = chart("c", "<t>", series([("a", [(3.0, 0.0)]), ("nothing", [])]), log=True)
+    assert not one.log
+    assert len(one.series) == 1
+    assert "&lt;t&gt;" in one.svg
