@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "rate, distortion and realism of codecs on whole images, as a page",
     "export": "write the codec of a run as a model file",
     "scan": "say which images of a folder training can use",
+    "report": "one run or several as an HTML page",
     "table": "print verdicts and numbers of runs as a table",
     "lab": "train a small game of the theory, with its eigenvalues",
     "spectrum": "eigenvalues of a trained codec's game",

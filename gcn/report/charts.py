@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import Any, NamedTuple
 
 WIDTH, HEIGHT = 560, 300  # the script of the page has the same
@@ -22,14 +23,14 @@ class Series(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A chart with its curves; ``svg`` is the static picture, safe to put into a page."""
+    """A chart with its curves; ``svg`` is the static picture, whose texts are escaped."""
 
     id: str
     title: str
     axis: str
     series: Sequence[Series]
     log: bool
-    svg: Any
+    svg: str
 
     def data(self) -> dict[str, Any]:
         """What the script of the page draws again."""
@@ -75,9 +76,7 @@ def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _svg(title: str, curves: Sequence[Series], axis: str, log: bool) -> Any:
-    from markupsafe import Markup, escape
-
+def _svg(title: str, curves: Sequence[Series], axis: str, log: bool) -> str:
     def height(y: float) -> float:
         return math.log10(y) if log else y
 
@@ -120,7 +119,7 @@ def _svg(title: str, curves: Sequence[Series], axis: str, log: bool) -> Any:
             ]
     label = escape(f"{title} over {axis}")
     head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
-    return Markup(head + "".join(parts) + "</svg>")
+    return head + "".join(parts) + "</svg>"
 
 
 def ticks(low: float, high: float) -> list[float]:

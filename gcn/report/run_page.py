@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from gcn.cli.invocation import as_called
 from gcn.cli.quoting import command, resuming, word
 from gcn.files.names import printable
 from gcn.report import html
@@ -54,7 +55,7 @@ def write_run(run: Run, extra: Extra, file: Path) -> Path:
         data=[one.data() for one in drawn], rates=rates,
         rate_table=_rate_table(run, extra), pairs=pairs,
         panel=html.picture(run.panel, f"Panel of update {run.panel.stem.lstrip('0') or 0}") if run.panel else None,
-        repeat=None if extra.words is None else command("python", "scripts/train.py", *extra.words),
+        repeat=None if extra.words is None else as_called(command("python", "scripts/train.py", *extra.words)),
         words=extra.words, environment=_environment(run), further=_further(run), downloads=_downloads(run),
         configuration=yaml.safe_dump(_plain(run.config), sort_keys=False, allow_unicode=True) if run.config else "",
         columns=_columns(run), everything=_summary_table(run.summary),
@@ -156,9 +157,9 @@ def _further(run: Run) -> list[tuple[str, str]]:
             "Compress an image": ["scripts/compress.py", own, "photo.png", "out=photo.gcn"],
             "Compare with other codecs": ["scripts/evaluate.py", own, "data=folder", "data.root=FOLDER"],
         }
-        commands += [(what, command("python", *words)) for what, words in coding.items()]
+        commands += [(what, as_called(command("python", *words))) for what, words in coding.items()]
     if run.file(CHECKPOINT):
-        spectrum = command("python", "scripts/spectrum.py", word("run", where))
+        spectrum = as_called(command("python", "scripts/spectrum.py", word("run", where)))
         commands.append(("Compute eigenvalues of the game", spectrum))
     return commands
 

@@ -20,12 +20,19 @@ from typing import Any, Literal
 from gcn.cli.quoting import command
 from gcn.files.atomic import make_folder, write_text
 from gcn.files.names import printable
+from gcn.report.environment import environment
+from gcn.report.wandb_content import add_codec, add_table, sweep_of
 from gcn.report.wandb_environment import clear, mode_of_the_environment, reason_of, say, take_out_unusable
 from gcn.report.wandb_file import steps_in_folder, steps_on_server
 
 REACH_TIMEOUT = 5.0  # seconds for the server to say anything at all
 INIT_TIMEOUT = 30.0  # seconds for it to accept the run
 ID_FILE = "wandb_id.txt"
+BEST = {
+    "val/psnr": "max",
+    "val/ms_ssim": "max",
+    "val/swd": "min",
+}  # in the run's overview
 os.environ.setdefault(
     "WANDB_ERROR_REPORTING", "false"
 )  # else wandb looks for a server on import, offline as well
@@ -86,10 +93,10 @@ class WandbRun:
         ``online`` without a key or
             without an answer is ``offline`` too: a prompt or an error would cost the run.
         name: display name; None for the folder's name.
-        group: runs that belong together, for instance a sweep.
+        group: runs that belong together; None for the sweep that the folder is part of, if there is one.
         entity: user or team; None for the key's default.
         tags: labels.
-        config: the resolved configuration.
+        config: the resolved configuration; versions and git commit are added as ``environment``.
 
     After construction ``mode`` is what it came to: ``online``, ``offline`` or ``disabled`` (also after a
     failure).
@@ -114,8 +121,9 @@ class WandbRun:
         if mode == "disabled":
             return  # not even the import
         options = {
-            "project": project, "name": name or printable(self.folder.resolve().name)[:128], "group": group,
-            "entity": entity, "tags": list(tags), "config": dict(config or {}), "resume": "allow",
+            "project": project, "name": name or printable(self.folder.resolve().name)[:128],
+            "group": group or sweep_of(self.folder), "entity": entity, "tags": list(tags),
+            "config": {**(config or {}), "environment": environment()}, "resume": "allow",
         }  # fmt: skip
         self._guarded("could not start", lambda: self._start(mode, options))
 
@@ -168,6 +176,8 @@ class WandbRun:
         """Add the summary and close the log; online this waits for what is still to be uploaded."""
 
         def close() -> None:
+            add_table(self._run, self.folder)
+            add_codec(self._run, self.folder)
             self._run.summary.update(
                 {key: value for key, value in (summary or {}).items() if value is not None}
             )
@@ -210,6 +220,8 @@ class WandbRun:
             say(f"W&B: offline ({why_not}); to upload the run later: {command('wandb', 'sync', str(where))}")
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
+        for column, best in BEST.items():
+            self._run.define_metric(column, step_metric="step", summary=best)
 
     def _offline(self, options: dict[str, Any]) -> Any:
         import wandb

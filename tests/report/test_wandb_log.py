@@ -1,3 +1,4 @@
+import json
 import os
 import struct
 import subprocess
@@ -349,3 +350,48 @@ def test_where_wandb_does_not_say_what_it_has_nothing_is_sent_twice(elsewhere, f
     assert capsys.readouterr().err == (
         "W&B: what was logged before is unknown (no answer); rows before the stop may be missing\n"
     )
+
+
+CONTENT = """
+import sys
+from pathlib import Path
+import torch
+from gcn.report.plots import PanelRow, panel
+from gcn.report.wandb_log import WandbRun
+folder = Path(sys.argv[1])
+panel(folder / "panels" / "0000020.png", [PanelRow("cat", torch.rand(3, 16, 16), torch.rand(3, 16, 16))])
+(folder / "codec.safetensors").write_bytes(b"weights")
+run = WandbRun(folder, config={"mse": 1}, tags=["loss=hinge"])
+run.log(20, {"val/psnr": 20.0})
+run.finish({"psnr": 20.0})
+print(run.mode)
+"""
+
+
+def test_the_log_has_versions_group_images_and_the_codec(elsewhere):
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    folder = elsewhere / "2026-01-02" / "03-04-05" / "0"
+    folder.mkdir(parents=True)
+    (folder.parent / "multirun.yaml").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", CONTENT, str(folder)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "offline\n", done.stderr
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    found = [Record.FromString(content) for content in wandb_file.records(file.read_bytes())]
+    (run,) = (one.run for one in found if one.HasField("run") and one.run.tags)
+    assert (run.run_group, list(run.tags)) == ("2026-01-02/03-04-05", ["loss=hinge"])
+    environment = next(json.loads(i.value_json) for i in run.config.update if i.key == "environment")
+    assert environment["torch"]
+    axes = {one.metric.name: one.metric for one in found if one.HasField("metric")}
+    assert axes["val/psnr"].step_metric == "step"
+    assert axes["val/psnr"].summary.max
+    logged = {item.key or "/".join(item.nested_key) for one in found for item in one.history.item}
+    assert any(name.startswith("val/images/") for name in logged)
+    artifacts = [
+        one.request.log_artifact.artifact if one.HasField("request") else one.artifact for one in found
+    ]
+    (codec,) = (one for one in artifacts if one.type == "model")
+    assert [entry.path for entry in codec.manifest.contents] == ["codec.safetensors"]
