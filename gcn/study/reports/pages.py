@@ -50,9 +50,14 @@ def markdown(title: str, question: str, blocks: Sequence[Block], file: Path) -> 
             lines += [*(f"| {' | '.join(row)} |" for row in bars[1:]), ""]
         for path, caption in block.figures:
             lines += [f"![{caption}]({path.name})", "", f"*{caption}*", ""]
-    lines.append(SIGNIFICANT)
-    write_text(file, "\n".join(lines).replace("\n\n\n", "\n\n") + "\n")
+    lines.append(_remark(blocks))
+    write_text(file, "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n")
     return file
+
+
+def _remark(blocks: Sequence[Block]) -> str:
+    """What the mark of a table means; nothing where no question was tested."""
+    return SIGNIFICANT if any(block.title.startswith("Table. ") for block in blocks) else ""
 
 
 def _unbroken(cell: str) -> str:
@@ -79,7 +84,7 @@ def page(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path
         question=question,
         sections=sections,
         contents=contents,
-        remark=SIGNIFICANT,
+        remark=_remark(blocks),
     )
 
 
