@@ -15,11 +15,12 @@ METHODS = (
     "bisection",
     "ramp",
 )  # how a margin is searched for; see gcn.study.margin.margins
+NEAR = "near"  # a further method: from the margin that an earlier seed of the same levels has in the table
 EXPONENT = "exponent"  # in place of a method: no search, but the exponents of one training
 OWN = {
     "twin": TWINS,
     "axis": AXES,
-    "method": (*METHODS, EXPONENT),
+    "method": (*METHODS, NEAR, EXPONENT),
     "updates": (),
 }  # words that scripts/train.py does not have
 
@@ -35,6 +36,8 @@ class Arm:
         standard: a withdrawn level of the first study, noise in place of latents; it is planned and not trained.
         seeds: how many.
         own: values of the words that only a study has, see ``OWN``.
+        start: learning rate, or weight of the adversary, at which a search of method ``near`` begins; it decides how
+            many runs the search takes, not what it finds, and is no part of the name.
     """
 
     levels: Mapping[str, str]
@@ -43,6 +46,7 @@ class Arm:
     standard: bool
     seeds: int = 1
     own: Mapping[str, str] = field(default_factory=dict)
+    start: float | None = None
 
     @property
     def name(self) -> str:

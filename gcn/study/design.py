@@ -11,7 +11,8 @@ from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
-from gcn.study.arms import OWN, Arm, MarginPlan, Protocol
+from gcn.study.arms import NEAR, OWN, Arm, MarginPlan, Protocol
+from gcn.study.margin import starts
 
 STANDARD = "gan=standard"  # of withdrawn levels alone: their runs are in a stored table, and none is trained
 BEST = "best"  # stands in a grid for the level that a preliminary scan decides
@@ -98,7 +99,8 @@ def load(
         name: of the file.
         words: further words of the study's command for codecs and arms alike: ``data=folder data.root=…``.
         choice: the part.
-        rows: of the table so far; arms whose level a scan decides are there as soon as the scan's runs are.
+        rows: of the table so far; arms whose level a scan decides are there as soon as the scan's runs are, and so are
+            searches that begin at the margin of their grid's first seed.
 
     Raises:
         InputError: no such study, grid, factor or level, or nothing is left of it.
@@ -208,8 +210,12 @@ class _Grids:
         for seed in range(begins, begins + number, max(together, 1)):
             for chosen in itertools.product(*(first | varied).values()):
                 named = self._decided(dict(zip(self.factors, chosen, strict=True)))
-                if named is not None and (whole or self.part.holds(named)):
-                    found.append(self._arm(named, seed, together))
+                if named is None or not (whole or self.part.holds(named)):
+                    continue
+                arm: Arm | None = self._arm(named, seed, together)
+                if arm is not None and arm.own.get("method") == NEAR and seed != begins:
+                    arm = starts.started(arm, begins, self.rows.values())
+                found += [] if arm is None else [arm]
         return found
 
     def _arm(self, named: Mapping[str, str], seed: int, seeds: int) -> Arm:

@@ -83,8 +83,9 @@ class Cell:
             lowest, octaves = self.plan.lr_lowest, self.plan.lr_octaves
         else:
             lowest, octaves, self.edge = self.plan.adv_lowest, self.plan.adv_octaves, self._edge()
+        start = None if self.arm.start is None else margins.place_of(lowest, self.arm.start)
         return margins.search(
-            self.method, margins.STEPS * octaves, lambda k: self.holds(margins.value(lowest, k))
+            self.method, margins.STEPS * octaves, lambda k: self.holds(margins.value(lowest, k)), start
         )
 
     def holds(self, value: float) -> bool:
@@ -179,6 +180,8 @@ class Cell:
         about = f"{tried}: {result['verdict']} ({result['verdict_reason']})"
         self.report(about, stored)
         facts = {"axis": self.axis, "method": self.method, "updates": self.updates, **result["facts"]}
+        if self.arm.start is not None:
+            facts["start"] = self.arm.start
         levels = dict(self.arm.levels)
         name = "_".join([*levels.values(), str(self.arm.seed), digest])
         return {**result, "name": name, "levels": levels, "facts": facts}

@@ -53,26 +53,48 @@ def margin(held: Mapping[int, bool], top: int | None = None) -> Margin:
     )
 
 
-def search(method: str, top: int, holds: Callable[[int], bool]) -> Margin:
+def place_of(lowest: float, wanted: float) -> int:
+    """The place of the grid that is nearest to a value."""
+    return round(STEPS * math.log2(wanted / lowest))
+
+
+def search(method: str, top: int, holds: Callable[[int], bool], start: int | None = None) -> Margin:
     """Try values of the grid until the margin is known.
 
     Args:
         method: ``grid``: all places from 0 to ``top``, coarse ones first; ``halves``: every second; ``bisection``: as
-            few as possible, which is right where holding is monotone.
+            few as possible without a guess; ``near``: outward from a guess. The last two are right where holding is
+            monotone, and then they find the same value.
         top: last place of the grid.
         holds: whether a run at this place holds.
+        start: the guess of ``near``, a place of the grid; without one it is a bisection.
     """
-    if method == "bisection":
-        held, low, high = dict[int, bool](), -1, top + 1
-        while high - low > 1:
-            k = (low + high) // 2
-            held[k] = holds(k)
-            low, high = (k, high) if held[k] else (low, k)
-        return margin(held, top)
+    if method in ("bisection", "near"):
+        return _narrowed(top, holds, start if method == "near" else None)
     finest = {"grid": 1, "halves": 2}[method]
     places = [k for k in range(top + 1) if k % finest == 0]
     order = sorted(places, key=lambda k: (-math.gcd(k, 8) if k else -8, k))
     return margin({k: holds(k) for k in order}, top)
+
+
+def _narrowed(top: int, holds: Callable[[int], bool], start: int | None) -> Margin:
+    """The margin between a value that holds and one that fails, halved until they are neighbours.
+
+    Without ``start`` the ends of the grid are halved at once. With one, steps of 2, 2, 4, 8, ... places lead away from
+    it until the result changes: half an octave first, as margins of two seeds lie about so far apart.
+    """
+    held, low, high = dict[int, bool](), -1, top + 1
+    while high - low > 1:
+        step = max(2, 2 ** (len(held) - 1))
+        if start is None or (low >= 0 and high <= top):
+            k = (low + high) // 2
+        elif not held:
+            k = min(max(start, 0), top)
+        else:
+            k = min(low + step, top) if low >= 0 else max(high - step, 0)
+        held[k] = holds(k)
+        low, high = (k, high) if held[k] else (low, k)
+    return margin(held, top)
 
 
 def of_rows(rows: Iterable[Mapping[str, Any]], factors: Iterable[str]) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ FACTORS = (
     "control",
     "twin",
 )  # of the table of runs; ``control`` may be absent
-METHODS = ("grid", "bisection", "halves", "ramp")  # of a search, the finest first
+METHODS = ("grid", "bisection", "near", "halves", "ramp")  # of a search, the finest first
 LENGTH = "N"  # of the runs whose margins are compared
 UNITS = {"lr": 1e-5, "adv": 1.0}  # of which margins are counted in octaves
 OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan}

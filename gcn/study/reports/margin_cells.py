@@ -10,6 +10,7 @@ from gcn.study.margin import margins
 CELL = ("loss", "mse", "trick", "control", "beta1", "epsilon", "ratio")  # factors that make a configuration
 PLAIN = {"trick": "none", "control": "none", "epsilon": "1e-8", "ratio": "1"}  # not said in a cell's name
 EXACT = ("grid", "halves", "bisection")  # searches that find a margin, the most thorough first
+SAME = {"near": "bisection"}  # a search that finds what another one does, from a better guess
 ALONE = "distortion_alone"
 
 Row = Mapping[str, Any]
@@ -52,7 +53,11 @@ def cells(
         methods: names of searches, in the order of preference.
         length: ``N`` updates or ``4N``.
     """
-    own = [row for row in rows if row["axis"] == "lr" and row["twin"] == twin and row["length"] == length]
+    own = [
+        {**row, "method": SAME.get(row["method"], row["method"])}
+        for row in rows
+        if row["axis"] == "lr" and row["twin"] == twin and row["length"] == length
+    ]
     found: dict[Key, Found] = {}
     for method in methods:
         by_cell: dict[Key, list[dict[str, Any]]] = {}

@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from small_study import TINY
 
@@ -42,6 +44,44 @@ def test_every_margin_is_found(method, top):
         assert found.monotone
         assert (found.below, found.above) == (edge == -1, edge == top)
         assert found.tried <= (top + 1 if method == "grid" else math.log2(top + 1) + 1)
+
+
+@given(edge=st.integers(-1, 60), start=st.none() | st.integers(-5, 70), top=st.integers(0, 60))
+def test_a_search_from_any_start_finds_what_a_bisection_finds(edge, start, top):
+    asked = []
+
+    def holds(k):
+        asked.append(k)
+        return k <= edge
+
+    near = margins.search("near", top, holds, start)
+    assert near[:4] == margins.search("bisection", top, lambda k: k <= edge)[:4]
+    assert len(set(asked)) == len(asked) == near.tried <= 12
+    assert set(asked) <= set(range(top + 1))
+
+
+def test_a_start_at_the_margin_takes_three_runs():
+    asked = []
+    found = margins.search("near", 60, lambda k: asked.append(k) or k <= 30, start=30)
+    assert (found.place, asked) == (30, [30, 32, 31])
+
+
+def test_a_start_from_another_seed_saves_two_runs_of_six():
+    """Two seeds whose margins have a deviation of .35 octave, anywhere on the study's grid."""
+    random = np.random.default_rng(0)
+    middles = random.uniform(8, 52, 2000)
+    edges = np.floor(middles + margins.STEPS * 0.35 * random.standard_normal((2, 2000))).astype(int)
+    runs = {"near": 0, "bisection": 0}
+    for start, edge in edges.T:
+        for method in runs:
+            runs[method] += margins.search(method, 60, lambda k, edge=edge: k <= edge, int(start)).tried
+    assert runs["near"] / 2000 == pytest.approx(3.4, abs=0.1)
+    assert runs["bisection"] / 2000 == pytest.approx(6.0, abs=0.1)
+
+
+def test_the_place_of_a_value_is_the_nearest():
+    assert [margins.place_of(1e-5, margins.value(1e-5, k)) for k in range(61)] == list(range(61))
+    assert margins.place_of(1e-5, 1.05e-5) == 0
 
 
 def test_half_octaves_find_the_place_below():
@@ -314,6 +354,14 @@ def test_an_arm_is_stored_and_resumed(protocol, folder, tmp_path, monkeypatch):
     assert found["runs"] == 5
 
 
+def test_a_search_from_a_start_has_it_in_its_rows(protocol, folder):
+    arm = dataclasses.replace(arm_of(protocol, method="near"), start=1.9e-4)
+    runs = margin_arm.play(arm, folder, protocol)
+    assert {run["facts"]["start"] for run in runs} == {1.9e-4}
+    assert any(run["responses"]["h"] == pytest.approx(2e-4) for run in runs)  # the place nearest to the start
+    assert arm.name == arm_of(protocol, method="near").name
+
+
 def test_a_twin_and_a_longer_run_are_other_runs(protocol, folder):
     arms = [arm_of(protocol), arm_of(protocol, twin="yoked"), arm_of(protocol, updates="7")]
     cells = [margin_arm.Cell(a, folder, protocol, lambda text, stored: None) for a in arms]
@@ -368,6 +416,9 @@ def test_the_shipped_study_has_its_cells():
     study = design.load("margin", ["data.root=x"])
     assert len([a for a in study.arms if a.levels["stage"] == "0" and a.levels["search"] == "grid"]) >= 24
     left = {level for a in study.arms for level in a.levels.items()}
+    assert {a.seed for a in study.arms if a.levels["search"] == "near"} == {
+        2
+    }  # further ones start from these
     while left:  # few arms that have all levels between them
         a = max(study.arms, key=lambda a: len(left & a.levels.items()))
         parse([*a.words, "init_from=codec"])
