@@ -210,5 +210,6 @@ def _how(code: int) -> str:
 
 def _leave_signals(worker: int) -> None:
     """Ignore signals in a worker: those to the whole process group are for the main process."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):  # Windows has no SIGUSR1
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -66,7 +66,7 @@ def check_folder(option: str, path: str | Path) -> Path:
     shown = f"{option}={printable(path)}"
     try:
         folder = Path(os.path.realpath(path))
-        if len(os.fsencode(folder.name)) > os.pathconf("/", "PC_NAME_MAX"):
+        if len(os.fsencode(folder.name)) > _longest_name():
             raise InputError(f"{shown}: the name is too long; choose another place")
         existing = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
         if not existing.is_dir():
@@ -223,8 +223,15 @@ def _move(partial: Path, target: Path, overwrite: bool) -> None:
     os.replace(partial, target)
 
 
+def _longest_name() -> int:
+    """Largest length of a file name, in bytes."""
+    return os.pathconf("/", "PC_NAME_MAX") if hasattr(os, "pathconf") else 255  # Windows has no pathconf
+
+
 def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders, and its journal keeps their entries
+        return
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows syncs what may be written
     try:
         os.fsync(handle)
     finally:

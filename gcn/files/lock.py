@@ -6,7 +6,7 @@ it. So a run that was killed can be resumed at once, even while its loading proc
 
 import contextlib
 import errno
-import fcntl
+import importlib
 import os
 import socket
 import sys
@@ -23,7 +23,10 @@ LOCK_FILE = ".lock"
 _HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _held: set[Path] = set()  # by this process: the operating system refuses other processes only
-os.register_at_fork(after_in_child=_held.clear)
+_fcntl = importlib.import_module("fcntl") if os.name == "posix" else None  # Windows has none
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
@@ -45,9 +48,12 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         _held.discard(real)
+        if _fcntl is None:  # Windows removes no file that is open
+            os.close(handle)
         with contextlib.suppress(OSError):  # the folder may be gone
             (folder / LOCK_FILE).unlink()
-        os.close(handle)
+        if _fcntl is not None:
+            os.close(handle)
 
 
 def _acquire(folder: Path) -> int:
@@ -55,7 +61,7 @@ def _acquire(folder: Path) -> int:
     path = folder / LOCK_FILE
     try:
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            handle = os.open(path, _FLAGS, 0o644)
             try:
                 _lock(handle, folder)
                 if _is_at(handle, path):  # else its holder removed it between the two lines above
@@ -73,8 +79,10 @@ def _acquire(folder: Path) -> int:
 
 def _lock(handle: int, folder: Path) -> None:
     try:
+        if _fcntl is None:
+            raise OSError(errno.ENOSYS, "no locks")
         # of the process, not of the open file as flock() is: children that are forked would hold that too
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _fcntl.lockf(handle, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
     except OSError as problem:
         if problem.errno in _HELD_BY_ANOTHER:
             holder = os.read(handle, 200).decode(errors="replace") or "another process"

@@ -64,8 +64,7 @@ def scaled(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Modul
     taps: float = layer.kernel_size[0] * layer.kernel_size[1]
     if isinstance(layer, nn.ConvTranspose2d):
         taps /= layer.stride[0] * layer.stride[1]  # only these reach one output pixel
-    if not layer.weight.is_meta:  # for which torch would import its compiler
-        nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_channels * taps))
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_channels * taps))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -26,7 +26,7 @@ class StopRequest:
     def listen(self) -> None:
         """Install the signal handlers."""
         signals = [signal.SIGINT, signal.SIGTERM]
-        if "SLURM_JOB_ID" not in os.environ:
+        if "SLURM_JOB_ID" not in os.environ and hasattr(signal, "SIGUSR1"):  # Windows has none
             signals.append(signal.SIGUSR1)
         for number in signals:
             self._before[number] = signal.signal(number, self._note)

@@ -77,6 +77,7 @@ def test_without_extras_images_are_coded_and_what_is_missing_is_named(call, site
         f"assert gcn.__file__.startswith({str(site)!r}), gcn.__file__\n"
         "assert main(['compress', 'a.png']) == 0\n"
         "assert main(['decompress', 'a.gcn', 'out=b.png']) == 0\n"
+        "assert 'torch._dynamo' not in sys.modules  # torch's compiler, whose import takes as long as torch itself\n"
         "assert main(['scan', '.', 'crop=32']) == 0\n"
         "assert main(['train', 'loss=ns', 'mse=1']) == 2\n"
         "assert main(['export', 'run=nowhere', 'out=c.safetensors']) == 2\n"

@@ -263,3 +263,27 @@ def test_the_package_writes_in_one_way_only():
         name = path.relative_to(top).as_posix()
         if name not in ELSEWHERE:
             assert _direct_writes(ast.parse(path.read_text(encoding="utf-8"))) == [], name
+
+
+def test_a_system_without_posix_calls_writes_and_checks_names(tmp_path, monkeypatch):
+    """As on Windows: no ``os.pathconf``, and a folder cannot be opened to be synced."""
+    import gcn.files.atomic as module
+    from gcn.errors import InputError
+
+    class Windows:
+        name = "nt"
+
+        def __getattr__(self, name):
+            if name == "pathconf":
+                raise AttributeError(name)
+            return getattr(os, name)
+
+        def open(self, path, *flags):
+            assert not os.path.isdir(path)
+            return os.open(path, *flags)
+
+    monkeypatch.setattr(module, "os", Windows())
+    module.write_text(tmp_path / "a", "text", sync=True)
+    assert (tmp_path / "a").read_text() == "text"
+    with pytest.raises(InputError, match="too long"):
+        module.check_folder("out", tmp_path / ("x" * 256))

@@ -156,3 +156,14 @@ def test_links_inside_a_run_folder_and_to_folders_are_no_objection(tmp_path):
     (run / "checkpoints").symlink_to(tmp_path)
     with only_writer(run):
         pass
+
+
+def test_a_system_without_posix_locks_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
+    """As on Windows, where an open file cannot be removed either."""
+    from gcn.files import lock
+
+    monkeypatch.setattr(lock, "_fcntl", None)
+    with only_writer(tmp_path):
+        assert (tmp_path / LOCK_FILE).exists()
+    assert not (tmp_path / LOCK_FILE).exists()
+    assert capsys.readouterr().err.endswith("has no locks; let no other process continue this run\n")
