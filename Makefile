@@ -5,7 +5,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loa
 PYTHON ?= python3
 BIN = $(VENV)/bin
 ARGS ?= loss=ns +mse=1
-# Index of torch and torchvision: CPU=1 takes builds without CUDA, which are 5 GB smaller.
+# Index of torch and torchvision: CPU=1 takes builds without CUDA, which are 4 GB smaller.
 CPU_INDEX = https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help

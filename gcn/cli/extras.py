@@ -3,6 +3,8 @@
 Without extras gcn compresses and decompresses. ``pyproject.toml`` has the versions.
 """
 
+from importlib.metadata import PackageNotFoundError, distribution
+
 EXTRAS = {
     "train": (
         "compressai", "hydra", "lightning", "lpips", "matplotlib", "omegaconf", "platformdirs", "pytorch_msssim",
@@ -17,7 +19,14 @@ EXTRAS = {
 
 
 def install(extra: str) -> str:
-    """The command that installs an extra."""
+    """The command that installs an extra: of the installation, or of the checkout where gcn is not installed.
+
+    There ``pip install gcn`` would bring a package of the same name, by others.
+    """
+    try:
+        distribution("gcn")
+    except PackageNotFoundError:
+        return f'pip install -e ".[{extra}]"'
     return f'pip install "gcn[{extra}]"'
 
 

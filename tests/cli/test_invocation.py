@@ -1,12 +1,15 @@
 """Help and errors name the form by which the user called, and scripts, program and package have the same commands."""
 
 import ast
+import re
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
+from gcn.cli import extras
 from gcn.cli.extras import EXTRAS, remedy
 from gcn.cli.invocation import as_called, called, starting
 from gcn.cli.quoting import resuming
@@ -77,13 +80,35 @@ def test_every_import_is_of_the_core_or_of_an_extra():
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 modules.add((node.module or "").partition(".")[0])
-    extras = {module for names in EXTRAS.values() for module in names}
-    assert modules - sys.stdlib_module_names - {"gcn"} <= CORE | OF_TORCH | extras
+    optional = {module for names in EXTRAS.values() for module in names}
+    assert modules - sys.stdlib_module_names - {"gcn"} <= CORE | OF_TORCH | optional
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(EXTRAS) <= set(declared["optional-dependencies"])
     assert len(declared["dependencies"]) == len(CORE)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     assert remedy(ModuleNotFoundError(name="json.nothing")) is None
     assert (
         remedy(ModuleNotFoundError(name="ray.util"))
         == 'ray is not installed, and this needs it; pip install "gcn[ray]"'
     )
+    monkeypatch.setattr(extras, "distribution", distribution_of_none)
+    assert extras.install("ray") == 'pip install -e ".[ray]"'
+
+
+def distribution_of_none(name):
+    raise PackageNotFoundError(name)
+
+
+def test_the_lock_agrees_with_the_constraints():
+    def versions(name):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        found = [line.removesuffix(" \\").split("==") for line in lines if re.match(r"[A-Za-z]", line)]
+        return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in found}
+
+    lock, constraints = versions("requirements.lock"), versions("constraints.txt")
+    assert {name: lock[name] for name in lock.keys() & constraints.keys()} == {
+        name: constraints[name] for name in lock.keys() & constraints.keys()
+    }
+    assert {"torch", "compressai", "lightning"} <= lock.keys() & constraints.keys()
