@@ -72,7 +72,10 @@ def _pilot(plan: "Plan", place: Path) -> int:
     from gcn.study.registered import margin_pilot, margin_rows
 
     rows = margin_rows.read(place, plan, stages=("0", "1"))
-    print(yaml.safe_dump({"stage_1": margin_pilot.stage_1(rows, plan)}, sort_keys=False), end="")
+    block = margin_pilot.stage_1(rows, plan)
+    print(yaml.safe_dump({"stage_1": block}, sort_keys=False), end="")
+    for line in margin_pilot.missing(block, margin_pilot.exponent_relation(rows)):
+        print(f"# {line}")
     return 0
 
 

@@ -11,13 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from gcn.study.margin.rank_correlation import FEWEST, RankCorrelation, rank_correlation
 from gcn.study.registered.margin_plan import Plan
-from gcn.study.registered.margin_samples import YOKED, Cell, Margin, Margins, Reading, a_star, h_star
+from gcn.study.registered.margin_samples import GAME, YOKED, Cell, Margin, Margins, Reading, a_star, h_star
 
 NEAR = 0.25  # octaves: of weights whose margins are this close, the smallest is taken
 CLEAR = 0.5  # octaves by which one margin must show a trick's gain better than the other
 ROOM = 1.5  # octaves between a* of the twin and of the game at mu*
 
+NEEDS = {
+    "spread": "games with and without a distortion or trick, two seeds or more",
+    "common": "the same, in two settings or more",
+    "exponent_predicts": f"exponents.parquet and h* of {FEWEST} games or more",
+    "mse_star": "h* of games with a distortion in every setting",
+}
 Deviations = dict[tuple[str, int], float]  # of a difference from its mean over seeds, by setting and seed
 
 
@@ -27,15 +34,49 @@ def stage_1(rows: Sequence[Margin], plan: Plan) -> dict[str, Any]:
     star = {setting: read.star(setting) for setting in plan.settings}
     known = all(weight is not None for weight in star.values())
     spread, common = _spread(rows, table, plan)
+    relation = exponent_relation(rows)
     return {
         "seeds_used": sorted({m.seed for m in rows}),
         "spread": spread,
         "common": common,
-        "exponent_predicts": None,
+        "exponent_predicts": None if relation is None else relation.predicts,
         "mse_star": star if known else None,
         "controls": dict.fromkeys(plan.controls),
         "assay": {trick: _assay(trick, read, star, plan) for trick in plan.assay},
     }
+
+
+def exponent_relation(rows: Sequence[Margin]) -> RankCorrelation | None:
+    """Rank correlation over games of the exponent and h*, means over seeds; None with too few games.
+
+    Nothing is fitted to the margins, so all games count as held out.
+    """
+    cells: dict[tuple[str, float, str, str], list[tuple[float, float]]] = {}
+    for m in rows:
+        if m.twin == GAME and not math.isnan(m.h_star) and not math.isnan(m.exponent):
+            cells.setdefault((m.setting, m.mse, m.trick, m.control), []).append((m.exponent, m.h_star))
+    return rank_correlation(*([fmean(pair[i] for pair in own) for own in cells.values()] for i in (0, 1)))
+
+
+def missing(block: Mapping[str, Any], relation: RankCorrelation | None) -> list[str]:
+    """A line for each value of the block that the margins do not show, with what it needs, and one for the exponent."""
+    found = [
+        f"{name}: not measured; it needs {needs}" for name, needs in NEEDS.items() if block[name] is None
+    ]
+    by_hand = [name for name, value in block["controls"].items() if value is None]
+    found += [f"controls.{name}: fill in by hand, by the rule of plan.md" for name in by_hand]
+    for trick, said in block["assay"].items():
+        lacks = [name for name, value in said.items() if value is None]
+        if "level" in lacks:
+            found.append(f"assay.{trick}: not measured; it needs margins with and without it at mse 0")
+        elif lacks:
+            found.append(f"assay.{trick}.settings: no room in any, or a* of game or twin at mu* not measured")
+    if relation is not None:
+        found.append(
+            f"exponent_predicts: rank correlation {relation.value:.2f}, 95 % interval "
+            f"[{relation.low:.2f}, {relation.high:.2f}], {relation.cells} games"
+        )
+    return found
 
 
 class _Means:

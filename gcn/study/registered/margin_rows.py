@@ -11,7 +11,7 @@ from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.reading import read_text
 from gcn.study import table
-from gcn.study.margin import margins
+from gcn.study.margin import margin_exponent, margins
 from gcn.study.registered.margin_plan import Plan
 from gcn.study.registered.margin_samples import ENDS, Margin
 
@@ -26,13 +26,19 @@ FACTORS = (
     "twin",
 )  # of the table of runs; ``control`` may be absent
 METHODS = ("grid", "bisection", "near", "halves", "ramp")  # of a search, the finest first
-LENGTH = "N"  # of the runs whose margins are compared
 UNITS = {"lr": 1e-5, "adv": 1.0}  # of which margins are counted in octaves
-OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan}
+OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan, "exponent": math.nan}
+PLAIN = {"length": "N", "epsilon": "1e-8", "ratio": "1"}  # of the runs whose margins are compared
+EXPONENTS = {
+    "exponent": "exponent",
+    "coupling": "share_of_the_game",
+}  # column here, column of exponents.parquet
 
 
 def read(path: Path, plan: Plan, stages: Sequence[str] = (STAGE,)) -> list[Margin]:
     """The margins in a folder with ``runs.parquet``, or in a CSV whose columns are the fields of `Margin`.
+
+    The exponents of a folder are those of its ``exponents.parquet``.
 
     Args:
         path: of the folder or the CSV.
@@ -42,7 +48,7 @@ def read(path: Path, plan: Plan, stages: Sequence[str] = (STAGE,)) -> list[Margi
     Raises:
         InputError: no such file, a column is missing, a value is not readable, or a setting is not in the plan.
     """
-    rows = of_runs(_runs(path), stages) if path.is_dir() else _csv(path)
+    rows = of_runs(_runs(path), stages, margin_exponent.read(path)) if path.is_dir() else _csv(path)
     found = []
     for place, row in enumerate(rows, 1):
         try:
@@ -109,19 +115,27 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
     return table.read(folder)
 
 
-def of_runs(runs: Iterable[Mapping[str, Any]], stages: Sequence[str] = (STAGE,)) -> list[dict[str, Any]]:
+def of_runs(
+    runs: Iterable[Mapping[str, Any]],
+    stages: Sequence[str] = (STAGE,),
+    exponents: Iterable[Mapping[str, Any]] = (),
+) -> list[dict[str, Any]]:
     """Rows with the fields of `Margin`, from a table of runs: both margins of a configuration and seed in one row.
 
-    A margin below its grid is the grid's lowest value, with ``below``. Repeats with more updates are not read. Of
-    several searches in the stages before the second the finest counts; in stage 2 there is one, and no ramp.
+    A margin below its grid is the grid's lowest value, with ``below``. Repeats with more updates and runs with another
+    epsilon or ratio of learning rates are not read. Of several searches in the stages before the second the finest
+    counts; in stage 2 there is one, and no ramp.
+
+    Args:
+        runs: of ``runs.parquet``.
+        stages: of the runs that are read.
+        exponents: rows of ``exponents.parquet``, for ``exponent`` and ``coupling`` of the configurations with margins.
     """
     final = STAGE in stages
     own = [
         {"control": "none", **run}
         for run in runs
-        if run["stage"] in stages
-        and run.get("length", LENGTH) == LENGTH
-        and not (final and run["method"] == METHODS[-1])
+        if run["stage"] in stages and _is_plain(run) and not (final and run["method"] == METHODS[-1])
     ]
     lowest = {
         axis: min((r[name] for r in own if r["axis"] == axis), default=math.nan)
@@ -143,4 +157,13 @@ def of_runs(runs: Iterable[Mapping[str, Any]], stages: Sequence[str] = (STAGE,))
         elif final:
             cell = ", ".join(f"{factor} {one[factor]}" for factor in FACTORS)
             raise InputError(f"{cell}, seed {one['seed']}: two searches of the {one['axis']} axis; keep one")
+    for measured in exponents:
+        known = found.get((*(measured.get(factor, "none") for factor in FACTORS), measured["seed"]))
+        if known is not None and measured["stage"] in stages and _is_plain(measured):
+            known |= {name: measured.get(column) for name, column in EXPONENTS.items()}
     return list(found.values())
+
+
+def _is_plain(run: Mapping[str, Any]) -> bool:
+    """Whether a run has the number of updates and the optimizer of the registered contrasts."""
+    return all(run.get(name, level) == level for name, level in PLAIN.items())

@@ -35,6 +35,7 @@ class Margin(NamedTuple):
         monotone: whether every point below the margin holds and none above does.
         coupling: the exponent's part that neither player has alone, per update, at a low learning rate; NaN: not
             measured.
+        exponent: Λ per update, at the same learning rate; NaN: not measured.
     """
 
     setting: str
@@ -49,6 +50,7 @@ class Margin(NamedTuple):
     a_end: str = ""
     monotone: bool = True
     coupling: float = math.nan
+    exponent: float = math.nan
 
 
 class Cell(NamedTuple):

@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 import yaml
+from pyarrow import parquet
 
 from gcn.commands.registered import main
-from gcn.study.registered import margin_plan
+from gcn.errors import InputError
+from gcn.study.registered import margin_plan, margin_rows
 from gcn.study.registered.margin_pilot import stage_1
 from gcn.study.registered.margin_samples import Margin
 from gcn.study.registered.simulate import Truth, grid, margins
@@ -64,3 +67,40 @@ def test_the_printed_block_is_read_by_the_plan(tmp_path, capsys):
     plan = margin_plan.plan({**yaml.safe_load(FILE.read_text()), **block})
     assert plan.open == ("stage_1.exponent_predicts", "stage_1.controls.prox", "stage_1.controls.wrong")
     assert plan.seeds_used == {1000, 1001, 1002}
+
+
+def folder(tmp_path, lowest=8, **levels):
+    """A table of nine games with exponents that fall as the margin rises."""
+    weights = ["0", "0.01", "0.03", "0.1", "0.3", "1", "3", "10", "30"][: lowest + 1]
+    plain = {"stage": "0", "loss": "ns", "trick": "none", "beta1": "0", "twin": "none", "seed": 3, **levels}
+    search = {"axis": "lr", "method": "grid", "updates": 200, "adv": 1.0, "reach": 0.0, "seconds": 1.0}
+    games = list(enumerate(weights))
+    runs = [
+        {**plain, **search, "name": f"{mse} {k}", "mse": mse, "h": 1e-5 * 2**k, "holds": float(k <= place)}
+        for place, mse in games
+        for k in range(11)
+    ]
+    exponents = [{**plain, "mse": mse, "exponent": -0.1 * k, "share_of_the_game": k} for k, mse in games]
+    for name, rows in (("runs", runs), ("exponents", exponents)):
+        parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+    return tmp_path
+
+
+def test_exponents_of_a_folder_are_joined_and_ranked_against_the_margins(tmp_path, capsys):
+    found = margin_rows.read(folder(tmp_path), PLAN, ("0",))
+    assert {m.mse: (m.h_star, m.coupling) for m in found}[0.1] == (3.0, 3.0)
+    assert main([f"pilot={tmp_path}", f"plan={FILE}"]) == 0
+    said = capsys.readouterr().out
+    assert yaml.safe_load(said)["stage_1"]["exponent_predicts"] is True
+    assert "# exponent_predicts: rank correlation -1.00, 95 % interval [-1.00, -1.00], 9 games" in said
+    assert "# spread: not measured; it needs" in said
+
+
+def test_a_relation_of_few_games_is_not_reported(tmp_path):
+    found = margin_rows.read(folder(tmp_path, lowest=5), PLAN, ("0",))
+    assert stage_1(found, PLAN)["exponent_predicts"] is None
+
+
+def test_runs_with_another_optimizer_are_no_margins_of_the_plan(tmp_path):
+    with pytest.raises(InputError, match="no row with a margin"):
+        margin_rows.read(folder(tmp_path, epsilon="1e-4"), PLAN, ("0",))
