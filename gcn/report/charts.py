@@ -105,7 +105,7 @@ def _svg(title: str, curves: Sequence[Series], axis: str, log: bool) -> str:
         parts.append(
             f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{shown(tick)}</text>'
         )
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 2}" text-anchor="end">{escape(axis)}</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{escape(axis)}</text>')
     for curve in curves:
         place_of = [(across(x), down(height(y))) for x, y in curve.points]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in place_of)

@@ -11,6 +11,7 @@ from gcn.report.charts import chart, points, series
 from gcn.report.run_folder import Run
 from gcn.report.run_page import Extra, finite, text
 from gcn.report.summary import plain
+from gcn.schema.fields import at, show
 
 COMPARED = {
     "val/psnr": "PSNR on validation images, dB", "val/bpp": "estimated bits per pixel",
@@ -35,7 +36,7 @@ def write_runs(runs: Sequence[Run], extras: Sequence[Extra], sort: str, file: Pa
     for run, words in zip(runs, own, strict=True):
         numbers = {name: finite(run.summary.get(name)) for name in ("psnr", "bpp_actual", "swd", "seconds")}
         row = {"run": run.name, "verdict": run.verdict, "step": run.step, **numbers}
-        rows.append(row | {name: words.get(name, "default") for name in differing})
+        rows.append(row | {name: words.get(name) or _default(run, name) for name in differing})
     order = sorted(range(len(runs)), key=lambda i: _order(rows[i][sort]))
     table = html.Table(head, [[text(rows[i][name]) for name in head] for i in order], label="all runs")
     charts = [
@@ -58,6 +59,14 @@ def write_runs(runs: Sequence[Run], extras: Sequence[Extra], sort: str, file: Pa
         reasons=[(runs[i].name, runs[i].verdict, str(runs[i].summary.get("verdict_reason") or "")) for i in order],
         downloads=[("runs.json", html.json_uri(plainly)), ("runs.csv", html.uri(_csv(head, plainly), "text/csv"))],
     )  # fmt: skip
+
+
+def _default(run: Run, name: str) -> str | None:
+    """The value of a word that a run has not changed, from its configuration."""
+    choices = run.config.get("choices")
+    if isinstance(choices, Mapping) and name in choices:
+        return show(choices[name])
+    return show(at(run.config, name)) if run.config else None
 
 
 def differences(extras: Sequence[Extra]) -> list[str]:

@@ -94,6 +94,11 @@ def test_several_runs_are_sorted_and_show_the_words_that_differ(tmp_path):
     assert re.findall(r">([^<]+)</th>", head)[:5] == ["run", "verdict", "step", "seed", "r1"]
     assert [re.search(r"<td>(.*?)</td>", row)[1] for row in body] == ["b", "a", "c"]
     assert "not finished" in page
+    assert [re.findall(r"<td>(.*?)</td>", row)[3:5] for row in body] == [
+        ["10", "null"],
+        ["3", "null"],
+        ["3", "2"],
+    ]
     report(tmp_path, "sort=nonsense", status=2)
 
 

@@ -39,7 +39,7 @@
       make("text", { x: L - 6, y: py(t) + 4, "text-anchor": "end" }, svg, show(t));
     }
     for (const t of linear(x0, x1)) make("text", { x: px(t), y: H - B + 17, "text-anchor": "middle" }, svg, show(t));
-    make("text", { x: W - R, y: H - 2, "text-anchor": "end" }, svg, chart.axis);
+    make("text", { x: W - R, y: H - 4, "text-anchor": "end" }, svg, chart.axis);
     for (const one of chart.series) {
       const kept = one.points.filter((p) => !log || p[1] > 0), style = `stroke:var(--c${one.colour})`;
       const place = kept.map((p) => `${px(p[0]).toFixed(1)},${py(p[1]).toFixed(1)}`).join(" ");

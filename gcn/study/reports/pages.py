@@ -76,7 +76,7 @@ def page(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path
         }
         for (anchor, _), block in zip(html.anchors(block.title for block in blocks), blocks, strict=True)
     ]  # fmt: skip
-    contents = [(one["id"], one["title"]) for one in sections]
+    contents = [(one["id"], one["title"]) for one in sections if not one["folded"]]
     return html.write(
         "study.html",
         file,
