@@ -1,6 +1,7 @@
 """Errors that are no defect of the program: bad input, an interruption, too little memory."""
 
 import re
+from collections.abc import Sequence
 
 _MEMORY = re.compile(
     r"out of memory|not enough memory|can.?.?.?t allocate memory|bad_alloc|alloc_failed", re.IGNORECASE
@@ -13,6 +14,27 @@ class InputError(ValueError):
     The message is one line that names the thing, says what is wrong and what to do about it. Scripts print it as
     ``error: ...`` and exit with status 2; it never reaches the user as a stack trace.
     """
+
+
+class NotNamed(InputError):
+    """A run folder or a model file that needs a plugin which the user has not named.
+
+    Args:
+        reason: what is missing.
+        words: those of the command line that name what it was made with.
+    """
+
+    def __init__(self, reason: str, words: Sequence[str] = ()) -> None:
+        super().__init__(
+            f"{reason}; it was made with {' '.join(words)}, which is never taken from a file: if you trust it, give it "
+            "again"
+        )
+        self.words = tuple(words)
+        self.reason = reason
+
+    def at(self, place: str) -> "NotNamed":
+        """The same error with the name of the file before it."""
+        return NotNamed(f"{place}: {self.reason}", self.words)
 
 
 class Interrupted(Exception):

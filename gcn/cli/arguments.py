@@ -61,7 +61,7 @@ class Command(NamedTuple):
                 return 0
             return work(read(self, words))
 
-        return guarded(called, self.smaller)
+        return guarded(called, self.smaller, ("python", f"scripts/{self.name}.py", *words))
 
     def table(self) -> dict[str, tuple[Any, Field]]:
         """Default and field of each argument, by name."""

@@ -53,9 +53,9 @@ def command(*words: str) -> str:
     return " ".join(_for_the_shell(part) for part in words)
 
 
-def resuming(folder: str | Path) -> str:
-    """The command that resumes the run in a folder."""
-    return command(*called("train"), word("resume", folder))
+def resuming(folder: str | Path, *further: str) -> str:
+    """The command that resumes the run in a folder; ``further`` words name what the user adds to gcn."""
+    return command(*called("train"), word("resume", folder), *further)
 
 
 def _for_the_shell(text: str) -> str:

@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TextIO
 
 from gcn.cli.extras import remedy
-from gcn.errors import InputError, Terminated, is_memory_error
+from gcn.cli.quoting import command as shell
+from gcn.errors import InputError, NotNamed, Terminated, is_memory_error
 from gcn.files.names import printable
 
 BAD_INPUT, INTERRUPTED, PIPE_CLOSED, TERMINATED = (
@@ -22,7 +23,7 @@ BAD_INPUT, INTERRUPTED, PIPE_CLOSED, TERMINATED = (
 SMALLER = "close other programs, or use smaller images"
 
 
-def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
+def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[str] = ()) -> int:
     """Do the work of a command; returns its exit status.
 
     Bad input, a missing package, a full disk or too little memory is one line on stderr and status 2. A reader of
@@ -31,6 +32,7 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
     Args:
         work: does it, and returns the status if nothing goes wrong.
         smaller: what the user can do when memory runs out.
+        command: the words of the command line, with which an error shows the whole command that is right.
     """
     if sys.stdout is None:  # closed by the caller
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -58,7 +60,8 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER) -> int:
     except (InputError, OSError, MemoryError, RuntimeError) as problem:
         if not (isinstance(problem, InputError | OSError) or is_memory_error(problem)):
             raise
-        print(f"error: {reason(problem, smaller)}", file=sys.stderr)
+        remedy = f": {shell(*command, *problem.words)}" if command and isinstance(problem, NotNamed) else ""
+        print(f"error: {reason(problem, smaller)}{remedy}", file=sys.stderr)
         if (
             isinstance(problem, OSError) and problem.filename is None
         ):  # as a rule stdout itself: its disk is full

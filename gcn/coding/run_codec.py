@@ -13,20 +13,25 @@ from gcn.files.atomic import refuse_links
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, run_folder
+from gcn.schema.plugins import NONE, Extension
 
 
-def of_run(run: Path) -> Codec:
+def of_run(run: Path, own: Extension = NONE) -> Codec:
     """The trained codec of a run folder, ready to code; with averaged weights where the run has them.
 
     It is read from ``codec.safetensors`` in the folder, whatever checkpoints came later; where there is none, it is
     written first.
+
+    Args:
+        run: the folder.
+        own: what the user adds, where the run has something of it.
 
     Raises:
         InputError: not a run folder, or without a checkpoint.
     """
     target = run_folder(str(run)) / OF_RUN
     if not target.is_file():
-        codec = trained(run)
+        codec = trained(run, own=own)
         if not os.access(run, os.W_OK):
             return codec
         refuse_links(run)
@@ -35,10 +40,10 @@ def of_run(run: Path) -> Codec:
         except InputError:
             if not target.is_file():  # another process may have written it meanwhile, and files with it
                 raise
-    return package.load(target)
+    return package.load(target, own)
 
 
-def kept(run: Path) -> str | None:
+def kept(run: Path, own: Extension = NONE) -> str | None:
     """Write a run's codec into its folder before it writes files; returns a remark about the codec's age.
 
     Raises:
@@ -46,7 +51,7 @@ def kept(run: Path) -> str | None:
     """
     target = run_folder(str(run)) / OF_RUN
     if not target.is_file():
-        of_run(run)
+        of_run(run, own)
     if not target.is_file():
         raise InputError(
             f"run={run}: this folder is read-only, and the tables of the files could not be kept in it; write a model"
@@ -63,16 +68,16 @@ def kept(run: Path) -> str | None:
     )
 
 
-def for_export(run: Path, half: bool = False) -> Codec:
+def for_export(run: Path, half: bool = False, own: Extension = NONE) -> Codec:
     """The codec of a run's last checkpoint, with the tables of ``codec.safetensors`` where that is the same codec."""
     stored = run_folder(str(run)) / OF_RUN
     if half or not stored.is_file():
-        return trained(run, half)
+        return trained(run, half, own)
     from gcn.training.checkpoint import has_checkpoint
 
     steps = package.card(stored).about.get("steps")
     current = steps is None or not has_checkpoint(run) or steps == _steps(run)
-    return package.load(stored) if current else trained(run)
+    return package.load(stored, own) if current else trained(run, own=own)
 
 
 def _steps(run: Path) -> int:
@@ -81,18 +86,19 @@ def _steps(run: Path) -> int:
     return open_checkpoint(run)[1]["global_step"]
 
 
-def trained(run: Path, half: bool = False) -> Codec:
+def trained(run: Path, half: bool = False, own: Extension = NONE) -> Codec:
     """The codec of a run's last checkpoint, with fresh tables.
 
     Args:
         run: the folder.
         half: round the weights to half precision first.
+        own: what the user adds, where the run has something of it.
     """
     from gcn.config.assemble import load_codec
     from gcn.config.build import build
     from gcn.config.parse import load
 
-    codec = build(load(run, "generator"), "generator")
+    codec = build(load(run, "generator", own), "generator")
     if not isinstance(codec, Codec):
         raise InputError(
             f"run={run}: its generator makes images from noise and codes none; give the run of a codec"

@@ -22,6 +22,7 @@ from gcn.files.names import printable
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.places import DEFAULT_MODEL, check_named, model_path, superseded
+from gcn.schema.plugins import of_words
 
 LARGEST_FILE = 2**29
 REMEDY = "remove it, or give overwrite=true"
@@ -60,8 +61,8 @@ def model(options: Mapping[str, str]) -> Codec:
     """
     check_named(options)
     if "run" in options:
-        return of_run(Path(options["run"]))
-    return package.load(model_path(options.get("model", DEFAULT_MODEL)))
+        return of_run(Path(options["run"]), of_words(options))
+    return package.load(model_path(options.get("model", DEFAULT_MODEL)), of_words(options))
 
 
 def named(options: Mapping[str, str]) -> Codec | None:
@@ -85,7 +86,7 @@ def for_file(
     if codec is not None:
         if "run" in options and (codec.latents_id, codec.picture_id) != file[:2]:
             before = superseded(Path(options["run"]), file.latents_id, file.picture_id)
-            codec = package.load(before) if before.is_file() else codec
+            codec = package.load(before, of_words(options)) if before.is_file() else codec
         if codec.latents_id != file.latents_id:
             raise InputError(
                 f"the file was written by model {file.latents_id.hex()}, not by {codec.latents_id.hex()};"

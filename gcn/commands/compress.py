@@ -13,6 +13,7 @@ from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.targets import Job, Kind, plan
 from gcn.models.places import check_named
+from gcn.schema.plugins import WORDS, of_words
 
 SUFFIX = ".gcn"
 SMALLER = "use a smaller image, fewer jobs=, or device=cpu"
@@ -37,7 +38,8 @@ run: null               #: path ; run folder whose codec is used instead
 background: white       #: str ; colour behind transparent parts
 device: cpu             #: str ; cpu or cuda; the file decodes on either
 """
-    + COMMON,
+    + COMMON
+    + WORDS,
     bare=("files",),
     smaller=SMALLER,
 )
@@ -58,7 +60,7 @@ def compress(said: Arguments) -> int:
     if said["run"] is not None:
         from gcn.coding.run_codec import kept
 
-        remark = kept(Path(said["run"]))
+        remark = kept(Path(said["run"]), of_words(said.said))
         if remark is not None:
             print(printable(remark), file=sys.stderr)
     return batch.run(tasks, partial(compressor, said.said, said["jobs"]), said["jobs"], SMALLER)

@@ -9,6 +9,7 @@ from gcn.cli.arguments import Arguments, Command
 from gcn.cli.batch import Outcome, Work
 from gcn.commands.compress import COMMON, SMALLER, SUFFIX, checked, share_cores
 from gcn.files.targets import Job, Kind
+from gcn.schema.plugins import WORDS
 
 COMMAND = Command(
     name="decompress",
@@ -25,7 +26,8 @@ model: null             #: path ; a model that ships, or a model file; by defaul
 run: null               #: path ; run folder whose codec wrote the file
 device: cpu             #: str ; cpu or cuda; the latents are the same on either
 """
-    + COMMON,
+    + COMMON
+    + WORDS,
     bare=("files",),
     smaller=SMALLER,
 )

@@ -6,6 +6,7 @@ from gcn.cli.arguments import Arguments, Command
 from gcn.cli.invocation import called
 from gcn.cli.quoting import command
 from gcn.evaluation import SMALLER
+from gcn.schema.plugins import WORDS
 
 COMMAND = Command(
     name="evaluate",
@@ -27,7 +28,8 @@ out: null               #: path ; folder of the report, by default in outputs/ev
 overwrite: false        #: ; replace another evaluation in that folder
 weights: null           #: path ; folder with the networks of LPIPS, DISTS and FID, by default torch's cache
 published: false        #: ; draw the curves of other papers
-""",
+"""
+    + WORDS,
     smaller=SMALLER,
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gcn.cli.arguments import Arguments, Command
 from gcn.files.names import printable
+from gcn.schema.plugins import FOLDER, SETTING, WORDS, extension, names
 
 COMMAND = Command(
     name="exponent",
@@ -25,7 +26,8 @@ distances: [1.0e-2, 1.0e-4, 1.0e-6]  #: list of float in (0, 0.1] ; further size
 seed: 0                 #: int >= 0 ; of the first differences
 factor: null            #: float > 0 ; learning rates over the schedule's peak, by default as in the last update
 out: null               #: path ; where exponent.json goes, by default the run folder
-""",
+"""
+    + WORDS,
     spellings={"checkpoint": "run"},
 )
 
@@ -40,7 +42,8 @@ def work(said: Arguments) -> int:
     from gcn.commands.exponent_record import Request, examine, write
 
     places = {"checkpoint": Path(said.pop("run")), "out": None if said["out"] is None else Path(said["out"])}
-    request = Request(**{**said, "distances": tuple(said["distances"]), **places})
+    own = extension(names(said.pop(SETTING)), said.pop(FOLDER))
+    request = Request(**{**said, "distances": tuple(said["distances"]), **places}, own=own)
     try:
         record = examine(request)
     except KeyboardInterrupt as signalled:

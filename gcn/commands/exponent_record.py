@@ -13,6 +13,7 @@ from gcn.config.trained import run_of, trained
 from gcn.errors import InputError
 from gcn.files.atomic import check_results, make_folder
 from gcn.report.summary import write_json_atomic
+from gcn.schema.plugins import NONE, Extension
 from gcn.spectrum.exponent import Settings, measure
 
 NAME = "exponent.json"
@@ -27,6 +28,7 @@ class Request:
         updates, align, every, directions, epsilon, distances, seed: see :class:`gcn.spectrum.exponent.Settings`.
         factor: learning rates as a share of the schedule's peak; None: as in the last update.
         out: folder of the result; None: the run folder.
+        own: what the user adds, where the run has something of it.
     """
 
     checkpoint: Path
@@ -39,6 +41,7 @@ class Request:
     seed: int
     factor: float | None
     out: Path | None
+    own: Extension = NONE
 
     @property
     def folder(self) -> Path:
@@ -65,7 +68,7 @@ class Request:
 def examine(request: Request) -> dict[str, Any]:
     """The record of a checkpoint's exponents; shows its progress on stderr."""
     request.check()
-    of = trained(request.checkpoint)
+    of = trained(request.checkpoint, request.own)
     torch.set_num_threads(of.cfg.trainer.threads or torch.get_num_threads())
     training = of.training(request.factor)
     rates = {
@@ -81,7 +84,9 @@ def examine(request: Request) -> dict[str, Any]:
         found = measure(training, request.settings, progress)
     record: dict[str, Any] = {
         "checkpoint": str(request.checkpoint),
-        "words": {name: value for name, value in asdict(request).items() if name != "checkpoint"},
+        "words": {
+            name: value for name, value in asdict(request).items() if name not in ("checkpoint", "own")
+        },
         "rule": of.cfg.choices.dynamics if of.playing else "descend",
         "learning_rates": rates,
         "exponent_per_learning_rate": found.value / rates["g"] if math.isfinite(found.value) else None,

@@ -7,6 +7,7 @@ from gcn.cli.arguments import Arguments, Command
 from gcn.errors import InputError
 from gcn.files.atomic import check_output
 from gcn.models.places import ENDING, check_export, run_folder
+from gcn.schema.plugins import WORDS, of_words
 
 COMMAND = Command(
     name="export",
@@ -22,7 +23,8 @@ half: false             #: ; round the weights to half precision, half the size
 base: null              #: path ; model file with the same latents beside the new one: only the synthesis is written
 about: ""               #: str ; a remark that the file carries, such as the data and their licence
 overwrite: false        #: ; replace a model file that exists, but never the run's own codec or the base
-""",
+"""
+    + WORDS,
 )
 
 
@@ -43,7 +45,7 @@ def export(said: Arguments) -> int:
     from gcn.coding.run_codec import for_export
     from gcn.models.package import save
 
-    codec = for_export(folder, said["half"])
+    codec = for_export(folder, said["half"], of_words(said.said))
     save(codec, target, {"run": folder.name, "about": said["about"]}, base, said["overwrite"])
     print(f"{target}: {target.stat().st_size} bytes, latents {codec.latents_id.hex()}")
     return 0

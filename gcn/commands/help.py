@@ -7,6 +7,7 @@ from gcn.config.compose import LAB, TRAIN, Root, groups, knobs
 from gcn.config.knobs import HEADINGS, Knob
 from gcn.config.parse import parse
 from gcn.schema.fields import Field, at, declarations, show
+from gcn.schema.plugins import NONE, Extension, installed
 
 FOLDER = Field.parse("path ; folder of the run; with -m, of its runs")
 ENDING = """
@@ -46,26 +47,37 @@ TEXTS = {
 }  # fmt: skip
 
 
-def help_text(root: Root = TRAIN) -> str:
-    """The text of ``--help``: examples, knobs by the part that they change, groups and settings."""
-    start = parse([], root=root)
+def help_text(root: Root = TRAIN, own: Extension = NONE) -> str:
+    """The text of ``--help``: examples, knobs by the part that they change, groups and settings.
+
+    Args:
+        root: of which command.
+        own: what the user adds, which is shown among the rest.
+    """
+    start = parse(own._replace(config_dir=None).words, own.config_dir, root)
     about, examples, weights = TEXTS[root]
     lacks = set(yaml.safe_load(root.file.read_text(encoding="utf-8")).get("_lacks_", {}))
     sections = {"Words": weights}
     for part, heading in HEADINGS.items():
         sections[heading] = columns(
             (f"{name}={show(start[name])}", _knob(knob))
-            for name, knob in knobs().items()
+            for name, knob in knobs(own).items()
             if knob.changes == part and not lacks & set(knob.needed)
         )
     sections["Groups"] = columns(
-        (f"{group}={show(start.choices[group])}", ", ".join(names)) for group, names in groups(root).items()
+        (f"{group}={show(start.choices[group])}", ", ".join(names))
+        for group, names in groups(root, own).items()
     )
     rows = [("out=PATH", f"{FOLDER.help} ({rule(FOLDER)})")]
     for name, field in declarations(root.file).items():
         default = at(start, name)
         rows.append((f"{name}={show(default)}", f"{field.help} ({rule(field.beside(default))})"))
     sections["Settings"] = columns(rows)
+    if installed():
+        sections["Installed plugins"] = columns(
+            (f"plugins=[{name}]", f"classes of the package {package}")
+            for name, package in installed().items()
+        )
     return layout(about, examples, sections) + ENDING
 
 

@@ -43,6 +43,7 @@ from gcn.files.atomic import check_folder
 from gcn.files.lock import LOCK_FILE, only_writer
 from gcn.files.names import printable
 from gcn.report.verdicts import read_summary
+from gcn.schema.plugins import Extension, extension, named, of_settings
 from gcn.training.log import LOG_FILE
 
 # Of a run, in training and in the lab; its records in libraries' folders and train.log, to which is added, are not.
@@ -65,31 +66,34 @@ def main(words: Sequence[str], train: Train | None = None, root: Root = TRAIN) -
         # torch is imported for a checked configuration only
         return import_module(f"gcn.commands.{root.name}").job(cfg)
 
-    return guarded(lambda: _main(words, train or job, root))
+    shown = ("python", f"scripts/{root.name}.py", *words)
+    return guarded(lambda: _main(words, train or job, root), command=shown)
 
 
 def _main(words: Sequence[str], train: Train, root: Root) -> int:
     arguments = read_flags(list(spelled(words, "out".__eq__)))
+    names, others = named(arguments.overrides)
+    own = extension(names, arguments.config_dir)
     if arguments.help:
-        sys.stdout.write(help_text(root))
+        sys.stdout.write(help_text(root, own))
         return 0
     _refuse_interpolation(Path.cwd())
-    extra, flags = arguments.config_dir, arguments.flags()
+    flags, plugins = arguments.flags(), own._replace(config_dir=None).words
     if arguments.hydra_help or arguments.shell_completion:
-        said = [w for w in arguments.overrides if arguments.shell_completion or is_hydras(w)]
-        return _view([*flags, *said], extra, root)
-    overrides = _placed(normal(arguments.overrides), arguments.multirun)
+        said = [w for w in others if arguments.shell_completion or is_hydras(w)]
+        return _view([*flags, *said], own, root)
+    overrides = _placed([*normal(others), *plugins], arguments.multirun)
     keys = {hydra_key(word) for word in overrides}
     if "hydra.mode" in keys:
         raise InputError("hydra.mode: use -m for a sweep")
     if "hydra/sweeper" not in keys and any(key.startswith("hydra.sweeper.params") for key in keys):
         raise InputError("hydra.sweeper.params: give the values of a sweep as words, mse=0,1 with -m")
     if arguments.multirun:
-        return _sweep(flags, overrides, train, extra, root)
+        return _sweep(flags, overrides, train, own, root)
     if arguments.cfg or arguments.info:
-        arguments.check_package(plan(overrides, extra, root=root).config)
-        return _view([*flags, *overrides], extra, root)
-    return _run(flags, overrides, train, extra, root)
+        arguments.check_package(plan(overrides, own.config_dir, root=root).config)
+        return _view([*flags, *overrides], own, root)
+    return _run(flags, overrides, train, own, root)
 
 
 def _placed(words: Sequence[str], sweep: bool) -> list[str]:
@@ -106,7 +110,7 @@ def _placed(words: Sequence[str], sweep: bool) -> list[str]:
     return [word(place, said.partition("=")[2]) if key_of(said) == "out" else said for said in words]
 
 
-def _view(words: Sequence[str], extra: str | None, root: Root) -> int:
+def _view(words: Sequence[str], own: Extension, root: Root) -> int:
     """Print one of Hydra's views (``--cfg``, ``--info``), which begins no job."""
 
     def nothing(cfg: Config) -> None:
@@ -115,17 +119,17 @@ def _view(words: Sequence[str], extra: str | None, root: Root) -> int:
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            return _hydra(words, nothing, extra, root)
+            return _hydra(words, nothing, own, root)
     except SystemExit as end:
         if end.code:  # Hydra has said why
             raise InputError(" ".join(said.getvalue().split())) from None
         return 0
 
 
-def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
-    cfg, folder, *_ = plan(overrides, extra, root=root)
+def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Extension, root: Root) -> int:
+    cfg, folder, *_ = plan(overrides, own.config_dir, root=root)
     _refuse_lonely_folder(overrides)
-    begun = _check(cfg, overrides, folder, root, extra)
+    begun = _check(cfg, overrides, folder, root, own)
     place = [word("hydra.run.dir", folder)]
     resumed = cfg.get("resume") is not None
     if resumed:  # of what Hydra composes only the place is used; the run's data may be of another kind
@@ -133,32 +137,32 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, extra: st
     if begun or resumed or _is_helper_process():
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
-        return _hydra([*flags, *overrides, *place], train, extra, root)
+        return _hydra([*flags, *overrides, *place], train, own, root)
     except KeyboardInterrupt as signalled:
-        raise type(signalled)(_how_to_go_on(folder, root)) from None
+        raise type(signalled)(_how_to_go_on(folder, root, own)) from None
 
 
-def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, extra: str | None) -> bool:
+def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Extension) -> bool:
     """Refuse a job that cannot begin before torch is imported; returns whether it continues a run in its folder."""
     _refuse_interpolation(folder)
     check_folder("out" if cfg.get("resume") is None else "resume", folder)
     begun = cfg.get("resume") is None and _refuse_used(cfg, folder, root)
     if root is TRAIN:
-        check_run(restart.resumed(folder, extra) if begun else cfg, words)
+        check_run(restart.resumed(folder, own) if begun else cfg, words)
     return begun
 
 
-def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) -> int:
+def _hydra(words: Sequence[str], train: Train, own: Extension, root: Root) -> int:
     """Run Hydra, which calls ``train`` for each job; returns the exit status."""
     failed, problems = False, []
 
     def train_in(folder: Path, said: list[Any]) -> Any:
-        cfg = parse(said, extra, root)
+        cfg = parse(said, own.config_dir, root)
         if cfg.get("resume") is None and _refuse_used(cfg, folder, root):
             if restart.is_complete(folder, cfg.steps):
                 print(f"{printable(folder)}: the run is complete")
                 return None
-            cfg = restart.resumed(folder, extra)
+            cfg = restart.resumed(folder, own)
         cfg["run_dir"] = str(folder)
         if not _is_helper_process():
             save(cfg, folder)
@@ -184,9 +188,11 @@ def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) ->
         except Exception as problem:
             problems.append(problem)
             raise
+        finally:
+            declare(own)  # for the next job of a sweep
 
-    declare()
-    sys.argv = [sys.argv[0], *words, *search_path(root)]
+    declare(own)
+    sys.argv = [sys.argv[0], *words, *search_path(root, own.conf)]
     try:
         with plain_errors(problems):
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
@@ -195,17 +201,15 @@ def _hydra(words: Sequence[str], train: Train, extra: str | None, root: Root) ->
     return 2 if failed else 0
 
 
-def _sweep(
-    flags: Sequence[str], overrides: Sequence[str], train: Train, extra: str | None, root: Root
-) -> int:
+def _sweep(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Extension, root: Root) -> int:
     folders: list[Path] = []
     whole = Path()
-    listed = jobs(overrides, root, extra)
+    listed = jobs(overrides, root, own)
     for number, words in enumerate(listed):
         try:
-            cfg, _, whole, folder = plan(words, extra, number, root)
+            cfg, _, whole, folder = plan(words, own.config_dir, number, root)
             _refuse_processes(cfg)
-            _check(cfg, words, folder, root, extra)
+            _check(cfg, words, folder, root, own)
             if folder in folders:
                 raise InputError(
                     f"hydra.sweep.subdir: two jobs would share the folder {printable(folder)}; drop it"
@@ -215,10 +219,10 @@ def _sweep(
             raise InputError(f"{error} (job {number}: {' '.join(words)})") from None
     place = word("hydra.sweep.dir", whole)
     try:
-        return _hydra([*flags, *overrides, place], train, extra, root)
+        return _hydra([*flags, *overrides, place], train, own, root)
     except KeyboardInterrupt as signalled:
         begun = [folder for folder in folders if (folder / "config.yaml").exists()]
-        raise type(signalled)(_how_to_go_on(begun[-1] if begun else whole, root)) from None
+        raise type(signalled)(_how_to_go_on(begun[-1] if begun else whole, root, own)) from None
     finally:
         _print_summary(whole, listed, folders, root)
 
@@ -248,7 +252,7 @@ def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
         restart.refuse_other(cfg, folder)
         return True
     if not _is_helper_process():
-        remedy = f"continue it with: {resuming(folder)}; or choose another folder"
+        remedy = f"continue it with: {resuming(folder, *of_settings(cfg).words)}; or choose another folder"
         raise InputError(
             f"{printable(folder)}: holds a run; {remedy if root is TRAIN else 'choose another folder'}"
         )
@@ -296,11 +300,11 @@ def _is_helper_process() -> bool:
     )
 
 
-def _how_to_go_on(folder: Path, root: Root) -> str:
+def _how_to_go_on(folder: Path, root: Root, own: Extension) -> str:
     if root is not TRAIN:
         return f"interrupted; begin again in another folder than {folder}"
     if (folder / "checkpoints" / "last.ckpt").exists():
-        return f"interrupted; continue with: {resuming(folder)}"
+        return f"interrupted; continue with: {resuming(folder, *own.words)}"
     return f"interrupted before the first checkpoint of {folder}"
 
 

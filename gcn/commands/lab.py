@@ -29,6 +29,7 @@ from gcn.lab.sweep import locus, phase_diagram
 from gcn.report.summary import print_summary, write_json_atomic
 from gcn.schema.fields import show, suggestion
 from gcn.schema.kinds import resolve
+from gcn.schema.plugins import of_settings
 
 LOOKS = 40  # at a game in the plane
 
@@ -69,7 +70,8 @@ def ensemble(cfg: Config, game: SmallGame) -> GameEnsemble:
 def _optimizers(cfg: Config) -> tuple[Factory, Factory]:
     """Functions that make an optimizer of parameters, for G and for D."""
     options = {k: v for k, v in cfg.optimizer.items() if k not in ("_target_", "lr", "ratio")}
-    make, lr = resolve("optimizer", cfg.optimizer["_target_"]), cfg.optimizer.lr
+    make = resolve("optimizer", cfg.optimizer["_target_"], of_settings(cfg).packages)
+    lr = cfg.optimizer.lr
     return partial(make, lr=lr, **options), partial(make, lr=lr * cfg.optimizer.ratio, **options)
 
 
@@ -126,7 +128,11 @@ def _check(cfg: Config, made: GameEnsemble) -> None:
     for axis in ("phase", "locus"):
         name = cfg[axis]
         if name is not None and name not in weights:
-            remedy = f"set {name}=1 too" if name in knobs() else suggestion(name, weights, "choose adv")
+            remedy = (
+                f"set {name}=1 too"
+                if name in knobs(of_settings(cfg))
+                else suggestion(name, weights, "choose adv")
+            )
             raise InputError(
                 f"{axis}={name}: no weight of this game, which has {', '.join(weights)}; {remedy}"
             )

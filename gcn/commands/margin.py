@@ -7,7 +7,7 @@ from gcn.cli.arguments import Command, read, spelled
 from gcn.cli.invocation import called
 from gcn.cli.quoting import word
 from gcn.cli.terminal import guarded
-from gcn.config.compose import groups, hydra_key, normal
+from gcn.config.compose import groups, hydra_key, knobs, normal
 from gcn.config.flags import read_flags
 from gcn.config.parse import Config, parse
 from gcn.config.preflight import check_run
@@ -15,6 +15,7 @@ from gcn.errors import InputError
 from gcn.files.atomic import check_folder
 from gcn.files.names import printable
 from gcn.schema.fields import nearest, suggestion
+from gcn.schema.plugins import Extension, extension, named
 from gcn.study.arms import METHODS, TWINS
 
 COMMAND = Command(
@@ -24,7 +25,7 @@ COMMAND = Command(
 python scripts/margin.py loss=ns +mse=1                     h* of the game and of its twin without feedback
 python scripts/margin.py loss=hinge +mse=1 +r1=10 optim=gan data=folder data.root=FOLDER
 python scripts/margin.py loss=ns +mse=1 axis=adv            a*: the largest weight of the adversary instead
-python scripts/margin.py loss=mine --config-dir=FOLDER      a loss of your own, FOLDER/loss/mine.yaml
+python scripts/margin.py loss=mine plugins=[mypackage]      a loss of your own, in a package (docs/extending.md)
 """,
     words=f"""\
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume
@@ -62,7 +63,7 @@ FIXED = {
 
 def main(words: Sequence[str]) -> int:
     """Run the command line; returns the exit status."""
-    return guarded(lambda: _main(words))
+    return guarded(lambda: _main(words), command=("python", "scripts/margin.py", *words))
 
 
 def _main(words: Sequence[str]) -> int:
@@ -77,7 +78,7 @@ def _main(words: Sequence[str]) -> int:
     if unused:
         raise InputError(f"{unused[0]}: not a flag of this command, which has --config-dir; drop it")
     given = normal(flags.overrides)
-    _refuse_unknown(given)
+    _refuse_unknown(given, extension(named(given)[0], flags.config_dir))
     for text in given:
         if hydra_key(text) in FIXED:
             raise InputError(f"{text}: not a word of a margin: {FIXED[hydra_key(text)]}; drop it")
@@ -111,9 +112,9 @@ def _main(words: Sequence[str]) -> int:
     return 0
 
 
-def _refuse_unknown(given: Sequence[str]) -> None:
+def _refuse_unknown(given: Sequence[str], own: Extension) -> None:
     """Refuse a word that is nearly one of this command's own, which training would answer with its words."""
-    known = [*parse([]), *groups()]
+    known = [*parse([]), *groups(), *knobs(own)]
     for text in given:
         name = hydra_key(text)
         if name.partition(".")[0] not in known and nearest(name, OWN):

@@ -9,6 +9,7 @@ from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.report.verdicts import read_summary
 from gcn.schema.fields import at, paths, show
+from gcn.schema.plugins import NONE, Extension, of_settings
 
 COUNTS = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
 
@@ -25,7 +26,7 @@ def continues(cfg: Config, folder: Path) -> bool:
 
 def refuse_other(cfg: Config, folder: Path) -> None:
     """Raise InputError if the folder holds a run of another configuration."""
-    stored, now = load(folder).plain(), cfg.plain()
+    stored, now = load(folder, own=of_settings(cfg)).plain(), cfg.plain()
     for name in sorted({*paths(stored), *paths(now)} - {"run_dir", "resume"}):
         if at(stored, name) != at(now, name):
             raise InputError(
@@ -34,9 +35,10 @@ def refuse_other(cfg: Config, folder: Path) -> None:
             )
 
 
-def resumed(folder: Path, extra: str | None = None) -> Config:
+def resumed(folder: Path, own: Extension = NONE) -> Config:
     """The configuration that resumes the run in a folder."""
-    return parse([word("resume", folder)], extra)
+    plugins = own._replace(config_dir=None).words
+    return parse([word("resume", folder), *plugins], own.config_dir)
 
 
 def is_complete(folder: Path, steps: int) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gcn.cli.arguments import Arguments, Command
 from gcn.files.names import printable
+from gcn.schema.plugins import FOLDER, SETTING, WORDS, extension, names
 
 COMMAND = Command(
     name="spectrum",
@@ -23,7 +24,8 @@ probes: 16              #: int >= 1 ; random vectors for the rotation index
 seed: 0                 #: int >= 0 ; of crops, probes and start vectors
 factor: null            #: float >= 0 ; step sizes as a share of the schedule's peak, by default as in the last update
 out: null               #: path ; where spectrum.json, .png and .svg go, by default the run folder
-""",
+"""
+    + WORDS,
     spellings={"checkpoint": "run"},
 )
 
@@ -38,7 +40,8 @@ def work(said: Arguments) -> int:
     from gcn.commands.spectrum_record import Request, examine, write
 
     places = {"checkpoint": Path(said.pop("run")), "out": None if said["out"] is None else Path(said["out"])}
-    request = Request(**{**said, **places})
+    own = extension(names(said.pop(SETTING)), said.pop(FOLDER))
+    request = Request(**{**said, **places}, own=own)
     try:
         record = examine(request)
     except KeyboardInterrupt as signalled:

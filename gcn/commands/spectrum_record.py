@@ -23,6 +23,7 @@ from gcn.files.names import printable
 from gcn.game.game import Game
 from gcn.report.spectra import spectra
 from gcn.report.summary import write_json_atomic
+from gcn.schema.plugins import NONE, Extension
 from gcn.spectrum.eigenvalues import TOLERANCE, Krylov, as_record, read, rotation_index, skew_norm
 from gcn.spectrum.linearised import Linearised
 from gcn.spectrum.update_map import UpdateMap
@@ -43,6 +44,7 @@ class Request:
         seed: of crops, probes and start vectors.
         factor: step sizes as a share of the schedule's peak; None: as in the last update.
         out: folder of the results; None: the run folder.
+        own: what the user adds, where the run has something of it.
     """
 
     checkpoint: Path
@@ -53,6 +55,7 @@ class Request:
     seed: int
     factor: float | None
     out: Path | None
+    own: Extension = NONE
 
     @property
     def folder(self) -> Path:
@@ -106,7 +109,7 @@ def switched(game: Game, off: str | None) -> Iterator[None]:
 def examine(request: Request) -> dict[str, Any]:
     """The record of a checkpoint's spectra; prints a line for each as it is computed."""
     request.check()
-    of = trained(request.checkpoint)
+    of = trained(request.checkpoint, request.own)
     if of.cfg.adv == "adaptive":
         raise InputError(
             "adv=adaptive: a spectrum needs the derivative of this weight, which is not computed; train the run "
@@ -118,7 +121,7 @@ def examine(request: Request) -> dict[str, Any]:
     numbers = {arm: _arm(request, of, x, arm) for arm in arms(of)}
     record: dict[str, Any] = {
         "checkpoint": str(request.checkpoint), "step": of.step, "images": len(x), "crop": x.shape[-1],
-        "words": {name: value for name, value in asdict(request).items() if name != "checkpoint"},
+        "words": {name: value for name, value in asdict(request).items() if name not in ("checkpoint", "own")},
         "rule": of.cfg.choices.dynamics if of.playing else "descend", "parameters": of.parameters,
         "closed_form": None, "tolerance": TOLERANCE,
     }  # fmt: skip

@@ -9,6 +9,7 @@ from gcn.cli.arguments import Arguments, Command
 from gcn.cli.quoting import word
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder
+from gcn.schema.plugins import WORDS, of_words
 
 if TYPE_CHECKING:
     from gcn.study.executors.executor import Executor
@@ -20,6 +21,7 @@ COMMAND = Command(
 python scripts/study.py study=distortion_vs_tricks minutes=60         run it again to resume
 python scripts/study.py study=distortion_vs_tricks grids=core only.loss=ns,wgan seeds=2
 python scripts/study.py study=joint play=false table=docs/study/first/joint report=report
+python scripts/study.py study=mine plugins=[mypackage]               a study of a package of your own
 """,
     words="""\
 study: ???              #: str ; file of conf/study
@@ -38,7 +40,8 @@ rejudge: false          #: ; verdicts and responses of the stored runs anew from
 data: null              #: str ; photos or folder, as in training
 data.root: null         #: path ; folder of training images
 generator: null         #: str ; another generator, as in training
-""",
+"""
+    + WORDS,
 )
 
 
@@ -61,8 +64,10 @@ def work(said: Arguments) -> int:
     part = design.Choice(said["grids"] or [], only, said["seeds"])
     further = [word(key, said[key]) for key in ("data", "data.root", "generator") if said[key] is not None]
 
+    own = of_words(said.said)
+
     def planned() -> design.Study:
-        return design.load(name, further, part, table.read(place) if table.names(place) else ())
+        return design.load(name, further, part, table.read(place) if table.names(place) else (), own)
 
     study = planned()  # before a folder is made
     if again and study.protocol.command != "train":

@@ -20,6 +20,7 @@ from gcn.game.slots import Constraint
 from gcn.game.streams import Streams
 from gcn.models.codec import Codec
 from gcn.schema.kinds import resolve
+from gcn.schema.plugins import of_settings
 from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 from gcn.training.fit import Machine, Plan
 from gcn.training.module import GameModule, PlayerOptim, Training
@@ -103,7 +104,9 @@ def _codec(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 def optim(cfg: Config, player: str) -> PlayerOptim:
     """Optimizer class, arguments and gradient clipping of a player."""
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in cfg.optim[player].items() if k != "clip"}
-    return PlayerOptim(resolve("optim", cfg.optim["_target_"]), options, cfg.optim[player].clip)
+    return PlayerOptim(
+        resolve("optim", cfg.optim["_target_"], of_settings(cfg).packages), options, cfg.optim[player].clip
+    )
 
 
 def module(cfg: Config) -> GameModule:

@@ -13,6 +13,7 @@ from gcn.game.objective import Objective, Weighting
 from gcn.game.slots import AdversarialLoss, Constraint, LossWrapper, Perturbation, Term
 from gcn.schema.fields import at
 from gcn.schema.kinds import resolve
+from gcn.schema.plugins import of_settings
 
 
 class Present(NamedTuple):
@@ -40,30 +41,30 @@ def build(cfg: Mapping[str, Any], place: str, **arguments: Any) -> Any:
     Raises:
         InputError: the class is not of the kind that belongs there.
     """
-    return _built(place, at(cfg, place), arguments)
+    return _built(place, at(cfg, place), arguments, of_settings(cfg).packages)
 
 
-def _built(place: str, node: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+def _built(place: str, node: Mapping[str, Any], arguments: Mapping[str, Any], plugins: Sequence[str]) -> Any:
     if node["_target_"] is None:
         return None
-    options = {name: _plain(f"{place}.{name}", value) for name, value in node.items() if name != "_target_"}
-    return resolve(place, node["_target_"])(**{**options, **arguments})
+    options = {k: _plain(f"{place}.{k}", value, plugins) for k, value in node.items() if k != "_target_"}
+    return resolve(place, node["_target_"], plugins)(**{**options, **arguments})
 
 
-def _plain(place: str, value: Any) -> Any:
+def _plain(place: str, value: Any, plugins: Sequence[str]) -> Any:
     """A constructor's argument in built-in types; nodes inside of it are built."""
     if isinstance(value, Mapping):
         if "_target_" in value:
-            return _built(place, value, {})
-        return {name: _plain(f"{place}.{name}", part) for name, part in value.items()}
-    return [_plain(place, part) for part in value] if isinstance(value, list) else value
+            return _built(place, value, {}, plugins)
+        return {name: _plain(f"{place}.{name}", part, plugins) for name, part in value.items()}
+    return [_plain(place, part, plugins) for part in value] if isinstance(value, list) else value
 
 
 def present_terms(cfg: Config) -> list[Present]:
     """All ingredients that the configuration switches on, in alphabetical order of their knobs."""
-    present = []
+    present, known = [], knobs(of_settings(cfg))
     for name in cfg.terms:
-        knob, value = knobs()[name], cfg[name]
+        knob, value = known[name], cfg[name]
         given = {knob.argument: value} if knob.argument else {}
         weight = value if knob.kind == "weight" else None
         present.append(Present(name, weight, build(cfg, f"terms.{name}", **given)))

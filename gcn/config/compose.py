@@ -26,8 +26,10 @@ from gcn.cli.quoting import value
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
 from gcn.errors import InputError
+from gcn.files.names import printable
 from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import suggestion
+from gcn.schema.plugins import FOLDER, NONE, Extension
 
 PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 PLAIN_KEY = re.compile(r"\w+(\.\w+)*")
@@ -66,23 +68,50 @@ def stamp() -> str:
 
 
 @cache
-def knobs() -> dict[str, Knob]:
-    """All knobs by name."""
-    return scan(CONF / KNOBS)
+def knobs(own: Extension = NONE) -> dict[str, Knob]:
+    """All knobs by name, those of the user's folders included; raises InputError for a name that is taken."""
+    found = scan(CONF / KNOBS) if own == NONE else dict(knobs())
+    for folder in own.folders:
+        for name, knob in scan(folder / KNOBS).items():
+            file = printable(folder / KNOBS / f"{name}.yaml")
+            if name in found:
+                raise InputError(f"{file}: there is a knob {name} already; rename the file")
+            if name in taken():
+                raise InputError(f"{file}: {name} is a word of the command line already; rename the file")
+            found[name] = knob
+    return dict(sorted(found.items()))
 
 
 @cache
-def groups(root: Root = TRAIN, extra: str | None = None) -> dict[str, list[str]]:
-    """Choices of each group that the root's defaults list names, from all its folders.
+def taken() -> frozenset[str]:
+    """Top-level names of the configurations but for knobs, so that no knob may have one of them."""
+    files = [yaml.safe_load(root.file.read_text(encoding="utf-8")) for root in (TRAIN, LAB)]
+    return frozenset(
+        {"out", "choices", "run_dir", FOLDER}.union(*files, *(groups(root) for root in (TRAIN, LAB)))
+    )
+
+
+@cache
+def groups(root: Root = TRAIN, own: Extension = NONE) -> dict[str, list[str]]:
+    """Choices of each group that the root's defaults list names, from all its folders and the user's.
 
     A file whose name begins with an underscore is what several choices build on, and no choice itself.
+
+    Raises:
+        InputError: two folders have a choice of the same name, of which Hydra would use one without a word.
     """
-    folders = [*root.folders, *([] if extra is None else [Path(extra)])]
     names = sorted(name for entry in _defaults(root) for name in entry if _is_group(root, name))
-    return {
-        name: sorted({path.stem for folder in folders for path in (folder / name).glob("[!_]*.yaml")})
-        for name in names
-    }
+    found: dict[str, dict[str, Path]] = {name: {} for name in names}
+    for folder in (*root.folders, *own.folders):
+        for name in names:
+            for path in sorted((folder / name).glob("*.yaml")):
+                before = found[name].setdefault(path.stem, path)
+                if before is not path and folder in own.folders:
+                    raise InputError(
+                        f"{printable(path)}: there is a {name}={path.stem} already, in {printable(before.parent)}; "
+                        "rename the file"
+                    )
+    return {name: sorted(c for c in choices if not c.startswith("_")) for name, choices in found.items()}
 
 
 def _is_group(root: Root, name: str) -> bool:
@@ -96,17 +125,17 @@ def _defaults(root: Root) -> list[dict[str, str | None]]:
     return [entry for entry in defaults if isinstance(entry, dict)]
 
 
-def search_path(root: Root, extra: str | None = None) -> list[str]:
-    """Hydra's override for the search path, where the root has folders beside ``conf/``."""
-    folders = [*root.folders[1:], *([] if extra is None else [Path(extra).resolve()])]
+def search_path(root: Root, folders: Sequence[Path] = ()) -> list[str]:
+    """Hydra's override for the search path, where the root or the user has folders beside ``conf/``."""
+    folders = [*root.folders[1:], *folders]
     return [f"hydra.searchpath=[{','.join(value(folder) for folder in folders)}]"] if folders else []
 
 
-@cache
-def declare() -> None:
-    """Register the knobs and the run folder's name with Hydra."""
-    node: dict[str, Any] = {name: knob.start for name, knob in knobs().items()}
-    node["terms"] = {name: knob.node for name, knob in knobs().items() if knob.node is not None}
+def declare(own: Extension = NONE) -> None:
+    """Register the knobs and the run folder's name with Hydra, in place of those of another extension."""
+    known = knobs(own)
+    node: dict[str, Any] = {name: knob.start for name, knob in known.items()}
+    node["terms"] = {name: knob.node for name, knob in known.items() if knob.node is not None}
     ConfigStore.instance().store("knobs", node=node, package="_global_", provider="gcn")
     OmegaConf.register_new_resolver("stamp", stamp, replace=True)
 
@@ -145,37 +174,35 @@ def normal(words: Sequence[str]) -> list[str]:
     return [word if is_hydras(word) else word.lstrip("+") for word in words]
 
 
-def compose(
-    words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN
-) -> Composition:
+def compose(words: Sequence[str], own: Extension = NONE, number: int = 0, root: Root = TRAIN) -> Composition:
     """Compose one job. Unknown keys pass here and are refused later, with similar names.
 
     Args:
         words: as :func:`normal` leaves them.
-        extra: a further folder of configurations (Hydra's ``--config-dir``).
+        own: what the user adds.
         number: of the job in a sweep.
         root: whose configuration.
     """
-    declare()
-    offered = groups(root, extra)
+    offered = groups(root, own)
     with one_line_errors():
         overrides = OverridesParser.create().parse_overrides(list(words))
     for override in overrides:
         _refuse_what_no_job_may_say(override, offered, root)
-    if extra is None:
+    if own == NONE:
         with one_line_errors():
             quickly = _composed_from_base(overrides, offered, number, root)
         if quickly is not None:
             return quickly
     # ++ lets unknown keys pass, but must not stand before a choice
     forced = [word if is_hydras(word) or key_of(word) in offered else f"++{word}" for word in words]
-    cfg = _composed_by_hydra([*forced, *search_path(root, extra)], root)
+    cfg = _composed_by_hydra([*forced, *search_path(root, own.folders)], root, own)
     with one_line_errors():
         cfg.hydra.job.num = number
         return _composition(cfg, _choices(cfg), cfg)
 
 
-def _composed_by_hydra(words: Sequence[str], root: Root) -> DictConfig:
+def _composed_by_hydra(words: Sequence[str], root: Root, own: Extension = NONE) -> DictConfig:
+    declare(own)
     with one_line_errors(), _composing():
         cfg = hydra_compose(root.name, list(words), return_hydra_config=True)
         OmegaConf.set_struct(cfg, False)

@@ -131,7 +131,7 @@ def read(path: Path) -> Knob:
 
 
 def scan(folder: Path) -> dict[str, Knob]:
-    """All knobs of ``conf/knob`` by name, in alphabetical order."""
+    """All knobs of a folder such as ``conf/knob`` by name, in alphabetical order."""
     knobs = {path.stem: read(path) for path in sorted(folder.glob("*.yaml"))}
     for name in knobs:
         if (folder.parent / name).is_dir():

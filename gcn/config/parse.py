@@ -32,14 +32,17 @@ from gcn.config.compose import (
     key_of,
     knobs,
     normal,
+    taken,
 )
 from gcn.config.conflicts import Configured, conflicts
+from gcn.config.knobs import Knob
 from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored
-from gcn.errors import InputError
+from gcn.errors import InputError, NotNamed
 from gcn.files.atomic import write_text
 from gcn.files.names import printable
 from gcn.schema.fields import MISSING, Field, at, declarations, paths, put, show, suggestion
 from gcn.schema.kinds import check_name
+from gcn.schema.plugins import FOLDER, NONE, SETTING, Extension, extension, named, stored_words
 
 RESUMABLE = (
     "steps",
@@ -88,36 +91,36 @@ class Planned(NamedTuple):
     job: Path  # … and of this job in it
 
 
-def parse(words: Sequence[str], extra: str | None = None, root: Root = TRAIN) -> Config:
+def parse(words: Sequence[str], config_dir: str | None = None, root: Root = TRAIN) -> Config:
     """The checked configuration of one run.
 
     Args:
-        words: the words of the command line, ``loss=ns``, ``+mse=1``, …
-        extra: a further folder of configurations (Hydra's ``--config-dir``).
+        words: the words of the command line, ``loss=ns``, ``+mse=1``, ``plugins=[mypackage]``, …
+        config_dir: a further folder of configurations (Hydra's ``--config-dir``).
         root: whose configuration, that of training or that of the lab.
 
     Raises:
         InputError: one line that says what is wrong and what to do.
     """
-    return plan(words, extra, root=root).config
+    return plan(words, config_dir, root=root).config
 
 
-def plan(words: Sequence[str], extra: str | None = None, number: int = 0, root: Root = TRAIN) -> Planned:
+def plan(words: Sequence[str], config_dir: str | None = None, number: int = 0, root: Root = TRAIN) -> Planned:
     """The checked configuration, see :func:`parse`, with its folders; ``number`` is that of the job in a sweep."""
-    words = normal(words)
-    own = words
+    names, words = named(normal(words))
+    added, own = extension(names, config_dir), words
     if _resumes(words):
         _refuse_changes(words)
         own = [word for word in words if not key_of(word).startswith("data.")]
     composition = compose(
-        own, extra, number, root
+        own, added, number, root
     )  # what is said of the data holds for the run's own kind of data
-    cfg, folder = check(composition, extra, root), Path(composition.run)
+    cfg, folder = check(composition, added, root), Path(composition.run)
     if cfg.get("resume") is not None:
         folder = Path(cfg.resume)
         if Path(composition.run) != folder and any(key_of(word) == "hydra.run.dir" for word in words):
             raise InputError("out: a resumed run stays in its folder; drop it, or drop resume")
-        cfg = _resumed(folder, words, extra)
+        cfg = _resumed(folder, words, added)
     return Planned(cfg, folder, Path(composition.sweep), Path(composition.sweep, composition.job))
 
 
@@ -125,10 +128,12 @@ def _resumes(words: Sequence[str]) -> bool:
     return any(key_of(word) == "resume" and word not in ("resume=", "resume=null") for word in words)
 
 
-def check(composition: Composition, extra: str | None = None, root: Root = TRAIN) -> Config:
+def check(composition: Composition, own: Extension = NONE, root: Root = TRAIN) -> Config:
     """The checked configuration of a composition; raises InputError for unknown names and wrong values."""
     choices = composition.choices
-    reference = _reference(_chosen(choices), extra, root)
+    reference = _reference(_chosen(choices), own, root)
+    if composition.values.get(SETTING):
+        raise InputError(f"{SETTING}: only the command line can name plugins; drop it from the file")
     content = _configured(composition.values, choices, reference)
     _locate(content, reference.fields, Path())
     return Config(content)
@@ -139,7 +144,7 @@ def _configured(
 ) -> dict[str, Any]:
     """Checked values with the choices, and with options of those knobs only that are switched on."""
     settings = reference.check(values)
-    configured = Configured(settings, choices, knobs())
+    configured = Configured(settings, choices, reference.knobs)
     for conflict in conflicts(configured):
         conflict.refuse(configured)
     content = _without_remarks(settings)
@@ -147,7 +152,7 @@ def _configured(
         put(content, "data.split", content["seed"])
     content["terms"] = {name: node for name, node in content["terms"].items() if configured.present(name)}
     content["choices"] = dict(sorted(choices.items()))
-    return content
+    return content | reference.own.settings
 
 
 def _chosen(choices: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
@@ -166,10 +171,22 @@ def _locate(content: dict[str, Any], fields: Mapping[str, Field], base: Path) ->
 
 @dataclass(frozen=True)
 class Reference:
-    """Default values of a choice of groups, and declarations of some of them by dotted name."""
+    """Default values of a choice of groups, and declarations of some of them by dotted name.
+
+    Attributes:
+        values: the default values.
+        fields: the declarations.
+        own: what the user adds; its knobs are declared, and its classes may be named.
+    """
 
     values: Mapping[str, Any]
     fields: Mapping[str, Field]
+    own: Extension = NONE
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """All knobs by name."""
+        return knobs(self.own)
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values in their types; raises InputError for unknown names and values out of range."""
@@ -177,7 +194,7 @@ class Reference:
 
     def part(self, group: str) -> "Reference":
         """The part of the reference that belongs to one group."""
-        return Reference({group: self.values[group]}, self.fields)
+        return Reference({group: self.values[group]}, self.fields, self.own)
 
     def _below(self, above: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         for key in values:
@@ -197,15 +214,15 @@ class Reference:
             if value != default:
                 raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
             if name.endswith("._target_") and value is not None:
-                check_name(name.removesuffix("._target_"), value)
+                check_name(name.removesuffix("._target_"), value, self.own.packages)
             return value
         if isinstance(default, dict):
             if not isinstance(value, dict):
                 inside = ", ".join(f"{name}.{key}" for key in default if not key.startswith("_"))
                 raise InputError(f"{name}={show(value)}: not a single value; set {inside}")
             return self._below(f"{name}.", value, default)
-        if name in knobs():
-            return knobs()[name].check(value)
+        if name in self.knobs:
+            return self.knobs[name].check(value)
         field = self.fields[name].beside(default) if name in self.fields else Field.like(default)
         if value == MISSING:
             raise InputError(
@@ -215,16 +232,16 @@ class Reference:
 
 
 @cache
-def _reference(chosen: tuple[tuple[str, str], ...], extra: str | None, root: Root) -> Reference:
+def _reference(chosen: tuple[tuple[str, str], ...], own: Extension, root: Root) -> Reference:
     fields = declarations(root.file)
     for group, choice in chosen:
-        for path in _lineage(group, choice, extra, root):
+        for path in _lineage(group, choice, own, root):
             inside = "" if _is_global(path) else f"{group}."
             fields |= {f"{inside}{name}": field for name, field in declarations(path).items()}
-    for knob in knobs().values():
+    for knob in knobs(own).values():
         fields |= {f"terms.{knob.name}.{option}": field for option, field in knob.declared.items()}
     words = [f"{group}={choice}" for group, choice in chosen]
-    return Reference(compose(words, extra, root=root).values, fields)
+    return Reference(compose(words, own, root=root).values, fields, own)
 
 
 def _is_global(path: Path) -> bool:
@@ -232,14 +249,14 @@ def _is_global(path: Path) -> bool:
     return path.read_text(encoding="utf-8").startswith("# @package _global_")
 
 
-def _lineage(group: str, choice: str, extra: str | None, root: Root) -> list[Path]:
+def _lineage(group: str, choice: str, own: Extension, root: Root) -> list[Path]:
     """The files of a choice in order of application: first those that its defaults list builds on."""
-    for folder in [*root.folders, *([] if extra is None else [Path(extra)])]:
+    for folder in (*root.folders, *own.folders):
         path = folder / group / f"{choice}.yaml"
         if path.exists():
             defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
             bases = [base for base in defaults if isinstance(base, str) and base != "_self_"]
-            return [*(found for base in bases for found in _lineage(group, base, extra, root)), path]
+            return [*(found for base in bases for found in _lineage(group, base, own, root)), path]
     return []
 
 
@@ -259,17 +276,17 @@ def _refuse_changes(words: Sequence[str]) -> None:
             raise InputError(f"{word}: a resumed run keeps its configuration; only {allowed} may change")
 
 
-def _resumed(folder: Path, words: Sequence[str], extra: str | None) -> Config:
+def _resumed(folder: Path, words: Sequence[str], own: Extension) -> Config:
     """The configuration stored in a run folder, with the changes of the user's overrides."""
-    content = load(folder, extra=extra).plain()
+    content = load(folder, own=own).plain()
     said = {key_of(word) for word in words}
     kind = [f"{group}={content['choices'][group]}" for group in groups() if group in RESUMABLE]
     if any(key.startswith("data.") for key in said):
         kind.append(f"data={content['choices']['data']}")
         if "root" in content["data"]:  # required
             kind.append(word_of("data.root", content["data"]["root"]))
-    before = check(compose(kind, extra), extra).plain()
-    after = check(compose([*kind, *words], extra), extra).plain()
+    before = check(compose(kind, own), own).plain()
+    after = check(compose([*kind, *words], own), own).plain()
     for group in groups():
         if after["choices"][group] != before["choices"][group]:
             content[group] = after[group]
@@ -285,7 +302,7 @@ def save(config: Config, folder: Path) -> None:
     write_text(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(content)), sync=True)
 
 
-def load(folder: Path, only: str | None = None, extra: str | None = None) -> Config:
+def load(folder: Path, only: str | None = None, own: Extension = NONE) -> Config:
     """The configuration that :func:`save` wrote into a run folder; the folder is untrusted.
 
     Its values are held to the same declarations as the words of a command line; classes are those that ``conf/`` has
@@ -294,23 +311,52 @@ def load(folder: Path, only: str | None = None, extra: str | None = None) -> Con
     Args:
         folder: the run folder.
         only: a group of choices; nothing else is checked or returned.
-        extra: a further folder of configurations, where the run had one.
+        own: what the user adds, where the run has something of it. What the folder says about that is not used.
 
     Raises:
+        NotNamed: something that gcn does not have, in a run that says that it was started with plugins.
         InputError: no run folder, or a configuration that no run of this project has.
     """
     said = stored(folder)
-    file, choices = printable(folder / FILE), said.pop("choices")
+    file, choices, once = printable(folder / FILE), said.pop("choices"), stored_words(said)
+    for name in (SETTING, FOLDER):
+        said.pop(name, None)
     try:
-        if only is None:
-            choices = checked_choices(choices, extra)
-            reference = _reference(_chosen(choices), extra, TRAIN)
-            content = _configured(completed(file, said, reference.values), choices, reference)
-            _locate(content, reference.fields, started_in(folder))
-            return Config(content)
-        choices = checked_choices({only: choices.get(only)}, extra)
-        reference = _reference(((only, str(choices[only])),), extra, TRAIN).part(only)
-        values = completed(file, {only: said.get(only)}, reference.values)
-        return Config(_without_remarks(reference.check(values)))
+        return _loaded(folder, said, choices, only, own)
     except InputError as problem:
-        raise InputError(f"{file}: {printable(str(problem))[:300]}") from None
+        reason = f"{file}: {printable(str(problem))[:300]}"
+        given = stored_words(own.settings) if _is_foreign(said, choices, own) else once
+        missing = [word for word in once if word not in given and not (_is_flag(word) and own.config_dir)]
+        if missing:
+            raise NotNamed(reason, missing) from None
+        raise InputError(reason) from None
+
+
+def _loaded(
+    folder: Path, said: dict[str, Any], choices: Mapping[str, Any], only: str | None, own: Extension
+) -> Config:
+    file = printable(folder / FILE)
+    if only is None:
+        chosen = checked_choices(choices, own)
+        reference = _reference(_chosen(chosen), own, TRAIN)
+        said[SETTING] = list(own.packages)
+        content = _configured(completed(file, said, reference.values), chosen, reference)
+        _locate(content, reference.fields, started_in(folder))
+        return Config(content)
+    chosen = checked_choices({only: choices.get(only)}, own)
+    reference = _reference(((only, str(chosen[only])),), own, TRAIN).part(only)
+    values = completed(file, {only: said.get(only)}, reference.values)
+    return Config(_without_remarks(reference.check(values)) | own.settings)
+
+
+def _is_foreign(said: Mapping[str, Any], choices: Mapping[str, Any], own: Extension) -> bool:
+    """Whether a stored configuration has choices or names that neither gcn nor the user's folders have."""
+    offered = groups(TRAIN, own)
+    strange = set(map(str, said)) - taken() - set(offered) - set(knobs(own))
+    return bool(strange) or any(
+        choices[g] not in offered[g] for g in offered if g in choices and g != OVERLAY
+    )
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("--")

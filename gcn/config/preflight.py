@@ -20,6 +20,7 @@ from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.targets import files_below
 from gcn.losses.backbones import backbone_file, hub_folder
+from gcn.schema.plugins import of_settings
 
 GPU_FILES = (
     "nvidia[0-9]*",
@@ -28,6 +29,7 @@ GPU_FILES = (
     "nvhost-gpu",
     "nvgpu",
 )  # in /dev, of the systems for which torch has GPUs
+PHOTOS, FOLDER = "gcn.data.photos.Photos", "gcn.data.folder.Folder"
 EXAMPLE = "for instance: python scripts/train.py loss=ns mse=1"
 
 
@@ -58,8 +60,9 @@ def check_objective(cfg: Config) -> None:
     """Raise InputError for a generator that nothing trains, in the game or in the warm-up before it."""
     counts = cfg.adv == "adaptive" or cfg.adv > 0
     adversary = cfg.loss["_target_"] is not None and counts
-    paid = [name for name, knob in knobs().items() if knob.trains_g and cfg.get(name)]
-    if not adversary and not [name for name in paid if knobs()[name].alone]:
+    known = knobs(of_settings(cfg))
+    paid = [name for name, knob in known.items() if knob.trains_g and cfg.get(name)]
+    if not adversary and not [name for name in paid if known[name].alone]:
         if cfg.get("rate"):
             remedy = "choose a loss, loss=ns" if counts else "let the loss count, adv=1"
             raise InputError(
@@ -70,7 +73,7 @@ def check_objective(cfg: Config) -> None:
         raise InputError(
             f"the generator has nothing to learn from: {why}; set mse=1, or choose a loss with adv above 0"
         )
-    distortions = [n for n in paid if knobs()[n].alone and not knobs()[n].needs_discriminator]
+    distortions = [n for n in paid if known[n].alone and not known[n].needs_discriminator]
     if cfg.adv == "adaptive" and not distortions:
         raise InputError(
             "adv=adaptive: the weight is a ratio to the gradient of a distortion, and there is none; set mse=1, or "
@@ -85,7 +88,8 @@ def check_objective(cfg: Config) -> None:
 
 def note(cfg: Config) -> str | None:
     """The line that explains, before it begins, a run whose rate is likely to fall to nothing; None for others."""
-    untied = not [name for name, knob in knobs().items() if knob.trains_g and knob.alone and cfg.get(name)]
+    known = knobs(of_settings(cfg))
+    untied = not [name for name, knob in known.items() if knob.trains_g and knob.alone and cfg.get(name)]
     if cfg.resume is None and cfg.freeze is None and cfg.get("rate") and untied:
         return (
             f"note: rate={cfg.rate:g} without a distortion: nothing ties the reconstruction to the image, and sending "
@@ -97,7 +101,7 @@ def note(cfg: Config) -> str | None:
 def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
     """Raise InputError for a whole codec trained without a distortion, unless the user has named the loss."""
     said = {key_of(word) for word in normal(words) if not is_hydras(word)}
-    distortions = [name for name, knob in knobs().items() if knob.trains_g and knob.alone]
+    distortions = [name for name, knob in knobs(of_settings(cfg)).items() if knob.trains_g and knob.alone]
     if (
         cfg.freeze is None
         and cfg.choices.generator != "dcgan"  # from noise: there is no image to be tied to
@@ -118,8 +122,10 @@ def _check_data(data: Config) -> None:
     if "background" in data:
         colour(data.background)
     if "root" not in data:
-        if find_spec("skimage") is None:
+        if data["_target_"] == PHOTOS and find_spec("skimage") is None:
             raise InputError(f"data=photos needs scikit-image: {install('train')}, or use data=folder")
+        return
+    if data["_target_"] != FOLDER:  # a plugin's, which checks its own
         return
     places = {f"data.{name}": data[name] for name in ("root", "val_root") if data[name] is not None}
     for option, given in places.items():

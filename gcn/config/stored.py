@@ -15,6 +15,7 @@ from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.reading import LARGEST_YAML, check_events, read_text, read_yaml
 from gcn.schema.fields import show
+from gcn.schema.plugins import NONE, Extension
 
 FILE = "config.yaml"
 OVERLAY = "experiment"  # the one group that changes values of others instead of having its own
@@ -49,12 +50,12 @@ def started_in(folder: Path) -> Path:
         return Path()
 
 
-def checked_choices(said: Mapping[str, Any], extra: str | None = None) -> dict[str, str | None]:
-    """The stored choice of each group; each must be a file of ``conf/`` or of the folder ``extra``.
+def checked_choices(said: Mapping[str, Any], own: Extension = NONE) -> dict[str, str | None]:
+    """The stored choice of each group; each must be a file of ``conf/`` or of what the user adds.
 
     A group that is newer than the run has its first choice.
     """
-    offered = groups(TRAIN, extra)
+    offered = groups(TRAIN, own)
     for group, choice in said.items():
         if group not in offered:
             raise InputError(f"choices.{group}={show(choice)}: no group of conf/")
@@ -64,7 +65,7 @@ def checked_choices(said: Mapping[str, Any], extra: str | None = None) -> dict[s
         elif choice not in offered[group]:
             raise InputError(
                 f"{group}={show(choice)}: no such choice in conf/; "
-                "if it is in a folder of your own, give --config-dir=FOLDER"
+                "if it is your own, give plugins=[PACKAGE] or --config-dir=FOLDER"
             )
     missing = [group for group in offered if group not in said]
     return {**said, **({group: compose([]).choices[group] for group in missing})}

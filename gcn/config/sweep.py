@@ -10,11 +10,12 @@ from hydra.core.override_parser.types import Glob
 from gcn.config.compose import TRAIN, Root, groups, hydra_key
 from gcn.config.hydra_errors import one_line_errors
 from gcn.errors import InputError
+from gcn.schema.plugins import NONE, Extension
 
 MOST_JOBS = 10_000  # of a sweep; more is a slip of the finger, range(0,1000000)
 
 
-def jobs(words: Sequence[str], root: Root = TRAIN, extra: str | None = None) -> list[list[str]]:
+def jobs(words: Sequence[str], root: Root = TRAIN, own: Extension = NONE) -> list[list[str]]:
     """Overrides of each job of a sweep, in Hydra's order; sweeps over intervals are left to their sweeper."""
     axes: dict[str, list[str]] = {}
     own_sweeper = any(hydra_key(word) == "hydra/sweeper" for word in words)
@@ -22,8 +23,8 @@ def jobs(words: Sequence[str], root: Root = TRAIN, extra: str | None = None) -> 
         for override in OverridesParser.create().parse_overrides(list(words)):
             key, sweep = override.get_key_element(), override.value()
             if isinstance(sweep, Glob):
-                chosen = sweep.filter(groups(root, extra).get(key, []))
-                if root.folders[1:] or extra is not None:  # Hydra would look into conf/ alone
+                chosen = sweep.filter(groups(root, own).get(key, []))
+                if root.folders[1:] or own != NONE:  # Hydra would look into conf/ alone
                     raise InputError(f"{override.input_line}: no pattern here; give {key}={','.join(chosen)}")
                 axes[key] = [f"{key}={name}" for name in chosen]
             elif not override.is_sweep_override():

@@ -18,6 +18,7 @@ from gcn.game.protocols import Players
 from gcn.game.rules import Descend, Rule
 from gcn.game.slots import Constraint
 from gcn.game.turn import PlayerName
+from gcn.schema.plugins import NONE, Extension
 from gcn.spectrum.update_map import LinearPlayer, in_double
 from gcn.training.checkpoint import checkpoint_files, open_checkpoint
 from gcn.training.player import OptimizerPlayer
@@ -151,8 +152,12 @@ def run_of(path: Path) -> Path:
     return path if path.is_dir() else path.absolute().parent.parent
 
 
-def trained(path: Path) -> Trained:
+def trained(path: Path, own: Extension = NONE) -> Trained:
     """The game of a checkpoint; ``path`` is a run folder, or a file in RUN/checkpoints.
+
+    Args:
+        path: of the checkpoint.
+        own: what the user adds, where the run has something of it.
 
     Raises:
         InputError: no run folder, no checkpoint, one of another game, or weights that are not finite.
@@ -162,7 +167,7 @@ def trained(path: Path) -> Trained:
     else:
         open_checkpoint(path)  # any other file is told as such, and not by its folder
     run = run_of(path)
-    cfg = Config({**load(run), "init_from": None})  # all weights are in the checkpoint
+    cfg = Config({**load(run, own=own), "init_from": None})  # all weights are in the checkpoint
     module = assemble.module(cfg)
     _, checkpoint = open_checkpoint(path, lambda found: check(found, module))
     game, constraints = module.game, module.constraints

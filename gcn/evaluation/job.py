@@ -24,6 +24,7 @@ from gcn.metrics.learned import Learned, resolve
 from gcn.report.rates.rate_record import CLASSICAL, LEARNED, EvaluationRecord
 from gcn.report.rates.rate_report import Crops, write_report
 from gcn.report.rates.rate_summary import sentences
+from gcn.schema.plugins import of_words
 
 FREE = ("out", "overwrite", "published")  # options that change no number
 ABOVE = 1.3  # classical codecs are measured up to this multiple of the learned codecs' highest rate
@@ -55,7 +56,7 @@ def plan(options: Mapping[str, str], overwrite: bool = False) -> Plan:
     words = {key: value for key, value in sorted(options.items()) if key not in FREE}
     saved.check(folder, words, overwrite)
     settings = [member.setting() for member in found]
-    notes = [*remarks(found), *learned.notes]
+    notes = [*remarks(found, of_words(options)), *learned.notes]
     return Plan(settings, codecs, learned, data, make_folder(folder), words, list(map(printable, notes)))
 
 

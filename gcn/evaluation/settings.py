@@ -26,6 +26,7 @@ from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, model_path, shipped_files
 from gcn.report.rates.rate_record import CLASSICAL, LEARNED
+from gcn.schema.plugins import NONE, Extension, of_words
 
 SERIES = "series."
 NUMBERS = ("bpp_estimate", "bpp_tables", "encode_seconds", "decode_seconds")  # of learned codecs
@@ -98,26 +99,26 @@ def members(options: Mapping[str, str]) -> list[Member]:
             raise InputError(f"{key}=: the curve of a classical codec has this name; give another")
     if not said:
         options = {"model": ",".join(path.stem for path in shipped_files())}
-    found = []
+    found, own = [], of_words(options)
     for run in listed(options.get("run")):
         if not Path(run).is_dir():
             raise InputError(
                 f"run={printable(run)}: no such folder; {as_called('give run folders of scripts/train.py')}"
             )
-        found.append(Member("run", Path(run).name, run, partial(of_run, Path(run))))
+        found.append(Member("run", Path(run).name, run, partial(of_run, Path(run), own)))
     for name in listed(options.get("model")):
-        found.append(Member("gcn GAN" if name.endswith("-gan") else "gcn", name, name, _loader(name)))
+        found.append(Member("gcn GAN" if name.endswith("-gan") else "gcn", name, name, _loader(name, own)))
     for key, value in options.items():
         if key.startswith(SERIES):
             series = key.removeprefix(SERIES)
-            found += [Member(series, Path(name).stem, name, _loader(name)) for name in listed(value)]
+            found += [Member(series, Path(name).stem, name, _loader(name, own)) for name in listed(value)]
     return _told_apart(found)
 
 
-def remarks(found: Sequence[Member]) -> list[str]:
+def remarks(found: Sequence[Member], own: Extension = NONE) -> list[str]:
     """Remarks about codecs that are older than the last checkpoint of their run."""
     runs = [Path(member.given) for member in found if (Path(member.given) / OF_RUN).is_file()]
-    return [remark for run in dict.fromkeys(runs) if (remark := kept(run)) is not None]
+    return [remark for run in dict.fromkeys(runs) if (remark := kept(run, own)) is not None]
 
 
 def _told_apart(found: list[Member]) -> list[Member]:
@@ -131,10 +132,10 @@ def _told_apart(found: list[Member]) -> list[Member]:
     ]
 
 
-def _loader(name: str) -> Callable[[], Codec]:
+def _loader(name: str, own: Extension) -> Callable[[], Codec]:
     if Path(name).is_dir():
-        return partial(of_run, Path(name))
-    return partial(package.load, model_path(name))
+        return partial(of_run, Path(name), own)
+    return partial(package.load, model_path(name), own)
 
 
 def _id_of(codec: Codec) -> str:

@@ -20,6 +20,7 @@ from gcn.data.store import Store
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.report.rates.rate_report import FILES
+from gcn.schema.plugins import Extension, of_words
 
 
 class Source(NamedTuple):
@@ -54,7 +55,7 @@ def sources(options: Mapping[str, str], runs: Sequence[str]) -> Sources:
     if root is not None:
         return _below(Path(root).expanduser(), background, options)
     if runs and (Path(runs[0]) / "config.yaml").is_file():
-        return _validation(Path(runs[0]))
+        return _validation(Path(runs[0]), of_words(options))
     pictures = [Source(name, partial(_photograph, name)) for name in VAL]
     return Sources("chelsea and coffee", pictures, {})
 
@@ -91,9 +92,9 @@ def _below(root: Path, background: str, options: Mapping[str, str]) -> Sources:
     return Sources(title, images, bad)
 
 
-def _validation(run: Path) -> Sources:
+def _validation(run: Path, own: Extension) -> Sources:
     """Validation images of a run; those in files are decoded with the run's own background colour."""
-    cfg = load(run, "data")
+    cfg = load(run, "data", own)
     data = build(cfg, "data", **({"cache_bytes": 0} if "cache_bytes" in cfg.data else {}))
     title = f"validation of {printable(run.resolve().name)}"
     names = distinct(data.val_names)

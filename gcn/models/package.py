@@ -18,12 +18,13 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from gcn.cli.invocation import as_called
-from gcn.errors import InputError
+from gcn.errors import InputError, NotNamed
 from gcn.files.atomic import write_bytes
 from gcn.files.names import printable
 from gcn.models.architectures import empty
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, shipped_files, superseded
+from gcn.schema.plugins import NONE, Extension
 
 FORMAT = "gcn-model-1"
 LARGEST_HEADER = 2**20  # bytes; those that ship have 4000
@@ -123,12 +124,17 @@ def card(path: Path) -> Card:
     return _open(path).card
 
 
-def load(path: Path) -> Codec:
+def load(path: Path, own: Extension = NONE) -> Codec:
     """The codec of a model file, ready to code.
 
     Nothing is read or built before names, shapes and types are known to be those of a declared architecture.
 
+    Args:
+        path: of the file.
+        own: what the user adds; the architecture may be of it.
+
     Raises:
+        NotNamed: an architecture that gcn does not have.
         InputError: no such file, not a model, damaged, or its base is missing; this machine cannot decode exactly.
     """
     model = _open(path)
@@ -136,7 +142,7 @@ def load(path: Path) -> Codec:
     if "base" in model.metadata:
         files.insert(0, _open(_beside(path, model.metadata["base"])))
     try:
-        codec = empty(model.metadata["target"], _json(model.metadata["architecture"]))
+        codec = empty(model.metadata["target"], _json(model.metadata["architecture"]), own)
         read = {name: file.path for file in files for name in file.tensors}  # a variant's own go first
         kinds = {name: kind for file in files for name, kind in file.tensors.items()}
         _check_kinds(codec, kinds)
@@ -149,6 +155,8 @@ def load(path: Path) -> Codec:
         codec.restore_coding(state)
         if (codec.latents_id, codec.picture_id) != (model.card.latents_id, model.card.picture_id):
             raise ValueError("its weights do not have the identifiers that it states")
+    except NotNamed as problem:
+        raise problem.at(printable(path)) from None
     except InputError as problem:  # of the machine
         raise InputError(f"{printable(path)}: {problem}") from None
     except (ArithmeticError, LookupError, ValueError, TypeError, RuntimeError) as problem:

@@ -9,8 +9,10 @@ from typing import Any
 
 from gcn.config.compose import CONF
 from gcn.errors import InputError
+from gcn.files.names import printable
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
+from gcn.schema.plugins import NONE, Extension
 from gcn.study.arms import NEAR, OWN, Arm, MarginPlan, Protocol
 from gcn.study.margin import starts
 
@@ -87,13 +89,25 @@ class Choice:
         return all(levels[factor] in chosen for factor, chosen in self.only.items())
 
 
+def files(own: Extension = NONE) -> dict[str, Path]:
+    """The file of each study by name; raises InputError where a folder of the user's has one of the same name."""
+    found: dict[str, Path] = {}
+    for folder in (CONF, *own.folders):
+        for path in sorted((folder / "study").glob("*.yaml")):
+            if path.stem in found:
+                raise InputError(f"{printable(path)}: there is a study {path.stem} already; rename the file")
+            found[path.stem] = path
+    return found
+
+
 def load(
     name: str,
     words: Sequence[str] = (),
     choice: Choice = Choice(),
     rows: Iterable[Mapping[str, Any]] = (),
+    own: Extension = NONE,
 ) -> Study:
-    """The study of ``conf/study/NAME.yaml``, or a part of it.
+    """The study of ``conf/study/NAME.yaml``, or of a folder ``study`` of the user's, or a part of it.
 
     Args:
         name: of the file.
@@ -101,17 +115,18 @@ def load(
         choice: the part.
         rows: of the table so far; arms whose level a scan decides are there as soon as the scan's runs are, and so are
             searches that begin at the margin of their grid's first seed.
+        own: what the user adds; codecs and arms are trained with it.
 
     Raises:
         InputError: no such study, grid, factor or level, or nothing is left of it.
     """
-    known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
+    known = files(own)
     if name not in known:
         raise InputError(f"study={name}: unknown; choose {', '.join(known)}")
-    file = CONF / "study" / f"{name}.yaml"
+    file, words = known[name], [*words, *own._replace(config_dir=None).words]
     content = read_yaml(file)
     choice.check(content)
-    grids = _Grids(content, _protocol(content, words, file), file, choice, rows)
+    grids = _Grids(content, _protocol(content, words, file, own.config_dir), file, choice, rows)
     arms: dict[str, Arm] = {}
     for key, grid in content["grids"].items():
         if not choice.grids or key in choice.grids:
@@ -137,11 +152,13 @@ def load(
         cannot_say=content.get("cannot_say", ()),
         choices=content.get("choose", {}),
         scans=scans,
-        text=CONF / "study" / content.get("text", name),
+        text=file.parent / content.get("text", name),
     )
 
 
-def _protocol(content: Mapping[str, Any], words: Sequence[str], file: Path) -> Protocol:
+def _protocol(
+    content: Mapping[str, Any], words: Sequence[str], file: Path, config_dir: str | None
+) -> Protocol:
     plan = content["protocol"]
     command = plan.get("command", "train")
     if command not in COMMANDS:
@@ -155,7 +172,12 @@ def _protocol(content: Mapping[str, Any], words: Sequence[str], file: Path) -> P
     if command == "margin":
         margin = MarginPlan(**{**plan["margin"], "reference": tuple(plan["margin"]["reference"])})
     return Protocol(
-        (*codec, *words) if codec else (), (*plan["arm"], *words), command=command, margin=margin, **numbers
+        (*codec, *words) if codec else (),
+        (*plan["arm"], *words),
+        command=command,
+        margin=margin,
+        extra=config_dir,
+        **numbers,
     )
 
 

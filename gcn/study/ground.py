@@ -21,6 +21,7 @@ from gcn.game.streams import Stream, Streams
 from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.dcgan import DCGAN
+from gcn.schema.plugins import of_settings
 from gcn.study.arms import Arm, Protocol
 
 SIDE = 128  # pixels of a validation crop
@@ -84,7 +85,7 @@ def prepare(model: Path | None, protocol: Protocol, seed: int) -> Ground:
     batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
     x = torch.cat(batches)[: protocol.pool]
     val_x = _val_crops([image.x[0] for image in data.val_images()], protocol.val_crops)
-    frozen = None if model is None else freeze(package.load(model), x, val_x)
+    frozen = None if model is None else freeze(package.load(model, of_settings(cfg)), x, val_x)
     return Ground((x * 255).round().to(torch.uint8), val_x, frozen)
 
 

@@ -4,6 +4,7 @@ import csv
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from gcn.study.arms import Arm
 CURVES = ("recovered", "held", "good", "logit_gap")  # what the table keeps of the looks at a game
 
 
-def play(arm: Arm, run: Path) -> list[dict[str, Any]]:
+def play(arm: Arm, run: Path, flags: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Run the lab's command for an arm, unless its folder is complete.
 
     Args:
         arm: whose words are said.
         run: folder of the run; what an interrupted run has left there is removed.
+        flags: of the command.
 
     Returns:
         For each seed ``name``, ``levels``, ``seed``, ``words``; ``rows``, its looks; ``responses``, what was measured
@@ -35,7 +37,7 @@ def play(arm: Arm, run: Path) -> list[dict[str, Any]]:
     if not (run / "lab.json").is_file():
         shutil.rmtree(run, ignore_errors=True)
         begun = time.perf_counter()
-        command = [*starting("lab"), *arm.words, word("hydra.run.dir", run)]
+        command = [*starting("lab"), *arm.words, word("hydra.run.dir", run), *flags]
         done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

@@ -38,7 +38,7 @@ def play(
         ``seconds``.
     """
     begun = time.perf_counter()
-    cfg = parse(words_of(arm, protocol.joint))
+    cfg = parse(words_of(arm, protocol.joint), protocol.extra)
     training = training_of(cfg, ground, arm.own.get("twin"), _other(arm, protocol, others))
     game = training.game
     game.instruments = [logits, gradients_at_x_hat]  # rate is the same in all arms
@@ -86,7 +86,8 @@ def _other(arm: Arm, protocol: Protocol, others: Ground | None) -> ArmTraining |
     """The game of the seed's partner, for a yoked twin."""
     if others is None:
         return None
-    return ArmTraining(parse([*words_of(arm, protocol.joint), f"seed={partner(arm.seed)}"]), others)
+    words = [*words_of(arm, protocol.joint), f"seed={partner(arm.seed)}"]
+    return ArmTraining(parse(words, protocol.extra), others)
 
 
 def _watch(watch: NormWatch, training: ArmTraining, step: int) -> None:

@@ -102,15 +102,21 @@ def train_codecs(
             _copy(codec_file(kept, seed), target)
             continue
         words = [*study.protocol.codec, f"seed={seed}", word("hydra.run.dir", run), "logger=csv"]
+        plugins = [text for text in study.protocol.codec if text.startswith("plugins=")]
         if (run / "config.yaml").is_file():
-            words = [word("resume", run)]
+            words = [word("resume", run), *plugins]
         if not (run / "summary.json").is_file():
             print(f"codec of seed {seed}", flush=True)
-            if not _train(words, run, ends):
+            if not _train([*words, *config_dir(study.protocol)], run, ends):
                 print(f"the time is up; run the command again to resume the codec of seed {seed}", flush=True)
                 return False
         _copy(run / package.OF_RUN, target)
     return True
+
+
+def config_dir(protocol: Protocol) -> list[str]:
+    """The flag that names the protocol's further folder of configurations; none without one."""
+    return [] if protocol.extra is None else [f"--config-dir={protocol.extra}"]
 
 
 def _train(words: Sequence[str], run: Path, ends: float) -> bool:
@@ -270,10 +276,10 @@ def _margin(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
 def _lab(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
     from gcn.study import lab_arm
 
-    arm, _, folder, _ = task
+    arm, protocol, folder, _ = task
     run = Path(folder, "arms", arm.name)
     with interruptible():  # the command ends with this process
-        runs = lab_arm.play(arm, run)
+        runs = lab_arm.play(arm, run, config_dir(protocol))
     return {"runs": runs}, {
         "verdict": runs[0]["verdict"],
         "crops": [],

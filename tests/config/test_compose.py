@@ -10,6 +10,7 @@ from gcn.config import compose as composing
 from gcn.config.compose import LAB, TRAIN, compose
 from gcn.errors import InputError
 from gcn.schema.fields import declarations
+from gcn.schema.plugins import Extension
 
 SAID = [
     (TRAIN, []),
@@ -44,13 +45,13 @@ REFUSED = [
 def by_hydra(words, number=0, root=TRAIN):
     """The composition of a process in which nothing is kept."""
     with mock.patch.object(composing, "_composed_from_base", return_value=None):
-        return compose(words, None, number, root)
+        return compose(words, number=number, root=root)
 
 
 @pytest.mark.parametrize("number", [0, 3])
 @pytest.mark.parametrize(("root", "words"), SAID)
 def test_a_composition_is_hydras(root, words, number):
-    assert compose(words, None, number, root) == by_hydra(words, number, root)
+    assert compose(words, number=number, root=root) == by_hydra(words, number, root)
 
 
 @pytest.mark.parametrize("words", REFUSED)
@@ -85,7 +86,7 @@ def test_a_folder_of_the_users_is_read_again(tmp_path):
     own = tmp_path / "loss" / "own.yaml"
     for weight in (1, 2):
         own.write_text(f"_target_: gcn.losses.adversarial.NonSaturating\nweight: {weight}\n")
-        assert compose(["loss=own"], str(tmp_path)).values["loss"]["weight"] == weight
+        assert compose(["loss=own"], Extension(config_dir=str(tmp_path))).values["loss"]["weight"] == weight
 
 
 def test_declarations_of_a_changed_file_are_read_again(tmp_path):

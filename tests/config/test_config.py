@@ -19,6 +19,7 @@ from gcn.config.parse import OVERLAY, Config, _chosen, _reference, check, load, 
 from gcn.config.sweep import jobs
 from gcn.errors import InputError
 from gcn.schema.fields import declarations, paths, put
+from gcn.schema.plugins import NONE
 
 CHOICES = [(group, choice) for group, choices in groups().items() for choice in choices]
 NEEDED = {"folder": ["data.root=somewhere"], "frozen": ["init_from=some.ckpt"]}
@@ -322,7 +323,7 @@ def test_every_setting_that_a_user_may_change_declares_its_values(root):
         if group != OVERLAY
     ]
     for choices in [start, *chosen]:
-        reference = _reference(_chosen(choices), None, root)
+        reference = _reference(_chosen(choices), NONE, root)
         undeclared = set(paths(reference.values)) - set(reference.fields) - set(knobs())
         assert not undeclared, choices
 

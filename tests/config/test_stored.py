@@ -13,6 +13,7 @@ from gcn.config.parse import Config, load, parse, save
 from gcn.config.stored import started_in
 from gcn.errors import InputError
 from gcn.schema.fields import at, paths, put
+from gcn.schema.plugins import Extension
 
 WORDS = [
     "loss=hinge",
@@ -212,8 +213,8 @@ def test_a_choice_from_a_folder_of_ones_own_needs_that_folder(run, tmp_path):
     (tmp_path / "optim" / "mine.yaml").write_text("defaults: [adam]\ng: {lr: 0.5}\n")
     own = parse([*WORDS, "optim=mine"], str(tmp_path))
     save(own, run)
-    assert "give --config-dir=FOLDER" in refused(load, run)
-    assert load(run, extra=str(tmp_path)) == own
+    assert f"made with --config-dir={tmp_path}" in refused(load, run)
+    assert load(run, own=Extension(config_dir=str(tmp_path))) == own
     assert load(run, "generator") == Config({"generator": own.generator})
     assert parse([f"resume={run}"], str(tmp_path)).optim.g.lr == 0.5
 

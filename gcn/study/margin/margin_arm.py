@@ -23,6 +23,7 @@ from gcn.files.reading import read_json
 from gcn.models import package
 from gcn.report.summary import plain, write_json_atomic
 from gcn.schema.conf_folder import PACKAGE
+from gcn.schema.plugins import of_settings
 from gcn.study.arm_training import ArmTraining
 from gcn.study.arms import Arm, MarginPlan, Protocol, partner
 from gcn.study.ground import Ground, prepare
@@ -216,7 +217,8 @@ def material(folder: str, protocol: Protocol, seed: int) -> Material:
     assert protocol.margin is not None
     model = codec_file(Path(folder), seed)
     cfg = parse([*protocol.arm, "init_from=codec", f"seed={seed}"], protocol.extra)
-    judging = judge.prepare(package.load(model), build(cfg, "data"), cfg.data.crop, protocol.margin, seed)
+    codec = package.load(model, of_settings(cfg))
+    judging = judge.prepare(codec, build(cfg, "data"), cfg.data.crop, protocol.margin, seed)
     return Material(_settled(prepare(model, protocol, seed), Path(folder), protocol, seed), judging)
 
 
@@ -248,9 +250,8 @@ def _settled(ground: Ground, folder: Path, protocol: Protocol, seed: int) -> Gro
 
 
 def _has_distortion(cfg: Config) -> bool:
-    names = [
-        n for n, knob in knobs().items() if knob.trains_g and knob.alone and not knob.needs_discriminator
-    ]
+    known = knobs(of_settings(cfg)).items()
+    names = [n for n, knob in known if knob.trains_g and knob.alone and not knob.needs_discriminator]
     return any(cfg.get(name) for name in names)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gcn.coding import transcode
+from gcn.coding.run_codec import of_run
 from gcn.config.build import build
 from gcn.config.parse import parse
 from gcn.errors import InputError
@@ -16,8 +17,9 @@ from gcn.files.atomic import make_folder
 from gcn.files.lock import only_writer
 from gcn.models import package
 from gcn.models.codec import Codec
-from gcn.models.places import DEFAULT_MODEL
+from gcn.models.places import DEFAULT_MODEL, model_path, run_folder
 from gcn.report.summary import write_json_atomic
+from gcn.schema.plugins import Extension, of_settings
 from gcn.study import table
 from gcn.study.arms import Arm, MarginPlan, Protocol, partner
 from gcn.study.margin import margin_figure
@@ -94,7 +96,7 @@ def _planned(asked: Asked, folder: Path) -> tuple[Protocol, tuple[str, ...], int
     """Protocol, words of the arms and their seed; the decoder lies in the folder afterwards, for both seeds."""
     fixed = ("freeze=encoder", "rate=null")
     cfg = parse([*asked.words, *fixed, "init_from=codec"], asked.extra)
-    codec, seed = _codec(asked.init_from), cfg.seed
+    codec, seed = _codec(asked.init_from, of_settings(cfg)), cfg.seed
     try:
         build(cfg, "generator").load_state_dict(codec.state_dict())
     except RuntimeError:
@@ -104,7 +106,7 @@ def _planned(asked: Asked, folder: Path) -> tuple[Protocol, tuple[str, ...], int
         ) from None
     for one in (seed, partner(seed)):  # one decoder, two games: other D, crops and noise
         package.save(codec, codec_file(folder, one), {})
-    data = [word for word in asked.words if word.startswith(("data", "generator"))]
+    data = [word for word in asked.words if word.startswith(("data", "generator", "plugins"))]
     protocol = Protocol(
         (f"picture {codec.picture_id.hex()}",), (*data, *fixed, "mse=1", "loss=none"), asked.updates, pool=POOL,
         val_crops=VAL_CROPS, command="margin", margin=PLAN, extra=asked.extra,
@@ -112,11 +114,13 @@ def _planned(asked: Asked, folder: Path) -> tuple[Protocol, tuple[str, ...], int
     return protocol, (*asked.words, *fixed, f"seed={seed}"), seed
 
 
-def _codec(name: str | None) -> Codec:
+def _codec(name: str | None, own: Extension) -> Codec:
     if name is None:
         return transcode.model({})
     try:
-        return transcode.model({"run" if Path(name).is_dir() else "model": name})
+        if Path(name).is_dir():
+            return of_run(run_folder(name), own)
+        return package.load(model_path(name), own)
     except InputError as problem:
         raise InputError(f"init_from={name}: {problem}") from None
 
