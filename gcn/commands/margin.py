@@ -25,7 +25,7 @@ COMMAND = Command(
 python scripts/margin.py loss=ns +mse=1                     h* of the game and of its twin without feedback
 python scripts/margin.py loss=hinge +mse=1 +r1=10 optim=gan data=folder data.root=FOLDER
 python scripts/margin.py loss=ns +mse=1 axis=adv            a*: the largest weight of the adversary instead
-python scripts/margin.py loss=mine plugins=[mypackage]      a loss of your own, in a package (docs/extending.md)
+python scripts/margin.py loss=mine plugins=[mypackage]      a loss of your own, in a package
 """,
     words=f"""\
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume

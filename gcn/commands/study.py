@@ -21,7 +21,7 @@ COMMAND = Command(
 python scripts/study.py study=distortion_vs_tricks minutes=60         run it again to resume
 python scripts/study.py study=distortion_vs_tricks grids=core only.loss=ns,wgan seeds=2
 python scripts/study.py study=joint play=false table=docs/study/first/joint report=report
-python scripts/study.py study=mine plugins=[mypackage]               a study of a package of your own
+python scripts/study.py study=mine plugins=[mypackage]               one of your own, in a package
 """,
     words="""\
 study: ???              #: str ; file of conf/study
