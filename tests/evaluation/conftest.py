@@ -18,7 +18,7 @@ def codecs(monkeypatch):
     """Two settings instead of the learned codecs, and reports without figures and without crops."""
     made = [Rounding(8), Rounding(32)]
     monkeypatch.setattr(job, "members", lambda options: made)
-    monkeypatch.setattr(job, "remarks", lambda found: [])
+    monkeypatch.setattr(job, "remarks", lambda found, own: [])
     monkeypatch.setattr(job, "_crops", lambda *_: (None, []))
     monkeypatch.setattr(measuring, "Slicing", functools.partial(Slicing, patches=8, directions=8, levels=2))
     monkeypatch.setattr(rate_report, "rate_figures", lambda *_: [])
