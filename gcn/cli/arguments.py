@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gcn.cli.invocation import as_called
+from gcn.cli.invocation import as_called, called
 from gcn.cli.terminal import SMALLER, guarded
 from gcn.errors import InputError
 from gcn.schema.fields import MISSING, Field, declared, show, suggestion
@@ -55,13 +55,13 @@ class Command(NamedTuple):
     def run(self, words: Sequence[str], work: Callable[["Arguments"], int]) -> int:
         """Print the help, or check the arguments and do the work; returns the exit status."""
 
-        def called() -> int:
+        def checked() -> int:
             if {"-h", "--help"} & set(words[: words.index("--")] if "--" in words else words):
                 print(self.help(), end="")
                 return 0
             return work(read(self, words))
 
-        return guarded(called, self.smaller, ("python", f"scripts/{self.name}.py", *words))
+        return guarded(checked, self.smaller, (*called(self.name), *words))
 
     def table(self) -> dict[str, tuple[Any, Field]]:
         """Default and field of each argument, by name."""

@@ -60,8 +60,8 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
     except (InputError, OSError, MemoryError, RuntimeError) as problem:
         if not (isinstance(problem, InputError | OSError) or is_memory_error(problem)):
             raise
-        remedy = f": {shell(*command, *problem.words)}" if command and isinstance(problem, NotNamed) else ""
-        print(f"error: {reason(problem, smaller)}{remedy}", file=sys.stderr)
+        again = f": {shell(*command, *problem.words)}" if command and isinstance(problem, NotNamed) else ""
+        print(f"error: {reason(problem, smaller)}{again}", file=sys.stderr)
         if (
             isinstance(problem, OSError) and problem.filename is None
         ):  # as a rule stdout itself: its disk is full

@@ -19,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from gcn.cli.arguments import spelled
+from gcn.cli.invocation import called
 from gcn.cli.quoting import resuming, word
 from gcn.cli.terminal import guarded
 from gcn.commands import restart
@@ -66,7 +67,7 @@ def main(words: Sequence[str], train: Train | None = None, root: Root = TRAIN) -
         # torch is imported for a checked configuration only
         return import_module(f"gcn.commands.{root.name}").job(cfg)
 
-    shown = ("python", f"scripts/{root.name}.py", *words)
+    shown = (*called(root.name), *words)
     return guarded(lambda: _main(words, train or job, root), command=shown)
 
 

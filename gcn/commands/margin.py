@@ -63,7 +63,7 @@ FIXED = {
 
 def main(words: Sequence[str]) -> int:
     """Run the command line; returns the exit status."""
-    return guarded(lambda: _main(words), command=("python", "scripts/margin.py", *words))
+    return guarded(lambda: _main(words), command=(*called("margin"), *words))
 
 
 def _main(words: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from gcn.cli.arguments import Arguments, Command
 from gcn.errors import InputError
 from gcn.files.names import printable
+from gcn.schema.plugins import WORDS, of_words
 
 COMMAND = Command(
     name="table",
@@ -19,7 +20,8 @@ python scripts/table.py outputs loss mse optim.g.lr
     words="""\
 run: ???                          #: path ; folder in or below which runs are looked for
 settings: [loss, mse, seed]       #: list of str ; settings of the runs that are columns
-""",
+"""
+    + WORDS,
     bare=("run", "settings"),
 )
 
@@ -39,10 +41,10 @@ def show(said: Arguments) -> int:
     if not folders:
         raise InputError(f"{printable(top)}: no run in or below this folder (each has a config.yaml)")
     runs: list[tuple[Mapping[str, Any], Mapping[str, Any] | None]] = []
-    bad = 0
+    bad, own = 0, of_words(said.said)
     for folder in folders:
         try:
-            runs.append((load(folder).plain(), read_summary(folder / "summary.json")))
+            runs.append((load(folder, own=own).plain(), read_summary(folder / "summary.json")))
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             bad += 1
