@@ -111,9 +111,9 @@ def test_another_process_may_write_the_codec_first(here, monkeypatch):
     stored.unlink()
     build = run_codec.trained
 
-    def meanwhile(folder):
+    def meanwhile(folder, **named):
         write_bytes(stored, theirs)
-        return build(folder)
+        return build(folder, **named)
 
     monkeypatch.setattr(run_codec, "trained", meanwhile)
     run_codec.of_run(Path("run"))
