@@ -50,7 +50,7 @@ sys.path.insert(0, "tests/evaluation")
 from rounding import Rounding
 from gcn.evaluation import job, measuring
 from gcn.report.rates import rate_report
-job.members, job.remarks = (lambda _: [Rounding(8)]), (lambda _: [])
+job.members, job.remarks = (lambda *_: [Rounding(8)]), (lambda *_: [])
 rate_report.rate_figures, job._crops = (lambda *_: []), (lambda *_: (None, []))
 measuring.Slicing = functools.partial(measuring.Slicing, directions=8)
 for root in sys.argv[1:]:

@@ -21,6 +21,12 @@ QUIET = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Lightning's strategies set the number of threads, and so the last bits of a sum, unless this is set."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="module")
 def plan(data, tmp_path_factory):
     def fresh():

@@ -23,6 +23,12 @@ QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "accelerat
 BARE = {"logger": False, "enable_checkpointing": False}
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Lightning's strategies set the number of threads, and so the last bits of a sum, unless this is set."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def parts(data):
     """A function that makes a fresh module and its data."""
