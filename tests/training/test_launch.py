@@ -68,8 +68,7 @@ def training_step(self, batch, index, update=GameModule.training_step):
 
 ranks.subprocess = subprocess
 GameModule.training_step = training_step
-script = runpy.run_path(SCRIPT)
-sys.exit(script["main"](sys.argv[1:]))
+runpy.run_path(SCRIPT, run_name="__main__")
 """
 
 
