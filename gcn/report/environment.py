@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -25,8 +26,12 @@ def environment() -> dict[str, str]:
     return found | ({"commit": own} if (own := commit()) else {})
 
 
+@cache
 def commit() -> str | None:
-    """Short name of the commit that this package is checked out at; None outside of a git checkout."""
+    """Short name of the commit that this package is checked out at; None outside of a git checkout.
+
+    Asked for once: the code that runs is that of the beginning.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

@@ -6,7 +6,6 @@ a search that is killed loses the run in training, and searches of the same conf
 
 import hashlib
 import math
-import subprocess
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,8 +20,8 @@ from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
 from gcn.files.reading import read_json
 from gcn.models import package
+from gcn.report.environment import commit
 from gcn.report.summary import plain, write_json_atomic
-from gcn.schema.conf_folder import PACKAGE
 from gcn.schema.plugins import of_settings
 from gcn.study.arm_training import ArmTraining
 from gcn.study.arms import Arm, MarginPlan, Protocol, partner
@@ -261,18 +260,3 @@ def _digest(key: tuple[Any, ...], protocol: Protocol) -> str:
     judged = protocol.margin.judged()
     said = (key, protocol.codec, protocol.pool, protocol.val_crops, judged)
     return hashlib.blake2b(repr(said).encode(), digest_size=6).hexdigest()
-
-
-@cache
-def commit() -> str | None:
-    """Id of the program's commit, with ``+`` where files were changed since; None outside of a git checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(PACKAGE.parent), *words], check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "--short=12", "HEAD") + "+" * bool(git("status", "--porcelain", "-uno"))
-    except (OSError, subprocess.CalledProcessError):
-        return None

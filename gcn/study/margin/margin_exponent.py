@@ -8,10 +8,11 @@ from typing import Any
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, replacing
+from gcn.report.environment import commit
 from gcn.spectrum import exponent
 from gcn.study.arm_training import ArmTraining
 from gcn.study.arms import Arm, Protocol
-from gcn.study.margin.margin_arm import commit, material
+from gcn.study.margin.margin_arm import material
 
 FILE = "exponents.parquet"
 RATE = 1e-4  # G's learning rate; D's is at the arm's ratio to it
