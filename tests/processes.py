@@ -6,9 +6,11 @@ interpreter is what is tested, a test uses ``subprocess``.
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from multiprocessing import get_context
@@ -50,11 +52,12 @@ class Forked:
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        self._said = tempfile.TemporaryDirectory(prefix="said-")
-        place = self._said.name
+        self._said = Path(tempfile.mkdtemp(prefix="said-"))
+        # Not a TemporaryDirectory: its warning would fail whichever test is running when this object is collected.
+        weakref.finalize(self, shutil.rmtree, self._said, ignore_errors=True)
         settings = {**os.environ, **(environment or {})}
         self._process = forking().Process(
-            target=_work, args=(place, settings, str(cwd or Path.cwd()), work, arguments)
+            target=_work, args=(str(self._said), settings, str(cwd or Path.cwd()), work, arguments)
         )
         self._process.start()
         self.args = [getattr(work, "__name__", "work"), *map(str, arguments)]
@@ -88,7 +91,7 @@ class Forked:
 
     def said(self, stream: str = "out") -> str:
         """What it has written so far to ``out`` or ``err``."""
-        file = Path(self._said.name, stream)
+        file = self._said / stream
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -164,6 +164,9 @@ def test_headers_that_no_model_has_are_refused(model):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), header=st.booleans())
+@example(
+    place=0.25, value=127, header=False
+)  # a weight of 1e38: finite, and what the encoder makes of it is not
 def test_a_changed_byte_is_refused_or_gives_a_model_that_codes(model, place, value, header):
     path = made(model)
     data = bytearray(path.read_bytes())
@@ -176,5 +179,8 @@ def test_a_changed_byte_is_refused_or_gives_a_model_that_codes(model, place, val
     except InputError as problem:
         said = str(problem)
     else:
-        read(codec, write(codec, X))
+        try:
+            read(codec, write(codec, X))
+        except FloatingPointError as problem:  # the line that compress.py prints, see gcn.coding.transcode
+            said = str(problem)
     assert "\n" not in said
