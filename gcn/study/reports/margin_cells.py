@@ -24,7 +24,7 @@ class Found(NamedTuple):
         octaves: by seed; minus infinity where even the lowest value fails.
         monotone: for how many seeds no higher value holds than the margin.
         above: the margin of some seed is the highest value of the grid.
-        method: by which they were found.
+        method: by which the first of them was found.
         seconds: of all runs together.
         runs: how many.
     """
@@ -45,7 +45,7 @@ class Found(NamedTuple):
 def cells(
     rows: Sequence[Row], twin: str = "none", methods: Sequence[str] = EXACT, length: str = "N"
 ) -> dict[Key, Found]:
-    """Margins of the learning rate by cell, each by the first of the methods that measured it.
+    """Margins of the learning rate by cell, each seed's by the first of the methods that measured it.
 
     Args:
         rows: of ``runs.parquet``.
@@ -58,24 +58,23 @@ def cells(
         for row in rows
         if row["axis"] == "lr" and row["twin"] == twin and row["length"] == length
     ]
-    found: dict[Key, Found] = {}
+    by_seed: dict[Key, dict[int, dict[str, Any]]] = {}
     for method in methods:
-        by_cell: dict[Key, list[dict[str, Any]]] = {}
         for one in margins.of_rows([row for row in own if row["method"] == method], CELL):
-            by_cell.setdefault(tuple(str(one[name]) for name in CELL), []).append(one)
-        for key, each in by_cell.items():
-            found.setdefault(
-                key,
-                Found(
-                    {one["seed"]: -math.inf if one["below"] else one["octaves"] for one in each},
-                    sum(one["monotone"] for one in each),
-                    any(one["above"] for one in each),
-                    method,
-                    sum(one["seconds"] for one in each),
-                    sum(one["runs"] for one in each),
-                ),
-            )
-    return found
+            by_seed.setdefault(tuple(str(one[name]) for name in CELL), {}).setdefault(one["seed"], one)
+    return {key: _found(list(each.values())) for key, each in by_seed.items()}
+
+
+def _found(each: Sequence[Mapping[str, Any]]) -> Found:
+    """The margins of a cell, one for each seed."""
+    return Found(
+        {one["seed"]: -math.inf if one["below"] else one["octaves"] for one in each},
+        sum(one["monotone"] for one in each),
+        any(one["above"] for one in each),
+        each[0]["method"],
+        sum(one["seconds"] for one in each),
+        sum(one["runs"] for one in each),
+    )
 
 
 def alone(rows: Sequence[Row]) -> dict[str, Found]:

@@ -20,6 +20,8 @@ QUESTION = (
     "How much faster can a game be trained before it fails, with a distortion, with a trick, with both, and how much "
     "of that is the game's, and not its twin's? The margin h* is the largest learning rate of G that holds."
 )
+WHOLE = ("grid", "halves")  # searches that try every value of a grid, or every second
+FAILED = "failed"  # verdict of an arm that could not be trained: it has no numbers
 QUARTER = 0.25  # octaves: the step of a grid
 COMMAND = "python scripts/study.py study=margin data.root=data/BSDS500 grids={}"
 Margins = Mapping[Key, Found]
@@ -34,6 +36,8 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
         table: folder of the table, for its exponents.
         folder: of the figures.
     """
+    failed = [row for row in stored if row["verdict"] == FAILED]
+    stored = [row for row in stored if row["verdict"] != FAILED]
     games, twins, distortion = cells(stored), cells(stored, "yoked"), alone(stored)
     rates = margin_exponent.read(table)
     pairs = [
@@ -60,13 +64,13 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     return [
         Block("In short", [*_short(games, twins, distortion), *_tricks(games)], None, figures[0]),
         Block("Margins", [MARGINS], _margins(games, twins, distortion), figures[1]),
-        Block("Is holding monotone?", _monotone(games)),
+        Block("Is holding monotone?", _monotone(cells(stored, methods=WHOLE))),
         Block("Is a margin a threshold, or a drift that takes time?", *_longer(games, cells(stored, length="4N"))),
         Block("Do a ramp and a bisection find the same?", _methods(stored)),
         Block("Does the exponent predict the margin?", *_exponents(rates, pairs), figures[2]),
         Block("Spread over seeds", _spread(games)),
         Block("Cost", [COST], _cost(stored)),
-        Block("What was run", [*_design(study, stored), *study.cannot_say]),
+        Block("What was run", [*_design(study, stored), *_failures(failed), *study.cannot_say]),
     ]  # fmt: skip
 
 
@@ -163,8 +167,7 @@ def _margins(games: Margins, twins: Margins, distortion: Mapping[str, Found]) ->
     return (head, body) if body else None
 
 
-def _monotone(games: Margins) -> list[str]:
-    whole = {key: found for key, found in games.items() if found.method in ("grid", "halves")}
+def _monotone(whole: Margins) -> list[str]:
     if not whole:
         return [_missing("Whole grids", "stage0_halves")]
     broken = [name_of(key) for key, found in whole.items() if found.monotone < len(found.octaves)]
@@ -197,7 +200,7 @@ def _longer(games: Margins, longer: Margins) -> tuple[list[str], Table | None]:
 
 
 def _methods(stored: Sequence[Row]) -> list[str]:
-    whole, said = cells(stored, methods=("grid", "halves")), []
+    whole, said = cells(stored, methods=WHOLE), []
     for method in ("bisection", "ramp"):
         other = cells(stored, methods=(method,))
         both = [key for key in whole if key in other and math.isfinite(whole[key].mean + other[key].mean)]
@@ -275,3 +278,8 @@ def _design(study: Study, stored: Sequence[Row]) -> list[str]:
         f" {', '.join(map(str, seeds))}, {seconds / 3600:.1f} hours of wall time; commits {', '.join(commits)}.",
         f"Every run: `{' '.join(study.protocol.arm)}` of `scripts/train.py`, with the words of its row.",
     ]
+
+
+def _failures(failed: Sequence[Row]) -> list[str]:
+    """What could not be trained, and why."""
+    return [f"Not trained: {row['name']} ({row['verdict_reason']})." for row in failed]

@@ -96,12 +96,26 @@ def test_spread_over_seeds_is_in_octaves(study, tmp_path):
     assert "1.00 octaves" in text
 
 
+def test_seeds_that_were_searched_in_different_ways_are_all_counted():
+    rows = [*runs(-17), *runs(-15, seed=2, method="bisection"), *runs(-13, method="bisection")]
+    (found,) = cells(rows).values()
+    assert found.octaves == {0: -17, 2: -15}
+
+
 def test_a_grid_is_preferred_to_a_bisection_and_its_own_margin_below_the_grid_is_said():
     rows = [*runs(-17), *runs(-15, method="bisection"), *runs(-30, mse="0")]
     found = cells(rows)
     by_name = {name_of(key): one for key, one in found.items()}
     assert by_name["ns, mse=1, beta1=0"].mean == -17
     assert rate(by_name["ns, mse=0, beta1=0"].mean) == "below the grid"
+
+
+def test_an_arm_that_failed_is_named_and_stops_nothing(study, tmp_path):
+    lost = dict.fromkeys(runs(-17)[0]) | LEVELS | {"name": "lost", "seed": 1, "verdict": "failed"}
+    lost |= {"verdict_reason": "killed by signal 9", "seconds": math.nan, "holds": math.nan}
+    blocks = margin_report.blocks(study, [*runs(-17), lost], tmp_path, tmp_path)
+    assert "Not trained: lost (killed by signal 9)." in said(blocks, "What was run").sentences
+    assert [row[3] for row in said(blocks, "Cost").table[1]] == ["8"]
 
 
 def test_what_is_not_measured_names_its_command(study, tmp_path):
