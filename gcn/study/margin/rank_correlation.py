@@ -10,7 +10,7 @@ FEWEST = 8  # cells; of fewer no correlation is reported
 DRAWS = 2000  # bootstrap samples
 PREDICTS = (
     -0.5
-)  # the exponent predicts the margin if the correlation is at most this and its interval is below 0
+)  # largest correlation at which the exponent predicts the margin; the interval must be below 0, too
 
 
 class RankCorrelation(NamedTuple):
@@ -26,6 +26,13 @@ class RankCorrelation(NamedTuple):
     low: float
     high: float
     cells: int
+
+    @property
+    def text(self) -> str:
+        """``-0.71 [-0.88, -0.40]``: value and interval, or why there is none."""
+        if np.isnan(self.value):
+            return "none (one of the two is the same in all)"
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
     @property
     def predicts(self) -> bool:

@@ -12,6 +12,7 @@ PLAIN = {"trick": "none", "control": "none", "epsilon": "1e-8", "ratio": "1"}  #
 EXACT = ("grid", "halves", "bisection")  # searches that find a margin, the most thorough first
 SAME = {"near": "bisection"}  # a search that finds what another one does, from a better guess
 ALONE = "distortion_alone"
+COMMAND = "python scripts/study.py study=margin data.root=data/BSDS500 grids={}"
 
 Row = Mapping[str, Any]
 Key = tuple[str, ...]
@@ -22,30 +23,80 @@ class Found(NamedTuple):
 
     Attributes:
         octaves: by seed; minus infinity where even the lowest value fails.
-        monotone: for how many seeds no higher value holds than the margin.
-        above: the margin of some seed is the highest value of the grid.
-        method: by which the first of them was found.
-        seconds: of all runs together.
-        runs: how many.
+        ends: by seed; ``below`` the grid, ``above`` it, or nothing.
+        monotone: by seed; whether no higher value holds than the margin.
+        methods: by seed; the search that found it.
+        lowest: value that was tried in any cell, octaves.
     """
 
     octaves: Mapping[int, float]
-    monotone: int
-    above: bool
-    method: str
-    seconds: float
-    runs: int
+    ends: Mapping[int, str]
+    monotone: Mapping[int, bool]
+    methods: Mapping[int, str]
+    lowest: float
 
     @property
     def mean(self) -> float:
         """Mean over seeds, octaves."""
         return fmean(self.octaves.values())
 
+    @property
+    def above(self) -> bool:
+        """Whether the margin of some seed is the highest value of the grid."""
+        return "above" in self.ends.values()
+
+    @property
+    def points(self) -> list[tuple[float, str]]:
+        """For each seed where its margin is drawn, in octaves, and the end of the grid that it lies beyond."""
+        return [(max(value, self.lowest), self.ends[seed]) for seed, value in self.octaves.items()]
+
+    def less(self, other: "Found") -> float:
+        """Octaves by which these margins lie below others, over the seeds of both, or over all if they share none."""
+        seeds = self.octaves.keys() & other.octaves.keys()
+        if not seeds:
+            return other.mean - self.mean
+        return fmean(other.octaves[seed] - self.octaves[seed] for seed in seeds)
+
+
+class Room(NamedTuple):
+    """How far the margin of a game lies below what needs no game.
+
+    Attributes:
+        twin, alone: octaves below the yoked twin and below the distortion alone; not a number if one is not measured.
+        word: ``room``, ``ceiling (twin)``, ``ceiling (distortion alone)``, ``end of the grid``,
+            ``twin not measured yet`` or ``not measured yet``.
+    """
+
+    twin: float
+    alone: float
+    word: str
+
+
+def room(key: Key, game: Found, twin: Found | None, distortion: Found | None) -> Room:
+    """The room of a cell. Without a distortion the twin is no upper bound, and the distortion alone decides."""
+    below_twin = math.nan if twin is None else game.less(twin)
+    below_alone = math.nan if distortion is None else game.less(distortion)
+    bare = key[CELL.index("mse")] == "0"
+    bound = math.nan if bare else below_twin
+    if any(game.ends.values()):
+        word = "end of the grid"
+    elif math.isnan(bound) and math.isnan(below_alone):
+        word = "not measured yet"
+    elif bound < margins.CEILING:
+        word = "ceiling (twin)"
+    elif below_alone < margins.CEILING:
+        word = "ceiling (distortion alone)"
+    elif math.isnan(bound) and not bare:
+        word = "twin not measured yet"
+    else:
+        word = "room"
+    return Room(below_twin, below_alone, word)
+
 
 def cells(
     rows: Sequence[Row], twin: str = "none", methods: Sequence[str] = EXACT, length: str = "N"
 ) -> dict[Key, Found]:
-    """Margins of the learning rate by cell, each seed's by the first of the methods that measured it.
+    """Margins of the learning rate by cell, for each seed by the first of the methods that measured it.
 
     Args:
         rows: of ``runs.parquet``.
@@ -58,23 +109,23 @@ def cells(
         for row in rows
         if row["axis"] == "lr" and row["twin"] == twin and row["length"] == length
     ]
-    by_seed: dict[Key, dict[int, dict[str, Any]]] = {}
+    found: dict[Key, dict[int, dict[str, Any]]] = {}
     for method in methods:
         for one in margins.of_rows([row for row in own if row["method"] == method], CELL):
-            by_seed.setdefault(tuple(str(one[name]) for name in CELL), {}).setdefault(one["seed"], one)
-    return {key: _found(list(each.values())) for key, each in by_seed.items()}
-
-
-def _found(each: Sequence[Mapping[str, Any]]) -> Found:
-    """The margins of a cell, one for each seed."""
-    return Found(
-        {one["seed"]: -math.inf if one["below"] else one["octaves"] for one in each},
-        sum(one["monotone"] for one in each),
-        any(one["above"] for one in each),
-        each[0]["method"],
-        sum(one["seconds"] for one in each),
-        sum(one["runs"] for one in each),
-    )
+            key = tuple(str(one[name]) for name in CELL)
+            found.setdefault(key, {}).setdefault(one["seed"], one)
+    tried = [row["h"] for row in own if row["h"] > 0]  # a ramp that never holds has 0
+    lowest = math.log2(min(tried, default=1.0))
+    return {
+        key: Found(
+            {seed: -math.inf if one["below"] else one["octaves"] for seed, one in by_seed.items()},
+            {seed: "below" * one["below"] + "above" * one["above"] for seed, one in by_seed.items()},
+            {seed: one["monotone"] for seed, one in by_seed.items()},
+            {seed: one["method"] for seed, one in by_seed.items()},
+            lowest,
+        )
+        for key, by_seed in found.items()
+    }
 
 
 def alone(rows: Sequence[Row]) -> dict[str, Found]:
@@ -95,4 +146,9 @@ def name_of(key: Key, without: Sequence[str] = ()) -> str:
 
 def rate(octaves: float) -> str:
     """A margin in octaves as a learning rate."""
-    return "below the grid" if octaves == -math.inf else f"{2**octaves:.2g}"
+    return "below the grid" if octaves == -math.inf else f"{2**octaves:.1e}"
+
+
+def missing(what: str, grid: str) -> str:
+    """The sentence of a section without rows: which grid of the study measures it."""
+    return f"{what}: not measured yet; `{COMMAND.format(grid)}` measures it."

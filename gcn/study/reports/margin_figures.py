@@ -1,117 +1,143 @@
-"""Figures of a margin study: bits of the judge over the learning rate, and margins of games beside their twins."""
+"""Figures of a margin study: bits of the judge over the learning rate, margins beside their twins, and exponents."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gcn.report.plots import GREY, save_png
+from gcn.report.paper import named, paper_figure
+from gcn.report.plots import BLUE, CYCLE, GREY, ORANGE
 from gcn.study.margin.margin_figure import worst
-from gcn.study.reports.margin_cells import CELL, EXACT, Found, Key, Row, name_of
+from gcn.study.reports.margin_cells import CELL, EXACT, PLAIN, SAME, Found, Key, Row, name_of
 
-COLOURS = (
-    "tab:blue",
-    "tab:orange",
-    "tab:green",
-    "tab:purple",
-    "tab:brown",
-    "tab:pink",
-    "tab:olive",
-    "tab:cyan",
-)
-MOST = 8  # lines of a panel
-PANEL = (3.1, 2.0)  # inches
+DPI = 120
+WIDEST = 10.4  # inches; 1248 pixels
+PANEL = (2.9, 1.75)  # inches of a panel, at most
+CURVE = 8  # values of a search from which its bits are drawn as a line
+MARKERS = "os^Dv"
 
 
 def bits(rows: Sequence[Row], path: Path) -> Path | None:
-    """Draw the bits of every run of a game: a panel for each loss, beta1 and weight, a line for each trick.
+    """Draw the bits of the runs of all games: a panel for each loss, beta1 and weight, a line for each trick and seed.
+
+    Searches of few values have dots and no line. The band is the limit of holding, which may differ between seeds.
+
+    Args:
+        rows: of ``runs.parquet``.
+        path: of the figure, without suffix.
 
     Returns:
-        The file, or None where there is nothing to draw.
+        The PNG, or None where there is nothing to draw.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    varied = {factor: level for factor, level in PLAIN.items() if factor != "trick"}
     own = [
         row for row in rows
-        if row["axis"] == "lr" and row["twin"] == "none" and row["length"] == "N" and row["method"] in EXACT
+        if row["axis"] == "lr" and row["twin"] == "none" and row["length"] == "N" and row["method"] in (*EXACT, *SAME)
+        and all(row[factor] == level for factor, level in varied.items())
     ]  # fmt: skip
     if not own:
         return None
     lines = list(dict.fromkeys((row["loss"], row["beta1"]) for row in own))
     weights = sorted({row["mse"] for row in own}, key=float)
-    tricks = list(dict.fromkeys(row["trick"] for row in own))[:MOST]
-    size = (PANEL[0] * len(weights) + 0.4, PANEL[1] * len(lines) + 0.6)
-    figure = Figure(figsize=size, layout="constrained", dpi=110)
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(len(lines), len(weights), sharex=True, sharey=True, squeeze=False)
-    for i, (loss, beta1) in enumerate(lines):
-        for j, mse in enumerate(weights):
-            axes = grid[i][j]
-            part = [row for row in own if (row["loss"], row["beta1"], row["mse"]) == (loss, beta1, mse)]
-            for trick, colour in zip(tricks, COLOURS, strict=False):
-                points = sorted({(row["h"], worst(row)) for row in part if row["trick"] == trick})
-                axes.plot(*zip(*points, strict=True) if points else ([], []), ".-", color=colour, linewidth=1,
-                          markersize=4, label="no trick" if trick == "none" else trick)  # fmt: skip
-            limit = max(row["b0"] + row["delta"] for row in own)
-            axes.axhline(limit, color=GREY, linewidth=1)
-            axes.set_xscale("log")
-            axes.set_title(f"{loss}, β₁ = {beta1}, mse={mse}", fontsize=9, loc="left")
-            axes.tick_params(labelsize=8)
-    grid[-1][0].set_xlabel("learning rate of G", fontsize=9)
-    grid[0][0].set_ylabel("bits, largest of three looks", fontsize=9)
-    grid[0][0].legend(fontsize=8)
-    return save_png(figure, path)
+    tricks = list(dict.fromkeys(row["trick"] for row in own))
+    width = min(PANEL[0] * len(weights) + 0.4, WIDEST)
+    with paper_figure(path, (width, PANEL[1] * len(lines) + 0.8), DPI) as figure:
+        grid = figure.subplots(len(lines), len(weights), sharex=True, sharey=True, squeeze=False)
+        for line, (loss, beta1) in zip(grid, lines, strict=True):
+            for axes, mse in zip(line, weights, strict=True):
+                part = [row for row in own if (row["loss"], row["beta1"], row["mse"]) == (loss, beta1, mse)]
+                for trick, colour in zip(tricks, _colours(), strict=False):
+                    _curves(axes, [row for row in part if row["trick"] == trick], colour)
+                limits = [row["b0"] + row["delta"] for row in part or own]
+                axes.axhspan(min(limits), max(limits), color=GREY, linewidth=0.8)
+                axes.set_xscale("log")
+                axes.tick_params(labelsize=8)
+            line[0].set_ylabel(f"{loss}, β₁ {beta1}\nbits", fontsize=9)
+        for axes, mse in zip(grid[0], weights, strict=True):
+            axes.set_title(f"mse={mse}", fontsize=9)
+        figure.supxlabel("learning rate of G", fontsize=9, color=GREY)
+        handles = [
+            grid[0][0].plot([], [], ".-", color=c)[0] for _, c in zip(tricks, _colours(), strict=False)
+        ]
+        names = ["no trick" if trick == "none" else trick for trick in tricks]
+        figure.legend(handles, names, loc="outside upper center", ncols=4)
+    return named(path, "png")
+
+
+def _colours() -> Iterator[str]:
+    while True:
+        yield from CYCLE[:-1]  # grey is the limit
+
+
+def _curves(axes: Any, rows: Sequence[Row], colour: str) -> None:
+    for seed in dict.fromkeys(row["seed"] for row in rows):
+        points = sorted({(row["h"], worst(row)) for row in rows if row["seed"] == seed})
+        style = "-" if len(points) >= CURVE else ""
+        axes.plot(*zip(*points, strict=True), marker=".", linestyle=style, color=colour, markersize=4)
 
 
 def beside(
     games: Mapping[Key, Found], twins: Mapping[Key, Found], alone: Mapping[str, Found], path: Path
 ) -> Path | None:
-    """Draw the margin of each cell's game, its yoked twin, and the distortion alone, a row for each cell."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Draw the margin of each cell's game, its yoked twin, and the distortion alone, a row for each cell.
 
+    An arrow stands where a margin lies beyond the lowest or the highest value of its grid; it is drawn at that value.
+    """
     if not games:
         return None
-    order = sorted(games, key=lambda key: [str(level) for level in key], reverse=True)
-    figure = Figure(figsize=(8, 0.24 * len(order) + 1.2), layout="constrained", dpi=110)
-    FigureCanvasAgg(figure)
-    axes, beta1 = figure.subplots(), CELL.index("beta1")
+    at, beta1 = CELL.index("mse"), CELL.index("beta1")
+    order = sorted(games, key=lambda key: (key[0], key[beta1], float(key[at]), key), reverse=True)
     kinds: list[tuple[str, dict[str, Any], Any]] = [
-        ("distortion alone", {"marker": "|", "color": GREY, "markersize": 11}, lambda key: alone.get(key[beta1])),
-        ("yoked twin", {"marker": "o", "color": "tab:orange", "markerfacecolor": "white"}, twins.get),
-        ("game", {"marker": "o", "color": "tab:blue"}, games.get),
+        ("distortion alone", {"marker": "|", "color": GREY, "markersize": 10}, lambda key: alone.get(key[beta1])),
+        ("yoked twin", {"marker": "o", "color": ORANGE, "markerfacecolor": "white"}, twins.get),
+        ("game", {"marker": "o", "color": BLUE, "markersize": 5}, games.get),
     ]  # fmt: skip
-    for label, style, find in kinds:
-        points = [
-            (2**value, place)
-            for place, key in enumerate(order)
-            if (found := find(key)) is not None
-            for value in found.octaves.values()
-            if math.isfinite(value)
-        ]
-        if points:
-            axes.plot(*zip(*points, strict=True), linestyle="", label=label, **style)
-    axes.set_yticks(range(len(order)), [name_of(key) for key in order], fontsize=8)
-    axes.set_xscale("log")
-    axes.set_xlabel("margin h*: largest learning rate of G that holds", fontsize=9)
-    axes.grid(axis="y", color=GREY, alpha=0.2)
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    return save_png(figure, path)
+    with paper_figure(path, (7.5, 0.22 * len(order) + 1.3), DPI) as figure:
+        axes = figure.subplots()
+        for label, style, find in kinds:
+            marks = [
+                (place, *mark)
+                for place, key in enumerate(order)
+                if (found := find(key)) is not None
+                for mark in found.points
+            ]
+            if marks:
+                axes.plot([], [], linestyle="", label=label, **style)
+            for place, value, end in marks:
+                marker = {"": style["marker"], "below": "<", "above": ">"}[end]
+                axes.plot(2**value, place, linestyle="", **{**style, "marker": marker})
+        axes.set_yticks(range(len(order)), [name_of(key) for key in order], fontsize=8)
+        axes.set_ylim(-0.7, len(order) - 0.3)
+        axes.set_xscale("log")
+        axes.set_xlabel("margin h*: largest learning rate of G that holds")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return named(path, "png")
 
 
-def against(rates: Sequence[tuple[float, float]], path: Path) -> Path | None:
-    """Draw margins in octaves against exponents, a dot for each cell."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if len(rates) < 2:
+def against(rates: Mapping[Key, float], games: Mapping[Key, Found], path: Path) -> Path | None:
+    """Draw margins against exponents, a mark for each game: colour by mse, shape by loss, open at the second beta1."""
+    both = [key for key in rates if key in games and math.isfinite(games[key].mean)]
+    if len(both) < 2:
         return None
-    figure = Figure(figsize=(5, 3.4), layout="constrained", dpi=110)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.plot([rate for rate, _ in rates], [2**octaves for _, octaves in rates], "o", color="tab:blue")
-    axes.set_yscale("log")
-    axes.set_xlabel("exponent Λ per update at a learning rate of 1e-4", fontsize=9)
-    axes.set_ylabel("margin h*", fontsize=9)
-    return save_png(figure, path)
+    at, beta1 = CELL.index("mse"), CELL.index("beta1")
+    weights = sorted({key[at] for key in both}, key=float)
+    losses, momenta = (list(dict.fromkeys(key[i] for key in both)) for i in (0, beta1))
+    with paper_figure(path, (6.4, 3.6), DPI) as figure:
+        axes = figure.subplots()
+        for key in both:
+            colour = CYCLE[weights.index(key[at]) % len(CYCLE)]
+            face = "white" if momenta.index(key[beta1]) else colour
+            marker = MARKERS[losses.index(key[0]) % len(MARKERS)]
+            axes.plot(rates[key], 2 ** games[key].mean, marker, color=colour, markerfacecolor=face)
+        for weight, colour in zip(weights, CYCLE, strict=False):
+            axes.plot([], [], "o", color=colour, label=f"mse={weight}")
+        for loss, marker in zip(losses, MARKERS, strict=False):
+            axes.plot([], [], marker, color=GREY, label=loss)
+        for momentum in momenta:
+            face = "white" if momenta.index(momentum) else GREY
+            axes.plot([], [], "o", color=GREY, markerfacecolor=face, label=f"β₁ {momentum}")
+        axes.set_yscale("log")
+        axes.set_xlabel("exponent Λ, per update, at a learning rate of 1e-4")
+        axes.set_ylabel("margin h*")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
+    return named(path, "png")

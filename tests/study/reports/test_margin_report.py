@@ -3,11 +3,12 @@
 import math
 
 import pytest
+from PIL import Image
 
 from gcn.study import design, report, table
 from gcn.study.margin import margin_exponent
-from gcn.study.reports import margin_report
-from gcn.study.reports.margin_cells import cells, name_of, rate
+from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_report
+from gcn.study.reports.margin_cells import CELL, cells, name_of, rate, room
 
 LOWEST = 2.0**-20
 LEVELS = {
@@ -25,7 +26,8 @@ def runs(octaves, seed=0, method="grid", top=8, **levels):
         rows.append(
             {
                 "name": f"{len(rows)}{seed}{method}{octaves}{levels}", **LEVELS, **levels, "seed": seed, "axis": "lr",
-                "method": method, "updates": 800 if levels.get("length") == "4N" else 200, "run": "", "commit": "abc",
+                "method": method, "updates": 800 if levels.get("length") == "4N" else 200,
+                "run": f"{seed}{h}{levels}", "commit": "abc",
                 "verdict": "holds" if holds else "fails", "seconds": 10.0 if holds else 5.0, "h": h, "adv": 1.0,
                 "holds": holds, "reach": 0.0, "b0": 0.8, "delta": 0.02, "bits_1": 0.8 if holds else 0.9,
                 "bits_2": None, "bits_3": None,
@@ -34,7 +36,7 @@ def runs(octaves, seed=0, method="grid", top=8, **levels):
     return rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study():
     return design.load("margin", ["data.root=x"])
 
@@ -57,43 +59,179 @@ def test_margins_stand_beside_their_twins(study, tmp_path):
         ["ns, r1=10, beta1=0", "1.9e-06", "3.1e-05"],
     ]
     short = " ".join(said(blocks, "In short").sentences)
-    assert "1 of 1 games fail an octave or more below their yoked twin" in short
-    assert "The distortion alone holds up to ≥" not in short
-    assert "r1=10 changes h* by +0.0 to +0.0 octaves at mse=0 (0 of 1 games gain 0.5 or more); +2.0" in short
+    assert "3 of 4 games have room for a gain (the others: 1 twin not measured yet)." in short
+    assert "The distortion alone holds up to 1.2e-04 with β₁ = 0." in short
+    assert "Beside a distortion the yoked twin's h* lies +3.0 octaves from the game's (1 games)" in short
+    assert "Without a distortion the yoked" not in short
+    assert "r1=10 changes h* by +0.0 octaves at mse=0 (0 of 1 games gain 0.5 or more); +2.0" in short
     assert (tmp_path / "bits.png").is_file()
     assert (tmp_path / "margins.png").is_file()
 
 
-def test_a_game_as_close_as_an_octave_to_its_twin_has_no_room(study, tmp_path):
-    blocks = margin_report.blocks(study, [*runs(-17), *runs(-17, twin="yoked")], tmp_path, tmp_path)
-    assert any(
-        "No room (less than an octave): ns, mse=1, beta1=0" in text
-        for text in said(blocks, "In short").sentences
-    )
+@pytest.mark.parametrize(
+    ("game", "mse", "twin", "alone", "word"),
+    [
+        (-17, "1", -17, None, "ceiling (twin)"),
+        (-17, "1", -16, None, "room"),
+        (-17, "1", -14, -17, "ceiling (distortion alone)"),
+        (-17, "1", None, -16, "twin not measured yet"),
+        (-17, "1", None, -17, "ceiling (distortion alone)"),
+        (-17, "0", -19, -15, "room"),  # without a distortion the twin is no bound
+        (-17, "0", -17, None, "not measured yet"),
+        (-30, "1", -14, -14, "end of the grid"),
+        (-13, "1", -13, -13, "end of the grid"),
+        (-17, "1", None, None, "not measured yet"),
+    ],
+)
+def test_a_game_has_room_an_octave_below_what_needs_no_game(game, mse, twin, alone, word):
+    rows = runs(game, mse=mse)
+    rows += [] if twin is None else runs(twin, mse=mse, twin="yoked")
+    rows += [] if alone is None else runs(alone, twin="distortion_alone")
+    ((key, found),) = cells(rows).items()
+    beside = cells(rows, "distortion_alone").values()
+    assert room(key, found, cells(rows, "yoked").get(key), next(iter(beside), None)).word == word
 
 
-def test_what_holds_again_above_its_margin_is_named(study, tmp_path):
+def test_margins_are_compared_within_seeds():
+    """A twin that was measured with one seed of three stands beside that seed's game."""
+    rows = [row for seed, octaves in enumerate((-19, -17, -15)) for row in runs(octaves, seed=seed)]
+    (game,) = cells(rows).values()
+    (twin,) = cells([*rows, *runs(-16, seed=0, twin="yoked")], "yoked").values()
+    assert game.less(twin) == 3
+
+
+def test_what_holds_again_above_its_margin_is_named():
     rows = runs(-17)
     rows[-1] |= {"holds": 1.0, "verdict": "holds"}
-    blocks = margin_report.blocks(study, [*rows, *runs(-17, mse="0")], tmp_path, tmp_path)
-    (text,) = said(blocks, "Is holding monotone?").sentences
-    assert text.startswith("1 of 2 whole grids")
+    (text,) = margin_checks.monotone(cells([*rows, *runs(-17, mse="0")]))
+    assert text.startswith("1 of 2 whole grids, in quarter octaves,")
     assert text.endswith("A higher value holds again in: ns, mse=1, beta1=0.")
 
 
-def test_four_times_the_updates_tell_a_threshold_from_a_drift(study, tmp_path):
+def test_four_times_the_updates_tell_a_threshold_from_a_drift():
     rows = [*runs(-15), *runs(-15, length="4N"), *runs(-15, mse="0"), *runs(-17, mse="0", length="4N")]
-    _, body = said(
-        margin_report.blocks(study, rows, tmp_path, tmp_path),
-        "Is a margin a threshold, or a drift that takes time?",
-    ).table
-    assert {row[0]: row[-1] for row in body} == {"ns, mse=1, beta1=0": "+0.0", "ns, mse=0, beta1=0": "-2.0"}
+    sentences, (_, body) = margin_checks.longer(cells(rows), cells(rows, length="4N"))
+    assert {row[0]: row[-2:] for row in body} == {
+        "ns, mse=1, beta1=0": ["+0.0", "threshold"],
+        "ns, mse=0, beta1=0": ["-2.0", "drift"],
+    }
+    assert sentences[1].endswith("threshold's 0 in 1 of 2 games.")
 
 
-def test_spread_over_seeds_is_in_octaves(study, tmp_path):
+def test_spread_over_seeds_is_in_octaves():
     rows = [row for seed, octaves in enumerate((-15, -16, -17)) for row in runs(octaves, seed=seed)]
-    (text,) = said(margin_report.blocks(study, rows, tmp_path, tmp_path), "Spread over seeds").sentences
+    (text,) = margin_checks.spread(cells(rows))
     assert "1.00 octaves" in text
+
+
+def test_a_ramp_and_a_bisection_are_compared_with_whole_grids():
+    """Ramps one octave above the grids, one of them three; and a grid in which a bisection ends at another value."""
+    rows = [row for k in range(10) for row in runs(-20 + k % 7, mse=str(k))]
+    for k in range(10):
+        (last,) = runs(-1, mse=str(k), method="ramp", top=1)
+        rows.append({**last, "h": 2.0 ** (-19 + k % 7 + 2 * (k == 4))})
+    said_of = margin_checks.methods(rows)
+    assert said_of[0].startswith(
+        "A bisection among the runs of a whole grid ends at the grid's margin in 10 of 10 grids"
+    )
+    assert "lie +1.0 octaves" in said_of[1]
+    assert "beyond that is +2.0 octaves (ns, mse=4, beta1=0)" in said_of[1]
+    hole = runs(-17)
+    for row in hole:
+        row["holds"] = float(row["h"] in (2.0**-20, 2.0**-17, 2.0**-16))
+    assert (
+        "in 0 of 1 grids, after 3 runs in place of 8. At another value: ns, mse=1, beta1=0."
+        in margin_checks.methods(hole)[0]
+    )
+
+
+def test_the_cost_of_a_search_is_the_sum_of_its_runs():
+    rows = [*runs(-17), *runs(-17, seed=1), *runs(-15, twin="yoked", method="bisection", top=3)]
+    assert margin_checks.cost(rows, [{"seconds": 40.0}])[1] == [
+        ["grid", "none", "N", "2", "8.0", "10 s", "5 s", "60 s"],
+        ["bisection", "yoked", "N", "1", "3.0", "10 s", "", "30 s"],
+        ["exponent", "none", "N", "1", "1.0", "", "", "40 s"],
+    ]
+
+
+# Exponents
+
+
+def exponents(**of):
+    """Rows of exponents: mse and beta1 to the numbers of ``exponent_parts.NAMES``."""
+    return [
+        {
+            **LEVELS,
+            "mse": mse,
+            "beta1": beta1,
+            "seed": 0,
+            **dict(zip(exponent_parts.NAMES, numbers, strict=True)),
+        }
+        for (mse, beta1), numbers in of["of"].items()
+    ]
+
+
+def test_what_an_ingredient_changes_is_its_mean_over_pairs():
+    rows = exponents(
+        of={
+            ("0", "0"): (0.10, 0.01, 0.09, 0.01), ("1", "0"): (0.02, 0.01, 0.00, 0.01),
+            ("0", "0.9"): (0.08, 0.08, 0.01, 0.00), ("1", "0.9"): (0.04, 0.03, None, math.nan),
+        }
+    )  # fmt: skip
+    games = cells([*runs(-19, mse="0"), *runs(-16)])
+    _, changes, _ = exponent_parts.blocks(exponent_parts.means(rows), games, [])
+    assert changes.table[1] == [
+        ["mse 0 → 1", "2", "-0.060 [-0.080, -0.040]", "-0.025 [-0.050, +0.000]", "-0.090 [-0.090, -0.090]",
+         "+0.000 [+0.000, +0.000]", "+3.0 [+3.0, +3.0]"],
+        ["beta1 0 → 0.9", "2", "+0.000 [-0.020, +0.020]", "+0.045 [+0.020, +0.070]", "-0.080 [-0.080, -0.080]",
+         "-0.010 [-0.010, -0.010]", ""],
+    ]  # fmt: skip
+    assert "mse=0: D alone has a larger exponent than G alone in 1 of 2 games." in changes.sentences
+    assert "mse=1: D alone has a larger exponent than G alone in 0 of 1 games." in changes.sentences
+
+
+def test_exponents_are_ranked_against_margins():
+    """Eight games of one weight, of which a larger exponent has the smaller margin."""
+    levels = [
+        (loss, epsilon, ratio) for loss in ("ns", "wgan") for epsilon in ("a", "b") for ratio in ("1", "2")
+    ]
+    names = [dict(zip(("loss", "epsilon", "ratio"), level, strict=True)) for level in levels]
+    games = cells([row for k, name in enumerate(names) for row in runs(-20 + k % 7, **name)])
+    falling = {key: {"exponent": -found.mean} for key, found in games.items()}
+    over_all, within = exponent_parts.relation(falling, games)
+    assert "predicts h*" in over_all
+    assert "-1.00 [-1.00, -1.00] at mse=1" in within
+    constant = {key: {"exponent": 0.0} for key in falling}
+    assert "does not predict h*" in exponent_parts.relation(constant, games)[0]
+    (few,) = exponent_parts.relation(dict(list(falling.items())[:3]), games)
+    assert few == "Both Λ and h* are known of 3 games; a rank correlation needs 8."
+    assert set(games) <= {key for key in falling if len(key) == len(CELL)}
+
+
+# Figures and the page
+
+
+def test_figures_fit_a_page_of_1280_pixels(tmp_path):
+    """Seven weights, nine tricks, three seeds, whole grids and bisections."""
+    weights = ("0", "0.01", "0.03", "0.1", "0.3", "1", "3")
+    rows = [row for mse in weights for row in runs(-17, mse=mse, top=9)]
+    rows += [
+        row for k in range(9) for row in runs(-17, trick=f"r1={k}", method="bisection", seed=1 + k % 2, top=4)
+    ]
+    file = margin_figures.bits(rows, tmp_path / "bits")
+    assert Image.open(file).width <= 1280
+    games = cells(rows)
+    assert Image.open(margin_figures.beside(games, {}, {}, tmp_path / "margins")).width <= 1280
+    assert Image.open(margin_figures.against(dict.fromkeys(games, 0.1), games, tmp_path / "e")).width <= 1280
+
+
+def test_an_arm_that_failed_is_named_and_stops_nothing(study, tmp_path):
+    lost = dict.fromkeys(runs(-17)[0]) | LEVELS | {"name": "lost", "seed": 1, "verdict": "failed"}
+    lost |= {"verdict_reason": "killed by signal 9", "seconds": math.nan, "holds": math.nan}
+    blocks = margin_report.blocks(study, [*runs(-17), lost], tmp_path, tmp_path)
+    assert "Not trained: lost (killed by signal 9)." in said(blocks, "What was run").sentences
+    assert [row[3] for row in said(blocks, "Cost").table[1]] == ["1"]
+    assert len(said(blocks, "What this study may not say").sentences) == 3
 
 
 def test_seeds_that_were_searched_in_different_ways_are_all_counted():
@@ -107,15 +245,10 @@ def test_a_grid_is_preferred_to_a_bisection_and_its_own_margin_below_the_grid_is
     found = cells(rows)
     by_name = {name_of(key): one for key, one in found.items()}
     assert by_name["ns, mse=1, beta1=0"].mean == -17
+    more = cells([*rows, *runs(-13, seed=2, method="bisection"), *runs(-15, seed=3, method="near")])
+    assert next(iter(more.values())).octaves == {0: -17, 2: -13, 3: -15}
+    assert by_name["ns, mse=0, beta1=0"].points == [(-20, "below")]
     assert rate(by_name["ns, mse=0, beta1=0"].mean) == "below the grid"
-
-
-def test_an_arm_that_failed_is_named_and_stops_nothing(study, tmp_path):
-    lost = dict.fromkeys(runs(-17)[0]) | LEVELS | {"name": "lost", "seed": 1, "verdict": "failed"}
-    lost |= {"verdict_reason": "killed by signal 9", "seconds": math.nan, "holds": math.nan}
-    blocks = margin_report.blocks(study, [*runs(-17), lost], tmp_path, tmp_path)
-    assert "Not trained: lost (killed by signal 9)." in said(blocks, "What was run").sentences
-    assert [row[3] for row in said(blocks, "Cost").table[1]] == ["8"]
 
 
 def test_what_is_not_measured_names_its_command(study, tmp_path):
@@ -149,7 +282,14 @@ def test_the_study_writes_it(study, tmp_path):
     )
     margin_exponent.write(
         [
-            {**LEVELS, "name": f"{k}", "mse": mse, "seed": 0, **dict.fromkeys(margin_report.NAMES, 0.1 * k)}
+            {
+                **LEVELS,
+                "name": f"{k}",
+                "mse": mse,
+                "seed": 0,
+                "seconds": 1.0,
+                **dict.fromkeys(exponent_parts.NAMES, 0.1 * k),
+            }
             for k, mse in enumerate(("0", "1"))
         ],
         place,
@@ -158,5 +298,5 @@ def test_the_study_writes_it(study, tmp_path):
     assert {file.name for file in files} >= {"README.md", "index.html", "bits.png"}
     page = (tmp_path / "report/README.md").read_text(encoding="utf-8")
     assert "room +2.0" in page
-    assert "| ns, mse=1, beta1=0 | 0 | 0.100 | 0.100 | 0.100 | 0.100 |" in page
+    assert "| ns, mse=1, beta1=0 | 0.100 | 0.100 | 0.100 | 0.100 |" in page
     assert table.read(place)
