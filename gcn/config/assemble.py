@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gcn.config.build import build, objective, present_terms
+from gcn.config.changed import changed_words
 from gcn.config.parse import Config
 from gcn.config.preflight import check_objective
 from gcn.game.game import Game
@@ -119,14 +120,20 @@ def module(cfg: Config) -> GameModule:
     return GameModule(players, build(cfg, "dynamics"), training, constraints)
 
 
+def wandb_options(cfg: Config) -> dict[str, Any] | None:
+    """Options of the W&B log, or None without one; its tags are the user's and the changed words."""
+    if not cfg.logger["wandb"]:
+        return None
+    words = changed_words(cfg.plain(), of_settings(cfg))
+    tags = [*cfg.logger["tags"], *(word for word in words if not word.startswith("logger"))]
+    return {name: option for name, option in cfg.logger.items() if name != "wandb"} | {"tags": tags}
+
+
 def plan(cfg: Config) -> Plan:
     """The :class:`gcn.training.fit.Plan` of the configured run."""
     resumed = cfg.resume is not None and has_checkpoint(Path(cfg.resume))
     own = Config({**cfg, "init_from": None}) if resumed else cfg  # its checkpoint holds all weights
     machine = cfg.trainer
-    wandb: dict[str, Any] | None = None
-    if cfg.logger["wandb"]:
-        wandb = {k: v for k, v in cfg.logger.items() if k != "wandb"}
     return Plan(
         folder=Path(cfg.run_dir),
         module=module(own),
@@ -137,7 +144,7 @@ def plan(cfg: Config) -> Plan:
             machine.accelerator, machine.devices, str(machine.precision), machine.channels_last,
             machine.get("strategy") == "ddp", machine.threads,
         ),
-        wandb=wandb,
+        wandb=wandb_options(cfg),
         config=cfg.plain(),
         resume=cfg.resume is not None,
     )  # fmt: skip

@@ -6,34 +6,38 @@ from typing import Any
 from gcn.cli.quoting import value
 from gcn.config.compose import compose, groups
 from gcn.schema.fields import at, show
+from gcn.schema.plugins import FOLDER, NONE, SETTING, Extension
 
-OWN = ("run_dir", "resume", "choices")  # of a run folder, no part of what is trained
+OWN = ("run_dir", "resume", "choices", SETTING, FOLDER)  # of a run folder, no part of what is trained
 
 
-def changed_words(config: Mapping[str, Any]) -> list[str]:
+def changed_words(config: Mapping[str, Any], own: Extension = NONE) -> list[str]:
     """Words of ``scripts/train.py`` that give a stored configuration, in the order of ``conf/``.
 
     Args:
         config: content of a ``config.yaml`` as `gcn.config.stored.stored` returns it; untrusted.
+        own: what the user adds; its words are not among those returned.
 
     Raises:
         InputError: a choice that ``conf/`` does not have.
     """
-    said, usual = config.get("choices") or {}, compose([]).choices
+    said, usual = config.get("choices") or {}, compose([], own).choices
     chosen = [
-        f"{g}={value(str(said[g]))}" for g in groups() if said.get(g) is not None and said[g] != usual.get(g)
+        f"{g}={value(str(said[g]))}"
+        for g in groups(own=own)
+        if said.get(g) is not None and said[g] != usual.get(g)
     ]
-    base = compose(chosen).values
-    words = [f"{name}={_value(own)}" for name, own, default in _leaves(config, base) if own != default]
+    base = compose(chosen, own).values
+    words = [f"{name}={_value(now)}" for name, now, default in _leaves(config, base) if now != default]
     return chosen + [
-        one for one in words if not _follows(one, config, [*chosen, *(w for w in words if w != one)])
+        one for one in words if not _follows(one, config, [*chosen, *(w for w in words if w != one)], own)
     ]
 
 
-def _follows(one: str, config: Mapping[str, Any], others: list[str]) -> bool:
+def _follows(one: str, config: Mapping[str, Any], others: list[str], own: Extension) -> bool:
     """Whether a word is needless, because its value is computed from others."""
     name = one.partition("=")[0]
-    return at(compose(others).values, name) == at(config, name)
+    return at(compose(others, own).values, name) == at(config, name)
 
 
 def _leaves(

@@ -102,6 +102,7 @@ def _charts(run: Run) -> list[Chart]:
         ("mean logits of D (high: real)", of(original="train/d/logit_real", reconstruction="train/d/logit_fake",
                                              gap="train/d/logit_gap"), False),
         ("gradient norms of the players", of(G="train/g/grad_norm", D="train/d/grad_norm"), True),
+        ("learning rates", of(G="train/lr/g", D="train/lr/d"), True),
         ("PSNR, dB", of(validation="val/psnr", training="train/psnr"), False),
         ("bits per pixel", of(validation="val/bpp", training="train/bpp"), False),
         ("sliced Wasserstein distance", of(reconstructions="val/swd", originals="val/swd_floor"), False),

@@ -1,6 +1,7 @@
-"""What a run leaves in W&B beside its rows: validation images, the codec, the sweep's name."""
+"""What a run leaves in W&B beside its rows: validation images, the codec, the sweep's name, tags."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from gcn.report.panel_tiles import pairs
 
 SWEEP_FILE = "multirun.yaml"  # that Hydra writes into the folder of a sweep
 CODEC = "codec.safetensors"
+LONGEST_TAG = 64  # characters that W&B takes
 
 
 def sweep_of(folder: Path) -> str | None:
@@ -17,6 +19,12 @@ def sweep_of(folder: Path) -> str | None:
     if not (above / SWEEP_FILE).is_file():
         return None
     return printable(f"{above.parent.name}/{above.name}")[-128:]
+
+
+def shortened(tags: Sequence[str]) -> list[str]:
+    """Tags as W&B takes them: without repetitions; longer ones are cut and end in an ellipsis."""
+    cut = (tag if len(tag) <= LONGEST_TAG else tag[: LONGEST_TAG - 1] + "…" for tag in map(printable, tags))
+    return list(dict.fromkeys(cut))
 
 
 def add_table(run: Any, folder: Path) -> None:

@@ -21,7 +21,7 @@ from gcn.cli.quoting import command
 from gcn.files.atomic import make_folder, write_text
 from gcn.files.names import printable
 from gcn.report.environment import environment
-from gcn.report.wandb_content import add_codec, add_table, sweep_of
+from gcn.report.wandb_content import add_codec, add_table, shortened, sweep_of
 from gcn.report.wandb_environment import clear, mode_of_the_environment, reason_of, say, take_out_unusable
 from gcn.report.wandb_file import steps_in_folder, steps_on_server
 
@@ -95,7 +95,7 @@ class WandbRun:
         name: display name; None for the folder's name.
         group: runs that belong together; None for the sweep that the folder is part of, if there is one.
         entity: user or team; None for the key's default.
-        tags: labels.
+        tags: labels; longer ones than W&B takes are cut, and end in an ellipsis.
         config: the resolved configuration; versions and git commit are added as ``environment``.
 
     After construction ``mode`` is what it came to: ``online``, ``offline`` or ``disabled`` (also after a
@@ -122,7 +122,7 @@ class WandbRun:
             return  # not even the import
         options = {
             "project": project, "name": name or printable(self.folder.resolve().name)[:128],
-            "group": group or sweep_of(self.folder), "entity": entity, "tags": list(tags),
+            "group": group or sweep_of(self.folder), "entity": entity, "tags": shortened(tags),
             "config": {**(config or {}), "environment": environment()}, "resume": "allow",
         }  # fmt: skip
         self._guarded("could not start", lambda: self._start(mode, options))

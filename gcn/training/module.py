@@ -168,11 +168,20 @@ class GameModule(L.LightningModule):
             observe=self._due(step + 1),
         )
         if self.game.observing and not self.trainer.barebones:
-            self.log_dict({f"train/{name}": float(value) for name, value in self.game.values.items()})
+            self.log_dict(self.observed())
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:
                     self.average[name].lerp_(parameter.detach(), 1 - plan.ema)
+
+    def observed(self) -> dict[str, float]:
+        """What was observed in the last update, with the learning rates that it had; empty if nothing was."""
+        if not self.game.values:
+            return {}
+        values = {f"train/{name}": float(value) for name, value in self.game.values.items()}
+        names = ("g", "d") if self.has_game else ("g",)
+        rates = (player.optimizer.param_groups[0]["lr"] for player in self.players)
+        return values | {f"train/lr/{name}": float(rate) for name, rate in zip(names, rates, strict=False)}
 
     def _due(self, update: int) -> bool:
         """Whether the values of an update are wanted, for a row of the run or for Lightning's loggers."""

@@ -105,7 +105,7 @@ class Record(L.Callback):
         assert isinstance(module, GameModule)
         step, last = trainer.global_step, trainer.global_step >= module.training_plan.steps
         stopping = self.stop.agreed(module.device) is not None  # asked once: a signal may come at any moment
-        row = self._row(module) if module.game.observing else {}
+        row = module.observed() if module.game.observing else {}
         due = {name: last or step % getattr(self.often, name) == 0 for name in ("val", "panel", "checkpoint")}
         looking = stopping or any(due.values())
         self.watch(module.players, step, now=bool(row) or looking or module.device.type == "cpu")
@@ -165,9 +165,6 @@ class Record(L.Callback):
     def save(self, trainer: L.Trainer, name: str) -> None:
         """Write a checkpoint: ``last.ckpt``, or ``best.ckpt`` after the best validation so far."""
         trainer.save_checkpoint(self.folder / "checkpoints" / name)
-
-    def _row(self, module: GameModule) -> dict[str, float]:
-        return {f"train/{name}": float(value) for name, value in module.game.values.items()}
 
     def _validate(self, module: GameModule, step: int, draw: bool, main: bool) -> dict[str, float]:
         codec = coding_copy(module.codec, module.average)

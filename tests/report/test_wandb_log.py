@@ -361,7 +361,7 @@ from gcn.report.wandb_log import WandbRun
 folder = Path(sys.argv[1])
 panel(folder / "panels" / "0000020.png", [PanelRow("cat", torch.rand(3, 16, 16), torch.rand(3, 16, 16))])
 (folder / "codec.safetensors").write_bytes(b"weights")
-run = WandbRun(folder, config={"mse": 1}, tags=["loss=hinge"])
+run = WandbRun(folder, config={"mse": 1}, tags=["loss=hinge", "data.root=" + "x" * 60, "loss=hinge"])
 run.log(20, {"val/psnr": 20.0})
 run.finish({"psnr": 20.0})
 print(run.mode)
@@ -382,7 +382,10 @@ def test_the_log_has_versions_group_images_and_the_codec(elsewhere):
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     found = [Record.FromString(content) for content in wandb_file.records(file.read_bytes())]
     (run,) = (one.run for one in found if one.HasField("run") and one.run.tags)
-    assert (run.run_group, list(run.tags)) == ("2026-01-02/03-04-05", ["loss=hinge"])
+    assert (run.run_group, list(run.tags)) == (
+        "2026-01-02/03-04-05",
+        ["loss=hinge", "data.root=" + "x" * 53 + "…"],
+    )
     environment = next(json.loads(i.value_json) for i in run.config.update if i.key == "environment")
     assert environment["torch"]
     axes = {one.metric.name: one.metric for one in found if one.HasField("metric")}

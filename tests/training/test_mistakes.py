@@ -22,6 +22,7 @@ from gcn.game.rules import Rule
 from gcn.game.streams import Streams
 from gcn.losses.distortion import MSE
 from gcn.losses.perceptual import LPIPS
+from gcn.report.metrics_table import MetricsTable
 from gcn.training.fit import train
 
 
@@ -97,6 +98,8 @@ def test_the_clock_counts_generator_updates(data, quick, tmp_path):
     assert [moment[:2] for moment in listening.seen] == [(step, 2) for step in range(4)]
     for at, (_, _, g, d) in enumerate(listening.seen):
         assert (g, d) == pytest.approx((1e-4 * factors[at], 4e-4 * factors[at]))
+    logged = MetricsTable(tmp_path / "metrics.csv").rows()
+    assert [(row["train/lr/g"], row["train/lr/d"]) for row in logged] == [m[2:] for m in listening.seen]
 
 
 def test_a_resumed_run_goes_on_where_it_was(data, quick, tmp_path):
