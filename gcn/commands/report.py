@@ -11,7 +11,7 @@ from gcn.files.names import printable
 if TYPE_CHECKING:
     from gcn.metrics.classical import Classical
     from gcn.report.run_folder import Run
-    from gcn.report.run_page import Extra
+    from gcn.report.run_page import Extra, Rival
 
 FILE = "report.html"
 COMMAND = Command(
@@ -26,7 +26,7 @@ python scripts/report.py runs/a runs/b out=comparison.html
 run: ???                #: list of path ; run folders of scripts/train.py, or folders with runs below them
 out: null               #: path ; the page, by default report.html in the folder that was given
 sort: run               #: str ; column of the table of several runs: run, verdict, step, psnr, … or a changed word
-compare: [avif]         #: list of str ; codecs of one run's rate-distortion point, beside JPEG: avif, webp, …; or none
+compare: [avif]         #: list of str ; codecs beside JPEG in one run's rate-distortion chart: avif, webp, …; or none
 overwrite: false        #: ; replace a file that is no such page; a page of this command is always replaced
 """,
     bare=("run",),
@@ -55,7 +55,7 @@ def show(said: Arguments) -> int:
     file = Path(said["out"]) if said["out"] is not None else given[0] / FILE
     html.check_page(file, said["overwrite"])
     compared = [] if said["compare"] == ["none"] else said["compare"]
-    rivals = chosen(compared)
+    rivals = chosen([*compared, "jpeg"] if compared else [])
     runs = [run_folder.read(folder) for folder in folders]
     if len(runs) == 1:
         run_page.write_run(runs[0], _extra(runs[0], rivals), file)
@@ -87,14 +87,20 @@ def _extra(run: "Run", compared: Sequence["Classical"]) -> "Extra":
     return Extra(words, rivals, notes)
 
 
-def _rivals(folder: Path, rate: float, compared: Sequence["Classical"]) -> list[tuple[str, float, float]]:
-    """Title, PSNR and bits per pixel of codecs on a run's validation images, where they reach the rate."""
+def _rivals(folder: Path, rate: float, compared: Sequence["Classical"]) -> list["Rival"]:
+    """Codecs on a run's validation images, at rates near that of the run; those that reach it alone."""
     import math
 
     from gcn.config.build import build
     from gcn.config.parse import load
-    from gcn.metrics.classical import psnr_of
+    from gcn.metrics.classical import points_near, psnr_at
+    from gcn.report.run_page import Rival
 
     images = [image.x[0] for image in build(load(folder), "data").val_images()]
-    found = [(codec.title, psnr_of(codec, images, rate), rate) for codec in compared]
-    return [one for one in found if math.isfinite(one[1])]
+    found = []
+    for codec in compared:
+        points = points_near(codec, images, rate)
+        if math.isfinite(psnr := psnr_at(points, rate)):
+            title = "JPEG, fitted tables" if codec.name == "jpeg" else codec.title
+            found.append(Rival(title, psnr, [(point.bpp, point.psnr) for point in points]))
+    return found

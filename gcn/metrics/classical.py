@@ -253,10 +253,11 @@ def psnr_at(points: Sequence[Point], bpp: float) -> float:
     return float(np.interp(math.log(bpp), rates, values))
 
 
-def psnr_of(codec: Classical, images: Sequence[Tensor], bpp: float) -> float:
-    """PSNR in dB of a codec on images (3, H, W) in [0, 1], at the bits per pixel of all their files together.
+def points_near(codec: Classical, images: Sequence[Tensor], bpp: float) -> list[Point]:
+    """Settings of a codec that `at_rate` tries on images (3, H, W) in [0, 1], by increasing rate.
 
-    Interpolated between the settings on both sides of the rate, as by `psnr_at`; NaN where the codec has no such rate.
+    Among them are the settings on both sides of ``bpp``, so that `psnr_at` interpolates between neighbours. ``bpp`` is
+    of all files together.
 
     Raises:
         InputError: the format cannot hold an image.
@@ -279,4 +280,4 @@ def psnr_of(codec: Classical, images: Sequence[Tensor], bpp: float) -> float:
     place = codec.steps.index(at_rate(codec.steps, rate, bpp)[0])
     for setting in codec.steps[max(0, place - 1) : place + 2]:
         rate(setting)
-    return psnr_at(list(found.values()), bpp)
+    return sorted(found.values(), key=lambda point: point.bpp)

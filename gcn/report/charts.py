@@ -1,14 +1,17 @@
 """Charts of a page: numbers for its script, and the same as a static picture for a reader without scripts."""
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
 WIDTH, HEIGHT = 560, 300  # the script of the page has the same
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 34
+LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 44
 MOST = 600  # points of a curve on a page
 COLOURS = 8  # of the style sheet
+FAR = 1000  # times the interquartile range: values as far from the median leave a chart
+MARKS = ((1,), (1, 3), (1, 2, 5))  # multiples of powers of ten at which a logarithmic axis may have ticks
 Rows = Sequence[Mapping[str, Any]]
 Points = list[tuple[float, float]]
 
@@ -23,13 +26,21 @@ class Series(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A chart with its curves; ``svg`` is the static picture, whose texts are escaped."""
+    """A chart with its curves.
+
+    Attributes:
+        limits: least and greatest value that a linear axis shows; None: all.
+        beyond: sentence about the values that it does not show, or nothing.
+        svg: the static picture, whose texts are escaped.
+    """
 
     id: str
     title: str
     axis: str
     series: Sequence[Series]
     log: bool
+    limits: tuple[float, float] | None
+    beyond: str
     svg: str
 
     def data(self) -> dict[str, Any]:
@@ -38,6 +49,7 @@ class Chart(NamedTuple):
             "id": self.id,
             "axis": self.axis,
             "log": self.log,
+            "limits": self.limits,
             "series": [s._asdict() for s in self.series],
         }
 
@@ -57,9 +69,10 @@ def points(rows: Rows, name: str) -> Points:
 
 
 def series(named: Iterable[tuple[str, Points]]) -> list[Series]:
-    """Curves with their colours, those without a point left out; from the ninth on they are dashed."""
-    kept = [(name, own) for name, own in named if own]
-    return [Series(name, own, i % COLOURS, i // COLOURS % 2 == 1) for i, (name, own) in enumerate(kept)]
+    """Curves, those without a point left out; colours go by the place in ``named``, from the ninth on dashed."""
+    return [
+        Series(name, own, i % COLOURS, i // COLOURS % 2 == 1) for i, (name, own) in enumerate(named) if own
+    ]
 
 
 def chart(
@@ -69,19 +82,45 @@ def chart(
     if not curves:
         return None
     log = log and all(y > 0 for curve in curves for _, y in curve.points)
-    return Chart(id, title, axis, curves, log, _svg(title, curves, axis, log))
+    limits = _limits([y for curve in curves for _, y in curve.points])
+    beyond = _beyond(curves, *limits) if limits else ""
+    return Chart(id, title, axis, curves, log, limits, beyond, _svg(title, curves, axis, log, limits))
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float] | None:
+    """Range of the values without those of a divergence, beside which all others would be one line; None: of all."""
+    if len(values) < 8:
+        return None
+    low, middle, high = statistics.quantiles(values)
+    kept = [v for v in values if abs(v - middle) <= FAR * (high - low)]
+    return None if len(kept) == len(values) or high == low else (min(kept), max(kept))
+
+
+def _beyond(curves: Sequence[Series], low: float, high: float) -> str:
+    """Sentence that names the curves that leave the range, and how far they go."""
+    gone = []
+    for curve in curves:
+        ends = (min(y for _, y in curve.points), max(y for _, y in curve.points))
+        out = [
+            shown(end) for end, leaves in zip(ends, (ends[0] < low, ends[1] > high), strict=True) if leaves
+        ]
+        gone += [f"{curve.name} (to {' and '.join(out)})"] if out else []
+    return f"Leaves the range of the linear scale: {', '.join(gone)}."
 
 
 def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _svg(title: str, curves: Sequence[Series], axis: str, log: bool) -> str:
+def _svg(
+    title: str, curves: Sequence[Series], axis: str, log: bool, limits: tuple[float, float] | None
+) -> str:
     def height(y: float) -> float:
         return math.log10(y) if log else y
 
     xs = [x for curve in curves for x, _ in curve.points]
-    ys = [height(y) for curve in curves for _, y in curve.points]
+    low, high = limits if limits and not log else (-math.inf, math.inf)
+    ys = [height(min(max(y, low), high)) for curve in curves for _, y in curve.points]
     by = abs(xs[0]) * 0.5 or 1.0
     x0, x1 = (min(xs), max(xs)) if min(xs) < max(xs) else (xs[0] - by, xs[0] + by)
     pad = (max(ys) - min(ys)) * 0.05 or abs(ys[0]) * 0.1 + 1e-6
@@ -91,19 +130,19 @@ def _svg(title: str, curves: Sequence[Series], axis: str, log: bool) -> str:
         return LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
 
     def down(y: float) -> float:
-        return TOP + (y1 - y) / (y1 - y0) * (HEIGHT - TOP - BOTTOM)
+        return TOP + (y1 - min(max(y, y0), y1)) / (y1 - y0) * (HEIGHT - TOP - BOTTOM)
 
     parts = []
-    for tick in ticks(y0, y1):
-        place = down(tick)
-        label = shown(10**tick if log else tick)
+    for tick in log_ticks(10**y0, 10**y1) if log else ticks(y0, y1):
+        place, label = down(height(tick)), shown(tick)
         parts.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" y2="{place:.1f}"/>'
         )
         parts.append(f'<text x="{LEFT - 6}" y="{place + 4:.1f}" text-anchor="end">{label}</text>')
-    for tick in ticks(x0, x1):
+    for tick in (t for t in ticks(x0, x1) if axis != "update" or t.is_integer()):
+        anchor = "end" if across(tick) > WIDTH - 3 * RIGHT else "middle"
         parts.append(
-            f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{shown(tick)}</text>'
+            f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="{anchor}">{shown(tick)}</text>'
         )
     parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{escape(axis)}</text>')
     for curve in curves:
@@ -123,11 +162,27 @@ def _svg(title: str, curves: Sequence[Series], axis: str, log: bool) -> str:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """About four round numbers in an interval: 1, 2 or 5 times a power of ten."""
-    raw = (high - low) / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
-    return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    """Three to six round numbers in an interval: multiples of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(high - low))
+    found: list[float] = []
+    for step in (5 * power, 2 * power, power, power / 2, power / 5):
+        found = [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+        if len(found) > 2:
+            break
+    return found
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Three to about seven round numbers in an interval of positive numbers, for a logarithmic axis."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = max(1, math.ceil((last - first) / 6))
+    for marks in MARKS:
+        found = [
+            m * 10.0**e for e in range(first, last + 1, every) for m in marks if low <= m * 10.0**e <= high
+        ]
+        if len(found) > 2:
+            return found
+    return ticks(low, high)
 
 
 def shown(value: float) -> str:

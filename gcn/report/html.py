@@ -16,6 +16,7 @@ from gcn.files.atomic import check_output, write_text
 from gcn.files.names import printable
 
 GENERATOR = "gcn report"
+SCREEN = 96  # CSS pixels an inch
 HEAD = 2000  # characters of a page in which its generator is named
 
 
@@ -38,10 +39,12 @@ class Table(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture with its caption; ``uri`` holds its bytes."""
+    """A picture with its caption and its size on the page in CSS pixels; ``uri`` holds its bytes."""
 
     uri: str
     caption: str
+    width: int
+    height: int
 
 
 @cache
@@ -71,8 +74,13 @@ def uri(data: bytes, kind: str) -> str:
 
 
 def picture(path: Path, caption: str) -> Picture:
-    """The picture in a PNG file."""
-    return Picture(uri(path.read_bytes(), "image/png"), caption)
+    """The picture in an image file, in the size that its resolution gives it; 96 dots an inch if it names none."""
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        dpi = float(opened.info.get("dpi", (SCREEN, SCREEN))[0]) or SCREEN
+        width, height = (round(side * SCREEN / dpi) for side in opened.size)
+    return Picture(uri(path.read_bytes(), "image/png"), caption, width, height)
 
 
 def json_uri(content: Any) -> str:

@@ -16,6 +16,7 @@ from gcn.report.charts import Chart, Series, chart, points, series
 from gcn.report.run_folder import Run
 from gcn.report.summary import UNITS, plain
 
+NEAR = 2.5  # factor between the run's rate and the ends of the chart of rates
 LARGEST_DOWNLOAD = 1 << 23  # bytes of a file that the page carries
 VERDICTS = ("stable", "oscillating", "diverged", "collapsed")  # with a colour of their own
 CHECKPOINT = "checkpoints/last.ckpt"
@@ -27,17 +28,31 @@ FACTS = {
 TEXTS = ("verdict", "verdict_step", "verdict_reason", "folder")
 
 
+class Rival(NamedTuple):
+    """A classical codec on the run's validation images.
+
+    Attributes:
+        title: name for readers.
+        psnr: in dB, at the bits per pixel of the run's files.
+        points: bits per pixel and PSNR of settings around that rate.
+    """
+
+    title: str
+    psnr: float
+    points: Sequence[tuple[float, float]]
+
+
 class Extra(NamedTuple):
     """What the page shows that the run folder does not hold.
 
     Attributes:
         words: that repeat the run; None: unknown.
-        rivals: name, PSNR and bits per pixel of classical codecs on the same images.
+        rivals: classical codecs on the same images.
         notes: a line for each thing that could not be found out.
     """
 
     words: Sequence[str] | None
-    rivals: Sequence[tuple[str, float, float]] = ()
+    rivals: Sequence[Rival] = ()
     notes: Sequence[str] = ()
 
 
@@ -120,14 +135,21 @@ def _measured(run: Run, extra: Extra) -> list[tuple[str, float, float]]:
         return []
     own = [("this run", "psnr"), ("JPEG", "jpeg_psnr"), ("JPEG, fitted tables", "jpeg_optimised_psnr")]
     found = [(name, rate, finite(run.summary.get(key))) for name, key in own]
-    rivals = [(name, bpp, psnr) for name, psnr, bpp in extra.rivals]
+    rivals = [(one.title, rate, one.psnr) for one in extra.rivals if one.title not in dict(own)]
     return [(name, bpp, psnr) for name, bpp, psnr in [*found, *rivals] if psnr is not None]
 
 
 def _rates(run: Run, extra: Extra) -> Chart | None:
-    measured = _measured(run, extra)
-    curves = series((name, [(bpp, psnr)]) for name, bpp, psnr in measured)
-    return chart("chart-rates", "PSNR in dB", curves, axis="bits per pixel") if len(measured) > 1 else None
+    own = _measured(run, extra)[:1]
+    if not own or not extra.rivals:  # a chart of one rate says less than the table
+        return None
+    rate = own[0][1]
+    near = [
+        (one.title, [(bpp, psnr) for bpp, psnr in one.points if rate / NEAR <= bpp <= rate * NEAR])
+        for one in extra.rivals
+    ]
+    curves = series([(name, [(bpp, psnr)]) for name, bpp, psnr in own] + near)
+    return chart("chart-rates", "PSNR in dB", curves, axis="bits per pixel")
 
 
 def _rate_table(run: Run, extra: Extra) -> html.Table | None:

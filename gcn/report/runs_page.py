@@ -20,6 +20,8 @@ COMPARED = {
     "val/jitter": "jitter between validations, grey levels",
 }  # fmt: skip
 
+LOGARITHMIC = ("train/g/grad_norm", "train/d/grad_norm", "val/swd")
+
 
 def write_runs(runs: Sequence[Run], extras: Sequence[Extra], sort: str, file: Path) -> Path:
     """Write the page that compares runs, sorted by a column of its table: ``run``, a number or a changed word.
@@ -44,7 +46,10 @@ def write_runs(runs: Sequence[Run], extras: Sequence[Extra], sort: str, file: Pa
         for i, (name, title) in enumerate(COMPARED.items())
         if (
             made := chart(
-                f"chart-{i}", title, series((runs[n].name, points(runs[n].rows, name)) for n in order)
+                f"chart-{i}",
+                title,
+                series((runs[n].name, points(runs[n].rows, name)) for n in order),
+                log=name in LOGARITHMIC,
             )
         )
     ]

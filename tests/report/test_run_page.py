@@ -9,9 +9,11 @@ from scripting import script
 
 from gcn.config.changed import changed_words
 from gcn.config.parse import parse, save
-from gcn.report.charts import chart, points, series, ticks
+from gcn.report.charts import chart, log_ticks, points, series, ticks
 from gcn.report.panel_tiles import pairs
 from gcn.report.plots import PanelRow, panel, to_pixels
+from gcn.report.run_folder import read
+from gcn.report.run_page import Extra, Rival, _rates
 
 ROWS = "step,train/g/mse,val/psnr,val/bpp\n1,4.0,,\n2,2.0,20.5,0.3\n3,nan,21.5,0.2\n"
 SUMMARY = {"steps": 3, "verdict": "diverged", "verdict_step": 3, "verdict_reason": "<b>mse</b> is NaN", "psnr": 21.5,
@@ -60,7 +62,18 @@ def test_the_charts_data_are_the_finite_values_of_the_table(tmp_path):
     found = {one["name"]: one["points"] for drawn in data for one in drawn["series"]}
     assert found["mse"] == [[1, 4], [2, 2]]
     assert found["validation"] == [[2, 0.3], [3, 0.2]]
-    assert found["JPEG"] == [[0.25, 20]]
+
+
+def test_the_runs_point_lies_among_the_curves_of_classical_codecs(tmp_path):
+    rivals = [
+        Rival("AVIF", 25.0, [(0.05, 10.0), (0.2, 24.0), (0.3, 26.0)]),
+        Rival("JPEG", 20.0, [(0.3, 21.0)]),
+    ]
+    drawn = _rates(read(folder(tmp_path / "run")), Extra([], rivals))
+    assert {one.name: one.points for one in drawn.series} == {
+        "this run": [(0.25, 21.5)], "AVIF": [(0.2, 24.0), (0.3, 26.0)], "JPEG": [(0.3, 21.0)],
+    }  # fmt: skip
+    assert _rates(read(tmp_path / "run"), Extra([])) is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +173,27 @@ def test_a_long_curve_is_thinned_and_keeps_its_extremes():
 def test_ticks_are_round_and_a_chart_of_one_point_can_be_drawn():
     assert ticks(0, 1) == [0, 0.5, 1.0]
     assert ticks(-1.1, 1.1) == [-1, 0, 1]
+    assert ticks(-4.6e22, 4.6e22) == pytest.approx([-4e22, -2e22, 0, 2e22, 4e22])
+    assert log_ticks(0.3, 2700) == pytest.approx([1, 10, 100, 1000])
+    assert log_ticks(80, 900) == pytest.approx([100, 200, 500])
+    assert log_ticks(0.98, 1.01) == pytest.approx([0.98, 0.99, 1, 1.01])
     one = chart("c", "<t>", series([("a", [(3.0, 0.0)]), ("nothing", [])]), log=True)
     assert not one.log
     assert len(one.series) == 1
     assert "&lt;t&gt;" in one.svg
+
+
+def test_a_divergence_does_not_hide_the_other_curves_and_is_named():
+    usual = [(float(i), float(i % 5)) for i in range(20)]
+    gone = [(0.0, 1.0), (1.0, -4e22)]
+    one = chart("c", "logit gap", series([("a", usual), ("b", gone)]))
+    assert one.limits == (0, 4)
+    assert one.beyond == "Leaves the range of the linear scale: b (to -4.0e+22)."
+    heights = re.findall(r"[\d.]+,([\d.]+)", one.svg)
+    assert heights
+    assert all(0 <= float(y) <= 300 for y in heights)
+    assert chart("c", "logit gap", series([("a", usual)])).limits is None
+
+
+def test_a_curve_keeps_its_colour_where_others_have_no_points():
+    assert [(one.name, one.colour) for one in series([("a", []), ("b", [(1.0, 1.0)])])] == [("b", 1)]

@@ -70,7 +70,7 @@ def page(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path
     sections = [
         {
             "id": anchor, "title": block.title, "folded": block.folded,
-            "sentences": [re.split("`([^`]*)`", sentence) for sentence in block.sentences],  # every second part is code
+            "sentences": [_marked(sentence) for sentence in block.sentences],
             "table": _broken(block.table) if block.table else None,
             "figures": [html.picture(path, caption) for path, caption in block.figures],
         }
@@ -86,6 +86,13 @@ def page(title: str, question: str, blocks: Sequence[Block], file: Path) -> Path
         contents=contents,
         remark=_remark(blocks),
     )
+
+
+def _marked(sentence: str) -> list[tuple[str, str]]:
+    """Parts of a sentence in Markdown, each with its element: ``code``, ``em`` or none."""
+    parts = re.split(r"(`[^`]+`|(?<!\w)\*[^\s*](?:[^*]*[^\s*])?\*)", sentence)
+    kinds = {"`": "code", "*": "em"}
+    return [(kinds[p[0]], p[1:-1]) if i % 2 else ("", p) for i, p in enumerate(parts) if p]
 
 
 def _broken(content: Table) -> html.Table:
