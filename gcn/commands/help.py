@@ -3,6 +3,7 @@
 import yaml
 
 from gcn.cli.arguments import columns, layout, rule
+from gcn.config import objective
 from gcn.config.compose import LAB, TRAIN, Root, groups, knobs
 from gcn.config.knobs import HEADINGS, Knob
 from gcn.config.parse import parse
@@ -69,6 +70,8 @@ def help_text(root: Root = TRAIN, own: Extension = NONE) -> str:
         for group, names in groups(root, own).items()
     )
     rows = [("out=PATH", f"{FOLDER.help} ({rule(FOLDER)})")]
+    if root is TRAIN:
+        rows.append((f"{objective.WORD}=null", f"{objective.FIELD.help} ({rule(objective.FIELD)})"))
     for name, field in declarations(root.file).items():
         default = at(start, name)
         rows.append((f"{name}={show(default)}", f"{field.help} ({rule(field.beside(default))})"))

@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib import import_module
@@ -22,10 +23,12 @@ from gcn.cli.arguments import spelled
 from gcn.cli.invocation import called
 from gcn.cli.quoting import resuming, word
 from gcn.cli.terminal import guarded
-from gcn.commands import restart
+from gcn.commands import multirun, restart
 from gcn.commands.help import FOLDER, help_text
+from gcn.config import objective
 from gcn.config.compose import (
     CONF,
+    PLACES,
     TRAIN,
     Root,
     declare,
@@ -36,14 +39,13 @@ from gcn.config.compose import (
     search_path,
 )
 from gcn.config.flags import plain_errors, read_flags
-from gcn.config.parse import Config, parse, plan, save
+from gcn.config.parse import Config, Planned, parse, plan, save
 from gcn.config.preflight import check_run, note
-from gcn.config.sweep import jobs
+from gcn.config.sweep import axes, jobs, probes
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder
 from gcn.files.lock import LOCK_FILE, only_writer
 from gcn.files.names import printable
-from gcn.report.verdicts import read_summary
 from gcn.schema.plugins import Extension, extension, named, of_settings
 from gcn.training.log import LOG_FILE
 
@@ -83,6 +85,9 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     if arguments.hydra_help or arguments.shell_completion:
         said = [w for w in others if arguments.shell_completion or is_hydras(w)]
         return _view([*flags, *said], own, root)
+    goals, others = objective.named(others) if root is TRAIN else ([], others)
+    if goals and not arguments.multirun:
+        raise InputError("objective: is what a sweep improves; add -m hydra/sweeper=optuna, or drop it")
     overrides = _placed([*normal(others), *plugins], arguments.multirun)
     keys = {hydra_key(word) for word in overrides}
     if "hydra.mode" in keys:
@@ -90,7 +95,7 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     if "hydra/sweeper" not in keys and any(key.startswith("hydra.sweeper.params") for key in keys):
         raise InputError("hydra.sweeper.params: give the values of a sweep as words, mse=0,1 with -m")
     if arguments.multirun:
-        return _sweep(flags, overrides, train, own, root)
+        return _sweep(flags, overrides, train, own, root, goals)
     if arguments.cfg or arguments.info:
         arguments.check_package(plan(overrides, own.config_dir, root=root).config)
         return _view([*flags, *overrides], own, root)
@@ -153,16 +158,26 @@ def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Ext
     return begun
 
 
-def _hydra(words: Sequence[str], train: Train, own: Extension, root: Root) -> int:
-    """Run Hydra, which calls ``train`` for each job; returns the exit status."""
-    failed, problems = False, []
+def _hydra(
+    words: Sequence[str], train: Train, own: Extension, root: Root, sweep: Sequence[str] | None = None
+) -> int:
+    """Run Hydra, which calls ``train`` for each job; returns the exit status.
 
-    def train_in(folder: Path, said: list[Any]) -> Any:
+    Args:
+        words: flags and overrides.
+        train: what is done with the checked configuration of a job.
+        own: what the user adds.
+        root: whose configuration.
+        sweep: names of the numbers that the jobs of a sweep return; None: this is a single run.
+    """
+    failed, problems, starter = False, [], os.getpid()
+
+    def train_in(folder: Path, said: list[Any]) -> None:
         cfg = parse(said, own.config_dir, root)
         if cfg.get("resume") is None and _refuse_used(cfg, folder, root):
             if restart.is_complete(folder, cfg.steps):
                 print(f"{printable(folder)}: the run is complete")
-                return None
+                return
             cfg = restart.resumed(folder, own)
         cfg["run_dir"] = str(folder)
         if not _is_helper_process():
@@ -170,24 +185,33 @@ def _hydra(words: Sequence[str], train: Train, own: Extension, root: Root) -> in
             remark = note(cfg) if root is TRAIN else None
             if remark is not None:
                 print(remark, file=sys.stderr)
-        return train(cfg)
+        train(cfg)
 
-    def job(_: Any) -> Any:
+    def job(_: Any) -> Any:  # perhaps in another process, to which a launcher sends this function
         nonlocal failed
         state = HydraConfig.get()
         # unresolved: a name with an escaped ${ in it would lose its escape
         said = OmegaConf.to_container(state.overrides.task, resolve=False)
         assert isinstance(said, list)
         folder = Path(state.runtime.output_dir)
+        if sweep is not None:
+            multirun.forget_failure(folder)
         try:
-            with nullcontext() if _is_helper_process() else _own(folder, normal(said)):
-                return train_in(folder, said)
+            with nullcontext() if _is_helper_process() else _own(folder, normal(said), sweep is not None):
+                train_in(folder, said)
+                return objective.value(sweep, folder) if sweep and not _is_helper_process() else None
         except InputError as error:  # of this job: a sweep goes on
             print(f"error: {error}", file=sys.stderr)
             failed = True
+            if sweep is not None:
+                multirun.note_failure(folder, error)
             return None
         except Exception as problem:
             problems.append(problem)
+            if sweep is not None:
+                multirun.note_failure(folder, problem)
+            if os.getpid() != starter:
+                traceback.print_exc()  # the sweep's own process gets the message alone
             raise
         finally:
             declare(own)  # for the next job of a sweep
@@ -202,41 +226,51 @@ def _hydra(words: Sequence[str], train: Train, own: Extension, root: Root) -> in
     return 2 if failed else 0
 
 
-def _sweep(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Extension, root: Root) -> int:
-    folders: list[Path] = []
-    whole = Path()
-    listed = jobs(overrides, root, own)
-    for number, words in enumerate(listed):
+def _sweep(
+    flags: Sequence[str],
+    overrides: Sequence[str],
+    train: Train,
+    own: Extension,
+    root: Root,
+    goals: Sequence[str],
+) -> int:
+    engine = multirun.engine(overrides, own, root)
+    overrides = engine.prepared(overrides, goals, root)
+
+    def check(words: Sequence[str], number: int = 0) -> Planned:
         try:
-            cfg, _, whole, folder = plan(words, own.config_dir, number, root)
-            _refuse_processes(cfg)
-            _check(cfg, words, folder, root, own)
-            if folder in folders:
-                raise InputError(
-                    f"hydra.sweep.subdir: two jobs would share the folder {printable(folder)}; drop it"
-                )
-            folders.append(folder)
+            planned = plan(words, own.config_dir, number, root)
+            engine.check_processes(planned.config)
+            _check(planned.config, words, planned.job, root, own)
+            if goals:
+                objective.check(goals, planned.config)
         except InputError as error:
             raise InputError(f"{error} (job {number}: {' '.join(words)})") from None
+        return planned
+
+    found = axes(overrides, root, own, intervals=engine.chooses)
+    known: list[multirun.Job] = []
+    if engine.chooses:
+        of_jobs = {key: values for key, values in found.items() if key in PLACES or not is_hydras(key)}
+        whole = multirun.one_of_each(probes(of_jobs), check).sweep
+        multirun.write_record(whole, overrides)
+    else:
+        for number, words in enumerate(jobs(found)):
+            _, _, whole, folder = check(words, number)
+            known.append(multirun.Job(number, words, folder))
+        multirun.refuse_common(known)
     place = word("hydra.sweep.dir", whole)
     try:
-        return _hydra([*flags, *overrides, place], train, own, root)
+        _hydra([*flags, *overrides, place], train, own, root, goals)
     except KeyboardInterrupt as signalled:
-        begun = [folder for folder in folders if (folder / "config.yaml").exists()]
+        begun = [folder for *_, folder in known or multirun.begun(whole) if (folder / "config.yaml").exists()]
         raise type(signalled)(_how_to_go_on(begun[-1] if begun else whole, root, own)) from None
+    except InputError:  # of a launcher or a sweeper, perhaps because of its jobs
+        multirun.tell_failures(multirun.begun(whole), root)
+        raise
     finally:
-        _print_summary(whole, listed, folders, root)
-
-
-def _refuse_processes(cfg: Config) -> None:
-    if cfg.get("resume") is not None:
-        raise InputError("resume with -m: a run is continued on its own; drop -m")
-    trainer = cfg.get("trainer", {})
-    if trainer.get("strategy") == "ddp" or (trainer.get("devices") or 1) > 1:
-        raise InputError(
-            "several processes with -m: each of them would begin the sweep again; start the runs one by one, "
-            "for instance in a shell loop, or drop trainer=ddp and devices"
-        )
+        multirun.print_summary(whole, known or multirun.begun(whole), root, goals)
+    return 2 if multirun.tell_failures(known or multirun.begun(whole), root) else 0
 
 
 def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
@@ -261,8 +295,11 @@ def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
 
 
 @contextmanager
-def _own(folder: Path, words: Sequence[str]) -> Iterator[None]:
-    """Reserve the folder for this job. A new folder is removed if the job is refused, so that it can be used again."""
+def _own(folder: Path, words: Sequence[str], swept: bool) -> Iterator[None]:
+    """Reserve the folder for this job. A new folder is removed if the job is refused, so that it can be used again.
+
+    In a sweep it stays, with Hydra's record of its words alone.
+    """
     with only_writer(folder):
         before = {path.name for path in folder.iterdir()}
         new = before <= {".hydra", LOCK_FILE} and not any(key_of(word) == "resume" for word in words)
@@ -271,7 +308,10 @@ def _own(folder: Path, words: Sequence[str]) -> Iterator[None]:
         except InputError:
             written = {path.name for path in folder.iterdir()}
             if new and written <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
-                shutil.rmtree(folder)
+                for name in written - {LOCK_FILE, ".hydra"} if swept else ():
+                    (folder / name).unlink()
+                if not swept:
+                    shutil.rmtree(folder)
             raise
 
 
@@ -307,21 +347,3 @@ def _how_to_go_on(folder: Path, root: Root, own: Extension) -> str:
     if (folder / "checkpoints" / "last.ckpt").exists():
         return f"interrupted; continue with: {resuming(folder, *own.words)}"
     return f"interrupted before the first checkpoint of {folder}"
-
-
-def _print_summary(whole: Path, jobs: Sequence[Sequence[str]], folders: Sequence[Path], root: Root) -> None:
-    """One line for each job of a sweep, from the summaries that the runs wrote."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("job", "swept", *root.columns, title=f"{whole}/JOB")
-    fixed = set.intersection(*(set(words) for words in jobs))
-    for number, (words, folder) in enumerate(zip(jobs, folders, strict=True)):
-        path = folder / root.record
-        found = read_summary(path) or {root.columns[0]: "no summary"}
-        cells = [found.get(key) for key in root.columns]
-        text = [
-            f"{cell:.4g}" if isinstance(cell, float) else str("-" if cell is None else cell) for cell in cells
-        ]
-        table.add_row(str(number), " ".join(word for word in words if word not in fixed), *text)
-    Console(markup=False).print(table)  # names may have brackets

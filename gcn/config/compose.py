@@ -87,7 +87,9 @@ def taken() -> frozenset[str]:
     """Top-level names of the configurations but for knobs, so that no knob may have one of them."""
     files = [yaml.safe_load(root.file.read_text(encoding="utf-8")) for root in (TRAIN, LAB)]
     return frozenset(
-        {"out", "choices", "run_dir", FOLDER}.union(*files, *(groups(root) for root in (TRAIN, LAB)))
+        {"out", "objective", "choices", "run_dir", FOLDER}.union(
+            *files, *(groups(root) for root in (TRAIN, LAB))
+        )
     )
 
 
@@ -195,13 +197,14 @@ def compose(words: Sequence[str], own: Extension = NONE, number: int = 0, root: 
             return quickly
     # ++ lets unknown keys pass, but must not stand before a choice
     forced = [word if is_hydras(word) or key_of(word) in offered else f"++{word}" for word in words]
-    cfg = _composed_by_hydra([*forced, *search_path(root, own.folders)], root, own)
+    cfg = composed_by_hydra([*forced, *search_path(root, own.folders)], root, own)
     with one_line_errors():
         cfg.hydra.job.num = number
         return _composition(cfg, _choices(cfg), cfg)
 
 
-def _composed_by_hydra(words: Sequence[str], root: Root, own: Extension = NONE) -> DictConfig:
+def composed_by_hydra(words: Sequence[str], root: Root, own: Extension = NONE) -> DictConfig:
+    """Hydra's own composition of overrides, with its node ``hydra``; errors are of one line."""
     declare(own)
     with one_line_errors(), _composing():
         cfg = hydra_compose(root.name, list(words), return_hydra_config=True)
@@ -244,7 +247,7 @@ _bases: dict[tuple[Root, tuple[str, ...]], _Base] = {}
 def _base(chosen: tuple[str, ...], root: Root) -> _Base:
     """The composition of choices alone; Hydra takes a tenth of a second for it, so it is made once."""
     if (root, chosen) not in _bases:
-        cfg = _composed_by_hydra([*chosen, *search_path(root)], root)
+        cfg = composed_by_hydra([*chosen, *search_path(root)], root)
         choices = _choices(cfg)
         hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
         assert isinstance(hydra, dict)

@@ -7,21 +7,20 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from gcn.cli.extras import install
 from gcn.cli.quoting import command
 from gcn.cli.quoting import word as word_of
 from gcn.errors import InputError
 from gcn.files.atomic import cannot_write
 from gcn.schema.fields import suggestion
 
-PLUGINS = {  # choices of Hydra's that come with packages of their own
+EXTRA = "sweeps"  # of gcn, with the packages of some choices
+PLUGINS = {  # choices of Hydra's that come with packages: of the extra, or others
     "hydra/launcher": {
-        "joblib": "hydra-joblib-launcher", "submitit_local": "hydra-submitit-launcher",
-        "submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher", "ray_aws": "hydra-ray-launcher",
-        "rq": "hydra-rq-launcher",
+        "joblib": EXTRA, "submitit_local": EXTRA, "submitit_slurm": EXTRA,
+        "ray": "hydra-ray-launcher", "ray_aws": "hydra-ray-launcher", "rq": "hydra-rq-launcher",
     },
-    "hydra/sweeper": {
-        "optuna": "hydra-optuna-sweeper", "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper",
-    },
+    "hydra/sweeper": {"optuna": EXTRA, "ax": "hydra-ax-sweeper", "nevergrad": "hydra-nevergrad-sweeper"},
 }  # fmt: skip
 
 
@@ -36,9 +35,8 @@ def one_line_errors() -> Iterator[None]:
             raise InputError(_line(error)) from None
         package = PLUGINS.get(group, {}).get(choice)
         if package is not None:
-            raise InputError(
-                f"{group}={choice}: needs a package that is missing: pip install {package}"
-            ) from None
+            remedy = install(EXTRA) if package == EXTRA else f"pip install {package}"
+            raise InputError(f"{group}={choice}: needs a package that is not installed; {remedy}") from None
         choices = [option for option in error.options if not option.startswith("_")]
         options = ", ".join(sorted(choices))
         near = suggestion(choice, choices, otherwise="no similar name")

@@ -181,7 +181,12 @@ def test_the_folder_of_a_run_is_taken_as_it_stands(words, run, tmp_path, monkeyp
     monkeypatch.setattr(sys, "argv", ["train.py"])
     seen = []
     handlers = list(logging.getLogger().handlers)
-    status = hydra_command.main(["mse=1", *words], lambda cfg: seen.append(Path(cfg.run_dir)))
+
+    def train(cfg):
+        seen.append(Path(cfg.run_dir))
+        Path(cfg.run_dir, "summary.json").write_text("{}")
+
+    status = hydra_command.main(["mse=1", *words], train)
     logging.getLogger().handlers[:] = handlers
     assert (status, seen) == ((2, []) if run is None else (0, [tmp_path / run]))
     capfd.readouterr()

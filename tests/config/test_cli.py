@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra.errors import MissingConfigException
 
 from gcn.cli.quoting import resuming, word
 from gcn.commands import hydra_command
 from gcn.config.compose import CONF, LAB, groups, knobs, stamp
+from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import HEADINGS
 from gcn.config.parse import load
 from gcn.errors import InputError
@@ -352,10 +354,22 @@ def test_a_flag_that_cannot_be_followed_is_one_line(trained, capfd, line):
 
 @pytest.mark.parametrize(
     ("choice", "package"),
-    [("hydra/launcher=joblib", "hydra-joblib-launcher"), ("hydra/sweeper=optuna", "hydra-optuna-sweeper")],
-)
-def test_a_missing_launcher_is_named_with_its_package(trained, capfd, choice, package):
-    assert f"pip install {package}" in run(trained, capfd, "-m", choice, "mse=0,1")[2]
+    [
+        ("hydra/launcher=joblib", '"gcn[sweeps]"'), ("hydra/launcher=submitit_slurm", '"gcn[sweeps]"'),
+        ("hydra/sweeper=optuna", '"gcn[sweeps]"'), ("hydra/sweeper=ax", "hydra-ax-sweeper"),
+    ],
+)  # fmt: skip
+def test_a_missing_plug_in_is_named_with_what_brings_it(choice, package):
+    group, _, name = choice.partition("=")
+    with pytest.raises(InputError) as refused, one_line_errors():
+        raise MissingConfigException("missing", f"{group}/{name}", ["basic"])
+    assert str(refused.value) == f"{choice}: needs a package that is not installed; pip install {package}"
+
+
+def test_a_plug_in_that_no_extra_brings_is_refused_before_the_first_job(trained, capfd):
+    status, _, err = run(trained, capfd, "-m", "hydra/sweeper=nevergrad", "mse=0,1")
+    assert (status, trained.seen) == (2, [])
+    assert "pip install hydra-nevergrad-sweeper" in err
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gcn.config.compose import CONF, LAB, TRAIN, compose, groups, knobs, normal, stamp
 from gcn.config.conflicts import RELATION
 from gcn.config.parse import OVERLAY, Config, _chosen, _reference, check, load, parse, plan, save
-from gcn.config.sweep import jobs
+from gcn.config.sweep import axes, jobs, probes
 from gcn.errors import InputError
 from gcn.schema.fields import declarations, paths, put
 from gcn.schema.plugins import NONE
@@ -371,16 +371,27 @@ def test_run_folders_are_unique_to_the_process():
 
 
 def test_sweeps_expand_as_hydra_does():
-    assert jobs(["loss=ns,hinge", "mse=0,1", "steps=10"]) == [
+    assert jobs(axes(["loss=ns,hinge", "mse=0,1", "steps=10"])) == [
         ["loss=ns", "mse=0", "steps=10"],
         ["loss=ns", "mse=1", "steps=10"],
         ["loss=hinge", "mse=0", "steps=10"],
         ["loss=hinge", "mse=1", "steps=10"],
     ]
-    assert jobs(["seed=range(2)", "optim.g.betas=[0,0.9],[0.5,0.9]"])[1] == [
+    assert jobs(axes(["seed=range(2)", "optim.g.betas=[0,0.9],[0.5,0.9]"]))[1] == [
         "seed=0",
         "optim.g.betas=[0.5,0.9]",
     ]
+
+
+def test_values_of_which_a_sweeper_chooses_are_tried_alone_and_beside_others():
+    found = axes(["loss=ns,hinge", "mse=interval(1,3)", "steps=10"], intervals=True)
+    assert probes(found)[1] == [
+        ["steps=10", "loss=hinge"],
+        ["steps=10", "mse=1.0", "loss=hinge"],
+        ["steps=10", "mse=3.0", "loss=hinge"],
+    ]
+    assert len(probes(found)) == 4
+    assert probes(axes(["mse=1"])) == [[["mse=1"]]]
 
 
 def test_plus_is_dropped_from_all_but_hydras_own_keys():

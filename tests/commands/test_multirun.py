@@ -1,0 +1,210 @@
+"""Sweeps with Hydra's plug-ins, by a training that only writes its summary, and once by a real one."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gcn.commands import hydra_command, multirun
+from gcn.config.compose import LAB, stamp
+from gcn.config.parse import parse
+from gcn.errors import InputError
+
+OPTUNA = ["-m", "out=there", "hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=0"]
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, capfd):
+    """Runs a sweep in an empty folder; returns exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    stamp.cache_clear()
+    handlers = list(logging.getLogger().handlers)
+
+    def run(*words, train=None, root=hydra_command.TRAIN):
+        status = hydra_command.main(words, train or toy(), root)
+        return status, *capfd.readouterr()
+
+    yield run
+    logging.getLogger().handlers[:] = handlers  # Hydra's write to streams that pytest closes
+
+
+def toy():
+    """A training whose SWD is least at mse=2; a function of a function, which every launcher can send."""
+
+    def train(cfg):
+        import json
+        from pathlib import Path
+
+        from gcn.errors import InputError
+
+        if cfg.seed == 13:
+            raise InputError("seed=13: unlucky")
+        if cfg.seed == 14:
+            raise TypeError("a fault")
+        if cfg.seed == 15:
+            return
+        summary = {
+            "verdict": "diverged" if cfg.mse > 4 else "stable",
+            "psnr": 23.4,
+            "bpp": 0.25,
+            "steps": cfg.steps,
+        }
+        Path(cfg.run_dir, "summary.json").write_text(json.dumps(summary | {"swd": (cfg.mse - 2) ** 2}))
+
+    return train
+
+
+def verdicts(folder):
+    return [json.loads(Path(folder, str(i), "summary.json").read_text())["verdict"] for i in range(2)]
+
+
+# --- one process ---
+
+
+def test_the_values_of_an_objective_are_shown(sweep):
+    status, out, _ = sweep("-m", "mse=1,2,5", "objective=swd")
+    assert status == 0
+    assert [line.split("│")[-2].strip() for line in out.splitlines() if "stable" in line] == ["1", "0"]
+    assert "inf" in next(line for line in out.splitlines() if "diverged" in line)
+
+
+def test_failed_jobs_are_listed_with_their_reasons(sweep):
+    status, out, err = sweep("-m", "out=there", "seed=1,13,15", "mse=1")
+    assert status == 2
+    assert err.splitlines()[-3:] == [
+        "error: job 1 (seed=13 mse=1): seed=13: unlucky",
+        "error: job 2 (seed=15 mse=1): ended without summary.json",
+        "error: 2 of 3 jobs failed",
+    ]
+    assert out.count("no summary.json") == 2
+    assert sorted(path.name for path in Path("there/1").iterdir()) == [".hydra", "error.txt"]
+
+
+def test_a_fault_ends_a_sweep_and_is_noted(sweep):
+    with pytest.raises(TypeError, match="a fault"):
+        sweep("-m", "out=there", "seed=14,1", "mse=1")
+    assert Path("there/0/error.txt").read_text() == "TypeError: a fault\n"
+    assert Path("there/1/summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("mse=1 objective=swd", "add -m"), ("-m mse=1,2 objective=val/swdd", "nearest: val/swd"),
+        ("-m mse=null,1 loss=ns objective=train/g/mse", "does not measure it"),
+        ("-m mse=interval(1,2)", "hydra/sweeper=optuna"),
+        ("-m mse=1,2 devices=2", "hydra/launcher=submitit_slurm"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_swept_is_refused_before_the_first_job(sweep, words, said):
+    status, out, err = sweep(*words.split())
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert not list(Path().rglob("config.yaml"))
+
+
+# --- processes of a job ---
+
+
+@pytest.mark.parametrize(
+    ("launcher", "tasks", "nodes", "words", "said"),
+    [
+        ("submitit_slurm", 2, 1, "", "would train the same run; drop both, or give trainer=ddp"),
+        ("submitit_local", 2, 1, "", "would train the same run; drop both"),
+        ("submitit_local", 2, 1, "devices=2", "one by one"), ("joblib", 1, 1, "trainer=ddp", "one by one"),
+        ("submitit_slurm", 1, 1, "devices=2", "tasks_per_node=2 and devices=2"),
+        ("submitit_slurm", 1, 2, "devices=4", "tasks_per_node=4 and devices=4"),
+        ("submitit_slurm", 4, 4, "devices=4", "cannot be divided among 16"),
+        ("submitit_slurm", 1, 1, "trainer=ddp", "tasks_per_node=N and devices=N"),
+    ],
+)  # fmt: skip
+def test_a_launcher_that_starts_other_processes_than_the_run_has_is_refused(
+    launcher, tasks, nodes, words, said
+):
+    engine = multirun.Engine(launcher, tasks=tasks, nodes=nodes)
+    with pytest.raises(InputError) as refused:
+        engine.check_processes(parse(["mse=1", *words.split()]))
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "nodes", "words"), [(2, 1, "devices=2"), (2, 2, "trainer=ddp"), (1, 1, "mse=2")]
+)
+def test_slurm_may_start_the_processes_of_a_run(tasks, nodes, words):
+    multirun.Engine("submitit_slurm", tasks=tasks, nodes=nodes).check_processes(parse(["mse=1", words]))
+
+
+# --- with the plug-ins ---
+
+
+def test_what_fails_in_processes_of_joblib_is_told(sweep):
+    pytest.importorskip("joblib", reason="the extra sweeps is not installed")
+    words = ["-m", "out=there", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "mse=1", "objective=psnr"]
+    status, out, err = sweep(*words, "seed=1,13,14")
+    assert status == 2
+    told = [line for line in err.splitlines() if line.startswith("error: ") and "unlucky" not in line[:30]]
+    assert told == [
+        "error: job 1 (mse=1 seed=13): seed=13: unlucky",
+        "error: job 2 (mse=1 seed=14): TypeError: a fault",
+        "error: 2 of 3 jobs failed",
+        "error: a fault",
+    ]
+    assert "in train" in err.partition("Traceback")[2]  # of the other process
+    assert out.count("23.4") == 1
+
+
+def test_jobs_of_submitit(sweep, monkeypatch):
+    submitit = pytest.importorskip("submitit", reason="the extra sweeps is not installed")
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="the extra sweeps is not installed")
+    monkeypatch.setattr(submitit.local.local.LocalJob, "_results_timeout_s", 0)  # of a shared file system
+    status, out, err = sweep("-m", "out=there", "hydra/launcher=submitit_local", "mse=1", "seed=1,13")
+    assert status == 2
+    assert err.endswith("seed=13: unlucky\nerror: 1 of 2 jobs failed\n")
+    assert out.count("stable") == 1
+
+
+def test_optuna_finds_the_better_value(sweep):
+    pytest.importorskip("optuna", reason="the extra sweeps is not installed")
+    status, out, _ = sweep(*OPTUNA, "hydra.sweeper.n_trials=3", "objective=swd", "mse=2,5", "seed=1,13")
+    best = yaml.safe_load(Path("there/optimization_results.yaml").read_text())
+    failed = sum(Path(f"there/{i}/error.txt").exists() for i in range(3))
+    assert status == (2 if failed else 0)
+    assert best["best_params"] == {"mse": 2, "seed": 1}
+    assert best["best_value"] == 0
+    assert yaml.safe_load(Path("there/multirun.yaml").read_text())["hydra"]["overrides"]["task"]
+    assert "mse=2 seed=1" in out
+
+
+def test_optuna_with_two_objectives_and_a_diverged_run(sweep):
+    pytest.importorskip("optuna", reason="the extra sweeps is not installed")
+    status, _, _ = sweep(*OPTUNA, "hydra.sweeper.n_trials=2", "objective=[swd,psnr]", "mse=interval(4.5,5)")
+    assert status == 0
+    found = yaml.safe_load(Path("there/optimization_results.yaml").read_text())["solutions"]
+    assert [one["values"] for one in found] == [[float("inf"), float("-inf")]] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("mse=1", "give objective="), ("objective=swd mse=1 hydra.sweep.subdir=x", "hydra.sweep.subdir"),
+        ("objective=psnr mse=1 hydra.sweeper.direction=minimize", "higher is better for psnr"),
+        ("objective=swd mse=interval(1,2) loss=ns,nss", "loss=nss"),
+        ("objective=swd mse=1 optim.g.lrr=interval(1,2)", "optim.g.lrr: unknown"),
+    ],
+)  # fmt: skip
+def test_what_optuna_cannot_improve_is_refused_before_the_first_job(sweep, words, said):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="the extra sweeps is not installed")
+    status, out, err = sweep(*OPTUNA, *words.split())
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert said in err
+
+
+def test_a_sweeper_is_no_choice_of_the_lab(sweep):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="the extra sweeps is not installed")
+    assert "no number to improve" in sweep(*OPTUNA, "mse=1", root=LAB)[2]
