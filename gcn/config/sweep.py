@@ -80,6 +80,6 @@ def probes(found: Mapping[str, Sequence[str]]) -> list[list[list[str]]]:
     tried = []
     for key, values in swept.items():
         others = [others for other, others in swept.items() if other != key]
-        rest = ([], [given[0] for given in others], [given[-1] for given in others])
+        rest: tuple[list[str], ...] = ([], [given[0] for given in others], [given[-1] for given in others])
         tried += [[[*fixed, *beside, value] for beside in rest] for value in values]
     return tried
