@@ -16,6 +16,8 @@ EXTRAS = {
     "board": ("wandb_workspaces",),
     "submitit": ("submitit",),
     "ray": ("ray",),
+    "tensorboard": ("tensorboard",),
+    "mlflow": ("mlflow",),
 }  # fmt: skip
 
 

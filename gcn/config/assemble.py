@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.loggers import Logger
 
-from gcn.config.build import build, objective, present_terms
+from gcn.config.build import arguments, build, nodes, objective, present_terms
 from gcn.config.changed import changed_words
 from gcn.config.parse import Config
 from gcn.config.preflight import check_objective
@@ -24,6 +25,7 @@ from gcn.schema.kinds import resolve
 from gcn.schema.plugins import of_settings
 from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 from gcn.training.fit import Machine, Plan
+from gcn.training.loggers import started
 from gcn.training.module import GameModule, PlayerOptim, Training
 from gcn.training.record import Intervals
 from gcn.training.restore import check_weights
@@ -122,11 +124,23 @@ def module(cfg: Config) -> GameModule:
 
 def wandb_options(cfg: Config) -> dict[str, Any] | None:
     """Options of the W&B log, or None without one; its tags are the user's and the changed words."""
-    if not cfg.logger["wandb"]:
+    if not cfg.logger.get("wandb"):
         return None
     words = changed_words(cfg.plain(), of_settings(cfg))
+    others = ("wandb", *nodes(cfg.logger))
     tags = [*cfg.logger["tags"], *(word for word in words if not word.startswith("logger"))]
-    return {name: option for name, option in cfg.logger.items() if name != "wandb"} | {"tags": tags}
+    return {name: option for name, option in cfg.logger.items() if name not in others} | {"tags": tags}
+
+
+def loggers(cfg: Config) -> list[Logger]:
+    """Lightning's loggers of the configured run."""
+    packages, folder, resumed = of_settings(cfg).packages, Path(cfg.run_dir), cfg.resume is not None
+    return [
+        started(
+            name, resolve(f"logger.{name}", node["_target_"], packages), arguments(node), folder, resumed
+        )
+        for name, node in nodes(cfg.logger).items()
+    ]
 
 
 def plan(cfg: Config) -> Plan:
@@ -147,4 +161,5 @@ def plan(cfg: Config) -> Plan:
         wandb=wandb_options(cfg),
         config=cfg.plain(),
         resume=cfg.resume is not None,
+        loggers=loggers(cfg),
     )  # fmt: skip

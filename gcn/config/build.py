@@ -60,6 +60,16 @@ def _plain(place: str, value: Any, plugins: Sequence[str]) -> Any:
     return [_plain(place, part, plugins) for part in value] if isinstance(value, list) else value
 
 
+def nodes(group: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The nodes of a group of several objects, by name: those that name a class."""
+    return {name: v for name, v in group.items() if isinstance(v, Mapping) and "_target_" in v}
+
+
+def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the class that a node names, in built-in types."""
+    return {name: _plain(name, value, ()) for name, value in node.items() if name != "_target_"}
+
+
 def present_terms(cfg: Config) -> list[Present]:
     """All ingredients that the configuration switches on, in alphabetical order of their knobs."""
     present, known = [], knobs(of_settings(cfg))

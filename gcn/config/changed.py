@@ -5,6 +5,7 @@ from typing import Any
 
 from gcn.cli.quoting import value
 from gcn.config.compose import compose, groups
+from gcn.config.several import is_list
 from gcn.schema.fields import at, show
 from gcn.schema.plugins import FOLDER, NONE, SETTING, Extension
 
@@ -23,7 +24,7 @@ def changed_words(config: Mapping[str, Any], own: Extension = NONE) -> list[str]
     """
     said, usual = config.get("choices") or {}, compose([], own).choices
     chosen = [
-        f"{g}={value(str(said[g]))}"
+        f"{g}={_chosen(g, str(said[g]))}"
         for g in groups(own=own)
         if said.get(g) is not None and said[g] != usual.get(g)
     ]
@@ -51,6 +52,10 @@ def _leaves(
             yield from _leaves(said[key], default, f"{above}{key}.")
         elif not isinstance(default, Mapping):
             yield f"{above}{key}", said[key], default
+
+
+def _chosen(group: str, choice: str) -> str:
+    return choice if is_list(group, choice) else value(choice)
 
 
 def _value(own: Any) -> str:

@@ -25,6 +25,7 @@ from gcn.cli.invocation import as_called
 from gcn.cli.quoting import value
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
+from gcn.config.several import GROUPS, chosen_lists, spelled
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.schema.conf_folder import CONF
@@ -173,7 +174,7 @@ def normal(words: Sequence[str]) -> list[str]:
     Every key is declared, so there is nothing to append to: ``+mse=1``, ``++mse=1`` and ``mse=1`` mean the
     same. Hydra itself refuses ``+mse=1`` where mse has a value already.
     """
-    return [word if is_hydras(word) else word.lstrip("+") for word in words]
+    return [word if is_hydras(word) else spelled(word.lstrip("+")) for word in words]
 
 
 def compose(words: Sequence[str], own: Extension = NONE, number: int = 0, root: Root = TRAIN) -> Composition:
@@ -200,7 +201,7 @@ def compose(words: Sequence[str], own: Extension = NONE, number: int = 0, root: 
     cfg = composed_by_hydra([*forced, *search_path(root, own.folders)], root, own)
     with one_line_errors():
         cfg.hydra.job.num = number
-        return _composition(cfg, _choices(cfg), cfg)
+        return _composition(cfg, _choices(cfg, words), cfg)
 
 
 def composed_by_hydra(words: Sequence[str], root: Root, own: Extension = NONE) -> DictConfig:
@@ -212,8 +213,9 @@ def composed_by_hydra(words: Sequence[str], root: Root, own: Extension = NONE) -
     return cfg
 
 
-def _choices(cfg: DictConfig) -> dict[str, str | None]:
-    return {key: v for key, v in cfg.hydra.runtime.choices.items() if not key.startswith("hydra/")}
+def _choices(cfg: DictConfig, words: Sequence[str]) -> dict[str, str | None]:
+    chosen = {key: v for key, v in cfg.hydra.runtime.choices.items() if not key.startswith("hydra/")}
+    return chosen | dict(chosen_lists(words))
 
 
 def _composition(cfg: DictConfig, choices: Mapping[str, str | None], places: DictConfig) -> Composition:
@@ -248,7 +250,7 @@ def _base(chosen: tuple[str, ...], root: Root) -> _Base:
     """The composition of choices alone; Hydra takes a tenth of a second for it, so it is made once."""
     if (root, chosen) not in _bases:
         cfg = composed_by_hydra([*chosen, *search_path(root)], root)
-        choices = _choices(cfg)
+        choices = _choices(cfg, chosen)
         hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
         assert isinstance(hydra, dict)
         places = {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]}
@@ -317,6 +319,11 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
         choice = override.value()
         if choice is None and {name: None} in _defaults(root):
             raise InputError(f"{word}: is so without the word; drop it")
+        if name in GROUPS and isinstance(choice, list) and choice:
+            unknown = [one for one in choice if one not in offered[name]]
+            if unknown:
+                raise InputError(f"{word}: no {name} {unknown[0]}; choose from {', '.join(offered[name])}")
+            return
         if not isinstance(choice, str):
             said = word.partition("=")[2]
             raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered[name])}")

@@ -36,6 +36,7 @@ from gcn.config.compose import (
 )
 from gcn.config.conflicts import Configured, conflicts
 from gcn.config.knobs import Knob
+from gcn.config.several import names as single
 from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored
 from gcn.errors import InputError, NotNamed
 from gcn.files.atomic import write_text
@@ -235,7 +236,7 @@ class Reference:
 def _reference(chosen: tuple[tuple[str, str], ...], own: Extension, root: Root) -> Reference:
     fields = declarations(root.file)
     for group, choice in chosen:
-        for path in _lineage(group, choice, own, root):
+        for path in [path for one in single(choice) for path in _lineage(group, one, own, root)]:
             inside = "" if _is_global(path) else f"{group}."
             fields |= {f"{inside}{name}": field for name, field in declarations(path).items()}
     for knob in knobs(own).values():
@@ -354,7 +355,10 @@ def _is_foreign(said: Mapping[str, Any], choices: Mapping[str, Any], own: Extens
     offered = groups(TRAIN, own)
     strange = set(map(str, said)) - taken() - set(offered) - set(knobs(own))
     return bool(strange) or any(
-        choices[g] not in offered[g] for g in offered if g in choices and g != OVERLAY
+        name not in offered[g]
+        for g in offered
+        if g in choices and g != OVERLAY
+        for name in single(choices[g])
     )
 
 

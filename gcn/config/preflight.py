@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gcn.cli.extras import install
+from gcn.cli.extras import EXTRAS, install
 from gcn.cli.invocation import as_called
 from gcn.config.compose import is_hydras, key_of, knobs, normal
 from gcn.config.parse import Config
@@ -50,6 +50,7 @@ def check_run(cfg: Config, words: Sequence[str]) -> None:
     if cfg.resume is None and cfg.init_from is not None:
         _check_checkpoint(Path(cfg.init_from))
     _check_files(cfg)
+    _check_loggers(cfg.logger)
     _check_machine(cfg.trainer)
 
 
@@ -174,6 +175,15 @@ def _check_files(cfg: Config) -> None:
             )
     if lpips and lpips.get("backbone") != "random":
         backbone_file(lpips.net, lpips.backbone, hub_folder())
+
+
+def _check_loggers(logger: Config) -> None:
+    """Raise InputError for a logger whose package is not installed; its choice, package and extra have one name."""
+    for name, node in logger.items():
+        if isinstance(node, Config) and name in EXTRAS and find_spec(name) is None:
+            raise InputError(
+                f"logger={name}: {name} is not installed, and this needs it; {install(name)}, or choose logger=csv"
+            )
 
 
 def _check_machine(trainer: Config) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from gcn.config.compose import TRAIN, compose, groups
+from gcn.config.several import is_list, names
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.reading import LARGEST_YAML, check_events, read_text, read_yaml
@@ -62,7 +63,9 @@ def checked_choices(said: Mapping[str, Any], own: Extension = NONE) -> dict[str,
         if group == OVERLAY:  # its values are among the others
             if choice is not None and not isinstance(choice, str):
                 raise InputError(f"choices.{group}={show(choice)}: must be a name or null")
-        elif choice not in offered[group]:
+        elif choice not in offered[group] and not (
+            is_list(group, choice) and set(names(choice)) <= set(offered[group])
+        ):
             raise InputError(
                 f"{group}={show(choice)}: no such choice in conf/; "
                 "if it is your own, give plugins=[PACKAGE] or --config-dir=FOLDER"

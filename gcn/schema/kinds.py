@@ -40,6 +40,7 @@ KINDS = {
     "dynamics": Kind("gcn.game.rules", ("gcn.game.rules.Rule",)),
     "optim": Kind("torch.optim", ("torch.optim.Optimizer",)),
     "data": Kind("gcn.data", ("gcn.data.loader.Data",)),
+    "logger.*": Kind("lightning.pytorch.loggers", ("lightning.pytorch.loggers.Logger",)),
     "game": Kind("gcn.lab", ("gcn.lab.games.SmallGame", "gcn.lab.plane.plane.Plane")),
     "game.distribution": Kind("gcn.lab", ("gcn.lab.plane.distributions.Distribution",)),
     "optimizer": Kind("gcn.lab", ("gcn.lab.players.Descent",)),
@@ -104,7 +105,7 @@ def resolve(place: str, target: Any, plugins: Sequence[str] = ()) -> type:
 def _refusal(place: str, target: Any, kind: Kind, plugins: Sequence[str]) -> InputError:
     also = f" or {', '.join(plugins)}" if plugins else ""
     package = str(target).partition(".")[0]
-    own = isinstance(target, str) and "." in target and package not in ("gcn", "torch", *plugins)
+    own = isinstance(target, str) and "." in target and package not in ("gcn", "torch", "lightning", *plugins)
     hint = f"; to use classes of a package of your own, name it: plugins=[{package}]" if own else ""
     return InputError(f"{place}._target_={target}: must be {kind}{also}{hint}")
 

@@ -3,13 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 import torch
+from lightning.pytorch.loggers import Logger
 
 from gcn.cli.quoting import resuming
 from gcn.data.loader import Data
@@ -27,6 +28,7 @@ from gcn.training.bad_images import BadImages
 from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 from gcn.training.datamodule import Remaining
 from gcn.training.failure import explained
+from gcn.training.loggers import send
 from gcn.training.log import quiet, run_log, terminal
 from gcn.training.module import GameModule
 from gcn.training.precision import LIGHTNING, resolve
@@ -75,6 +77,7 @@ class Plan:
         wandb: options of :class:`gcn.report.wandb_log.WandbRun`, or None.
         config: the resolved configuration, for the record.
         resume: continue from the folder's last checkpoint.
+        loggers: Lightning's, of :func:`gcn.training.loggers.started`.
     """
 
     folder: Path
@@ -86,6 +89,7 @@ class Plan:
     wandb: Mapping[str, Any] | None
     config: Mapping[str, Any]
     resume: bool = False
+    loggers: Sequence[Logger] = ()
 
 
 def train(plan: Plan) -> dict[str, Any]:
@@ -117,7 +121,7 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         torch.set_num_threads(threads)
     if plan.machine.channels_last:
         module.game.to(memory_format=torch.channels_last)
-    module.follows_checkpoint = True
+    module.follows_checkpoint, module.sends_values = True, False
     loader = plan.data.train_loader(
         seed=plan.seed,
         steps=steps,
@@ -131,7 +135,10 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
     )
     reals = RealCrops(plan.data) if isinstance(module.game.generator, DCGAN) else None
-    record = Record(plan.folder, images, plan.often, progress, wandb, resumed=plan.resume, reals=reals)
+    record = Record(
+        plan.folder, images, plan.often, progress, wandb, plan.loggers, resumed=plan.resume, reals=reals
+    )
+    send(plan.loggers, [], plan.config)
     bad_images, same_data = BadImages(plan.data, progress, main), SameData(plan.data, record, start, main)
     trainer.callbacks += [bad_images, record, same_data]  # type: ignore[attr-defined]
     if main:
@@ -205,7 +212,8 @@ def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
         accelerator="gpu" if gpu else "cpu", devices=devices, num_nodes=nodes, strategy=strategy,
         precision=LIGHTNING[resolve(machine.precision, gpu)],  # type: ignore[arg-type]
         max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
-        logger=False, enable_checkpointing=False, enable_model_summary=False,
+        logger=list(plan.loggers) or False, log_every_n_steps=plan.module.training_plan.log_every,
+        enable_checkpointing=False, enable_model_summary=False,
         enable_progress_bar=False, callbacks=[progress],
         default_root_dir=plan.folder, limit_val_batches=0, num_sanity_val_steps=0,
     )  # fmt: skip

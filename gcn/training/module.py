@@ -99,6 +99,7 @@ class GameModule(L.LightningModule):
         self.has_game = game.objective.loss is not None
         self.average: dict[str, Tensor] | None = None
         self.follows_checkpoint = False  # the loader begins where a checkpoint ends: a run takes care of that
+        self.sends_values = True  # to Lightning's loggers; in a run its record does
         self.players: tuple[OptimizerPlayer, OptimizerPlayer]
         self.coder: list[
             Codec
@@ -168,7 +169,7 @@ class GameModule(L.LightningModule):
             observe=self._due(step + 1),
         )
         if self.game.observing and not self.trainer.barebones:
-            self.log_dict(self.observed())
+            self.log_dict(self.observed(), logger=self.sends_values)
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:

@@ -5,12 +5,13 @@ It reads; the weights of a run are bit for bit those of the same run without it.
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from gcn.data.loader import WholeImages
@@ -20,6 +21,7 @@ from gcn.report.metrics_table import MetricsTable
 from gcn.report.plots import PanelRow, panel
 from gcn.report.sheet import sheet
 from gcn.report.wandb_log import WandbRun
+from gcn.training.loggers import send
 from gcn.training.module import GameModule
 from gcn.training.progress import Progress
 from gcn.training.samples import RealCrops, evaluate_samples
@@ -58,6 +60,7 @@ class Record(L.Callback):
         often: how often.
         progress: the bar that shows the latest numbers.
         wandb: where rows and panels go besides, or None.
+        loggers: Lightning's, which get the rows as well.
         resumed: the folder holds the rows of a run that this one continues.
         reals: what the samples of a generator from noise are compared with; None for a codec.
     """
@@ -69,6 +72,7 @@ class Record(L.Callback):
         often: Intervals,
         progress: Progress,
         wandb: WandbRun | None = None,
+        loggers: Sequence[Logger] = (),
         resumed: bool = False,
         reals: RealCrops | None = None,
     ) -> None:
@@ -79,7 +83,7 @@ class Record(L.Callback):
             progress,
             wandb,
         )
-        self.reals = reals
+        self.reals, self.loggers = reals, loggers
         self.table = MetricsTable(folder / "metrics.csv")
         self.watch = NormWatch()
         self.stop = StopRequest()
@@ -159,6 +163,7 @@ class Record(L.Callback):
         self.begun = True
         if self.resumed and main:
             seen = self.table.resume_at(step)
+            send(self.loggers, self.table.rows())
             if self.wandb is not None:
                 self.wandb.go_on(self.table.rows(), seen, self._images)
 
@@ -210,9 +215,10 @@ class Record(L.Callback):
         self.progress.show(row)
         if main:
             self.table.append(step, row)
+            timed = row | {"time/seconds_per_step": (now - self._since[0]) / max(1, step - self._since[1])}
+            send(self.loggers, [timed | {"step": step}])
             if self.wandb is not None:
-                seconds = (now - self._since[0]) / max(1, step - self._since[1])
-                self.wandb.log(step, row | {"time/seconds_per_step": seconds}, self._images(step))
+                self.wandb.log(step, timed, self._images(step))
         self._since = (now, step)
 
 
