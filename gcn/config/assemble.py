@@ -136,9 +136,7 @@ def loggers(cfg: Config) -> list[Logger]:
     """Lightning's loggers of the configured run."""
     packages, folder, resumed = of_settings(cfg).packages, Path(cfg.run_dir), cfg.resume is not None
     return [
-        started(
-            name, resolve(f"logger.{name}", node["_target_"], packages), arguments(node), folder, resumed
-        )
+        started(name, resolve(f"logger.{name}", node["_target_"], packages), arguments(node), folder, resumed)
         for name, node in nodes(cfg.logger).items()
     ]
 

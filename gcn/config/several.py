@@ -36,6 +36,6 @@ def is_list(group: str, choice: Any) -> bool:
 
 
 def chosen_lists(words: Sequence[str]) -> Mapping[str, str]:
-    """The lists of choices among overrides, by group; Hydra does not keep them among its choices."""
-    pairs = [word.partition("=")[::2] for word in words]
-    return {key: choice for key, choice in pairs if is_list(key, choice)}
+    """The lists of choices among overrides, by group, of which the last one counts; Hydra does not keep them."""
+    last = dict(word.partition("=")[::2] for word in words)
+    return {key: choice for key, choice in last.items() if is_list(key, choice)}

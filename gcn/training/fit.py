@@ -28,8 +28,8 @@ from gcn.training.bad_images import BadImages
 from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 from gcn.training.datamodule import Remaining
 from gcn.training.failure import explained
-from gcn.training.loggers import send
 from gcn.training.log import quiet, run_log, terminal
+from gcn.training.loggers import send
 from gcn.training.module import GameModule
 from gcn.training.precision import LIGHTNING, resolve
 from gcn.training.progress import Progress
