@@ -1,8 +1,8 @@
-"""Packages that Lightning imports and a program hardly uses, executed at their first real use: 4 of 5 seconds less.
+"""Modules that Lightning and torch import and a program hardly uses, executed at their first real use.
 
-``import lightning`` executes all of torchmetrics (with torchvision and scipy) for two classes. Lightning and torch's
-optimizers also import torch's compiler, only to tell it what not to compile. A program that computes a metric of
-torchmetrics or calls ``torch.compile`` finds both as it would otherwise.
+``import lightning`` executes all of torchmetrics (with torchvision, scipy and matplotlib) for two classes, and triton
+for a counter of operations. Lightning and torch also import torch's compiler, only to tell it what not to compile. A
+program that computes a metric of torchmetrics or calls ``torch.compile`` finds all of it as it would otherwise.
 """
 
 import logging
@@ -16,7 +16,8 @@ from importlib.util import spec_from_loader
 from types import ModuleType
 from typing import Any
 
-COMPILER, METRICS = "torch._dynamo", "torchmetrics"
+COMPILER, FLOPS = "torch._dynamo", "torch.utils.flop_counter"
+METRICS, PLOTS = "torchmetrics", "torchmetrics.utilities.plot"
 # What Lightning takes from torchmetrics, and the modules that define it.
 PARTS = {
     "Metric": "torchmetrics.metric",
@@ -26,7 +27,7 @@ PARTS = {
 
 
 class Later(ModuleType):
-    """A package whose own code is executed when anything is asked of it that is not offered here."""
+    """A module whose own code is executed when anything is asked of it that is not offered here."""
 
     own: ModuleSpec
 
@@ -37,7 +38,7 @@ class Later(ModuleType):
         return getattr(self, name)
 
     def load(self) -> None:
-        """Execute the package's own code."""
+        """Execute the module's own code."""
         own = self.own
         assert own.loader is not None
         del self.own
@@ -57,6 +58,24 @@ class Metrics(Later):
                 import_module("torchmetrics.utilities")  # first: it and torchmetrics.metric import each other
             return getattr(import_module(PARTS[name]), name)
         return super().__getattr__(name)
+
+
+class Plots(Later):
+    """torchmetrics' drawing, with matplotlib; every metric names it in the annotations of its method ``plot``."""
+
+    _AX_TYPE = _PLOT_OUT_TYPE = object
+
+    def plot_single_or_multi_val(self, *arguments: Any, **keywords: Any) -> Any:
+        """Draw by the module's own function."""
+        return _loaded(PLOTS).plot_single_or_multi_val(*arguments, **keywords)
+
+
+class Flops(Later):
+    """torch's counter of floating-point operations, with triton; Lightning's summary of a model can use it."""
+
+    def FlopCounterMode(self, *arguments: Any, **keywords: Any) -> Any:
+        """A counter, of the module's own class."""
+        return _loaded(FLOPS).FlopCounterMode(*arguments, **keywords)
 
 
 class _IsCompiled(type):
@@ -93,25 +112,34 @@ class Compiler(Later):
         return call
 
 
-KINDS: dict[str, type[Later]] = {METRICS: Metrics, COMPILER: Compiler}
+KINDS: dict[str, type[Later]] = {METRICS: Metrics, PLOTS: Plots, FLOPS: Flops, COMPILER: Compiler}
+
+
+def _loaded(name: str) -> ModuleType:
+    """A module whose own code has been executed, here if nowhere before."""
+    module = sys.modules[name]
+    if isinstance(module, Later):
+        module.load()
+    return module
 
 
 def is_loaded(name: str) -> bool:
-    """Whether a package's own code has been executed."""
+    """Whether a module's own code has been executed."""
     return name in sys.modules and not isinstance(sys.modules[name], Later)
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds the packages of ``KINDS`` in the form that is executed later."""
+    """Finds the modules of ``KINDS`` in the form that is executed later."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:
         if name in KINDS:
             own = PathFinder.find_spec(name, path)
-            if own is None or own.submodule_search_locations is None:
+            if own is None or own.origin is None:
                 return None
-            spec = spec_from_loader(name, self, origin=own.origin, is_package=True)
+            places = own.submodule_search_locations  # of a package
+            spec = spec_from_loader(name, self, origin=own.origin, is_package=places is not None)
             assert spec is not None
-            spec.submodule_search_locations, spec.loader_state = own.submodule_search_locations, own
+            spec.submodule_search_locations, spec.loader_state = places, own
             return spec
         compiler = sys.modules.get(COMPILER)
         if not name.startswith(COMPILER + ".") or not isinstance(compiler, Compiler):
@@ -122,7 +150,7 @@ class _Finder(MetaPathFinder, Loader):
         return spec_from_loader(name, self)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """A package to be executed later, or a module that the compiler has imported."""
+        """A module to be executed later, or one that the compiler has imported."""
         if spec.name in KINDS:
             module = KINDS[spec.name](spec.name)
             module.own = spec.loader_state
@@ -139,5 +167,5 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Let the packages be found in this form from now on; those that are imported already stay as they are."""
+    """Let the modules be found in this form from now on; those that are imported already stay as they are."""
     sys.meta_path.insert(0, _Finder())

@@ -63,7 +63,9 @@ class Photos(Data):
         self.val_names = [Path(name).stem for name in VAL]
         names = COLOUR + GREY if grey else COLOUR
         originals = [photograph(name) for name in names]
-        by_photograph = [copies_of(name, scales) for name in names]
+        by_photograph = [
+            copies_of(name, scales, original) for name, original in zip(names, originals, strict=True)
+        ]
         copies = [copy for one_scale in zip(*by_photograph, strict=True) for copy in one_scale]
         self.sources = [Source(copies, 1 - leaves_share if dead_leaves else 1)]
         if dead_leaves and leaves_share:
@@ -96,9 +98,15 @@ def photograph(name: str) -> Pixels:
         ) from None
 
 
-def copies_of(name: str, scales: Sequence[float] = SCALES) -> list[Pixels]:
-    """Copies of a training photograph, one for each scale; those of a grey photograph have a tint each."""
-    original = photograph(name)
+def copies_of(name: str, scales: Sequence[float] = SCALES, original: Pixels | None = None) -> list[Pixels]:
+    """Copies of a training photograph, one for each scale; those of a grey photograph have a tint each.
+
+    Args:
+        name: file name of the photograph.
+        scales: factors of its height and width.
+        original: its pixels; None: they are read.
+    """
+    original = photograph(name) if original is None else original
     smaller = [scaled(original, scale) for scale in scales]
     return [tinted(copy, seed) for seed, copy in enumerate(smaller)] if name in GREY else smaller
 

@@ -214,31 +214,51 @@ def curve(
         yield below
 
 
-def jpeg(x: Tensor, quality: int, optimize: bool) -> tuple[bytes, Tensor]:
-    """Code one image (3, H, W) in [0, 1] as JPEG: the whole file, and the pixels decoded from it, same shape."""
-    file = _save(_pixels(x), "JPEG", {"quality": quality, "subsampling": "4:2:0", "optimize": optimize})
-    return file, torch.from_numpy(decode(file, grey=False)).permute(2, 0, 1).float() / 255
+def jpeg(x: Tensor, quality: int, optimize: bool) -> bytes:
+    """The JPEG file of one image (3, H, W) in [0, 1]: baseline, 4:2:0, Pillow's default quantisation tables.
+
+    Args:
+        x: the image, rounded to 8 bits.
+        quality: Pillow's setting.
+        optimize: with Huffman tables fitted to the file (True) or the standard's tables.
+    """
+    return _save(_pixels(x), "JPEG", {"quality": quality, "subsampling": "4:2:0", "optimize": optimize})
 
 
-def jpeg_curve(images: Sequence[Tensor], optimize: bool, qualities: Sequence[int] = QUALITIES) -> list[Point]:
-    """Rate-distortion curve of baseline JPEG 4:2:0 through Pillow with its default quantisation tables.
+def jpeg_psnr(
+    images: Sequence[Tensor], optimize: bool, bpp: float, qualities: Sequence[int] = QUALITIES
+) -> float:
+    """PSNR in dB of JPEG at a rate, as by `psnr_at` between the two qualities around it.
+
+    They are found by bisection, because a larger quality gives larger files. NaN where no quality has such a rate.
 
     Args:
         images: (3, H, W) in [0, 1], of any sizes; rounded to 8 bits before coding and before comparing.
-        optimize: with Huffman tables fitted to each file (``optimize=True``) or the standard's tables.
-        qualities: Pillow's quality settings.
-
-    Returns:
-        One point per quality, by increasing rate, pooled with headers; PSNR is the mean of the images' in dB.
+        optimize: see `jpeg`.
+        bpp: bits per pixel of all files together, with headers; the PSNR is the mean of the images'.
+        qualities: settings that are tried.
     """
     originals = [to_uint8(x).cpu().float() / 255 for x in images]
     pixels = sum(x[0].numel() for x in originals)
+    files: dict[int, list[bytes]] = {}
+
+    def rate(place: int) -> float:
+        return 8 * sum(map(len, files[place])) / pixels
+
+    low, high = -1, len(qualities)
+    while high - low > 1:
+        middle = (low + high) // 2
+        files[middle] = [jpeg(x, qualities[middle], optimize) for x in originals]
+        low, high = (middle, high) if rate(middle) < bpp else (low, middle)
     points = []
-    for quality in qualities:
-        files, decoded = zip(*(jpeg(x, quality, optimize) for x in originals), strict=True)
-        values = [float(psnr(x[None], y[None])) for x, y in zip(originals, decoded, strict=True)]
-        points.append(Point(quality, 8 * sum(map(len, files)) / pixels, sum(values) / len(values)))
-    return sorted(points, key=lambda point: point.bpp)
+    for place in (low, high):
+        if place in files:
+            decoded = [torch.from_numpy(decode(f, grey=False)).permute(2, 0, 1) for f in files[place]]
+            values = [
+                float(psnr(x[None], y[None].float() / 255)) for x, y in zip(originals, decoded, strict=True)
+            ]
+            points.append(Point(qualities[place], rate(place), sum(values) / len(values)))
+    return psnr_at(points, bpp)
 
 
 def psnr_at(points: Sequence[Point], bpp: float) -> float:

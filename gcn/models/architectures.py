@@ -4,11 +4,8 @@ A model file comes from anybody. Its class is found here by name, its arguments 
 for the command line, and no module is built before both are known to be sound.
 """
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -80,27 +77,7 @@ def empty(target: str, arguments: Any, own: Extension = NONE) -> Codec:
             value = field.check(f"architecture.{name}", arguments[name])
             if field.type != "float" and type(value) is not type(arguments[name]):  # 64.0 channels
                 raise ValueError(f"architecture.{name}={arguments[name]}: must be {field}")
-        with _without_compiler(), torch.device("meta"):  # the file's tensors take the places
+        with torch.device("meta"):  # the file's tensors take the places
             return resolve("generator", architecture.target, own.packages)(**arguments)  # type: ignore[no-any-return]
     except InputError as problem:
         raise ValueError(str(problem)) from None
-
-
-@contextmanager
-def _without_compiler() -> Iterator[None]:
-    """Keep torch from importing its compiler in the block, as it does at the first operation on ``meta``.
-
-    That import takes as long as torch itself, and has no other use there than to mark functions that are not to be
-    compiled (``torch._compile._disable_dynamo``).
-    """
-    name = "torch._dynamo"
-    if name in sys.modules:
-        yield
-        return
-    absent: Any = ModuleType(name)
-    absent.disable = lambda function, *options, **named: function
-    sys.modules[name] = absent
-    try:
-        yield
-    finally:
-        del sys.modules[name]

@@ -39,7 +39,7 @@ from gcn.training.restore import check
 from gcn.training.same_data import SameData
 from gcn.training.samples import RealCrops, evaluate_samples
 from gcn.training.sizes import check_sizes
-from gcn.training.validate import against_jpeg, coding_copy, evaluate
+from gcn.training.validate import against_jpeg, coding_copy, evaluate, with_files
 
 
 @dataclass(frozen=True)
@@ -235,9 +235,11 @@ def _finish(
     try:
         codec = coding_copy(module.codec, module.average)
         if record.reals is not None:
-            numbers |= evaluate_samples(cast(DCGAN, codec), record.reals).values
+            final = record.final or evaluate_samples(cast(DCGAN, codec), record.reals)
+            numbers |= final.values
         else:
-            result = evaluate(codec, plan.data.val_images(), module.device, files=True)
+            final = record.final or evaluate(codec, plan.data.val_images(), module.device)
+            result = with_files(codec, final, module.device)
             numbers |= result.values | against_jpeg(result)
             package.save_of_run(codec, plan.folder, {"run": plan.folder.name, "steps": trainer.global_step})
     except FloatingPointError:

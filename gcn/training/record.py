@@ -89,6 +89,7 @@ class Record(L.Callback):
         self.stop = StopRequest()
         self.best = -math.inf
         self.before: dict[str, Tensor] = {}  # the last validation's reconstructions of a few crops, by image
+        self.final: Evaluation | None = None  # the validation after the last update
         self.changes: list[str] = []  # of the images, between the processes that made the run
         self.resumed, self.begun, self.phase = resumed, False, "training"
         self._since = (time.perf_counter(), 0)
@@ -177,6 +178,8 @@ class Record(L.Callback):
             result = evaluate(codec, self.images, module.device)
         else:
             result = evaluate_samples(cast(DCGAN, codec), self.reals)
+        if step >= module.training_plan.steps:
+            self.final = Evaluation(result.images, dict(result.values))
         crops = {  # copies: a checkpoint would hold the images that views are cut from
             image.name: image.x_hat[:, *centre(image, JITTER_SIDE)].clone()
             for image in result.images[:JITTER_IMAGES]

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.reduction import of_first_rank, world_size
 from gcn.game.turn import mean_over_scales
-from gcn.metrics.classical import jpeg_curve, psnr_at
+from gcn.metrics.classical import jpeg_psnr
 from gcn.metrics.fidelity import ms_ssim, ms_ssim_scales, psnr
 from gcn.metrics.realism import real_floor, sliced_wasserstein
 from gcn.models.codec import Codec
@@ -83,16 +83,33 @@ def evaluate(codec: Codec, images: Sequence[Whole], device: torch.device, files:
 def decoded(codec: Codec, name: str, x: Tensor, files: bool = False) -> Decoded:
     """Reconstruct an image (1, 3, H, W) in [0, 1], on the codec's device; ``files``: through a real file as well."""
     out = codec.reconstruct(x)
-    size = None
-    if files:
-        data = write(codec, x)
-        size = len(data)
-        if not torch.equal(read(codec, data), out.x_hat.clamp(0, 1)):
-            raise RuntimeError(f"{name}: the decoded file is not the codec's own reconstruction")
+    size = _file_bytes(codec, name, x, out.x_hat) if files else None
     bits = sum(-p.double().log2().sum().item() for p in out.likelihoods.values())
     assert out.y_hat is not None
     spread = out.y_hat.amax((0, 2, 3)) - out.y_hat.amin((0, 2, 3))
     return Decoded(name, x[0].cpu(), out.x_hat[0].clamp(0, 1).cpu(), bits, size, spread.cpu())
+
+
+@torch.no_grad()
+def with_files(codec: Codec, evaluation: Evaluation, device: torch.device) -> Evaluation:
+    """An evaluation by this very codec with the bytes of real files added, which are written and read back."""
+    images = [
+        replace(image, file_bytes=_file_bytes(codec, image.name, image.x[None].to(device), image.x_hat[None]))
+        for image in evaluation.images
+    ]
+    return Evaluation(images, evaluation.values | _file_rate(images))
+
+
+def _file_bytes(codec: Codec, name: str, x: Tensor, x_hat: Tensor) -> int:
+    data = write(codec, x)
+    if not torch.equal(read(codec, data).to(x_hat.device), x_hat.clamp(0, 1)):
+        raise RuntimeError(f"{name}: the decoded file is not the codec's own reconstruction")
+    return len(data)
+
+
+def _file_rate(images: Sequence[Decoded]) -> dict[str, float]:
+    bits = 8 * sum(image.file_bytes or 0 for image in images)
+    return {"bpp_actual": bits / sum(image.pixels for image in images)}
 
 
 def joint(mine: list[Decoded]) -> Evaluation:
@@ -133,7 +150,7 @@ def measure(images: list[Decoded]) -> Evaluation:
         "dead_channels": float((torch.stack([i.spread for i in images]).amax(0) == 0).float().mean()),
     }
     if images[0].file_bytes is not None:
-        values["bpp_actual"] = 8 * sum(image.file_bytes or 0 for image in images) / pixels
+        values |= _file_rate(images)
     return Evaluation(images, values)
 
 
@@ -142,8 +159,8 @@ def against_jpeg(evaluation: Evaluation) -> dict[str, float]:
     xs = [image.x for image in evaluation.images]
     bpp = evaluation.values["bpp_actual"]
     return {
-        "jpeg_psnr": psnr_at(jpeg_curve(xs, optimize=False), bpp),
-        "jpeg_optimised_psnr": psnr_at(jpeg_curve(xs, optimize=True), bpp),
+        "jpeg_psnr": jpeg_psnr(xs, False, bpp),
+        "jpeg_optimised_psnr": jpeg_psnr(xs, True, bpp),
         "swd_floor": real_floor(xs, SEED)["mean"],
     }
 

@@ -14,7 +14,7 @@ x = torch.ones(1, 2)
 layer(x).sum().backward()
 optimizer.step()
 optimizer.load_state_dict(optimizer.state_dict())
-for name in ("torchvision", "scipy", "torch._dynamo.utils", "torchmetrics.functional"):
+for name in ("torchvision", "scipy", "matplotlib", "triton", "torch._dynamo.utils", "torchmetrics.functional"):
     assert name not in sys.modules, name
 from lightning.pytorch.utilities.compile import OptimizedModule
 assert not isinstance(layer, OptimizedModule)
@@ -28,10 +28,19 @@ assert isinstance(compiled, OptimizedModule)
 assert torch.equal(compiled(x), layer(x))
 optimizer.step()
 
+from lightning.pytorch.utilities.model_summary import model_summary
+with model_summary.FlopCounterMode(display=False) as counter:
+    layer(x)
+assert counter.get_total_flops() == 8 and isinstance(counter, torch.utils.flop_counter.FlopCounterMode)
+
 import torchmetrics
 from lightning.pytorch.utilities.types import Metric
 assert issubclass(torchmetrics.MeanMetric, Metric)
 assert torchmetrics.__spec__.name == "torchmetrics" and torchmetrics.functional.accuracy
+metric = torchmetrics.MeanMetric()
+metric.update(1.0)
+figure, axes = metric.plot()
+assert axes is figure.axes[0]
 """
 
 

@@ -16,7 +16,6 @@ from PIL import Image
 from gcn.config import assemble
 from gcn.config.compose import CONF
 from gcn.config.parse import Config, load, parse, save
-from gcn.metrics.classical import Point, jpeg_curve
 from gcn.report.plots import PanelRow
 from gcn.training.fit import train
 from gcn.training.record import Record
@@ -26,7 +25,6 @@ TINY = [
     "generator.N=8", "generator.M=8", "discriminator.width=4", "discriminator.depth=2", "data=folder", "data.crop=32",
     "data.batch=2", "trainer=cpu", "trainer.threads=1", "logger=csv", "log_every=1", "mse=1",
 ]  # fmt: skip
-JPEG: dict[tuple[Any, ...], list[Point]] = {}
 
 
 def images(root: Path) -> Path:
@@ -115,10 +113,7 @@ def panels(folder: Path) -> dict[str, bytes]:
 
 
 def undrawn(monkeypatch: Any) -> None:
-    """Draw nothing, which takes most of the time of a tiny run; a panel holds a digest of what it would show.
-
-    JPEG's curve, to which a run is compared at its end, is computed once for the same images.
-    """
+    """Draw nothing, which takes most of the time of a tiny run; a panel holds a digest of what it would show."""
 
     def digest(path: Path, rows: list[PanelRow], title: str) -> None:
         shown = [title] + [
@@ -129,14 +124,7 @@ def undrawn(monkeypatch: Any) -> None:
 
     monkeypatch.setattr("gcn.training.record.panel", digest)
 
-    def curve(images: list[torch.Tensor], optimize: bool) -> list[Point]:
-        key = (optimize, *(image.numpy().tobytes() for image in images))
-        if key not in JPEG:
-            JPEG[key] = jpeg_curve(images, optimize)
-        return JPEG[key]
-
     monkeypatch.setattr("gcn.training.fit.curves", lambda path, *_: path.touch())
-    monkeypatch.setattr("gcn.training.validate.jpeg_curve", curve)
 
 
 class Killed(BaseException):

@@ -80,7 +80,7 @@ def test_a_run_killed_after_its_last_update_gets_its_summary(reference, data, tm
     def dying(*args, **kwargs):
         raise Killed
 
-    killed(tmp_path, *words(data, OFTEN), owner=runs_module, name="evaluate", instead=dying)
+    killed(tmp_path, *words(data, OFTEN), owner=runs_module, name="with_files", instead=dying)
     assert not (tmp_path / "summary.json").exists()
     run(tmp_path)
     assert_same_run(tmp_path, reference)
