@@ -100,7 +100,7 @@ def allocate(*args, **kwargs):
 @pytest.mark.parametrize(("owner", "name", "said"), [
     ("gcn.training.module.GameModule", "_laid_out", "give a smaller data.batch than 2, or a smaller data.crop than 32"),
     ("gcn.training.record.Record", "_validate", "the validation takes validation images as a whole; give smaller ones"),
-    ("gcn.training.fit", "evaluate", "the evaluation takes validation images as a whole; give smaller ones"),
+    ("gcn.training.fit", "with_files", "the evaluation takes validation images as a whole; give smaller ones"),
 ])  # fmt: skip
 def test_too_little_memory_names_what_to_make_smaller(owner, name, said, data, tmp_path, monkeypatch):
     monkeypatch.setattr(f"{owner}.{name}", allocate)
