@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = [
+    "gcn.commands",  # first: it decides how others are imported
     "torch",
     "lightning",
-    "hydra",
     "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "gcn.commands.hydra_command",
+    "gcn.commands.train",
     "pytest",
     "hypothesis",
 ]

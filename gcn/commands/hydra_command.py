@@ -38,7 +38,7 @@ from gcn.config.compose import (
     normal,
     search_path,
 )
-from gcn.config.flags import plain_errors, read_flags
+from gcn.config.flags import composed_once, plain_errors, read_flags
 from gcn.config.parse import Config, Planned, parse, plan, save
 from gcn.config.preflight import check_run, note
 from gcn.config.sweep import axes, jobs, probes
@@ -219,7 +219,7 @@ def _hydra(
     declare(own)
     sys.argv = [sys.argv[0], *words, *search_path(root, own.conf)]
     try:
-        with plain_errors(problems):
+        with plain_errors(problems), composed_once():
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
     finally:
         sys.argv = sys.argv[:1]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 
 from gcn.config.hydra_errors import one_line_errors
@@ -99,3 +100,17 @@ def plain_errors(own: Sequence[Exception]) -> Iterator[None]:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def composed_once() -> Iterator[None]:
+    """Keep Hydra from composing a configuration in the block only to look for ``hydra.mode`` in it.
+
+    ``hydra.mode`` is refused as a word, so that the flag ``--multirun`` alone decides.
+    """
+    own = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]  # nothing said
+    try:
+        yield
+    finally:
+        Hydra.get_mode = own  # type: ignore[method-assign]
