@@ -32,12 +32,22 @@ class _Stopwatch:
         return found
 
 
-def bench(model: str, run: str | None, height: int, width: int, repeats: int, threads: int) -> None:
+def bench(
+    model: str,
+    run: str | None,
+    height: int,
+    width: int,
+    repeats: int,
+    threads: int,
+    plugins: str | None = None,
+    config_dir: str | None = None,
+) -> None:
     """A smooth random image with noise through a model or the codec of ``run``."""
     if min(height, width) < COARSE:
         raise InputError(f"height={height} width={width}: give at least {COARSE} pixels a side")
     torch.set_num_threads(threads)
-    codec = transcode.model({"run": run} if run else {"model": model})
+    named = {"plugins": plugins, "config_dir": config_dir, "run": run, "model": None if run else model}
+    codec = transcode.model({key: value for key, value in named.items() if value is not None})
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, height // COARSE, width // COARSE, generator=generator)
     x = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)

@@ -12,6 +12,7 @@ from gcn.data.images import load_image
 from gcn.errors import InputError
 from gcn.models.exact import ONE
 from gcn.models.hyperprior import Hyperprior
+from gcn.schema.plugins import extension, names
 
 
 class _InFloat:
@@ -39,15 +40,18 @@ def _channels_last(codec: Hyperprior) -> Iterator[None]:
     codec.to(memory_format=torch.contiguous_format)
 
 
-def bench(run: str, images: str, threads: int) -> None:
+def bench(
+    run: str, images: str, threads: int, plugins: str | None = None, config_dir: str | None = None
+) -> None:
     """Files of a trained hyperprior, written with one thread and read in other settings.
 
     Args:
         run: run folder of a ``generator=hyperprior``.
         images: folder of PNG images.
         threads: of the setting with more threads.
+        plugins, config_dir: what the user adds, where the run has something of it.
     """
-    codec = of_run(Path(run))
+    codec = of_run(Path(run), extension(names(plugins), config_dir))
     if not isinstance(codec, Hyperprior):
         raise InputError(f"run={run}: not a hyperprior; train one with generator=hyperprior")
     found = sorted(Path(images).glob("*.png"))

@@ -30,8 +30,13 @@ def program() -> tuple[str, ...]:
 
 
 def called(name: str) -> tuple[str, ...]:
-    """The words by which the user calls a command, in the form in which this process was called."""
-    return (*program(), name) if program() else ("python", f"scripts/{name}.py")
+    """The words by which the user calls a command, in the form in which this process was called.
+
+    Args:
+        name: of the command, and of its part where it has parts: ``bench codec``.
+    """
+    first, *parts = name.split()
+    return (*program(), first, *parts) if program() else ("python", f"scripts/{first}.py", *parts)
 
 
 def as_called(text: str) -> str:

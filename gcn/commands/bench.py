@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Sequence
 
 from gcn.cli.arguments import Arguments, Command
+from gcn.schema.plugins import WORDS
 
 MODULES = {  # in gcn.bench, which is imported when the words are checked
     "lab": "lab_speed", "coder": "coder_speed", "codec": "coding_speed", "exact": "exact_speed", "study": "study_speed",
@@ -43,7 +44,8 @@ height: 1024            #: int >= 1 ; of the image, in pixels
 width: 1536             #: int >= 1 ; likewise
 repeats: 3              #: int >= 1 ; turns of each contender
 threads: 1              #: int >= 1 ; of torch
-""",
+"""
+        + WORDS,
         spellings={"model_name": "model"},
     ),
     "exact": Command(
@@ -54,7 +56,8 @@ threads: 1              #: int >= 1 ; of torch
 run: ???                #: path ; run folder of a generator=hyperprior
 images: ???             #: path ; folder of PNG images
 threads: 2              #: int >= 1 ; of the setting with more threads
-""",
+"""
+        + WORDS,
     ),
     "study": Command(
         name="bench study",

@@ -7,6 +7,7 @@ from gcn.cli.arguments import Arguments, Command
 from gcn.cli.invocation import called
 from gcn.cli.quoting import command
 from gcn.files.names import printable
+from gcn.schema.plugins import WORDS, of_words
 
 COMMAND = Command(
     name="instruments",
@@ -24,7 +25,8 @@ ladders: null           #: list of str ; kinds of degradation; by default all, a
 seeds: 3                #: int in [2, 100] ; classifiers for each number
 out: outputs/instruments #: path ; folder of tables and figure; the same command resumes
 overwrite: false        #: ; replace the rows of another command in that folder
-""",
+"""
+    + WORDS,
 )
 
 
@@ -43,12 +45,12 @@ def work(said: Arguments, shown: str) -> int:
 
     for name in said["ladders"] or ():
         ladder(name)
-    codec = package.load(model_path(said["model"]))
+    codec = package.load(model_path(said["model"]), of_words(said.said))
     folder = Path(said["out"])
     if said["overwrite"]:
         (folder / "rows.jsonl").unlink(missing_ok=True)
     validation = Validation(_sources(said["data.root"]), said["side"], codec, said["seeds"])
-    free = ("out", "overwrite", "ladders")
+    free = ("out", "overwrite", "ladders", "plugins", "config_dir")
     options = {key: value for key, value in said.items() if key not in free}
     options["model"] = Path(str(said["model"])).name
     print(f"{len(validation.images)} images, {validation.count} crops of each", flush=True)

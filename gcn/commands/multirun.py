@@ -201,10 +201,10 @@ def write_record(whole: Path, words: Sequence[str]) -> None:
 def print_summary(whole: Path, jobs: Sequence[Job], root: Root, goals: Sequence[str]) -> None:
     """Print a line for each job of a sweep, from the records that the runs wrote."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     columns = [*root.columns, *(goal for goal in goals if goal not in root.columns)]
-    table = Table("job", "swept", *columns, title=f"{whole}/JOB")
+    table = Table("job", Column("swept", overflow="fold"), *columns, title=f"{whole}/JOB")
     fixed = set.intersection(*(set(job.words) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
         found = read_summary(job.folder / root.record)

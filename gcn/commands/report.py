@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gcn.cli.arguments import Arguments, Command
 from gcn.errors import InputError
 from gcn.files.names import printable
+from gcn.schema.plugins import WORDS, Extension, of_words, stored_words
 
 if TYPE_CHECKING:
     from gcn.metrics.classical import Classical
@@ -28,7 +29,8 @@ out: null               #: path ; the page, by default report.html in the folder
 sort: run               #: str ; column of the table of several runs: run, verdict, step, psnr, … or a changed word
 compare: [avif]         #: list of str ; codecs beside JPEG in one run's rate-distortion chart: avif, webp, …; or none
 overwrite: false        #: ; replace a file that is no such page; a page of this command is always replaced
-""",
+"""
+    + WORDS,
     bare=("run",),
 )
 
@@ -56,38 +58,41 @@ def show(said: Arguments) -> int:
     html.check_page(file, said["overwrite"])
     compared = [] if said["compare"] == ["none"] else said["compare"]
     rivals = chosen([*compared, "jpeg"] if compared else [])
-    runs = [run_folder.read(folder) for folder in folders]
+    runs, own = [run_folder.read(folder) for folder in folders], of_words(said.said)
     if len(runs) == 1:
-        run_page.write_run(runs[0], _extra(runs[0], rivals), file)
+        run_page.write_run(runs[0], _extra(runs[0], rivals, own), file)
     else:
         try:
-            runs_page.write_runs(runs, [_extra(run, []) for run in runs], said["sort"], file)
+            runs_page.write_runs(runs, [_extra(run, [], own) for run in runs], said["sort"], file)
         except ValueError as problem:
             raise InputError(f"sort={printable(said['sort'])}: {problem}") from None
     print(printable(file))
     return 0
 
 
-def _extra(run: "Run", compared: Sequence["Classical"]) -> "Extra":
+def _extra(run: "Run", compared: Sequence["Classical"], own: Extension) -> "Extra":
     """Changed words, and classical codecs at the rate of the run's files on its validation images."""
     from gcn.config.changed import changed_words
     from gcn.report.run_page import Extra
 
     words, notes, rivals = None, [], []
     try:
-        words = changed_words(run.config) if run.config else None
+        missing = [one for one in stored_words(run.config) if one not in stored_words(own.settings)]
+        if missing:
+            raise InputError(f"it was made with {' '.join(missing)}; give that to this command as well")
+        words = [*stored_words(run.config), *changed_words(run.config, own)] if run.config else None
     except InputError as problem:
         notes.append(f"The words of the run are unknown: {problem}.")
     rate = run.summary.get("bpp_actual")
     if words is not None and compared and isinstance(rate, int | float) and rate > 0:
         try:
-            rivals = _rivals(run.folder, rate, compared)
+            rivals = _rivals(run.folder, rate, compared, own)
         except (InputError, OSError) as problem:
             notes.append(f"{', '.join(codec.title for codec in compared)}: not measured ({problem}).")
     return Extra(words, rivals, notes)
 
 
-def _rivals(folder: Path, rate: float, compared: Sequence["Classical"]) -> list["Rival"]:
+def _rivals(folder: Path, rate: float, compared: Sequence["Classical"], own: Extension) -> list["Rival"]:
     """Codecs on a run's validation images, at rates near that of the run; those that reach it alone."""
     import math
 
@@ -96,7 +101,7 @@ def _rivals(folder: Path, rate: float, compared: Sequence["Classical"]) -> list[
     from gcn.metrics.classical import points_near, psnr_at
     from gcn.report.run_page import Rival
 
-    images = [image.x[0] for image in build(load(folder), "data").val_images()]
+    images = [image.x[0] for image in build(load(folder, own=own), "data").val_images()]
     found = []
     for codec in compared:
         points = points_near(codec, images, rate)

@@ -15,6 +15,7 @@ from gcn.report import html
 from gcn.report.charts import Chart, Series, chart, points, series
 from gcn.report.run_folder import Run
 from gcn.report.summary import UNITS, plain
+from gcn.schema.plugins import stored_words
 
 NEAR = 2.5  # factor between the run's rate and the ends of the chart of rates
 LARGEST_DOWNLOAD = 1 << 23  # bytes of a file that the page carries
@@ -174,15 +175,22 @@ def _further(run: Run) -> list[tuple[str, str]]:
     """What can be done next, with its command; only what the folder holds the files for."""
     where = run.folder.resolve()
     own = f"run={where}"
-    commands = [("Resume the training", resuming(where))] if run.file(CHECKPOINT) else []
+    named = stored_words(run.config)  # shown, never used
+    commands = [("Resume the training", resuming(where, *named))] if run.file(CHECKPOINT) else []
     if run.file("codec.safetensors"):
         coding = {
-            "Compress an image": ["scripts/compress.py", own, "photo.png", "out=photo.gcn"],
-            "Compare with other codecs": ["scripts/evaluate.py", own, "data=folder", "data.root=FOLDER"],
+            "Compress an image": ["scripts/compress.py", own, *named, "photo.png", "out=photo.gcn"],
+            "Compare with other codecs": [
+                "scripts/evaluate.py",
+                own,
+                *named,
+                "data=folder",
+                "data.root=FOLDER",
+            ],
         }
         commands += [(what, as_called(command("python", *words))) for what, words in coding.items()]
     if run.file(CHECKPOINT):
-        spectrum = as_called(command("python", "scripts/spectrum.py", word("run", where)))
+        spectrum = as_called(command("python", "scripts/spectrum.py", word("run", where), *named))
         commands.append(("Compute eigenvalues of the game", spectrum))
     return commands
 

@@ -24,6 +24,7 @@ from gcn.report.environment import environment
 from gcn.report.plots import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
+from gcn.schema.plugins import of_settings
 from gcn.training.bad_images import BadImages
 from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 from gcn.training.datamodule import Remaining
@@ -147,13 +148,16 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         if main:
             print(line, file=sys.stderr, flush=True)
     before = time.perf_counter()
-    with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun):
+    named = of_settings(plan.config).words
+    with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun, named):
         with loader:
             trainer.fit(module, Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
         record.go_on(trainer.global_step, main)  # Lightning begins nothing where no update is left
         if record.stop.signal is not None:
             where = f"stopped after {trainer.global_step} of {steps} updates"
-            raise Interrupted(f"{where}; go on with: {resuming(plan.folder)}", 128 + record.stop.signal)
+            raise Interrupted(
+                f"{where}; go on with: {resuming(plan.folder, *named)}", 128 + record.stop.signal
+            )
         if not main:
             return {}
         record.phase = "the evaluation"

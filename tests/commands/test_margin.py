@@ -13,6 +13,7 @@ from small_study import TINY
 
 from gcn.commands import margin
 from gcn.config.assemble import codec as first_codec
+from gcn.config.compose import CONF
 from gcn.config.parse import parse
 from gcn.models import package
 from gcn.study.arms import MarginPlan
@@ -60,6 +61,24 @@ def test_the_game_alone_by_a_ramp(model, tmp_path, capsys):
     record = json.loads((tmp_path / "out" / "margin.json").read_text())
     assert [run["method"] for run in record["runs"]] == ["ramp"]
     assert record["cost_octaves"] is None
+    capsys.readouterr()
+
+
+def test_a_loss_of_the_user_has_a_margin(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(CONF.parent / "examples" / "plugin"))
+    own = [
+        "loss=squared_hinge",
+        *WORDS[1:],
+        f"init_from={model}",
+        f"out={tmp_path / 'out'}",
+        "method=ramp",
+        "twin=null",
+    ]
+    assert margin.main(own) == 2
+    assert capsys.readouterr().err.startswith("error: loss=squared_hinge: no such choice")
+    assert margin.main([*own, "plugins=[gcn_example]"]) == 0
+    (run,) = json.loads((tmp_path / "out" / "margin.json").read_text())["runs"]
+    assert math.isfinite(run["h"])
     capsys.readouterr()
 
 

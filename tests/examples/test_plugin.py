@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,10 +11,17 @@ from PIL import Image
 from processes import script
 
 from gcn.commands import hydra_command
+from gcn.commands.bench import main as bench
 from gcn.commands.compress import main as compress
 from gcn.commands.decompress import main as decompress
+from gcn.commands.instruments import main as instruments
+from gcn.config import assemble
 from gcn.config.compose import CONF
+from gcn.config.parse import parse, save
+from gcn.errors import Interrupted
+from gcn.report.metrics_table import MetricsTable
 from gcn.schema import plugins
+from gcn.training.fit import train
 
 SCRIPT = CONF.parent / "scripts" / "train.py"
 WORDS = [
@@ -86,6 +94,38 @@ def test_it_trains_and_resumes_only_with_its_name(installed, place, run, capfd):
     assert said.count("\n") == 1
     assert said.endswith(f": python scripts/train.py resume={run} steps=3 'plugins=[gcn_example]'\n")
     assert trained(place, run, f"resume={run}", "steps=3", NAMED)["steps"] == 3
+
+
+def test_the_line_after_a_signal_is_the_whole_command_that_resumes(installed, tmp_path, monkeypatch):
+    append = MetricsTable.append
+
+    def signalling(self, step, row):
+        os.kill(os.getpid(), signal.SIGTERM)
+        append(self, step, row)
+
+    monkeypatch.setattr(MetricsTable, "append", signalling)
+    cfg = parse([*WORDS, NAMED, "log_every=1"])
+    cfg["run_dir"] = str(tmp_path)
+    save(cfg, tmp_path)
+    with pytest.raises(Interrupted) as stop:
+        train(assemble.plan(cfg))
+    assert str(stop.value).endswith(f": python scripts/train.py resume={tmp_path} 'plugins=[gcn_example]'")
+
+
+def test_benchmarks_and_instruments_open_its_codec_only_with_its_name(installed, run, tmp_path, capsys):
+    small = ["codec", f"run={run}", "height=32", "width=32", "repeats=1", "threads=1"]
+    assert bench(small) == 2
+    assert f"scripts/bench.py {' '.join(small)} 'plugins=[gcn_example]'" in capsys.readouterr().err
+    assert bench([*small, NAMED]) == 0
+    assert "coder" in capsys.readouterr().out
+    exact = ["exact", f"run={run}", f"images={tmp_path}"]
+    assert bench([*exact, NAMED]) == 2
+    assert "not a hyperprior" in capsys.readouterr().err
+    model = [f"model={run / 'codec.safetensors'}", f"data.root={tmp_path}", f"out={tmp_path / 'out'}"]
+    assert instruments(model) == 2
+    assert "'plugins=[gcn_example]'" in capsys.readouterr().err
+    assert instruments([*model, NAMED]) == 2  # the model is read, and the folder holds no images
+    assert "plugins" not in capsys.readouterr().err
 
 
 def test_its_codec_writes_files_only_with_its_name(installed, run, tmp_path, capfd):

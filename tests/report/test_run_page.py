@@ -1,5 +1,6 @@
 """The page of a run: whole, unfinished, damaged and hostile folders; several runs; what may be replaced."""
 
+import html
 import json
 import re
 
@@ -8,6 +9,7 @@ import torch
 from scripting import script
 
 from gcn.config.changed import changed_words
+from gcn.config.compose import CONF
 from gcn.config.parse import parse, save
 from gcn.report.charts import chart, log_ticks, points, series, ticks
 from gcn.report.panel_tiles import pairs
@@ -95,6 +97,22 @@ def test_what_is_missing_or_damaged_is_a_line_of_the_page(tmp_path, name, conten
     (run / name).unlink() if content is None else (run / name).write_text(content)
     report(run)
     assert said in (run / "report.html").read_text()
+
+
+def test_a_run_with_classes_of_the_user_is_shown_when_they_are_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(CONF.parent / "examples" / "plugin"))
+    run = folder(tmp_path / "run", "plugins=[gcn_example]", "loss=squared_hinge", "edges=0.5")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    report(run)
+    bare = html.unescape((run / "report.html").read_text())
+    assert "it was made with plugins=[gcn_example]; give that to this command as well" in bare
+    assert "edges=0.5" not in bare.partition("config.yaml")[0]
+    report(run, "plugins=[gcn_example]")
+    page = html.unescape((run / "report.html").read_text())
+    assert "it was made with" not in page
+    for word in ("loss=squared_hinge", "edges=0.5", f"resume={run} 'plugins=[gcn_example]'"):
+        assert word in page
 
 
 def test_several_runs_are_sorted_and_show_the_words_that_differ(tmp_path):

@@ -12,6 +12,7 @@ from gcn.data.loader import Crops
 from gcn.errors import InputError, is_memory_error
 from gcn.files import atomic
 from gcn.report.metrics_table import MetricsTable
+from gcn.training.failure import explained
 from gcn.training.record import Record
 
 OFTEN = "steps=4 val_every=2 panel_every=2 checkpoint_every=2"
@@ -38,6 +39,15 @@ def refusal_of(folder, *said):
     line = str(refusal.value)
     assert "\n" not in line
     return line
+
+
+def test_the_command_that_goes_on_names_what_the_user_adds(tmp_path):
+    (tmp_path / "metrics.csv").touch()
+    with pytest.raises(InputError) as refused, explained(tmp_path, str, lambda: True, ["plugins=[mine]"]):
+        full()
+    assert str(refused.value).endswith(
+        f"go on with: python scripts/train.py resume={tmp_path} 'plugins=[mine]'"
+    )
 
 
 @pytest.mark.usefixtures("quick")
