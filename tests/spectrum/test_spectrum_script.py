@@ -92,7 +92,7 @@ def test_the_same_words_give_the_same_numbers(made, tmp_path):
     a_run, folders = made("loss=none"), [tmp_path / "a", tmp_path / "b"]
     file = a_run / "checkpoints" / "last.ckpt"
     for folder, checkpoint in zip(folders, (a_run, file), strict=True):
-        assert spectrum.main([f"checkpoint={checkpoint}", f"out={folder}", *QUICK]) == 0
+        assert spectrum.main([f"checkpoint={checkpoint}", f"out={folder}", *LEAST]) == 0
     one, other = (record_of(folder) for folder in folders)
     assert {k: v for k, v in one.items() if k not in ("checkpoint", "words")} == {
         k: v for k, v in other.items() if k not in ("checkpoint", "words")
@@ -104,7 +104,7 @@ def test_by_default_the_results_lie_in_the_run_folder(made, tmp_path):
     """A run without a game: the generator alone, and no rotation."""
     folder = tmp_path / "run"
     shutil.copytree(made("loss=none"), folder)
-    assert spectrum.main([f"checkpoint={folder}", *QUICK]) == 0
+    assert spectrum.main([f"checkpoint={folder}", *LEAST]) == 0
     assert {path.name for path in folder.iterdir()} >= FILES
     record = record_of(folder)
     assert set(record["parameters"]) == {"g"}

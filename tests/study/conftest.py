@@ -1,4 +1,5 @@
 import pytest
+from lab_inside import LabInside
 from processes import forking
 
 
@@ -6,3 +7,9 @@ from processes import forking
 def forked_workers(monkeypatch):
     """Workers of a study begin with the libraries imported; test_margins.py has workers that import their own."""
     monkeypatch.setattr("gcn.study.executors.local.get_context", lambda _: forking())
+
+
+@pytest.fixture
+def workers_with_the_lab_inside(monkeypatch):
+    """Workers of a study run the lab's command in their own process; other tests start it as users do."""
+    monkeypatch.setattr("gcn.study.executors.local.get_context", lambda _: LabInside)

@@ -212,7 +212,7 @@ grids:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("workers_with_the_lab_inside")
 def test_a_study_plays_its_scan_and_then_what_the_scan_decides(tmp_path, monkeypatch, capsys):
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "stages.yaml").write_text(STAGES)
