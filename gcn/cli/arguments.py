@@ -83,7 +83,7 @@ class Command(NamedTuple):
 
     def _spellings(self) -> str:
         short = "-o PATH is out=PATH, and " if "out" in self.table() else ""
-        return f"\n{short}--NAME VALUE is NAME=VALUE; what stands behind -- is no option.\n"
+        return f"\n{short}--NAME VALUE is NAME=VALUE; words after -- are never options.\n"
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         for name, (default, field) in self.table().items():

@@ -149,8 +149,9 @@ class Writer:
 
 
 class Reader:
-    """Returns the blocks of a stream. Whatever the bytes are, it ends, and asks for no more memory than the
-    symbols need.
+    """Coder that returns the blocks of a stream.
+
+    Whatever the bytes are, it ends, and needs no more memory than the symbols.
 
     Raises:
         InputError: in ``code`` and ``finish``, for a stream that no `Writer` made.

@@ -27,7 +27,7 @@ threads: 2              #: int >= 1 ; of torch
         examples="python scripts/bench.py coder height=256 width=256",
         words="""\
 height: 512             #: int >= 1 ; of the image whose latents are coded, in pixels
-width: 768              #: int >= 1 ; likewise
+width: 768              #: int >= 1 ; of the same image, in pixels
 channels: 192           #: int >= 1 ; of the latents
 repeats: 5              #: int >= 1 ; turns of each contender
 threads: 1              #: int >= 1 ; of torch
@@ -41,7 +41,7 @@ threads: 1              #: int >= 1 ; of torch
 model: mid              #: path ; a model that ships, or a model file
 run: null               #: path ; run folder whose codec is measured instead
 height: 1024            #: int >= 1 ; of the image, in pixels
-width: 1536             #: int >= 1 ; likewise
+width: 1536             #: int >= 1 ; of the same image, in pixels
 repeats: 3              #: int >= 1 ; turns of each contender
 threads: 1              #: int >= 1 ; of torch
 """
@@ -73,7 +73,7 @@ workers: 2              #: int >= 1 ; arms that are trained at once
 }
 COMMAND = Command(
     name="bench",
-    about="Measure what code costs; contenders take turns.",
+    about="Measure the speed of code; what is compared takes turns in one process.",
     examples="\n".join(one.examples for one in BENCHMARKS.values()),
     words=f"name: ???  #: one of {', '.join(BENCHMARKS)} ; the benchmark",
     bare=("name",),

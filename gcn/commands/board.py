@@ -18,7 +18,7 @@ python scripts/board.py table=outputs/study/joint/table project=TEAM/gcn-study m
 table: ???              #: path ; folder of a study's table, runs.parquet and curves.parquet
 project: gcn-study      #: str of 1 to 128 characters without \\#?%: ; PROJECT or TEAM/PROJECT of W&B
 out: outputs/board      #: path ; folder of the runs for `wandb sync`, workspace.json and report.json
-mode: auto              #: one of auto, offline, online ; auto: online with a key and an answer
+mode: auto              #: one of auto, offline, online ; auto: online if there is a key and the server answers
 """,
 )
 

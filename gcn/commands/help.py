@@ -35,7 +35,8 @@ python scripts/lab.py dynamics=simultaneous optimizer=adam optimizer.betas=[0.9,
 python scripts/lab.py game=ring loss=hinge r1=1 optimizer=adam optimizer.lr=1e-3 steps=4000 seeds=4
 """
 SMALL_WEIGHTS = """\
-  A knob that is a weight is null (absent) or a number; the unit of error is 1, mse=1 charges G with θ².
+  A knob that is a weight is null (absent) or a number. In the lab the unit of an error is 1, not 8 grey
+  levels: mse=1 adds θ² to the generator's loss.
   Options of a game: game.OPTION=VALUE. The run folder holds lab.json (eigenvalues, closed form, outcome,
   trajectory's end) and the figure lab.png.
 """

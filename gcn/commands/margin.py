@@ -20,7 +20,7 @@ from gcn.study.arms import METHODS, TWINS
 
 COMMAND = Command(
     name="margin",
-    about="Measure the largest learning rate that a game bears, beside that of the same training without the game.",
+    about="Find the largest learning rate at which a game still works, and that of the same training without the game.",
     examples="""
 python scripts/margin.py loss=ns +mse=1                     h* of the game and of its twin without feedback
 python scripts/margin.py loss=hinge +mse=1 +r1=10 optim=gan data=folder data.root=FOLDER
@@ -30,7 +30,7 @@ python scripts/margin.py loss=mine plugins=[mypackage]      a loss of your own, 
     words=f"""\
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume
 axis: lr                #: one of lr, adv ; what is raised: both learning rates, or the weight of the adversary
-method: bisection       #: one of {", ".join(METHODS)} ; 61 values, 31, about 6, or one run with rising rates
+method: bisection       #: one of {", ".join(METHODS)} ; which values are tried: 61, 31, about 6, or one run with rising rates
 twin: yoked             #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
 updates: 200            #: int in [6, 1e6] ; of each run
 init_from: null         #: path ; first decoder: low, mid or high, which ship, a model file, or a run of experiment=rd
@@ -40,11 +40,14 @@ All other words are those of scripts/train.py, whose --help lists them. Only the
 of a codec that was trained for rate and distortion; encoder and entropy model are frozen. Learning rates are
 constant, and D's keeps its ratio to G's.
 
-A run holds if at each of its last three looks (updates 100, 150 and 200) fresh classifiers tell photographs
-from reconstructions by at most b0 + delta bits. b0 are the bits of the same decoder trained by the distortion
-alone, delta is what chance does to them. h* is the last learning rate that holds, counted from the lowest,
-and a* the last weight. The discriminator of the yoked twin repeats the moves of another seed's game: it
-exerts a force and answers nothing. h* of the twin divided by h* is what the game costs.
+A run holds if photographs and reconstructions are as hard to tell apart as without an adversary. Three times
+(updates 100, 150 and 200) fresh classifiers are trained to tell them apart. Their bits must be at most
+b0 + delta: b0 are the bits of the same decoder trained by the distortion alone, delta is the difference that
+chance explains. h* is the largest learning rate, and a* the largest weight, up to which all tried values
+hold.
+
+The discriminator of the yoked twin repeats the updates of another seed's discriminator: it has the gradients
+of a game and does not react to this generator. h* of the twin divided by h* is what the game costs.
 """,
 )
 PLACE = Path("outputs/margin")

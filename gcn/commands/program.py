@@ -24,7 +24,7 @@ COMMANDS = {
     "lab": "train a small game of the theory, with its eigenvalues",
     "spectrum": "eigenvalues of a trained codec's game",
     "exponent": "how fast small differences grow in a run's training",
-    "margin": "the largest learning rate that a game bears",
+    "margin": "the largest learning rate at which a game still works",
     "study": "plan, train, resume and report a study",
     "board": "show a study in Weights & Biases",
 }

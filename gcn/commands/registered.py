@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     name="registered",
-    about="Decide the registered contrasts of the margin study from a table, or simulate how often this errs.",
+    about="Apply the registered tests of the margin study to a table of margins, or simulate how often they err.",
     examples="""
 python scripts/registered.py simulate=2000                error rates and power, into docs/study/margin
 python scripts/registered.py pilot=docs/study/margin     values of stage 1 for the plan

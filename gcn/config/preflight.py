@@ -67,7 +67,7 @@ def check_objective(cfg: Config) -> None:
         if cfg.get("rate"):
             remedy = "choose a loss, loss=ns" if counts else "let the loss count, adv=1"
             raise InputError(
-                f"rate={cfg.rate:g} is all that the generator pays, and it pays least for sending nothing; set a "
+                f"rate={cfg.rate:g} is the generator's only loss, and it is least if nothing is sent; set a "
                 f"distortion, mse=1, or {remedy}"
             )
         why = f"{', '.join(paid)} alone make no image" if paid else "every weight is 0"

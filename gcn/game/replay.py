@@ -1,4 +1,4 @@
-"""Players that no longer answer the other one: a trajectory that is recorded and replayed, and a player at rest."""
+"""Players that do not react to the other player: one replays a recorded trajectory, one never moves."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -63,7 +63,7 @@ class Recorded:
 
 
 class Replayed:
-    """A player that visits the points of another trajectory, whatever its gradients say.
+    """A player that repeats a recorded trajectory, whatever its gradients are.
 
     Args:
         parameters: what is moved; of the same shapes as the points.

@@ -104,7 +104,7 @@ class Descend(Rule):
 
 
 class Extragradient(Rule):
-    """Look ahead, then move from the old point along the field of the new one (Korpelevich 1976; Gidel et al. 2019).
+    """A trial move, then a move from the old point by its gradients (Korpelevich 1976; Gidel et al. 2019).
 
     Both points see the same batch and noise.
 

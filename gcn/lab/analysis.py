@@ -205,7 +205,7 @@ def outcome(path: Tensor, centre: Tensor | None) -> Outcome:
 
 
 def angles(path: Tensor, velocities: Tensor, centre: Tensor) -> Tensor:
-    """Angle in degrees between the field and the way to ``centre`` (N,), for each point of (T, N): 90° is a circle."""
+    """Angles in degrees (T,) between the field and the direction to ``centre`` (N,) on a path (T, N); 90°: a circle."""
     way = centre - path
     cosine = (way * velocities).sum(1) / (way.norm(dim=1) * velocities.norm(dim=1)).clamp(min=1e-300)
     return torch.rad2deg(torch.arccos(cosine.clamp(-1, 1)))

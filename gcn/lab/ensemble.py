@@ -206,7 +206,7 @@ class GameEnsemble:
         rows = []
         for part in field:
             for column in range(part.shape[1]):
-                if not part.requires_grad:  # a player who pays nothing that depends on anything
+                if not part.requires_grad:  # a player whose loss depends on no parameter
                     rows.append(points.new_zeros(points.shape))
                     continue
                 gradients = torch.autograd.grad(

@@ -106,7 +106,7 @@ def field(
     names = ensemble.small.names
     axes.set_xlabel(letter(names[first]))
     axes.set_ylabel(letter(names[second]), rotation=0, labelpad=8)
-    axes.set_title("field and trajectory (● start, × rest)")
+    axes.set_title("field and trajectory (● start, × equilibrium)")
 
 
 def numbers(axes: Any, run: Examination) -> None:
@@ -133,7 +133,7 @@ def _kept(values: Tensor, limit: float) -> NDArray[np.float64]:
 
 
 def _angles(axes: Any, run: Examination) -> None:
-    axes.set_title("angle between the field and the way to rest")
+    axes.set_title("angle between the field and the way to ×")
     axes.set_xlabel("time / step size" if run.continuous else "updates of the generator")
     found = run.angles()
     if found is None:

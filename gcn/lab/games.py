@@ -128,7 +128,7 @@ class Lossy(Dirac):
 
         J = [[-2μ - g''(0)ψ*², p], [-p, 0]],   λ = a ± √(a² - p²),  a = -μ - ½g''(0)ψ*²
 
-    with g what G pays: convex for ns (more damping), concave for vanilla, unstable iff μm² > ½.
+    with g G's loss: convex for ns (more damping), concave for vanilla, unstable iff μm² > ½.
 
     Args:
         m: where the distortion's optimum lies.
@@ -251,7 +251,7 @@ class Uniform(SmallGame):
 
 
 class Bilinear(Dirac):
-    """V = xy: no loss at all, the Dirac-GAN with ``loss=wgan``. The flow circles, descent spirals out."""
+    """V = xy, the Dirac-GAN with ``loss=wgan``. The flow circles; simultaneous descent spirals out."""
 
     theta, psi = ("x",), ("y",)
 

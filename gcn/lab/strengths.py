@@ -26,9 +26,9 @@ class Force:
 
     Attributes:
         g, d: how fast G follows D's slope, how fast D follows G's position: bc of the closed forms is g·d.
-        curvature: second derivative of what D pays for a unit of variance of D's logits.
+        curvature: second derivative of D's loss for a unit of variance of D's logits.
         curvature_of_bias: the same for a constant added to all logits.
-        curvature_of_g: second derivative of what G pays for its own logit.
+        curvature_of_g: second derivative of G's loss for its own logit.
         level: the logit at rest.
         margin: logits below which the loss is linear, if it is at all.
     """

@@ -10,7 +10,7 @@ from gcn.report.plots import COLOURS, STYLE, save_png
 
 
 def named(path: Path, suffix: str) -> Path:
-    """``path.suffix``; :meth:`Path.with_suffix` would eat the end of "theta_0.5"."""
+    """``path.suffix``; unlike :meth:`Path.with_suffix` it keeps the end of "theta_0.5"."""
     return path.with_name(f"{path.name}.{suffix}")
 
 

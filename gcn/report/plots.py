@@ -67,7 +67,7 @@ class PanelRow:
         x_hat: reconstruction (3, H, W), clamped here.
         d_map: D's logits (h, w) on the reconstruction, or None.
         psnr: in dB, of what the caption speaks of (the whole image, where the row shows a part).
-        bpp: bits per pixel, likewise.
+        bpp: bits per pixel, of the same image or part.
     """
 
     name: str

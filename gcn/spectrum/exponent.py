@@ -1,4 +1,4 @@
-"""Lyapunov exponents of training: how fast two nearly equal states of a training part or meet, on the same data.
+"""Lyapunov exponents of training: how fast nearly equal states of a training separate or approach, on the same data.
 
 Copies of the whole state of a training (see :mod:`gcn.spectrum.training_state`) are displaced a little and updated
 with the same batches and the same random numbers as the original. The exponent Λ is the mean logarithm by which their

@@ -67,7 +67,7 @@ def settled(radii: Array) -> Array:
 
 
 def adam(path: Path) -> Path:
-    """How far from rest Adam ends, over its betas and over the losses: β₁ decides as much as the loss does."""
+    """Final distance from the equilibrium under Adam, over betas and losses: β₁ decides as much as the loss does."""
 
     def panels(canvas: Any) -> None:
         upper, lower = canvas.subfigures(2, 1, height_ratios=(1.45, 1))
@@ -81,11 +81,11 @@ def adam(path: Path) -> Path:
         _ends(lower.subplots(), settled(radii))
 
     title = (
-        r"Adam's $\beta_1$ alone moves a game from rest to a cycle: no claim of stability without the betas"
+        r"Adam's $\beta_1$ alone moves a game from rest to a cycle: a claim of stability must name the betas"
     )
     detail = (
-        "Dirac-GAN with ns, alternating Adam (D first), lr 0.01 (dotted: below is chatter), from (1, 1); root mean "
-        r"squares. Bursts: at rest $\hat v$ fades until lr$/\sqrt{\hat v}$ is too long."
+        "Dirac-GAN with ns, alternating Adam (D first), lr 0.01 (dotted), from (1, 1); root mean "
+        r"squares. Bursts: near the equilibrium $\hat v$ shrinks until lr$/\sqrt{\hat v}$ is too large a step."
     )
     return draw.figure(path, (11.2, 6.2), title, detail, panels)
 

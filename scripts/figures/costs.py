@@ -1,4 +1,4 @@
-"""What G pays for a probability D(G(z)), by the losses that train a codec, and the slopes of that."""
+"""Loss of G at a probability D(G(z)), by the losses that train a codec, and the slopes of that loss."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from gcn.report.plots import BLUE, GREEN, ORANGE
 
 
 class PlayedCost(NamedTuple):
-    """What G pays at probabilities D(G(z)), and its slopes in D and in D's logit; all of the same shape."""
+    """Loss of G at probabilities D(G(z)), and its slopes in D and in D's logit; all of the same shape."""
 
     cost: Array
     slope_d: Array
@@ -38,7 +38,7 @@ def played_cost(loss: Adversarial, d: Array) -> PlayedCost:
 
 
 def costs(path: Path) -> Path:
-    """The three costs over D(G(z)), and how steeply they fall in D and in D's logit: at D → 0 only one pulls."""
+    """The three losses over D(G(z)), and how steeply they fall in D and in D's logit: at D → 0 one slope is left."""
     d = np.concatenate((np.geomspace(1e-4, 0.1, 100), np.linspace(0.1, 0.995, 300)[1:]))
     with draw.page(path, (10, 3.7)) as figure:
         value, slope_d, slope_logit = figure.subplots(1, 3)
@@ -50,7 +50,7 @@ def costs(path: Path) -> Path:
         for axes in (value, slope_d, slope_logit):
             axes.axvspan(0, EARLY, color=draw.PALE, linewidth=0)
             axes.set(xlim=(0, 1), xlabel="$D(G(z))$ (probability of being real)")
-        value.set(ylim=(-5, 5), ylabel="$J$, cost of $G$ (nats)", title="What $G$ pays")
+        value.set(ylim=(-5, 5), ylabel="$J$, loss of $G$ (nats)", title="Loss of $G$")
         value.text(EARLY / 2, -2.7, "$D$ is sure: fake", rotation=90, ha="center", va="center", fontsize=8)
         slope_d.set(
             yscale="log",

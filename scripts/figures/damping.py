@@ -87,7 +87,7 @@ def _four_distances(axes: Any, mu: float) -> None:
     draw.formula(axes, times, np.exp(-mu * times))
     axes.text(19, np.exp(-mu * 19) * 2.2, r"$e^{-\mu t}$", color=draw.INK)
     axes.set(xlim=(0, 30), ylim=(3e-4, 1.5), xlabel="time $t$", ylabel=r"$\|w(t)\|\,/\,\|w(0)\|$")
-    axes.set_title("one rate, two ways")
+    axes.set_title("distance: one rate, two curves")
 
 
 def slow_mode(path: Path) -> Path:
@@ -140,7 +140,7 @@ def _rates(axes: Any, loss: str, colour: str) -> None:
 
 
 def measured_rates(loss: str, weights: list[float]) -> Array:
-    """How fast trajectories of the flow come to rest, with these weights of the distortion."""
+    """Rates of convergence of the flow's trajectories, with these weights of the distortion."""
     game = ensemble(loss, mse=numbers(*weights))
     times, paths = flows(game, repeated((1e-4, 0.5e-4), len(weights)), 60.0, 0.2)
     return decay(times, draw.radius(paths))

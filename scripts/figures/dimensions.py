@@ -55,7 +55,7 @@ def modes_nd(path: Path) -> Path:
         _mode_paths(without, 0.0)
         _mode_paths(with_r1, GAMMA)
 
-    title = r"Each singular value is a game of its own; what lies in D's kernel only a penalty on D damps"
+    title = r"Each singular value is a game of its own; only a penalty on D damps what lies in the kernel"
     detail = (
         r"$D(x)=\psi^\top Bx$, wgan, singular values $s$ of $B$ from 0.25 to 2 and one dimension out of G's reach. "
         r"Dots: measured. Dashes: $-\mu\pm\sqrt{\mu^2-s^2}$. Right: flow, $\mu=0.6$."
@@ -147,9 +147,7 @@ def uniform(path: Path) -> Path:
         each[0].set_ylabel(r"parts of $\lambda$")
         each[0].legend(loc="lower left")
 
-    title = (
-        r"Data uniform on [−1, 1]: the circle of radius ⅔ again, left at $\mu=2$, $\eta=3/2$ or $\gamma=1$"
-    )
+    title = r"Data uniform on [−1, 1]: eigenvalues leave the circle of radius ⅔ at $\mu=2$, $\eta=3/2$ or $\gamma=1$"
     detail = r"$G(z)=az$, $D(x)=wx^2$, wgan, equilibrium $a=1$, $w=0$. Rings and dots: measured. Dashes: closed forms."
     return draw.figure(path, (11.8, 3.7), title, detail, panels)
 

@@ -49,7 +49,7 @@ def bilinear(path: Path) -> Path:
             axes.set_title(f"{name} {verdict}", color=RULES[name].colour)
         _radii(radii, paths)
 
-    title = "In the game xy the flow circles: widening circles are simultaneous descent's doing"
+    title = "In the game xy the flow circles: circles that widen are caused by simultaneous descent"
     detail = (
         r"Step size $h=0.1$, 300 updates (simultaneous, in the plane: 150). Dashes, from above: "
         r"$(1+h^2)^{t/2}$, $1$, $(1-h^2+h^4)^{t/2}$, optimistic's $|\lambda|^t$."
@@ -171,7 +171,7 @@ def step_sizes(path: Path) -> Path:
         bar = canvas.colorbar(colours, ax=axes, extend="both", pad=0.01)
         bar.set_label("log growth an update: blue converges")
 
-    title = "What a distortion must do depends on the rule: only simultaneous descent diverges at every step without it"
+    title = "What a distortion does depends on the rule: without it only simultaneous descent diverges at every step"
     detail = (
         r"Dirac-GAN with ns, $p=½$ (dotted). Colour: measured, each of the 90 × 90 cells is a game of 240 updates near "
         r"rest. Black: critical step in closed form; squares: at $\mu=0.1$, ¼, ½, 1, 2."

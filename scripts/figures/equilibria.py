@@ -1,4 +1,4 @@
-"""Where games rest: with D at work in lossy games, and beside the data with a one-centred penalty."""
+"""Equilibria: with a slope of D in lossy games, and away from the data with a one-centred penalty."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def abscissa(game: GameEnsemble) -> float:
 
 
 def lossy(path: Path) -> Path:
-    """A distortion whose optimum is not the data: D never rests, and vanilla loses its balance."""
+    """A distortion whose optimum is not the data: D keeps a slope at the equilibrium, and vanilla becomes unstable."""
 
     def panels(canvas: Any) -> None:
         upper, lower = canvas.subfigures(2, 1)
@@ -45,9 +45,7 @@ def lossy(path: Path) -> Path:
         _quantiser_path(row[1], row[2])
         _slope_of_d(row[3])
 
-    title = (
-        r"A distortion that opposes the data keeps D at work: ns stays stable, vanilla only while $\mu m^2<½$"
-    )
+    title = r"With a distortion that opposes the data D keeps a slope: ns stays stable, vanilla only while $\mu m^2<½$"
     detail = (
         "Above: Dirac-GAN, data at 0, distortion least at $m=1$; flow from the dots, grey: field at 0.6. Below: a "
         r"Gaussian in two cells, $\hat x=\theta q(x)$, $D(x)=\psi x^2$, wgan. Rings: measured equilibria. "
@@ -73,7 +71,7 @@ def _biased_plane(axes: Any, loss: str) -> None:
         end = len(inside) if bool(inside.all()) else int(inside.int().argmin())
         draw.trajectory(axes, paths[:end, i], colour, 1.2, label=rf"$\mu={mu:g}$")
         draw.rest(axes, 0.0, -2 * mu * M / P)
-    axes.set_title(f"{loss}: " + ("both come to rest" if loss == "ns" else r"$\mu=0.6$ escapes to $m$"))
+    axes.set_title(f"{loss}: " + ("both converge" if loss == "ns" else r"$\mu=0.6$ escapes to $m$"))
     axes.legend(loc="upper right", handlelength=1.2)
 
 
@@ -93,7 +91,11 @@ def _biased_numbers(slope: Any, real: Any) -> None:
     draw.formula(slope, line, -2 * line * M / P)
     slope.text(0.45, -1.1, r"$\psi^\star=-2\mu m/p$", color=draw.INK)
     slope.set(
-        xlabel=r"$\mu$", ylabel=r"$\psi^\star$", title="D's slope at rest", xlim=(0, 1.03), ylim=(-4.3, 0.1)
+        xlabel=r"$\mu$",
+        ylabel=r"$\psi^\star$",
+        title="D's slope at the equilibrium",
+        xlim=(0, 1.03),
+        ylim=(-4.3, 0.1),
     )
     slope.legend(loc="lower left")
     real.axhline(0, color=draw.EDGE, linewidth=1.0)
@@ -142,7 +144,7 @@ def _trade_off(axes: Any) -> None:
             clip_on=False,
             zorder=6,
         )
-    axes.set(xlim=(0.7, 1.5), ylim=(0, 0.98), xlabel=r"$\theta$", title="the game rests at perception")
+    axes.set(xlim=(0.7, 1.5), ylim=(0, 0.98), xlabel=r"$\theta$", title="equilibrium: the right variance")
     axes.legend(loc="upper right", fontsize=7.5)
 
 
@@ -162,7 +164,7 @@ def _quantiser_path(plane: Any, time: Any) -> None:
     plane.set_title(r"all weights end at $\theta_p$")
     time.text(15.8, small.energy**-0.5 + 0.05, r"$\theta\to\theta_p$", ha="right")
     time.text(15.8, -0.27, r"$\psi\to\psi^\star\neq 0$", ha="right")
-    time.set(xlim=(0, 16), ylim=(-0.35, 2.1), xlabel="time $t$", title="D holds against the distortion")
+    time.set(xlim=(0, 16), ylim=(-0.35, 2.1), xlabel="time $t$", title="D balances the distortion")
     time.legend(loc="upper right", ncols=2, handlelength=1, columnspacing=0.8)
 
 
@@ -200,7 +202,7 @@ def wrong_point(path: Path) -> Path:
         _offsets(off)
         _offsets_over_penalty(other)
 
-    title = "A one-centred penalty never lets the game rest at the data: it circles, or, with MSE, it rests beside them"
+    title = "With a one-centred penalty the game never converges to the data: it cycles, or, with MSE, ends beside them"
     detail = (
         r"Dirac-GAN with wgan and $\lambda\,E(\|\nabla D\|-1)^2$; alternating updates, on the left $\lambda=0.3$, "
         r"$h=0.02$. Rings: measured equilibria. Dashes: $|\theta^\star|=2\lambda g_0/(1+4\mu\lambda)$."
@@ -226,7 +228,7 @@ def _one_centred(axes: Any, mu: float) -> None:
     reached = float(paths[-700:, :, 0].abs().max())
     axes.set_title(
         rf"$\mu={mu:g}$: "
-        + (rf"rests at $|\theta|={reached:.3f}$" if mu else rf"cycle to $|\theta|={reached:.2f}$")
+        + (rf"ends at $|\theta|={reached:.3f}$" if mu else rf"cycle to $|\theta|={reached:.2f}$")
     )
 
 

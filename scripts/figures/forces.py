@@ -44,7 +44,7 @@ def cycle_radii(steps: Array) -> Array:
 
 
 def non_saturating(path: Path) -> Path:
-    """ns comes to rest without any help, but slowly; descent at once ends on a cycle of its own."""
+    """ns converges without any damping term, but slowly; simultaneous descent ends on a cycle."""
 
     def panels(canvas: Any) -> None:
         plane, slow, cycle = canvas.subplots(1, 3, width_ratios=(1, 1.2, 1.2))
@@ -52,7 +52,7 @@ def non_saturating(path: Path) -> Path:
         _sublinear(slow)
         _limit_cycles(cycle)
 
-    title = r"ns has vanilla's eigenvalues $\pm ip$, and yet its flow comes to rest, as $r^2\approx 8/t$"
+    title = r"ns has vanilla's eigenvalues $\pm ip$, and yet its flow converges, as $r^2\approx 8/t$"
     detail = (
         "Dirac-GAN without any penalty: the linearisation does not decide. Solid and dots: measured. "
         r"Dashes: $8/t$ and $\sqrt{2h}$, the cycle of simultaneous descent."
@@ -69,7 +69,7 @@ def _same_jacobian(axes: Any) -> None:
     draw.rest(axes)
     axes.set_title("the flow from (1, 1) to $t=80$")
     draw.note(axes, 0.03, 0.98, r"vanilla keeps $r$", color=LOSSES["vanilla"].colour, fontsize=9)
-    draw.note(axes, 0.97, 0.09, "ns comes in", color=LOSSES["ns"].colour, fontsize=9, ha="right")
+    draw.note(axes, 0.97, 0.09, "ns spirals in", color=LOSSES["ns"].colour, fontsize=9, ha="right")
 
 
 def _sublinear(axes: Any) -> None:
@@ -101,7 +101,7 @@ def _limit_cycles(axes: Any) -> None:
     draw.formula(axes, line, np.sqrt(2 * line))
     axes.text(0.53, 0.86, r"$\sqrt{2h}$", color=draw.INK)
     axes.set(xlim=(0, 1.05), ylim=(0, 1.6), xlabel="step size $h$", ylabel="radius of the limit cycle")
-    axes.set_title("simultaneous descent never gets there")
+    axes.set_title("simultaneous descent ends on a cycle")
     axes.legend(loc="lower right")
 
 

@@ -20,20 +20,20 @@ class Module(NamedTuple):
 
 MODULES = {
     "opening": Module(
-        ("run", "circles", "missing_square"), "circles, spirals, and a hasty derivation's error"
+        ("run", "circles", "missing_square"), "circles, spirals, and the missing square of a derivation"
     ),
     "damping": Module(
         ("same_spectrum", "slow_mode", "complementary"), "one spectrum by four methods, the slow mode"
     ),
     "pulls": Module(("penalties",), "Nagarajan-Kolter, consensus, JARE, SGA: what each adds to the field"),
-    "equilibria": Module(("lossy", "wrong_point"), "D at work in lossy games, one-centred penalties"),
+    "equilibria": Module(("lossy", "wrong_point"), "equilibria of lossy games and of one-centred penalties"),
     "dimensions": Module(("modes_nd", "uniform"), "many modes and D's kernel, the uniform example"),
     "discrete_time": Module(("bilinear", "step_sizes"), "the bilinear game, critical step sizes"),
     "adaptive": Module(("adam",), "Adam and its betas"),
     "forces": Module(("non_saturating", "relativistic"), "the flow of ns, the forces of relativistic losses"),
     "earth_mover": Module(("piles", "segments"), "Wasserstein-1 of four piles and of two parallel segments"),
     "densities": Module(("one_gaussian", "optimal_discriminator"), "one Gaussian for two, the best D"),
-    "costs": Module(("costs",), "what G pays, by three losses"),
+    "costs": Module(("costs",), "loss of G over D(G(z)), for three losses"),
     "parting": Module(
         ("exponent",), "Lyapunov exponents: two trainings and their distance (docs/exponent.md)"
     ),

@@ -1,4 +1,4 @@
-"""The first look: circles become spirals and then slides, and the numbers that a hasty derivation gives."""
+"""The first figure: circles become spirals, then nothing rotates; and the numbers of a wrong derivation."""
 
 from pathlib import Path
 from typing import Any
@@ -52,16 +52,16 @@ def circles(path: Path) -> Path:
                 here.label_outer()
             axes[0, column].set_title("ns, relativistic pair" if pairing else name, loc="center")
         words = (
-            "no distortion:\nit goes round",
-            "+ MSE $\\mu=¼$:\nit spirals in",
-            "+ MSE $\\mu=1$:\nit slides in",
+            "no distortion:\nrotation",
+            "+ MSE $\\mu=¼$:\nspirals in",
+            "+ MSE $\\mu=1$:\nno rotation",
         )
         for row, text in enumerate(words):
             look = draw.METHODS["mse" if row else "none"]
             place = {"xycoords": "axes fraction", "ha": "center", "va": "center", "rotation": 90}
             axes[row, 0].annotate(text, (-0.42, 0.5), color=look.colour, fontsize=10, **place)
 
-    title = "Without a distortion every loss rotates; a little of it makes spirals, more of it slides"
+    title = "Without a distortion every game rotates; with a small one it spirals in, with a larger one nothing rotates"
     detail = (
         "Dirac-GAN, 500 alternating updates of step size 0.1 from the dot (1, 1). Grey: the field of training. "
         r"$\lambda$: measured eigenvalues at the equilibrium (cross)."
@@ -83,7 +83,7 @@ def missing_square(path: Path) -> Path:
             real.text(p + 0.03, 0.27, names, fontsize=7.5, color=GREY, va="top")
         real.set_title(r"Real parts with $\mu=1$")
         imaginary.set_title(r"Imaginary parts with $\mu=1$")
-        imaginary.legend(loc="upper left")
+        imaginary.legend(loc="lower left")
         _not_fast(rates)
 
     title = r"The force enters squared: $\lambda=-1\pm\sqrt{1-f\,'(0)^2}$.  And a game that does not rotate may be slow"
@@ -119,5 +119,5 @@ def _not_fast(axes: Any) -> None:
         text = rf"$\mu={weight:g}$: {kind}, rate {-eigenvalues(ensemble('ns', mse=weight))[0, 0].real:.3f}"
         axes.semilogy(times, distance, color=colour, linewidth=width, label=text)
     axes.set(ylim=(1e-9, 3), xlim=(0, 40), xlabel="time $t$", ylabel=r"$\|w(t)\|\,/\,\|w(0)\|$")
-    axes.set_title("The one that rotates overtakes")
+    axes.set_title("A rotating game may be the faster one")
     axes.legend(loc="lower left")

@@ -34,8 +34,8 @@ WEIGHTS = {
 }
 SMALL_STEP = 1e-3
 WORDS = {
-    "mse": "pulls θ", "grad_norm": "pulls θ", "r1": "pulls ψ", "consensus": "pulls both", "jare": "pulls both",
-    "sga": "pulls both",
+    "mse": "moves θ", "grad_norm": "moves θ", "r1": "moves ψ", "consensus": "moves both", "jare": "moves both",
+    "sga": "moves both",
 }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def spectrum_of(method: str, weight: float) -> Complex:
 
 
 def paid(method: str, weight: float, points: Tensor) -> Tensor:
-    """weight × value of a term of G at points (E, N): what G pays for it, (E,)."""
+    """weight × value of a term of G's loss at points (E, N); (E,)."""
     game = with_term("ns", method, weight).game(points)
     turn = game.turn("both", torch.zeros(len(points), 1, 1, dtype=torch.float64), 0)
     return weight * game.objective.terms[method](turn).detach()
@@ -86,10 +86,10 @@ def penalties(path: Path) -> Path:
         _loci(distortions, ("mse", "grad_norm", "r1"))
         _loci(rotations, ("consensus", "jare", "sga"))
 
-    title = "Nagarajan-Kolter is a distortion in disguise; consensus, JARE and SGA never end the rotation"
+    title = "Nagarajan and Kolter's penalty is a distortion; consensus, JARE and SGA never end the rotation"
     detail = (
         r"Dirac-GAN with ns, $p=½$. Above: what each adds to the field, at weights that damp by $\mu=¼$. "
-        "Below: what the production terms charge G, and measured eigenvalues (rings). Dashes: closed forms."
+        "Below: values of the terms in G's loss, and measured eigenvalues (rings). Dashes: closed forms."
     )
     return draw.figure(path, (11.4, 6.2), title, detail, panels)
 
@@ -122,7 +122,7 @@ def _pull(axes: Any, method: str) -> None:
 
 
 def _values(axes: Any) -> None:
-    """What G pays over θ: the norm of D's gradient, for three slopes of D, and the distortion."""
+    """Terms of G's loss over θ: the norm of D's gradient, for three slopes of D, and the distortion."""
     theta = grid(-2, 2, 201)
     purple = METHODS["grad_norm"].colour
     for psi, alpha in ((0.0, 1.0), (1.0, 0.6), (-1.0, 0.35)):
@@ -136,7 +136,7 @@ def _values(axes: Any) -> None:
     charge = paid("mse", MU, at_rest)
     axes.plot(theta, charge, color=METHODS["mse"].colour, linewidth=1.2, label=r"MSE, any $\psi$", zorder=4)
     draw.formula(axes, theta, MU * theta**2, r"$\mu\theta^2=\eta f\,'(0)^2\theta^2$")
-    axes.set(xlabel=r"$\theta$", ylabel="what G pays", xlim=(-2, 2), ylim=(0, 2.6))
+    axes.set(xlabel=r"$\theta$", ylabel="term in G's loss", xlim=(-2, 2), ylim=(0, 2.6))
     axes.set_title(r"$\eta\,\|\nabla_\psi V\|^2=\eta f\,'(u)^2\theta^2$, a distortion")
     axes.legend(loc="upper center", ncols=1)
 

@@ -270,8 +270,8 @@ print(statuses, [name for name in ("torch", "lightning", "numpy") if name in sys
     ("words", "said"),
     [
         ([], "add mse=1"), (["steps=10"], "add mse=1"), (["r1=1"], "add mse=1"), (["seed=0,1", "-m"], "add mse=1"),
-        (["loss=none"], "all that the generator pays"), (["adv=0"], "adv=1"),
-        (["loss=none", "mse=0"], "all that the generator pays"), (["loss=none", "rate=null"], "nothing to learn from"),
+        (["loss=none"], "the generator's only loss"), (["adv=0"], "adv=1"),
+        (["loss=none", "mse=0"], "the generator's only loss"), (["loss=none", "rate=null"], "nothing to learn from"),
         (["loss=none", "rate=null", "anchor=1"], "nothing to learn from"),
         (["mse=1", "steps=5", "warmup.steps=5"], "warmup.steps=5 steps=5"),
         (["loss=ns", "warmup.steps=5"], "no distortion to learn from"),

@@ -133,7 +133,7 @@ class Grid(Mixture):
 
 
 class Gaussians(Mixture):
-    """Two modes at ±distance/2 on the x axis: the least that can be lost is half."""
+    """Two modes at ±distance/2 on the x axis: losing one loses half of the data."""
 
     def __init__(self, distance: float = 4.0, std: float = 0.2) -> None:
         super().__init__(torch.tensor([[-distance / 2, 0.0], [distance / 2, 0.0]], dtype=torch.float64), std)

@@ -67,7 +67,7 @@ class Judge:
         return torch.cat([generator.decode(part) for part in self.y_hat.split(PART)])
 
     def look(self, generator: Decoder, seeds: int) -> Look | None:
-        """What so many classifiers tell, with seeds from 0 on; None where reconstructions are not finite.
+        """Mean bits and AUC of so many classifiers, seeds from 0 on; None where reconstructions are not finite.
 
         All decoders are judged by classifiers of the same seeds. Most of a classifier's luck is its own, whatever it
         judges, and cancels where the bits of two decoders are compared.
