@@ -6,11 +6,10 @@ called with words that have been checked, so that its own ways of reporting erro
 
 import io
 import os
-import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stderr
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,13 @@ from gcn.cli.quoting import resuming, word
 from gcn.cli.terminal import guarded
 from gcn.commands import multirun, restart
 from gcn.commands.help import FOLDER, help_text
+from gcn.commands.reservation import (
+    is_helper_process,
+    refuse_interpolation,
+    refuse_lonely_folder,
+    refuse_used,
+    reserved,
+)
 from gcn.config import objective
 from gcn.config.compose import (
     CONF,
@@ -44,15 +50,9 @@ from gcn.config.preflight import check_run, note
 from gcn.config.sweep import axes, jobs, probes
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder
-from gcn.files.lock import LOCK_FILE, only_writer
 from gcn.files.names import printable
-from gcn.schema.plugins import Extension, extension, named, of_settings
-from gcn.training.log import LOG_FILE
+from gcn.schema.plugins import Extension, extension, named
 
-# Of a run, in training and in the lab; its records in libraries' folders and train.log, to which is added, are not.
-WRITTEN = (
-    "summary.json", "metrics.csv", "curves.png", "codec.safetensors", "panels", "checkpoints", "lab.json", "lab.png",
-)  # fmt: skip
 Train = Callable[[Config], Any]
 
 
@@ -80,7 +80,7 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     if arguments.help:
         sys.stdout.write(help_text(root, own))
         return 0
-    _refuse_interpolation(Path.cwd())
+    refuse_interpolation(Path.cwd())
     flags, plugins = arguments.flags(), own._replace(config_dir=None).words
     if arguments.hydra_help or arguments.shell_completion:
         said = [w for w in others if arguments.shell_completion or is_hydras(w)]
@@ -111,7 +111,7 @@ def _placed(words: Sequence[str], sweep: bool) -> list[str]:
         ].strip("'\""):
             raise FOLDER.refusal(hydra_key(said), "")
     twice = sum(hydra_key(said) in ("out", place) for said in words) > 1
-    if twice and not _is_helper_process():  # Lightning repeats the first process's words and adds the folder
+    if twice and not is_helper_process():  # Lightning repeats the first process's words and adds the folder
         raise InputError("out= was given twice")
     return [word(place, said.partition("=")[2]) if key_of(said) == "out" else said for said in words]
 
@@ -134,13 +134,13 @@ def _view(words: Sequence[str], own: Extension, root: Root) -> int:
 
 def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Extension, root: Root) -> int:
     cfg, folder, *_ = plan(overrides, own.config_dir, root=root)
-    _refuse_lonely_folder(overrides)
+    refuse_lonely_folder(overrides)
     begun = _check(cfg, overrides, folder, root, own)
     place = [word("hydra.run.dir", folder)]
     resumed = cfg.get("resume") is not None
     if resumed:  # of what Hydra composes only the place is used; the run's data may be of another kind
         overrides = [f"++{word}" if key_of(word).startswith("data.") else word for word in overrides]
-    if begun or resumed or _is_helper_process():
+    if begun or resumed or is_helper_process():
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
         return _hydra([*flags, *overrides, *place], train, own, root)
@@ -150,9 +150,9 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Exte
 
 def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Extension) -> bool:
     """Refuse a job that cannot begin before torch is imported; returns whether it continues a run in its folder."""
-    _refuse_interpolation(folder)
+    refuse_interpolation(folder)
     check_folder("out" if cfg.get("resume") is None else "resume", folder)
-    begun = cfg.get("resume") is None and _refuse_used(cfg, folder, root)
+    begun = cfg.get("resume") is None and refuse_used(cfg, folder, root)
     if root is TRAIN:
         check_run(restart.resumed(folder, own) if begun else cfg, words)
     return begun
@@ -174,13 +174,13 @@ def _hydra(
 
     def train_in(folder: Path, said: list[Any]) -> None:
         cfg = parse(said, own.config_dir, root)
-        if cfg.get("resume") is None and _refuse_used(cfg, folder, root):
+        if cfg.get("resume") is None and refuse_used(cfg, folder, root):
             if restart.is_complete(folder, cfg.steps):
                 print(f"{printable(folder)}: the run is complete")
                 return
             cfg = restart.resumed(folder, own)
         cfg["run_dir"] = str(folder)
-        if not _is_helper_process():
+        if not is_helper_process():
             save(cfg, folder)
             remark = note(cfg) if root is TRAIN else None
             if remark is not None:
@@ -197,9 +197,9 @@ def _hydra(
         if sweep is not None:
             multirun.forget_failure(folder)
         try:
-            with nullcontext() if _is_helper_process() else _own(folder, normal(said), sweep is not None):
+            with nullcontext() if is_helper_process() else reserved(folder, normal(said), sweep is not None):
                 train_in(folder, said)
-                return objective.value(sweep, folder) if sweep and not _is_helper_process() else None
+                return objective.value(sweep, folder) if sweep and not is_helper_process() else None
         except InputError as error:  # of this job: a sweep goes on
             print(f"error: {error}", file=sys.stderr)
             failed = True
@@ -271,74 +271,6 @@ def _sweep(
     finally:
         multirun.print_summary(whole, known or multirun.begun(whole), root, goals)
     return 2 if multirun.tell_failures(known or multirun.begun(whole), root) else 0
-
-
-def _refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
-    """Refuse a folder that holds a run or what a run would replace; True: the cluster has restarted this very run."""
-    if not (folder / "config.yaml").exists():
-        there = [name for name in WRITTEN if os.path.lexists(folder / name)]
-        if there and not _is_helper_process():
-            raise InputError(
-                f"{printable(folder)}: holds {there[0]}, which is of no run and would be replaced; "
-                "choose another folder"
-            )
-        return False
-    if root is TRAIN and restart.continues(cfg, folder):
-        restart.refuse_other(cfg, folder)
-        return True
-    if not _is_helper_process():
-        remedy = f"continue it with: {resuming(folder, *of_settings(cfg).words)}; or choose another folder"
-        raise InputError(
-            f"{printable(folder)}: holds a run; {remedy if root is TRAIN else 'choose another folder'}"
-        )
-    return False
-
-
-@contextmanager
-def _own(folder: Path, words: Sequence[str], swept: bool) -> Iterator[None]:
-    """Reserve the folder for this job. A new folder is removed if the job is refused, so that it can be used again.
-
-    In a sweep it stays, with Hydra's record of its words alone.
-    """
-    with only_writer(folder):
-        before = {path.name for path in folder.iterdir()}
-        new = before <= {".hydra", LOCK_FILE} and not any(key_of(word) == "resume" for word in words)
-        try:
-            yield
-        except InputError:
-            written = {path.name for path in folder.iterdir()}
-            if new and written <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
-                for name in written - {LOCK_FILE, ".hydra"} if swept else ():
-                    (folder / name).unlink()
-                if not swept:
-                    shutil.rmtree(folder)
-            raise
-
-
-def _refuse_lonely_folder(overrides: Sequence[str]) -> None:
-    """Refuse processes started by a launcher without a folder: each would make a folder of its own."""
-    named = any(hydra_key(word) in ("hydra.run.dir", "resume") for word in overrides)
-    started_outside = ("RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1) or (
-        "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
-    )
-    if started_outside and not named:
-        raise InputError("several processes without a common folder: give out=FOLDER")
-    if restart.happened() and not named:
-        print("note: restarted without out=FOLDER: this begins a new run", file=sys.stderr)
-
-
-def _refuse_interpolation(folder: Path) -> None:
-    """Refuse ``${`` in the run folder and the working directory, which Hydra would take for a reference."""
-    if "${" in str(folder.absolute()):
-        raise InputError(
-            f"{printable(folder)}: a run cannot be in or below a folder with ${{ in its name; rename it"
-        )
-
-
-def _is_helper_process() -> bool:
-    return any(
-        os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-    )
 
 
 def _how_to_go_on(folder: Path, root: Root, own: Extension) -> str:

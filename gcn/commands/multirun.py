@@ -6,6 +6,8 @@ that a finished run writes, or ``error.txt``, the reason for which there is none
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,7 @@ from gcn.report.wandb_content import SWEEP_FILE
 from gcn.schema.plugins import Extension
 
 FAILED = "error.txt"
+STORAGE = "hydra.sweeper.storage"
 BASIC, OPTUNA, SLURM = "basic", "optuna", "submitit_slurm"
 
 
@@ -64,6 +67,7 @@ class Engine(NamedTuple):
             raise InputError(f"hydra.sweep.subdir: with {said} jobs are named by their numbers; drop it")
         if self.sweeper != OPTUNA:
             return list(words)
+        _check_storage(words)
         others = [word for word in words if hydra_key(word) != objective.DIRECTION]
         return [*others, objective.directed(goals, words)]
 
@@ -96,6 +100,19 @@ class Engine(NamedTuple):
 
     def __str__(self) -> str:
         return f"hydra/launcher={self.launcher} with tasks_per_node={self.tasks} and nodes={self.nodes}"
+
+
+def _check_storage(words: Sequence[str]) -> None:
+    """Raise InputError for a database of trials that Optuna 2 cannot open with the SQLAlchemy that is installed."""
+    for word in words:
+        name, _, place = word.partition("=")
+        if hydra_key(name) == STORAGE and "://" in place and not place.strip("'\"").startswith("redis"):
+            found = version("SQLAlchemy")
+            if int(found.partition(".")[0]) >= 2:
+                raise InputError(
+                    f"{STORAGE}: Optuna {version('optuna')} cannot keep trials in a database with SQLAlchemy {found}; "
+                    "drop it (each run is kept in its folder)"
+                )
 
 
 def engine(words: Sequence[str], own: Extension, root: Root) -> Engine:
@@ -173,8 +190,9 @@ def forget_failure(folder: Path) -> None:
 def note_failure(folder: Path, problem: Exception) -> None:
     """Write into a job's folder why it failed."""
     name = "" if isinstance(problem, InputError) else f"{type(problem).__name__}: "
-    make_folder(folder)
-    write_text(folder / FAILED, f"{name}{' '.join(str(problem).split())}\n")
+    with suppress(OSError, InputError):  # a full disk, perhaps, of which the job has told the terminal
+        make_folder(folder)
+        write_text(folder / FAILED, f"{name}{' '.join(str(problem).split())}\n")
 
 
 def begun(whole: Path) -> list[Job]:
@@ -200,6 +218,8 @@ def write_record(whole: Path, words: Sequence[str]) -> None:
 
 def print_summary(whole: Path, jobs: Sequence[Job], root: Root, goals: Sequence[str]) -> None:
     """Print a line for each job of a sweep, from the records that the runs wrote."""
+    if not jobs:
+        return
     from rich.console import Console
     from rich.table import Column, Table
 

@@ -1,0 +1,92 @@
+"""Which folder a run may write into, and its reservation for one process."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gcn.cli.quoting import resuming
+from gcn.commands import restart
+from gcn.config.compose import TRAIN, Root, hydra_key, key_of
+from gcn.config.parse import Config
+from gcn.errors import InputError
+from gcn.files.lock import LOCK_FILE, only_writer
+from gcn.files.names import printable
+from gcn.schema.plugins import of_settings
+from gcn.training.log import LOG_FILE
+
+# Of a run, in training and in the lab; its records in libraries' folders and train.log, to which is added, are not.
+WRITTEN = (
+    "summary.json", "metrics.csv", "curves.png", "codec.safetensors", "panels", "checkpoints", "lab.json", "lab.png",
+)  # fmt: skip
+
+
+def refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
+    """Refuse a folder that holds a run or what a run would replace; True: the cluster has restarted this very run."""
+    if not (folder / "config.yaml").exists():
+        there = [name for name in WRITTEN if os.path.lexists(folder / name)]
+        if there and not is_helper_process():
+            raise InputError(
+                f"{printable(folder)}: holds {there[0]}, which is of no run and would be replaced; "
+                "choose another folder"
+            )
+        return False
+    if root is TRAIN and restart.continues(cfg, folder):
+        restart.refuse_other(cfg, folder)
+        return True
+    if not is_helper_process():
+        remedy = f"continue it with: {resuming(folder, *of_settings(cfg).words)}; or choose another folder"
+        raise InputError(
+            f"{printable(folder)}: holds a run; {remedy if root is TRAIN else 'choose another folder'}"
+        )
+    return False
+
+
+@contextmanager
+def reserved(folder: Path, words: Sequence[str], swept: bool) -> Iterator[None]:
+    """Reserve the folder for this job. A new folder is removed if the job is refused, so that it can be used again.
+
+    In a sweep it stays, with Hydra's record of its words alone.
+    """
+    with only_writer(folder):
+        before = {path.name for path in folder.iterdir()}
+        new = before <= {".hydra", LOCK_FILE} and not any(key_of(word) == "resume" for word in words)
+        try:
+            yield
+        except InputError:
+            written = {path.name for path in folder.iterdir()}
+            if new and written <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
+                for name in written - {LOCK_FILE, ".hydra"} if swept else ():
+                    (folder / name).unlink()
+                if not swept:
+                    shutil.rmtree(folder)
+            raise
+
+
+def refuse_lonely_folder(overrides: Sequence[str]) -> None:
+    """Refuse processes started by a launcher without a folder: each would make a folder of its own."""
+    named = any(hydra_key(word) in ("hydra.run.dir", "resume") for word in overrides)
+    started_outside = ("RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1) or (
+        "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    )
+    if started_outside and not named:
+        raise InputError("several processes without a common folder: give out=FOLDER")
+    if restart.happened() and not named:
+        print("note: restarted without out=FOLDER: this begins a new run", file=sys.stderr)
+
+
+def refuse_interpolation(folder: Path) -> None:
+    """Refuse ``${`` in the run folder and the working directory, which Hydra would take for a reference."""
+    if "${" in str(folder.absolute()):
+        raise InputError(
+            f"{printable(folder)}: a run cannot be in or below a folder with ${{ in its name; rename it"
+        )
+
+
+def is_helper_process() -> bool:
+    """Whether this process is not the first of its run, which alone writes the run folder."""
+    return any(
+        os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    )
