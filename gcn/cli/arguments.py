@@ -126,7 +126,7 @@ def read(command: Command, words: Sequence[str]) -> Arguments:
     found |= _bare(command, table, bare, said)
     for name, value in found.items():
         if value == MISSING:
-            raise InputError(f"{name}= is missing ({table[name][1].help}); see --help")
+            raise InputError(f"{name}= is missing ({as_called(table[name][1].help)}); see --help")
     return found
 
 

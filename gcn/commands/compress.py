@@ -68,7 +68,9 @@ def compress(said: Arguments) -> int:
 
 def _check_compressed(target: Path) -> None:
     if target.suffix.lower() != SUFFIX:
-        raise InputError(f"{printable(target)}: a compressed image; give a name that ends in {SUFFIX}")
+        raise InputError(
+            f"out={printable(target)}: the name of a compressed image ends in {SUFFIX}; give such a name"
+        )
 
 
 def checked(said: Arguments, kind: Kind) -> list[batch.Task]:

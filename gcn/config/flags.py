@@ -60,6 +60,9 @@ class Flags(argparse.Namespace):
             raise InputError(f"--config-dir={printable(self.config_dir)}: no such folder")
 
 
+WRITTEN = "settings are written name=value, without dashes; see --help"
+
+
 class _Parser(argparse.ArgumentParser):
     """Hydra's parser with errors of one line, without abbreviated flags."""
 
@@ -68,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
         if unknown is None:
             raise InputError(f"{' '.join(message.split())}; see --help")
         flags = [flag for action in self._actions for flag in action.option_strings]
-        raise InputError(f"{unknown[1]}: unknown; {suggestion(unknown[1], flags)}")
+        raise InputError(f"{unknown[1]}: unknown; {suggestion(unknown[1], flags, WRITTEN)}")
 
 
 def read_flags(words: Sequence[str]) -> Flags:

@@ -62,7 +62,7 @@ def _remedy(error: OverrideParseException) -> str:
     """Advice for an override that Hydra cannot parse: most often its value needs quotes."""
     key, sign, text = str(error.override).partition("=")
     if not key.lstrip("+~") or not sign:
-        return "not readable; write key=value"
+        return "no value; settings are written name=value, for instance mse=1"
     return f"not readable; write key=value, and special characters in quotes: {command(word_of(key, text))}"
 
 

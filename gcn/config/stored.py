@@ -30,7 +30,9 @@ def stored(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     if not path.exists():
-        raise InputError(f"{printable(folder)}: no run folder, for it holds no {FILE}")
+        raise InputError(
+            f"{printable(folder)}: no run folder, for it holds no {FILE}; give the folder of a run"
+        )
     content = read_yaml(path)
     if not isinstance(content.get("choices"), dict):
         raise InputError(f"{printable(path)}: not the configuration of a run")

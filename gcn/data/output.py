@@ -39,7 +39,7 @@ def check_ending(path: Path) -> None:
     """Raise InputError for a name that has no ending of an image format."""
     if path.suffix.lower() not in _FORMATS:
         raise InputError(
-            f"{printable(path)}: no image format has this ending; use one of {', '.join(_FORMATS)}"
+            f"{printable(path)}: images are not written with this ending; use one of {', '.join(_FORMATS)}"
         )
 
 

@@ -61,6 +61,8 @@ def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool =
     if not names:
         raise InputError("no input file is given")
     found = list(_inputs(names, kind))
+    if not any(os.path.lexists(source) for source, _ in found):  # else each is reported, after the others
+        raise InputError(f"{printable(found[0][0])}: no such file; give files or folders that exist")
     several = len(found) > 1 or os.path.isdir(names[0]) or (output or "").endswith("/")
     if output is None:
         targets = [source.with_name(source.stem + kind.ending) for source, _ in found]
@@ -111,7 +113,7 @@ def _refuse_clashes(jobs: Sequence[Job], may_exist: bool) -> None:
     for source, target, _ in jobs:
         name = _identity(target)
         if name in inputs:
-            raise InputError(f"{printable(target)} is an input and would be overwritten; give another -o")
+            raise InputError(f"{printable(target)} is an input and would be overwritten; give another out=")
         if name in taken:
             if _identity(taken[name]) == _identity(source):
                 raise InputError(f"{printable(source)} is given twice; name it once")
@@ -119,7 +121,7 @@ def _refuse_clashes(jobs: Sequence[Job], may_exist: bool) -> None:
             raise InputError(f"two inputs would become {printable(target)}: {both}; rename one")
         taken[name] = source
     if not may_exist:
-        refuse_existing([job.target for job in jobs], "skip_existing=true to leave it out, or another -o")
+        refuse_existing([job.target for job in jobs], "skip_existing=true to leave it out, or another out=")
 
 
 def refuse_existing(targets: Sequence[Path], otherwise: str) -> None:

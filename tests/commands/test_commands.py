@@ -133,7 +133,7 @@ def test_a_file_from_another_day_decodes(tmp_path):
 
 
 CASES = {
-    "none.png": "none.png: file is missing",
+    "none.png": "none.png: no such file",
     "text.png": "text.png: not an image",
     "modl=mid good.png": "modl: unknown; nearest: model",
     "model=nosuch good.png": "nosuch: neither a file nor one of the models that ship",
@@ -179,8 +179,8 @@ def test_bad_input_of_decompress(tmp_path, monkeypatch, capsys):
         "a.png -o b.png": "does not begin with 'GCN'",
         "cut.gcn": "cut.gcn: the file is damaged",
         "empty.gcn": "empty.gcn: not a compressed image",
-        "none.gcn": "none.gcn: No such file",
-        "a.gcn -o b.xyz": "no image format",
+        "none.gcn": "none.gcn: no such file",
+        "a.gcn -o b.xyz": "not written with this ending",
         "a.gcn model=mid -o b.png": "written by model",
     }.items():
         assert said in error_of(capsys, decompress(*line.split())), line

@@ -91,6 +91,16 @@ def test_without_extras_images_are_coded_and_what_is_missing_is_named(call, site
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.gcn", "b.png"}
 
 
+def test_a_run_becomes_a_page_by_the_templates_of_the_wheel(call, site, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.csv").write_text("step,train/g/mse\n1,4.0\n2,2.0\n")
+    done = call(site / "bin" / "gcn", "report", "run")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "run/report.html\n", "")
+    page = (tmp_path / "run" / "report.html").read_text()
+    for part in ("<svg viewBox", "prefers-color-scheme", '"use strict"', 'download="metrics.csv"'):
+        assert part in page, part
+
+
 @pytest.mark.slow
 def test_the_wheel_trains(call, site, tmp_path):
     done = call(

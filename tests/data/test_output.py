@@ -70,15 +70,15 @@ def test_grey_is_one_channel(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("a.xyz", "no image format"),
-        ("a", "no image format"),
+        ("a.xyz", "not written with this ending"),
+        ("a", "not written with this ending"),
         ("none/a.png", "no such folder"),
         ("d.png", "is a folder"),
         ("pipe.png", "is a device, a pipe or a socket"),
         ("file/a.png", "no such folder"),
         ("astray.png", "no such folder"),
         ("x" * 300 + ".png", "cannot be written (File name too long)"),
-        ("new\nline.xyz", "no image format"),
+        ("new\nline.xyz", "not written with this ending"),
     ],
 )
 def test_places_that_cannot_be_written(tmp_path, name, said):

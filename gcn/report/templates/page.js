@@ -121,7 +121,17 @@
     const input = pair.querySelector("input");
     if (!input) continue;
     pair.classList.add("live");
-    const move = () => pair.querySelector(".stack").style.setProperty("--at", `${input.value}%`);
+    const stack = pair.querySelector(".stack");
+    const move = () => stack.style.setProperty("--at", `${input.value}%`);
+    const drag = (event) => {
+      if (!(event.buttons & 1)) return;
+      const box = stack.getBoundingClientRect();
+      input.value = 100 * (event.clientX - box.left) / box.width;
+      move();
+    };
+    stack.addEventListener("pointerdown", drag);
+    stack.addEventListener("pointermove", drag);
+    stack.addEventListener("dragstart", (event) => event.preventDefault());
     input.addEventListener("input", move);
     move();
   }
