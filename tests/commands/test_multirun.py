@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import sys
 from pathlib import Path
@@ -9,10 +10,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+from runs import images, words
+
 from gcn.commands import hydra_command, multirun
+from gcn.commands.train import job
+from gcn.config import objective
 from gcn.config.compose import LAB, stamp
-from gcn.config.parse import parse
+from gcn.config.parse import load, parse
 from gcn.errors import InputError
+from gcn.report.metrics_table import MetricsTable
 
 OPTUNA = ["-m", "out=there", "hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=0"]
 
@@ -39,10 +46,12 @@ def toy():
 
     def train(cfg):
         import json
+        import os
         from pathlib import Path
 
         from gcn.errors import InputError
 
+        Path(cfg.run_dir, f"process{os.environ.get('SLURM_PROCID', '')}").touch()
         if cfg.seed == 13:
             raise InputError("seed=13: unlucky")
         if cfg.seed == 14:
@@ -168,6 +177,63 @@ def test_a_job_of_submitit(sweep, monkeypatch):
     status, out, err = sweep("-m", "out=there", "hydra/launcher=submitit_local", "mse=4", "objective=swd")
     assert (status, err) == (0, "")
     assert "│ 4 " in out
+
+
+SBATCH = """
+import os, re, subprocess, sys
+text = open(sys.argv[-1]).read()
+tasks = re.search(r"--ntasks-per-node=(.+)", text)[1]
+about = {"JOB_ID": "7", "JOB_NODELIST": "here", "NTASKS": tasks, "NTASKS_PER_NODE": tasks, "NNODES": "1"}
+for rank in range(int(tasks)):
+    environment = os.environ | {f"SLURM_{key}": value for key, value in about.items()}
+    environment |= {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"}
+    environment["SUBMITIT_EXECUTOR"] = "slurm"
+    line = re.search(r"^srun .*", text, re.M)[0]
+    hidden = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # else sbatch would wait for its tasks
+    subprocess.Popen(line[line.index(sys.executable):], shell=True, env=environment, **hidden)
+print("Submitted batch job 7")
+"""
+SACCT = """
+import os, time
+state = "RUNNING" if time.time() - os.path.getmtime(__file__) < 300 else "FAILED"  # seconds: no test waits for ever
+print(f"JobID|State|NodeList\\n7|{state}|here")
+"""
+
+
+@pytest.mark.slow
+def test_slurm_starts_the_processes_of_a_job(sweep, tmp_path, monkeypatch):
+    """SLURM's commands are replaced by ones that start the tasks on this machine."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="the extra sweeps is not installed")
+    for name, text in (("sbatch", SBATCH), ("sacct", SACCT), ("srun", "")):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!{sys.executable}\n{text}")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    tasks = ["hydra/launcher=submitit_slurm", "hydra.launcher.tasks_per_node=2"]
+    status, out, _ = sweep("-m", "out=there", *tasks, "trainer=ddp", "devices=2", "mse=4", "objective=swd")
+    assert status == 0
+    assert "│ 4 " in out
+    assert {"process0", "process1", "config.yaml", "summary.json"} <= {
+        p.name for p in Path("there/0").iterdir()
+    }
+
+
+@pytest.mark.slow
+def test_optuna_trains_and_every_number_that_is_offered_is_measured(sweep, tmp_path):
+    pytest.importorskip("optuna", reason="the extra sweeps is not installed")
+    data = images(tmp_path / "data")
+    own = ["steps=2", "val_every=1", "panel_every=2", "l1=0", "mse=interval(1,2)", "loss=ns"]
+    said = [*(word for word in words(data) if word != "mse=1"), *own]
+    status, _, _ = sweep(*OPTUNA, "hydra.sweeper.n_trials=2", "objective=val/swd", *said, train=job)
+    assert status == 0
+    found = yaml.safe_load(Path("there/optimization_results.yaml").read_text())
+    numbers = [objective.value(["val/swd"], Path("there", str(i))) for i in range(2)]
+    assert found["best_value"] == min(numbers)
+    offered = objective.offered(load(Path("there/0")))
+    assert all(math.isfinite(number) for number in objective.value(offered, Path("there/0")))
+    columns = MetricsTable(Path("there/0/metrics.csv")).columns
+    assert {name for name in columns if name.startswith("val/")} <= set(offered)
 
 
 def test_optuna_finds_the_better_value(sweep):
