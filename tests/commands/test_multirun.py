@@ -1,6 +1,5 @@
 """Sweeps with Hydra's plug-ins, by a training that only writes its summary, and once by a real one."""
 
-import json
 import logging
 import math
 import os
@@ -51,12 +50,15 @@ def toy():
 
         from gcn.errors import InputError
 
-        Path(cfg.run_dir, f"process{os.environ.get('SLURM_PROCID', '')}").touch()
         if cfg.seed == 13:
             raise InputError("seed=13: unlucky")
         if cfg.seed == 14:
             raise TypeError("a fault")
         if cfg.seed == 15:
+            return
+        rank = os.environ.get("SLURM_PROCID", "0")
+        Path(cfg.run_dir, f"process{rank}").touch()
+        if rank != "0":
             return
         summary = {
             "verdict": "diverged" if cfg.mse > 4 else "stable",
@@ -67,10 +69,6 @@ def toy():
         Path(cfg.run_dir, "summary.json").write_text(json.dumps(summary | {"swd": (cfg.mse - 2) ** 2}))
 
     return train
-
-
-def verdicts(folder):
-    return [json.loads(Path(folder, str(i), "summary.json").read_text())["verdict"] for i in range(2)]
 
 
 # --- one process ---
