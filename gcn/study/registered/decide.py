@@ -6,7 +6,8 @@ chains at the plan's error rate. The contrary words (``opposite``, ``no effect``
 only where
 the same exact test rejects at the plan's error rate divided by the number of contrasts. Each of the two kinds is
 therefore
-wrong anywhere in the study with at most the plan's error rate; ``docs/study/margin/plan.md`` says why.
+wrong anywhere in the study with at most the plan's error rate; ``docs/study/margin/plan.md`` says why. ``adds`` and
+``harms`` deny that a trick is superfluous, so they are given whether or not the trick's first contrast was supported.
 """
 
 import math
@@ -96,7 +97,9 @@ def decide(rows: Iterable[Margin], plan: Plan, limits: bool = True) -> list[Deci
     for test in tests:
         name = test.step.chain
         p = corrected[name].pop(0)
-        word = test.word(p, share) if reached.get(name, True) else NOT_TESTABLE
+        word = test.word(p, share)
+        if not reached.get(name, True) and word not in (ADDS, HARMS):
+            word = NOT_TESTABLE
         reached[name] = word in CLAIMS
         found.append(test.decision(p, word, limits))
     if not plan.exponent_predicts:

@@ -20,9 +20,13 @@ _PAIRS = {
     f"<{SUPPORTED}> <{SUPPORTED}>": "the distortion lowers the cost of the game and raises the game's own margin",
     f"<{SUPPORTED}> <{OPPOSITE}>": "the cost of the game falls although the game's own margin falls too",
     f"<{SUPPORTED}> <{NO_EFFECT}>": "the cost falls because the twin's margin does; the game's own margin stays",
-    f"<{SUPPORTED}> <{EQUIVALENT}>": "the trick helps without a distortion and is superfluous beside it",
-    f"<{SUPPORTED}> <{ADDS}>": "the trick helps without a distortion and beside it: it is not superfluous",
-    f"<{SUPPORTED}> <{HARMS}>": "the trick helps without a distortion and harms beside it",
+    f"<{SUPPORTED}> <{EQUIVALENT}>": "the trick helps beside the smallest weight and is superfluous beside μ*",
+    f"<{SUPPORTED}> <{ADDS}>": "the trick helps beside the smallest weight and beside μ*: it is not superfluous",
+    f"<{SUPPORTED}> <{HARMS}>": "the trick helps beside the smallest weight and harms beside μ*",
+}
+_LAST = {
+    ADDS: "the trick helps beside μ*, so it is not superfluous; beside the smallest weight: {}",
+    HARMS: "the trick harms beside μ*; beside the smallest weight: {}",
 }
 HEAD = ("contrast", "endpoint", "seeds", "estimate [95 %]", "p", "adjusted p", "word", "note")
 
@@ -60,7 +64,7 @@ def answers(found: Sequence[Decision]) -> list[str]:
 
 def _answer(words: Sequence[str]) -> str:
     both = " ".join(f"<{word}>" for word in words)
-    return _PAIRS.get(both, "; then ".join(words))
+    return _PAIRS.get(both) or _LAST.get(words[-1], "; then ".join(words)).format(words[0])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

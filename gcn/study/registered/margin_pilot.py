@@ -20,7 +20,7 @@ CLEAR = 0.5  # octaves by which one margin must show a trick's gain better than 
 ROOM = 1.5  # octaves between a* of the twin and of the game at mu*
 
 NEEDS = {
-    "spread": "games with and without a distortion or trick, two seeds or more",
+    "spread": "games at the smallest weight of mse and others, two seeds or more",
     "common": "the same, in two settings or more",
     "exponent_predicts": f"exponents.parquet and h* of {FEWEST} games or more",
     "mse_star": "h* of games with a distortion in every setting",
@@ -31,7 +31,7 @@ Deviations = dict[tuple[str, int], float]  # of a difference from its mean over 
 def stage_1(rows: Sequence[Margin], plan: Plan) -> dict[str, Any]:
     """The block ``stage_1`` of ``plan.yaml``."""
     table, read = Margins(rows), _Means(rows)
-    star = {setting: read.star(setting) for setting in plan.settings}
+    star = {setting: read.star(setting, plan.weights[0]) for setting in plan.settings}
     known = all(weight is not None for weight in star.values())
     spread, common = _spread(rows, table, plan)
     relation = exponent_relation(rows)
@@ -68,7 +68,7 @@ def missing(block: Mapping[str, Any], relation: RankCorrelation | None) -> list[
     for trick, said in block["assay"].items():
         lacks = [name for name, value in said.items() if value is None]
         if "level" in lacks:
-            found.append(f"assay.{trick}: not measured; it needs margins with and without it at mse 0")
+            found.append(f"assay.{trick}: not measured; it needs margins with and without it beside the smallest weight of mse")
         elif lacks:
             found.append(f"assay.{trick}.settings: no room in any, or a* of game or twin at mu* not measured")
     if relation is not None:
@@ -93,15 +93,16 @@ class _Means:
         values = [v for m in self.cells.get((setting, cell), []) if not math.isnan(v := read(m))]
         return fmean(values) if values else math.nan
 
-    def star(self, setting: str) -> float | None:
-        """The smallest weight of the distortion whose mean h* is near the largest; None without any weight."""
-        weights = sorted({c.mse for s, c in self.cells if s == setting and c == Cell(c.mse) and c.mse > 0})
+    def star(self, setting: str, above: float) -> float | None:
+        """The smallest weight above this one whose mean h* is near the largest; None without any weight."""
+        weights = sorted({c.mse for s, c in self.cells if s == setting and c == Cell(c.mse) and c.mse > above})
         means = {w: h for w in weights if not math.isnan(h := self.mean(h_star, setting, Cell(w)))}
         return next((w for w, h in means.items() if h >= max(means.values()) - NEAR), None)
 
-    def gain(self, read: Reading, level: str, settings: Sequence[str]) -> float:
-        """Mean over settings of what a trick adds without a distortion; NaN if it was not measured anywhere."""
-        gains = [self.mean(read, s, Cell(0.0, level)) - self.mean(read, s, Cell(0.0)) for s in settings]
+    def gain(self, read: Reading, level: str, plan: Plan) -> float:
+        """Mean over settings of what a trick adds beside the smallest weight; NaN if it was not measured anywhere."""
+        nothing, weak = Cell(plan.weights[0]), Cell(plan.weights[0], level)
+        gains = [self.mean(read, s, weak) - self.mean(read, s, nothing) for s in plan.settings]
         known = [g for g in gains if not math.isnan(g)]
         return fmean(known) if known else math.nan
 
@@ -117,7 +118,7 @@ def _assay(trick: str, read: _Means, star: Mapping[str, float | None], plan: Pla
     levels = dict.fromkeys(c.trick for _, c in read.cells if c.trick.split("=")[0] == trick)
     gains = {}
     for level in levels:
-        h, a = (read.gain(r, level, plan.settings) for r in (h_star, a_star))
+        h, a = (read.gain(r, level, plan) for r in (h_star, a_star))
         known = [g for g in (h, a) if not math.isnan(g)]
         if known:
             gains[level] = (fmean(known), h, a)
@@ -148,8 +149,8 @@ def _spread(rows: Sequence[Margin], table: Margins, plan: Plan) -> tuple[float |
 
 
 def _deviations(rows: Sequence[Margin], table: Margins, plan: Plan) -> Iterator[tuple[Deviations, int]]:
-    """For each game and margin: differences to the game without distortion and trick, minus their means over seeds."""
-    nothing = Cell(0.0)
+    """For each game and margin: differences to the game at the smallest weight, minus their means over seeds."""
+    nothing = Cell(plan.weights[0])
     cells = dict.fromkeys(Cell(m.mse, m.trick, m.control) for m in rows if m.twin == "none")
     for cell in cells:
         for read in (h_star, a_star):

@@ -25,7 +25,7 @@ SPREAD, COMMON, MSE_STAR = 0.35, 0.5, 1.0
 
 @dataclass(frozen=True)
 class Assay:
-    """How a trick's benefit without a distortion is tested.
+    """How a trick's benefit beside the smallest weight of the distortion is tested.
 
     Attributes:
         level: of the factor ``trick`` in the table of margins.
@@ -49,7 +49,7 @@ class Plan:
         censored: largest share of a contrast's margins that may lie at an end of their grid.
         seeds, least_seeds: planned number, and the smallest that decides.
         settings: names of the settings, each a loss with a momentum.
-        weights: of ``mse``, from small to large, for H1.
+        weights: of ``mse``, from small to large, for H1; tricks are first tried beside the smallest.
         spread: octaves, deviation over seeds of a paired difference in one setting.
         common: correlation of such differences between the settings of a seed.
         exponent_predicts: whether the exponent's contrast is registered.
@@ -126,6 +126,8 @@ def plan(content: Mapping[str, Any]) -> Plan:
     per = star if isinstance(star, dict) else dict.fromkeys(settings, star)
     _same("stage_1.mse_star", per, settings)
     known["mse_star"] = {s: _number(f"stage_1.mse_star.{s}", per[s], 0, 1e6) for s in settings}
+    if (weakest := known["weights"][0]) >= min(known["mse_star"].values()):
+        raise InputError(f"stage_1.mse_star: must be above the smallest of the weights, {weakest:g}")
     if known["least_seeds"] > known["seeds"]:
         raise InputError(f"least_seeds={known['least_seeds']} is larger than seeds={known['seeds']}")
     top.finish()

@@ -78,11 +78,11 @@ def _truth(margins: Margins, plan: Plan) -> Iterator[Step]:
 
 
 def _trick(margins: Margins, plan: Plan, trick: str, assay: Assay) -> Iterator[Step]:
-    """H2 for a trick: a benefit without a distortion, and only then no difference beside it."""
-    alone, nothing = Cell(0.0, assay.level), Cell(0.0)
+    """H2 for a trick: a benefit beside the smallest weight, and no difference beside μ*."""
+    weak, nothing = Cell(plan.weights[0], assay.level), Cell(plan.weights[0])
     endpoints = ("h", "a") if assay.endpoint == "either" else (assay.endpoint,)
     samples = {
-        e: margins.difference(READINGS[e], lambda _: alone, lambda _: nothing, assay.settings)
+        e: margins.difference(READINGS[e], lambda _: weak, lambda _: nothing, assay.settings)
         for e in endpoints
     }
     yield Step(f"H2, {trick}", "assay", "rise", samples)

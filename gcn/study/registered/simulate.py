@@ -63,7 +63,7 @@ class Truth:
         rise: of the game's own margin, over the same weights.
         coupling: fall of the exponent's coupling, in its deviations over seeds.
         truth: μ* above each control.
-        alone: what a trick adds without a distortion; ``beside``: what it adds beside μ*. A number for each trick,
+        weak: what a trick adds beside the smallest weight; ``beside``: what it adds beside μ*. A number for each trick,
             repeated.
         gap: between a game at μ* and its twin; ``cost``: the mean cost of the game over the weights.
         shape: distribution of the noise; with ``one_side`` only of tricks, controls and games, not of what they
@@ -77,7 +77,7 @@ class Truth:
     rise: float = 0.0
     coupling: float = 0.0
     truth: float = 0.0
-    alone: tuple[float, ...] = (0.0,)
+    weak: tuple[float, ...] = (0.0,)
     beside: tuple[float, ...] = (0.0,)
     gap: float = 3.0
     cost: float = 3.0
@@ -96,7 +96,7 @@ class Truth:
         }
         found |= {(f"truth, {name}", f"mse above {name}"): self.truth for name in plan.controls}
         for i, trick in enumerate(plan.assay):
-            found[f"H2, {trick}", "assay"] = self.alone[i % len(self.alone)]
+            found[f"H2, {trick}", "assay"] = self.weak[i % len(self.weak)]
             found[f"H2, {trick}", "superfluous"] = self.beside[i % len(self.beside)]
         return found
 
@@ -139,13 +139,15 @@ def grid(truth: Truth, plan: Plan) -> Grid:
             places.append((setting, cell))
             levels.append(names.setdefault(name, len(names)))
             means.append(mean)
-    plain = [c.trick == c.control == "none" and (c.twin == YOKED or c.mse == 0) for _, c in places]
+    smallest = Cell(plan.weights[0])
+    plain = [c.trick == c.control == "none" and (c.twin == YOKED or c == smallest) for _, c in places]
     return Grid(places, np.array(levels), np.array(means), np.array(plain))
 
 
 def _cells(truth: Truth, plan: Plan, star: float) -> Iterator[tuple[Cell, Cell, tuple[float, float, float]]]:
     """Each cell in a setting, its name in all settings (μ* is -1), and its means."""
     logs = np.log2(plan.weights)
+    lowest = 5.0 + truth.rise * (logs[0] - logs.mean()) / (logs[-1] - logs[0])
     for weight, place in zip(plan.weights, (logs - logs.mean()) / (logs[-1] - logs[0]), strict=True):
         h, cost = 5.0 + truth.rise * place, truth.cost - truth.fall * place
         for twin, mean in (
@@ -156,12 +158,12 @@ def _cells(truth: Truth, plan: Plan, star: float) -> Iterator[tuple[Cell, Cell, 
     if star not in plan.weights:
         yield Cell(star), Cell(-1.0), (5.0, 6.0, math.nan)
         yield Cell(star, twin=YOKED), Cell(-1.0, twin=YOKED), (5.0 + truth.cost, 6.0 + truth.gap, math.nan)
-    yield Cell(0.0), Cell(0.0), (3.0, 3.0, math.nan)
     for level in plan.controls.values():
         yield Cell(0.0, control=level), Cell(0.0, control=level), (5.0, 6.0 - truth.truth, math.nan)
     for i, assay in enumerate(plan.assay.values()):
-        alone, beside = truth.alone[i % len(truth.alone)], truth.beside[i % len(truth.beside)]
-        yield Cell(0.0, assay.level), Cell(0.0, assay.level), (3.0 + alone, 3.0 + alone, math.nan)
+        weak, beside = truth.weak[i % len(truth.weak)], truth.beside[i % len(truth.beside)]
+        first = Cell(plan.weights[0], assay.level)
+        yield first, first, (lowest + weak, 6.0 + weak, math.nan)
         yield Cell(star, assay.level), Cell(-1.0, assay.level), (5.0, 6.0 + beside, math.nan)
 
 

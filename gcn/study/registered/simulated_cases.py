@@ -23,14 +23,14 @@ class Case(NamedTuple):
 
 
 _NULL = Truth()
-_TRUE = Truth(fall=2, rise=2, coupling=2, truth=2, alone=(2,), beside=(0,))
+_TRUE = Truth(fall=2, rise=2, coupling=2, truth=2, weak=(2,), beside=(0,))
 _BORDER = replace(_TRUE, beside=(HALF,))
 
 CASES: Mapping[str, Case] = {
     "null": Case("nothing has any effect", _NULL),
     "null, heavy tails": Case("the same; Student's t of 3 degrees of freedom", replace(_NULL, shape=heavy)),
     "null, skewed on one side": Case(
-        "the same; exponential noise, but normal in twins and in arms without distortion and trick",
+        "the same; exponential noise, but normal in twins and in games at the smallest weight without a trick",
         replace(_NULL, shape=skewed, one_side=True),
     ),
     "null, outlier": Case("the same; margins of one seed are off by 2 octaves", replace(_NULL, outlier=2)),
@@ -38,7 +38,7 @@ CASES: Mapping[str, Case] = {
     "null, end of grid": Case("the same; the grid ends where one margin in ten lies", replace(_NULL, top=10.4)),
     "half true": Case(
         "H1 and every other trick's benefit are true, two of these tricks add half an octave beside μ*",
-        Truth(fall=2, rise=2, truth=0, alone=(2, 0), beside=(HALF,)),
+        Truth(fall=2, rise=2, truth=0, weak=(2, 0), beside=(HALF,)),
     ),
     "H1 true": Case("the cost falls by 2 octaves because the game's margin rises", Truth(fall=2, rise=2, coupling=2)),
     "H1 opposite": Case("the cost rises by 1 octave", Truth(fall=-1, rise=-1, coupling=-1)),
@@ -54,7 +54,7 @@ CASES: Mapping[str, Case] = {
     "ceiling": Case("all true, but a game at μ* is half an octave below its twin", replace(_TRUE, gap=0.5)),
     "half an octave everywhere": Case(
         "all effects are .5 octave: to say no effect would be wrong",
-        Truth(fall=HALF, rise=HALF, coupling=HALF, truth=HALF, alone=(HALF,), beside=(HALF,)),
+        Truth(fall=HALF, rise=HALF, coupling=HALF, truth=HALF, weak=(HALF,), beside=(HALF,)),
     ),
     "grid too short": Case("all true, but most margins lie beyond the end of the grid", replace(_TRUE, top=5.0)),
 }  # fmt: skip
@@ -68,7 +68,7 @@ def simulated(plan: Plan, studies: int, seed: int) -> Iterator[tuple[str, Rates]
 
 def power(plan: Plan, studies: int, seed: int) -> Iterator[tuple[float, int, Rates]]:
     """Spread, number of seeds and rates; effects are 1 octave, and every other trick adds 1 octave beside μ*."""
-    truth = Truth(fall=1, rise=1, coupling=1, truth=1, alone=(1,), beside=(0, 1))
+    truth = Truth(fall=1, rise=1, coupling=1, truth=1, weak=(1,), beside=(0, 1))
     for place, (spread, seeds) in enumerate((a, b) for a in SPREADS for b in SEEDS):
         own = replace(plan, spread=spread, seeds=seeds, seeds_used=frozenset())
         yield spread, seeds, rates(truth, own, studies, np.random.default_rng([seed, 100 + place]))

@@ -42,13 +42,15 @@ def words(table, plan=PLAN):
         ({"truth": -1}, {PROX: "opposite"}),
         ({"gap": 0.5}, {PROX: "ceiling: not tested"}),
         ({"gap": 0.5, "truth": 1}, {PROX: "supported"}),
-        ({"alone": (2,)}, {ASSAY: "supported", SUPERFLUOUS: "equivalent"}),
-        ({"alone": (2,), "beside": (1,)}, {ASSAY: "supported", SUPERFLUOUS: "adds"}),
-        ({"alone": (2,), "beside": (-1,)}, {ASSAY: "supported", SUPERFLUOUS: "harms"}),
-        ({"alone": (2,), "beside": (0.5,)}, {ASSAY: "supported", SUPERFLUOUS: "undecided"}),
-        ({"alone": (2,), "gap": 0.5}, {ASSAY: "supported", SUPERFLUOUS: "ceiling: not tested"}),
-        ({"alone": (-2,)}, {ASSAY: "opposite", SUPERFLUOUS: "not testable here"}),
-        ({"alone": (2,), "top": 4.0}, {ASSAY: "not measured", COST: "not measured", PROX: "not measured"}),
+        ({"weak": (2,)}, {ASSAY: "supported", SUPERFLUOUS: "equivalent"}),
+        ({"weak": (2,), "beside": (1,)}, {ASSAY: "supported", SUPERFLUOUS: "adds"}),
+        ({"weak": (2,), "beside": (-1,)}, {ASSAY: "supported", SUPERFLUOUS: "harms"}),
+        ({"weak": (2,), "beside": (0.5,)}, {ASSAY: "supported", SUPERFLUOUS: "undecided"}),
+        ({"weak": (2,), "gap": 0.5}, {ASSAY: "supported", SUPERFLUOUS: "ceiling: not tested"}),
+        ({"weak": (-2,)}, {ASSAY: "opposite", SUPERFLUOUS: "not testable here"}),
+        ({"beside": (1,)}, {ASSAY: "no effect", SUPERFLUOUS: "adds"}),
+        ({"beside": (-1,)}, {ASSAY: "no effect", SUPERFLUOUS: "harms"}),
+        ({"weak": (2,), "top": 4.0}, {ASSAY: "not measured", COST: "not measured", PROX: "not measured"}),
     ],
 )  # fmt: skip
 def test_without_noise_the_word_is_the_truth(truth, expected):
@@ -88,7 +90,7 @@ def test_too_few_seeds_decide_nothing():
 
 def test_equivalence_needs_the_twin():
     found = decide(
-        [m for m in rows(alone=(2,)) if m.twin == "none" or m.mse not in PLAN.mse_star.values()], PLAN
+        [m for m in rows(weak=(2,)) if m.twin == "none" or m.mse not in PLAN.mse_star.values()], PLAN
     )
     last = next(d for d in found if (d.chain, d.name) == SUPERFLUOUS)
     assert (last.word, last.note) == ("not measured", "the twin was not measured")
@@ -136,11 +138,13 @@ def test_seeds_are_new_and_as_many_as_planned():
 
 
 def test_what_is_printed_and_written(tmp_path):
-    found = decide(rows(fall=2, rise=2, alone=(2, 0)), PLAN)
+    found = decide(rows(fall=2, rise=2, weak=(2, 0, 0), beside=(0, 0, 1)), PLAN)
     said = answers(found)
     assert said[0] == "H1: the distortion lowers the cost of the game and raises the game's own margin."
-    assert f"H2, {TRICKS[0]}: the trick helps without a distortion and is superfluous beside it." in said
+    assert f"H2, {TRICKS[0]}: the trick helps beside the smallest weight and is superfluous beside μ*." in said
     assert f"H2, {TRICKS[1]}: no effect; then not testable here." in said
+    adds = "the trick helps beside μ*, so it is not superfluous; beside the smallest weight: no effect."
+    assert f"H2, {TRICKS[2]}: {adds}" in said
     printed = list(lines(found))
     assert "| H1: cost falls | h | 10 | +2.00 [+2.00, +2.00] | 0.0010 | 0.0088 | supported |  |" in printed[2]
     table = write(found, tmp_path).read_text().splitlines()

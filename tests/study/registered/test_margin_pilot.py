@@ -47,7 +47,7 @@ def test_mu_star_is_the_smallest_weight_that_is_as_good_as_the_best():
 
 
 def test_a_trick_is_taken_at_its_best_level_on_the_margin_that_shows_it_where_there_is_room():
-    table = rows(alone=(1.0,), rise=2)
+    table = rows(weak=(1.0,), rise=2)
     stronger = [m._replace(trick="r1=100", a_star=m.a_star + 2) for m in table if m.trick == "r1"]
     narrow = PLAN.settings[0]
     table = [
@@ -60,7 +60,7 @@ def test_a_trick_is_taken_at_its_best_level_on_the_margin_that_shows_it_where_th
 
 def test_the_printed_block_is_read_by_the_plan(tmp_path, capsys):
     file = tmp_path / "m.csv"
-    lines = [",".join(Margin._fields), *(",".join(map(str, m)) for m in rows(spread=0.4, alone=(1.0,)))]
+    lines = [",".join(Margin._fields), *(",".join(map(str, m)) for m in rows(spread=0.4, weak=(1.0,)))]
     file.write_text("\n".join(lines))
     assert main([f"pilot={file}", f"plan={FILE}"]) == 0
     block = yaml.safe_load(capsys.readouterr().out)

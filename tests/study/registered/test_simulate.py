@@ -35,7 +35,7 @@ def test_power_is_that_of_the_table():
             line for line in csv.DictReader(file) if (line["table"], line["case"]) == ("power", "0.5, 10")
         ]
     found = rates(
-        Truth(fall=1, rise=1, coupling=1, truth=1, alone=(1,), beside=(0, 1)), replace(PLAN, spread=0.5), STUDIES,
+        Truth(fall=1, rise=1, coupling=1, truth=1, weak=(1,), beside=(0, 1)), replace(PLAN, spread=0.5), STUDIES,
         np.random.default_rng(6),
     )  # fmt: skip
     tricks = [c for c in found.words if c[1] == "superfluous"]
