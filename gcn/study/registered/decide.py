@@ -1,13 +1,11 @@
 """From a table of margins to a word for each registered contrast of the margin study.
 
 The registered claims (a cost falls, a margin rises, a trick helps, a trick is superfluous) are tested by Holm's
-method over
-chains at the plan's error rate. The contrary words (``opposite``, ``no effect``, ``adds``, ``harms``) are given
-only where
-the same exact test rejects at the plan's error rate divided by the number of contrasts. Each of the two kinds is
-therefore
-wrong anywhere in the study with at most the plan's error rate; ``docs/study/margin/plan.md`` says why. ``adds`` and
-``harms`` deny that a trick is superfluous, so they are given whether or not the trick's first contrast was supported.
+method over chains at the plan's error rate. The contrary words (``opposite``, ``no effect``, ``adds``,
+``harms``, ``costs``, ``helps``) are given only where the same exact test rejects at the plan's error rate
+divided by the number of contrasts. Each of the two kinds is therefore wrong anywhere in the study with at most
+the plan's error rate; ``docs/study/margin/plan.md`` says why. ``adds``, ``harms``, ``costs`` and ``helps`` deny
+an equality, so they are given whether or not the step before was supported.
 """
 
 import math
@@ -19,15 +17,16 @@ from gcn.errors import InputError
 from gcn.study.registered.chains import adjusted
 from gcn.study.registered.margin_plan import Plan
 from gcn.study.registered.margin_samples import Margin, Margins, Sample
-from gcn.study.registered.registered_contrasts import OCTAVES, Step, contrasts
+from gcn.study.registered.registered_contrasts import ADDS, COSTS, HARMS, HELPS, OCTAVES, Step, contrasts
 from gcn.study.registered.signflip import SignFlip
 
 SUPPORTED, OPPOSITE, NO_EFFECT = "supported", "opposite", "no effect"
-EQUIVALENT, ADDS, HARMS = "equivalent", "adds", "harms"
+EQUIVALENT = "equivalent"
 UNDECIDED, NOT_MEASURED, DESCRIPTIVE = "undecided", "not measured", "descriptive"
 NOT_TESTABLE, CEILING = "not testable here", "ceiling: not tested"
 CLAIMS = frozenset({SUPPORTED, EQUIVALENT})
-CONTRARY = frozenset({OPPOSITE, NO_EFFECT, ADDS, HARMS})
+UNEQUAL = frozenset({ADDS, HARMS, COSTS, HELPS})
+CONTRARY = frozenset({OPPOSITE, NO_EFFECT, *UNEQUAL})
 INTERVAL = 0.95  # of the limits that are printed, without a correction
 
 
@@ -98,7 +97,7 @@ def decide(rows: Iterable[Margin], plan: Plan, limits: bool = True) -> list[Deci
         name = test.step.chain
         p = corrected[name].pop(0)
         word = test.word(p, share)
-        if not reached.get(name, True) and word not in (ADDS, HARMS):
+        if not reached.get(name, True) and word not in UNEQUAL:
             word = NOT_TESTABLE
         reached[name] = word in CLAIMS
         found.append(test.decision(p, word, limits))
@@ -160,10 +159,11 @@ class _Tested:
         return CEILING if self.ceiling else UNDECIDED
 
     def _difference(self, share: float) -> str:
+        """The word for a number that is certainly not equal to zero; empty if there is none."""
         (test,) = self.tests.values()
         if test.p_above(self.plan.equivalence) <= share:
-            return ADDS
-        return HARMS if test.p_below(-self.plan.equivalence) <= share else ""
+            return self.step.contrary[0]
+        return self.step.contrary[1] if test.p_below(-self.plan.equivalence) <= share else ""
 
     def _against(self, share: float) -> str:
         tests = list(self.tests.values())

@@ -6,15 +6,14 @@ from pathlib import Path
 
 from gcn.files.atomic import make_folder, write_csv
 from gcn.study.registered.decide import (
-    ADDS,
     EQUIVALENT,
-    HARMS,
     NO_EFFECT,
     OPPOSITE,
     SUPPORTED,
     Decision,
     Interval,
 )
+from gcn.study.registered.registered_contrasts import ADDS, COSTS, HARMS
 
 _PAIRS = {
     f"<{SUPPORTED}> <{SUPPORTED}>": "the distortion lowers the cost of the game and raises the game's own margin",
@@ -23,6 +22,11 @@ _PAIRS = {
     f"<{SUPPORTED}> <{EQUIVALENT}>": "the trick helps beside the smallest weight and is superfluous beside μ*",
     f"<{SUPPORTED}> <{ADDS}>": "the trick helps beside the smallest weight and beside μ*: it is not superfluous",
     f"<{SUPPORTED}> <{HARMS}>": "the trick helps beside the smallest weight and harms beside μ*",
+}
+_CONFINEMENT = {
+    f"<{SUPPORTED}> <{EQUIVALENT}>": "the distortion confines: it raises margins as much without a game, which costs"
+    " nothing here",
+    f"<{SUPPORTED}> <{COSTS}>": "the distortion raises margins without a game too, and the game costs something",
 }
 _LAST = {
     ADDS: "the trick helps beside μ*, so it is not superfluous; beside the smallest weight: {}",
@@ -59,12 +63,13 @@ def answers(found: Sequence[Decision]) -> list[str]:
     chains: dict[str, list[Decision]] = {}
     for decision in found:
         chains.setdefault(decision.chain, []).append(decision)
-    return [f"{chain}: {_answer([d.word for d in own])}." for chain, own in chains.items()]
+    return [f"{chain}: {_answer(chain, [d.word for d in own])}." for chain, own in chains.items()]
 
 
-def _answer(words: Sequence[str]) -> str:
+def _answer(chain: str, words: Sequence[str]) -> str:
     both = " ".join(f"<{word}>" for word in words)
-    return _PAIRS.get(both) or _LAST.get(words[-1], "; then ".join(words)).format(words[0])
+    pairs = _CONFINEMENT if chain == "confinement" else _PAIRS
+    return pairs.get(both) or _LAST.get(words[-1], "; then ".join(words)).format(words[0])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -68,7 +68,9 @@ def missing(block: Mapping[str, Any], relation: RankCorrelation | None) -> list[
     for trick, said in block["assay"].items():
         lacks = [name for name, value in said.items() if value is None]
         if "level" in lacks:
-            found.append(f"assay.{trick}: not measured; it needs margins with and without it beside the smallest weight of mse")
+            found.append(
+                f"assay.{trick}: not measured; it needs margins with and without it beside the smallest weight of mse"
+            )
         elif lacks:
             found.append(f"assay.{trick}.settings: no room in any, or a* of game or twin at mu* not measured")
     if relation is not None:
@@ -95,7 +97,9 @@ class _Means:
 
     def star(self, setting: str, above: float) -> float | None:
         """The smallest weight above this one whose mean h* is near the largest; None without any weight."""
-        weights = sorted({c.mse for s, c in self.cells if s == setting and c == Cell(c.mse) and c.mse > above})
+        weights = sorted(
+            {c.mse for s, c in self.cells if s == setting and c == Cell(c.mse) and c.mse > above}
+        )
         means = {w: h for w in weights if not math.isnan(h := self.mean(h_star, setting, Cell(w)))}
         return next((w for w, h in means.items() if h >= max(means.values()) - NEAR), None)
 

@@ -79,8 +79,8 @@ class Plan:
 
 
 def chains_of(plan: Plan) -> int:
-    """Number of chains of contrasts, which share the error rate: H1, the exponent, each control, each trick."""
-    return 1 + plan.exponent_predicts + len(plan.controls) + len(plan.assay)
+    """Number of chains of contrasts, which share the error rate: H1, confinement, exponent, each control and trick."""
+    return 2 + plan.exponent_predicts + len(plan.controls) + len(plan.assay)
 
 
 def load(path: Path = PLAN) -> Plan:

@@ -137,11 +137,23 @@ class Margins:
         Args:
             parts: twin level to the sign with which its reading enters.
         """
-        factors = slopes(weights)
+        return self._weighted(read, parts, dict(zip(weights, slopes(weights), strict=True)), settings)
+
+    def average(
+        self, read: Reading, parts: Mapping[str, float], weights: Sequence[float], settings: Sequence[str]
+    ) -> Sample:
+        """For each seed the mean over the weights; ``parts`` as in :meth:`trend`."""
+        return self._weighted(read, parts, dict.fromkeys(weights, 1 / len(weights)), settings)
+
+    def _weighted(
+        self,
+        read: Reading,
+        parts: Mapping[str, float],
+        factors: Mapping[float, float],
+        settings: Sequence[str],
+    ) -> Sample:
         places = {
-            Cell(w, twin=twin): sign * c
-            for w, c in zip(weights, factors, strict=True)
-            for twin, sign in parts.items()
+            Cell(w, twin=twin): sign * factor for w, factor in factors.items() for twin, sign in parts.items()
         }
         return self._sample(read, lambda _: places, settings)
 

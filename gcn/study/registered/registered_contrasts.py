@@ -20,6 +20,8 @@ from gcn.study.registered.margin_samples import (
 
 READINGS: Mapping[str, Reading] = {"h": h_star, "a": a_star}
 OCTAVES, PER_UPDATE = "octaves", "per update"
+ADDS, HARMS = "adds", "harms"
+COSTS, HELPS = "costs", "helps"
 
 
 class Step(NamedTuple):
@@ -29,6 +31,7 @@ class Step(NamedTuple):
         chain: contrasts that are tested one after the other, sharing a part of the error rate.
         name: within the chain.
         claim: ``rise``, the number is positive, or ``equal``, it is smaller than the plan's threshold.
+        contrary: words where a number that should be ``equal`` lies above the threshold, and below minus it.
         samples: endpoint to its numbers; two where either endpoint may show the effect.
         unit: of the numbers.
         room: octaves between the reference and its twin; infinite where no twin bounds it, NaN where it is not
@@ -41,11 +44,13 @@ class Step(NamedTuple):
     samples: Mapping[str, Sample]
     unit: str = OCTAVES
     room: float = math.inf
+    contrary: tuple[str, str] = (ADDS, HARMS)
 
 
 def contrasts(margins: Margins, plan: Plan) -> Iterator[Step]:
     """The registered contrasts in the plan's order."""
     yield from _distortion(margins, plan)
+    yield from _confinement(margins, plan)
     if plan.exponent_predicts:
         sample = margins.trend(coupling, {GAME: -1.0}, plan.weights, plan.settings)
         yield Step("exponent", "coupling falls", "rise", {"coupling": sample}, PER_UPDATE)
@@ -62,6 +67,14 @@ def _distortion(margins: Margins, plan: Plan) -> Iterator[Step]:
     yield Step("H1", "cost falls", "rise", {"h": cost}, room=room)
     margin = margins.trend(h_star, {GAME: 1.0}, plan.weights, plan.settings)
     yield Step("H1", "margin rises", "rise", {"h": margin})
+
+
+def _confinement(margins: Margins, plan: Plan) -> Iterator[Step]:
+    """The rival of H1: margins rise without a game as well, and the game costs nothing at any weight."""
+    twin = margins.trend(h_star, {YOKED: 1.0}, plan.weights, plan.settings)
+    yield Step("confinement", "twin's margin rises", "rise", {"h": twin})
+    cost = margins.average(h_star, {YOKED: 1.0, GAME: -1.0}, plan.weights, plan.settings)
+    yield Step("confinement", "game costs nothing", "equal", {"h": cost}, contrary=(COSTS, HELPS))
 
 
 def _star(plan: Plan, trick: str = "none") -> Place:

@@ -1,7 +1,7 @@
 """The tests that the margin study could use, on the same simulated differences: their error rates and power.
 
 Differences are as in :mod:`gcn.study.registered.simulate`: four settings, margins cut off to quarter octaves, paired by
-seed and averaged over settings. The error rate is that of the first share of nine chains.
+seed and averaged over settings. The error rate is that of the first share of ten chains.
 """
 
 import math

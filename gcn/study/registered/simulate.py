@@ -16,11 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gcn.study.registered.decide import (
-    ADDS,
     CLAIMS,
     CONTRARY,
     EQUIVALENT,
-    HARMS,
     NO_EFFECT,
     OPPOSITE,
     SUPPORTED,
@@ -29,6 +27,7 @@ from gcn.study.registered.decide import (
 )
 from gcn.study.registered.margin_plan import Plan
 from gcn.study.registered.margin_samples import GAME, YOKED, Cell, Margin
+from gcn.study.registered.registered_contrasts import ADDS, COSTS, HARMS, HELPS
 
 GRID = 0.25  # octaves between points of the grid
 FIRST_SEED = 1000  # of simulated studies; no stage uses it
@@ -92,6 +91,8 @@ class Truth:
         found = {
             ("H1", "cost falls"): self.fall,
             ("H1", "margin rises"): self.rise,
+            ("confinement", "twin's margin rises"): self.rise - self.fall,
+            ("confinement", "game costs nothing"): self.cost,
             ("exponent", "coupling falls"): self.coupling,
         }
         found |= {(f"truth, {name}", f"mse above {name}"): self.truth for name in plan.controls}
@@ -108,8 +109,8 @@ def is_false(word: str, effect: float, threshold: float) -> bool:
         OPPOSITE: effect >= 0,
         NO_EFFECT: abs(effect) >= threshold,
         EQUIVALENT: abs(effect) >= threshold,
-        ADDS: effect < threshold,
-        HARMS: effect > -threshold,
+        **dict.fromkeys((ADDS, COSTS), effect < threshold),
+        **dict.fromkeys((HARMS, HELPS), effect > -threshold),
     }
     return wrong.get(word, False)
 

@@ -43,6 +43,10 @@ CASES: Mapping[str, Case] = {
     "H1 true": Case("the cost falls by 2 octaves because the game's margin rises", Truth(fall=2, rise=2, coupling=2)),
     "H1 opposite": Case("the cost rises by 1 octave", Truth(fall=-1, rise=-1, coupling=-1)),
     "twin's margin falls": Case("the cost falls by 2 octaves, the game's margin stays", Truth(fall=2)),
+    "no game": Case(
+        "margins rise by 2 octaves without a game too, which costs nothing at any weight", Truth(rise=2, cost=0, gap=0)
+    ),
+    "costs half an octave": Case("the same, but the game costs .5 octave: the border", Truth(rise=2, cost=HALF)),
     "all true": Case("H1, truth, benefits of 2 octaves; no trick adds anything beside μ*", _TRUE),
     "adds half an octave": Case("the same, but every trick adds .5 octave beside μ*: the border", _BORDER),
     "border, skewed on one side": Case(

@@ -96,11 +96,11 @@ def _page(counts: Sequence[Count], plan: Plan, studies: int, seed: int) -> str:
         "# Simulated studies, decided by the code of the plan",
         _setup(plan, studies, seed),
         "## Wrong words",
-        f"""A *claim* is `supported` or `equivalent`; a *contrary word* is `opposite`, `no effect`, `adds` or `harms`.
-The columns count studies with at least one that is false, in per cent with Wilson's 95 % interval for the
-number of simulations. The plan promises at most {100 * plan.alpha:g} per cent for each kind where seeds are
-independent and the noise of a difference is symmetric. The cases with correlated seeds, and with noise that
-is skewed in one arm, break this on purpose.""",
+        f"""A *claim* is `supported` or `equivalent`; a *contrary word* is `opposite`, `no effect`, `adds`, `harms`,
+`costs` or `helps`. The columns count studies with at least one that is false, in per cent with Wilson's
+95 % interval for the number of simulations. The plan promises at most {100 * plan.alpha:g} per cent for
+each kind where seeds are independent and the noise of a difference is symmetric. The cases with
+correlated seeds, and with noise that is skewed in one arm, break this on purpose.""",
         _table(["case", "what is true", "a false claim", "a false contrary word"], list(_errors(counts))),
         "## Which words are given",
         f"""Per cent of studies; of tricks, per cent of the contrasts of all tricks. Words below {100 * WORTH:g} per
@@ -161,6 +161,8 @@ def _words_of(own: Sequence[Count]) -> str:
 _SAID = {
     "H1: cost falls": ["H1: cost falls"],
     "H1: margin rises": ["H1: margin rises"],
+    "twin's margin rises": ["confinement: twin's margin rises"],
+    "game costs nothing": ["confinement: game costs nothing"],
     "exponent": ["exponent: coupling falls"],
     "truth": ["truth: mse above prox", "truth: mse above wrong"],
     "H2: assay": ["H2: assay"],

@@ -18,6 +18,7 @@ PLAN = replace(margin_plan.load(Path(__file__).parents[3] / margin_plan.PLAN), s
 TRICKS = list(PLAN.assay)
 COST, RISE = ("H1", "cost falls"), ("H1", "margin rises")
 ASSAY, SUPERFLUOUS = (f"H2, {TRICKS[0]}", "assay"), (f"H2, {TRICKS[0]}", "superfluous")
+TWIN, NOTHING = ("confinement", "twin's margin rises"), ("confinement", "game costs nothing")
 PROX = ("truth, prox", "mse above prox")
 
 
@@ -37,7 +38,11 @@ def words(table, plan=PLAN):
         ({"fall": 2}, {COST: "supported", RISE: "no effect"}),
         ({"fall": -2}, {COST: "opposite", RISE: "not testable here"}),
         ({}, {COST: "no effect", PROX: "no effect", ASSAY: "no effect", SUPERFLUOUS: "not testable here"}),
-        ({"cost": 0.5}, {COST: "ceiling: not tested"}),
+        ({"cost": 0.5}, {COST: "ceiling: not tested", NOTHING: "not testable here"}),
+        ({"rise": 2, "cost": 0, "gap": 0}, {TWIN: "supported", NOTHING: "equivalent", PROX: "ceiling: not tested"}),
+        ({"rise": 2, "cost": 0.5}, {TWIN: "supported", NOTHING: "undecided"}),
+        ({"rise": 2}, {TWIN: "supported", NOTHING: "costs"}),
+        ({"cost": -3}, {TWIN: "no effect", NOTHING: "helps"}),
         ({"truth": 1}, {PROX: "supported"}),
         ({"truth": -1}, {PROX: "opposite"}),
         ({"gap": 0.5}, {PROX: "ceiling: not tested"}),
@@ -123,7 +128,7 @@ def test_an_exponent_that_predicts_nothing_is_described_and_frees_its_share():
     with_it, without = (decide(table, replace(PLAN, exponent_predicts=g)) for g in (True, False))
     assert next(d.word for d in with_it if d.chain == "exponent") == "supported"
     assert next(d.word for d in without if d.chain == "exponent") == "descriptive"
-    assert [round(f[0].adjusted / f[0].p) for f in (with_it, without)] == [9, 8]
+    assert [round(f[0].adjusted / f[0].p) for f in (with_it, without)] == [10, 9]
 
 
 def test_seeds_are_new_and_as_many_as_planned():
@@ -141,11 +146,18 @@ def test_what_is_printed_and_written(tmp_path):
     found = decide(rows(fall=2, rise=2, weak=(2, 0, 0), beside=(0, 0, 1)), PLAN)
     said = answers(found)
     assert said[0] == "H1: the distortion lowers the cost of the game and raises the game's own margin."
-    assert f"H2, {TRICKS[0]}: the trick helps beside the smallest weight and is superfluous beside μ*." in said
+    assert (
+        f"H2, {TRICKS[0]}: the trick helps beside the smallest weight and is superfluous beside μ*." in said
+    )
     assert f"H2, {TRICKS[1]}: no effect; then not testable here." in said
     adds = "the trick helps beside μ*, so it is not superfluous; beside the smallest weight: no effect."
     assert f"H2, {TRICKS[2]}: {adds}" in said
+    assert "confinement: no effect; then costs." in said
+    game_free = answers(decide(rows(rise=2, cost=0), PLAN))
+    assert game_free[1].startswith(
+        "confinement: the distortion confines: it raises margins as much without a game"
+    )
     printed = list(lines(found))
-    assert "| H1: cost falls | h | 10 | +2.00 [+2.00, +2.00] | 0.0010 | 0.0088 | supported |  |" in printed[2]
+    assert "| H1: cost falls | h | 10 | +2.00 [+2.00, +2.00] | 0.0010 | 0.0098 | supported |  |" in printed[2]
     table = write(found, tmp_path).read_text().splitlines()
     assert len(table) == 1 + sum(1 + len(d.settings) for d in found)
