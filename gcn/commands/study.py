@@ -125,13 +125,15 @@ def _play(
             limit = None if ends is None else max(0.0, (ends - time.monotonic()) / 60)
             left = play.run(study, out, executor, limit, table.names(place), place)
             results = list(play.finished(study, out))
+            rates = play.exponents(study, out)
+            margin_exponent.write(rates, place)
             if not results and not table.names(place):
+                done = f"; {place / margin_exponent.FILE}" if rates else ", and none is finished"
                 print(
-                    f"{left} of {len(study.arms)} arms are left, and none is finished; run the command again to resume"
+                    f"{left} of {len(study.arms)} arms are left{done}{'; run the command again to resume' * bool(left)}"
                 )
                 return
             file = table.write(results, place)[0]
-            margin_exponent.write(play.exponents(study, out), place)
             looks = list(play.finished(study, out, play.diagnostics_file))
             diagnostics.write([*(play.shared(study, out) if looks else []), *looks], place)
             play.keep_codecs(out, place)

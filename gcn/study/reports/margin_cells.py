@@ -72,21 +72,19 @@ class Room(NamedTuple):
     word: str
 
 
-def room(key: Key, game: Found, twin: Found | None, distortion: Found | None) -> Room:
-    """The room of a cell. Without a distortion the twin is no upper bound, and the distortion alone decides."""
+def room(game: Found, twin: Found | None, distortion: Found | None) -> Room:
+    """How far the margin of a game lies below that of its yoked twin and of the distortion alone."""
     below_twin = math.nan if twin is None else game.less(twin)
     below_alone = math.nan if distortion is None else game.less(distortion)
-    bare = key[CELL.index("mse")] == "0"
-    bound = math.nan if bare else below_twin
     if any(game.ends.values()):
         word = "end of the grid"
-    elif math.isnan(bound) and math.isnan(below_alone):
+    elif math.isnan(below_twin) and math.isnan(below_alone):
         word = "not measured yet"
-    elif bound < margins.CEILING:
+    elif below_twin < margins.CEILING:
         word = "ceiling (twin)"
     elif below_alone < margins.CEILING:
         word = "ceiling (distortion alone)"
-    elif math.isnan(bound) and not bare:
+    elif math.isnan(below_twin):
         word = "twin not measured yet"
     else:
         word = "room"

@@ -52,9 +52,8 @@ MARGINS = (
 )
 ROOM = (
     f"A game that fails less than {CEILING:g} octave below its yoked twin, or below the distortion alone, has a"
-    " *ceiling*: what limits it needs no game, and no gain could show there. Without a distortion (`mse=0`) the twin is"
-    " no upper bound, because a D that reacts holds the decoder better than one that does not; there the distortion"
-    " alone decides. It is measured with `mse=1`, since its weight changes no step of Adam."
+    " *ceiling*: what limits it needs no game, and no gain could show there. The distortion alone is"
+    " measured with `mse=1`, since its weight changes no step of Adam."
 )
 FAILED = "failed"  # verdict of an arm that could not be trained: it has no numbers
 Margins = Mapping[Key, Found]
@@ -75,9 +74,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     rates = margin_exponent.read(table)
     measured = exponent_parts.means(rates)
     beta1 = CELL.index("beta1")
-    rooms = {
-        key: room(key, found, twins.get(key), distortion.get(key[beta1])) for key, found in games.items()
-    }
+    rooms = {key: room(found, twins.get(key), distortion.get(key[beta1])) for key, found in games.items()}
     lambdas = {key: own["exponent"] for key, own in measured.items() if "exponent" in own}
     drawn = [
         (margin_figures.beside(games, twins, distortion, folder / "margins"), BESIDE),

@@ -1,10 +1,15 @@
 """Exponents of the arms of a margin study: one row for each arm, in a table of their own."""
 
+import json
+
 import pytest
 from small_study import GROUND_WORDS, ground_of
 
+from gcn.commands.study import main
 from gcn.errors import InputError
+from gcn.files.atomic import make_folder
 from gcn.spectrum.exponent import Settings
+from gcn.study import design
 from gcn.study.arms import Arm, MarginPlan, Protocol
 from gcn.study.margin import margin_exponent
 from gcn.study.margin.margin_arm import Material
@@ -43,3 +48,22 @@ def test_no_rows_make_no_file(tmp_path):
     margin_exponent.write([], tmp_path)
     assert margin_exponent.read(tmp_path) == []
     assert not list(tmp_path.iterdir())
+
+
+def test_a_study_of_exponents_alone_has_its_table(tmp_path, capsys):
+    choice = design.Choice(
+        ["stage0_exponents"], {"loss": ["ns"], "mse": ["1"], "trick": ["none"], "beta1": ["0"]}
+    )
+    (own,) = design.load("margin", ["data.root=data/photographs"], choice).arms
+    stored = {"runs": [], "exponents": [{"name": own.name, "exponent": 0.5}]}
+    (make_folder(tmp_path / "arms") / f"{own.name}.json").write_text(json.dumps(stored), encoding="utf-8")
+    words = [
+        "study=margin",
+        "data.root=data/photographs",
+        "grids=stage0_exponents",
+        "minutes=0",
+        f"out={tmp_path}",
+    ]
+    assert main([*words, "only.loss=ns", "only.mse=1", "only.trick=none", "only.beta1=0"]) == 0
+    assert "0 of 1 arms are left; " in capsys.readouterr().out
+    assert margin_exponent.read(tmp_path / "table") == stored["exponents"]
