@@ -154,7 +154,7 @@ def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Ext
     check_folder("out" if cfg.get("resume") is None else "resume", folder)
     begun = cfg.get("resume") is None and refuse_used(cfg, folder, root)
     if root is TRAIN:
-        check_run(restart.resumed(folder, own) if begun else cfg, words)
+        check_run(restart.resumed(folder, own, words) if begun else cfg, words)
     return begun
 
 
@@ -178,7 +178,7 @@ def _hydra(
             if restart.is_complete(folder, cfg.steps):
                 print(f"{printable(folder)}: the run is complete")
                 return
-            cfg = restart.resumed(folder, own)
+            cfg = restart.resumed(folder, own, said)
         cfg["run_dir"] = str(folder)
         if not is_helper_process():
             save(cfg, folder)

@@ -1,9 +1,12 @@
 """Runs restarted by a cluster: SLURM's requeued jobs and torchrun's restarted processes repeat their command."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from gcn.cli.quoting import word
+from gcn.config.compose import key_of, normal
+from gcn.config.lightning_words import CALLBACKS
 from gcn.config.parse import Config, load, parse
 from gcn.errors import InputError
 from gcn.files.names import printable
@@ -27,6 +30,7 @@ def continues(cfg: Config, folder: Path) -> bool:
 def refuse_other(cfg: Config, folder: Path) -> None:
     """Raise InputError if the folder holds a run of another configuration."""
     stored, now = load(folder, own=of_settings(cfg)).plain(), cfg.plain()
+    stored[CALLBACKS] = now[CALLBACKS]  # a stored run has none
     for name in sorted({*paths(stored), *paths(now)} - {"run_dir", "resume"}):
         if at(stored, name) != at(now, name):
             raise InputError(
@@ -35,10 +39,13 @@ def refuse_other(cfg: Config, folder: Path) -> None:
             )
 
 
-def resumed(folder: Path, own: Extension = NONE) -> Config:
-    """The configuration that resumes the run in a folder."""
+def resumed(folder: Path, own: Extension = NONE, words: Sequence[str] = ()) -> Config:
+    """The configuration that resumes the run in a folder, with the callbacks that the words of its command name."""
     plugins = own._replace(config_dir=None).words
-    return parse([word("resume", folder), *plugins], own.config_dir)
+    callbacks = [one for one in normal(words) if key_of(one).partition(".")[0] == CALLBACKS] or [
+        f"{CALLBACKS}=null"
+    ]
+    return parse([word("resume", folder), *plugins, *callbacks], own.config_dir)
 
 
 def is_complete(folder: Path, steps: int) -> bool:

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from lightning.pytorch.loggers import Logger
 
@@ -24,12 +25,13 @@ from gcn.models.codec import Codec
 from gcn.schema.kinds import resolve
 from gcn.schema.plugins import of_settings
 from gcn.training.checkpoint import has_checkpoint, open_checkpoint
-from gcn.training.fit import Machine, Plan
+from gcn.training.fit import PASSED_ON, Machine, Plan
 from gcn.training.loggers import started
 from gcn.training.module import GameModule, PlayerOptim, Training
 from gcn.training.record import Intervals
 from gcn.training.restore import check_weights
 from gcn.training.schedule import Schedule
+from gcn.training.user_callbacks import built
 
 
 @contextmanager
@@ -141,6 +143,15 @@ def loggers(cfg: Config) -> list[Logger]:
     ]
 
 
+def callbacks(cfg: Config) -> list[L.Callback]:
+    """The Lightning callbacks that the user adds."""
+    packages = of_settings(cfg).packages
+    return [
+        built(name, resolve(f"callbacks.{name}", node["_target_"], packages), arguments(node))
+        for name, node in cfg.callbacks.items()
+    ]
+
+
 def plan(cfg: Config) -> Plan:
     """The :class:`gcn.training.fit.Plan` of the configured run."""
     resumed = cfg.resume is not None and has_checkpoint(Path(cfg.resume))
@@ -155,9 +166,11 @@ def plan(cfg: Config) -> Plan:
         machine=Machine(
             machine.accelerator, machine.devices, str(machine.precision), machine.channels_last,
             machine.get("strategy") == "ddp", machine.threads,
+            {name: machine[name] for name in PASSED_ON if machine[name] is not None},
         ),
         wandb=wandb_options(cfg),
         config=cfg.plain(),
         resume=cfg.resume is not None,
         loggers=loggers(cfg),
+        callbacks=callbacks(cfg),
     )  # fmt: skip

@@ -17,6 +17,7 @@ OTHERS = {
     "out": "give default_root_dir to Lightning's Trainer",
     "resume": "give ckpt_path to Trainer.fit",
     "logger": "give logger to Lightning's Trainer",
+    "callbacks": "give callbacks to Lightning's Trainer",
     "trainer": "give accelerator, strategy, devices and precision to Lightning's Trainer",
     "devices": "give devices to Lightning's Trainer",
     "val_every": "give val_check_interval to Lightning's Trainer",

@@ -36,6 +36,7 @@ from gcn.config.compose import (
 )
 from gcn.config.conflicts import Configured, conflicts
 from gcn.config.knobs import Knob
+from gcn.config.lightning_words import CALLBACKS, checked_callbacks, instead, refuse_forgotten
 from gcn.config.several import names as single
 from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored
 from gcn.errors import InputError, NotNamed
@@ -59,6 +60,7 @@ RESUMABLE = (
     "data.val_root",
     "data.workers",
     "data.cache_bytes",
+    CALLBACKS,
 )  # fmt: skip; options that change no number
 
 
@@ -205,12 +207,15 @@ class Reference:
                     raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
                 inside = next(paths(values[key], name), name) if isinstance(values[key], dict) else name
                 raise InputError(
-                    f"{inside}: unknown; {suggestion(inside, [*paths(self.values), *self.values])}"
+                    instead(inside)
+                    or f"{inside}: unknown; {suggestion(inside, [*paths(self.values), *self.values])}"
                 )
         scalars_first = sorted(defaults.items(), key=lambda item: isinstance(item[1], dict))
         return {key: self._value(f"{above}{key}", values[key], default) for key, default in scalars_first}
 
     def _value(self, name: str, value: Any, default: Any) -> Any:
+        if name == CALLBACKS:
+            return checked_callbacks(value, self.own.packages)
         if name.rpartition(".")[2].startswith("_"):
             if value != default:
                 raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
@@ -280,6 +285,7 @@ def _refuse_changes(words: Sequence[str]) -> None:
 def _resumed(folder: Path, words: Sequence[str], own: Extension) -> Config:
     """The configuration stored in a run folder, with the changes of the user's overrides."""
     content = load(folder, own=own).plain()
+    refuse_forgotten(stored(folder).get(CALLBACKS), words, printable(folder))
     said = {key_of(word) for word in words}
     kind = [f"{group}={content['choices'][group]}" for group in groups() if group in RESUMABLE]
     if any(key.startswith("data.") for key in said):
@@ -294,7 +300,7 @@ def _resumed(folder: Path, words: Sequence[str], own: Extension) -> Config:
     for name in paths(after):
         if name in said or at(after, name) != at(before, name):
             put(content, name, at(after, name))
-    return Config(content)
+    return Config(content | {CALLBACKS: after[CALLBACKS]})
 
 
 def save(config: Config, folder: Path) -> None:
@@ -322,6 +328,7 @@ def load(folder: Path, only: str | None = None, own: Extension = NONE) -> Config
     file, choices, once = printable(folder / FILE), said.pop("choices"), stored_words(said)
     for name in (SETTING, FOLDER):
         said.pop(name, None)
+    said[CALLBACKS] = {}
     try:
         return _loaded(folder, said, choices, only, own)
     except InputError as problem:

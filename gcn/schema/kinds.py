@@ -40,6 +40,7 @@ KINDS = {
     "dynamics": Kind("gcn.game.rules", ("gcn.game.rules.Rule",)),
     "optim": Kind("torch.optim", ("torch.optim.Optimizer",)),
     "data": Kind("gcn.data", ("gcn.data.loader.Data",)),
+    "callbacks.*": Kind("lightning.pytorch.callbacks", ("lightning.pytorch.callbacks.Callback",)),
     "logger.*": Kind("lightning.pytorch.loggers", ("lightning.pytorch.loggers.Logger",)),
     "game": Kind("gcn.lab", ("gcn.lab.games.SmallGame", "gcn.lab.plane.plane.Plane")),
     "game.distribution": Kind("gcn.lab", ("gcn.lab.plane.distributions.Distribution",)),

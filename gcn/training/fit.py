@@ -4,13 +4,14 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gcn.cli.quoting import resuming
 from gcn.data.loader import Data
@@ -40,7 +41,11 @@ from gcn.training.restore import check
 from gcn.training.same_data import SameData
 from gcn.training.samples import RealCrops, evaluate_samples
 from gcn.training.sizes import check_sizes
+from gcn.training.user_callbacks import notes
 from gcn.training.validate import against_jpeg, coding_copy, evaluate, with_files
+
+# Arguments of Lightning's Trainer that a run leaves to the user; gcn/config/lightning_words.py has the others.
+PASSED_ON = ("profiler", "detect_anomaly", "deterministic", "benchmark", "max_time", "enable_model_summary")
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Machine:
         channels_last: memory layout of images and weights.
         ddp: several processes, one for each GPU where ``devices`` does not say.
         threads: CPU threads a process, None for torch's choice.
+        options: further arguments of Lightning's Trainer, of ``PASSED_ON``.
     """
 
     accelerator: str = "auto"
@@ -62,6 +68,7 @@ class Machine:
     channels_last: bool = True
     ddp: bool = False
     threads: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class Plan:
         config: the resolved configuration, for the record.
         resume: continue from the folder's last checkpoint.
         loggers: Lightning's, of :func:`gcn.training.loggers.started`.
+        callbacks: Lightning callbacks of the user.
     """
 
     folder: Path
@@ -91,6 +99,7 @@ class Plan:
     config: Mapping[str, Any]
     resume: bool = False
     loggers: Sequence[Logger] = ()
+    callbacks: Sequence[L.Callback] = ()
 
 
 def train(plan: Plan) -> dict[str, Any]:
@@ -137,14 +146,15 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
     )
     reals = RealCrops(plan.data) if isinstance(module.game.generator, DCGAN) else None
     record = Record(
-        plan.folder, images, plan.often, progress, wandb, plan.loggers, resumed=plan.resume, reals=reals
+        plan.folder, images, plan.often, progress, wandb, plan.loggers, plan.callbacks, plan.resume, reals
     )
     send(plan.loggers, [], plan.config)
     bad_images, same_data = BadImages(plan.data, progress, main), SameData(plan.data, record, start, main)
-    trainer.callbacks += [bad_images, record, same_data]  # type: ignore[attr-defined]
+    trainer.callbacks += [*plan.callbacks, bad_images, record, same_data]  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
-    for line in check_sizes(plan.data, module.game) if reals is None else []:
+    sizes = check_sizes(plan.data, module.game) if reals is None else []
+    for line in [*sizes, *notes(plan.callbacks)]:
         if main:
             print(line, file=sys.stderr, flush=True)
     before = time.perf_counter()
@@ -160,6 +170,8 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
             )
         if not main:
             return {}
+        if trainer.global_step < steps and record.watch.event is None:
+            print(f"ended after {trainer.global_step} of {steps} updates, as a callback asked", flush=True)
         record.phase = "the evaluation"
         summary = _finish(plan, record, bad_images, trainer, time.perf_counter() - before)
     if wandb is not None:
@@ -212,14 +224,25 @@ def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
         raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
     if gpu and devices > torch.cuda.device_count():
         raise InputError(f"devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
+    try:
+        return _lightning(plan, steps, progress, gpu, devices, nodes, strategy)
+    except MisconfigurationException as problem:  # of max_time, which Lightning parses
+        raise InputError(f"trainer: {' '.join(str(problem).split())}") from None
+
+
+def _lightning(
+    plan: Plan, steps: int, progress: Progress, gpu: bool, devices: int, nodes: int, strategy: Any
+) -> L.Trainer:
+    machine = plan.machine
+    options = {"enable_model_summary": False, **machine.options}
     return L.Trainer(
         accelerator="gpu" if gpu else "cpu", devices=devices, num_nodes=nodes, strategy=strategy,
         precision=LIGHTNING[resolve(machine.precision, gpu)],  # type: ignore[arg-type]
         max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
         logger=list(plan.loggers) or False, log_every_n_steps=plan.module.training_plan.log_every,
-        enable_checkpointing=False, enable_model_summary=False,
-        enable_progress_bar=False, callbacks=[progress],
+        enable_checkpointing=False, enable_progress_bar=False, callbacks=[progress],
         default_root_dir=plan.folder, limit_val_batches=0, num_sanity_val_steps=0,
+        val_check_interval=plan.often.val, check_val_every_n_epoch=None, **options,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from gcn.training.module import GameModule
 from gcn.training.progress import Progress
 from gcn.training.samples import RealCrops, evaluate_samples
 from gcn.training.stop import StopRequest
+from gcn.training.user_callbacks import after_validation, before_validation
 from gcn.training.validate import Decoded, Evaluation, centre, coding_copy, evaluate, logit_map
 from gcn.training.watch import NormWatch
 
@@ -61,6 +62,7 @@ class Record(L.Callback):
         progress: the bar that shows the latest numbers.
         wandb: where rows and panels go besides, or None.
         loggers: Lightning's, which get the rows as well.
+        callbacks: of the user, whose hooks around a validation are called.
         resumed: the folder holds the rows of a run that this one continues.
         reals: what the samples of a generator from noise are compared with; None for a codec.
     """
@@ -73,6 +75,7 @@ class Record(L.Callback):
         progress: Progress,
         wandb: WandbRun | None = None,
         loggers: Sequence[Logger] = (),
+        callbacks: Sequence[L.Callback] = (),
         resumed: bool = False,
         reals: RealCrops | None = None,
     ) -> None:
@@ -83,7 +86,7 @@ class Record(L.Callback):
             progress,
             wandb,
         )
-        self.reals, self.loggers = reals, loggers
+        self.reals, self.loggers, self.callbacks = reals, loggers, callbacks
         self.table = MetricsTable(folder / "metrics.csv")
         self.watch = NormWatch()
         self.stop = StopRequest()
@@ -108,7 +111,8 @@ class Record(L.Callback):
     ) -> None:
         """Write what is due after a generator update."""
         assert isinstance(module, GameModule)
-        step, last = trainer.global_step, trainer.global_step >= module.training_plan.steps
+        step = trainer.global_step
+        last = trainer.should_stop or step >= module.training_plan.steps
         stopping = self.stop.agreed(module.device) is not None  # asked once: a signal may come at any moment
         row = module.observed() if module.game.observing else {}
         due = {name: last or step % getattr(self.often, name) == 0 for name in ("val", "panel", "checkpoint")}
@@ -117,9 +121,12 @@ class Record(L.Callback):
         if looking:
             self.watch.check_weights(module.game, step)
         finite, better = self.watch.event is None, False
+        values: dict[str, float] = {}
         if finite and (due["val"] or due["panel"]):
             self.phase = "the validation"
-            row |= self._validate(module, step, due["panel"], trainer.is_global_zero)
+            before_validation(self.callbacks, trainer, module)
+            values = self._validate(module, step, due["panel"], trainer.is_global_zero)
+            row |= values
             self.phase = "training"
             value = row.get(f"val/{self.often.best}", -row["val/swd"])
             better = value > self.best
@@ -128,7 +135,9 @@ class Record(L.Callback):
             self._write(row, step, trainer.is_global_zero)
         if better:  # first: a run that is killed between the two comes here again
             self.save(trainer, "best.ckpt")
-        if finite and (stopping or due["checkpoint"]):
+        if values:
+            after_validation(self.callbacks, trainer, module, values)
+        if finite and (stopping or due["checkpoint"] or trainer.should_stop):
             self.save(trainer, "last.ckpt")
         if stopping or not finite:
             trainer.should_stop = True
