@@ -45,6 +45,7 @@ from gcn.config.compose import (
     search_path,
 )
 from gcn.config.flags import composed_once, plain_errors, read_flags
+from gcn.config.lightning_words import appended
 from gcn.config.parse import Config, Planned, parse, plan, save
 from gcn.config.preflight import check_run, note
 from gcn.config.sweep import axes, jobs, probes
@@ -217,7 +218,7 @@ def _hydra(
             declare(own)  # for the next job of a sweep
 
     declare(own)
-    sys.argv = [sys.argv[0], *words, *search_path(root, own.conf)]
+    sys.argv = [sys.argv[0], *map(appended, words), *search_path(root, own.conf)]
     try:
         with plain_errors(problems), composed_once():
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()

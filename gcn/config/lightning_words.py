@@ -53,6 +53,11 @@ INSTEAD = {
 }
 
 
+def appended(word: str) -> str:
+    """The word as Hydra takes it: a callback has no place in ``conf/``, so its key is new to Hydra."""
+    return f"++{word}" if word.startswith((f"{CALLBACKS}.", f"{CALLBACKS}=")) else word
+
+
 def instead(name: str) -> str | None:
     """What replaces ``trainer.NAME``, an argument of Lightning's Trainer that a run sets itself; None for others."""
     group, _, argument = name.partition(".")

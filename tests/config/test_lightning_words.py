@@ -2,6 +2,7 @@
 
 import pytest
 
+from gcn.commands.hydra_command import main
 from gcn.config.parse import load, parse, save
 from gcn.errors import InputError
 
@@ -16,6 +17,29 @@ def test_a_callback_and_its_arguments_are_words():
         "patience": 7,
     }
     assert parse(["mse=1", EARLY, "callbacks.early=null"]).callbacks == {}
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_hydra_takes_them_in_a_run_a_sweep_and_a_resumed_run(sign, tmp_path):
+    seen = []
+    said = ["loss=ns", "mse=1", f"{sign}{EARLY}", f"{sign}callbacks.early.patience=7", "logger=[csv,wandb]"]
+    assert main([*said, f"out={tmp_path / 'run'}"], seen.append) == 0
+    main(["-m", *said, "seed=0,1", f"out={tmp_path / 'sweep'}"], seen.append)  # 2, as nothing is trained
+    assert [cfg.callbacks.early.patience for cfg in seen] == [7, 7, 7]
+    assert {cfg.choices.logger for cfg in seen} == {"[csv,wandb]"}
+    assert main([f"resume={tmp_path / 'run'}"], seen.append) == 2
+    assert main([f"resume={tmp_path / 'run'}", f"{sign}callbacks=null"], seen.append) == 0
+    assert seen[-1].callbacks == {}
+
+
+def test_a_run_that_the_cluster_restarts_keeps_the_callbacks_of_its_command(tmp_path, monkeypatch):
+    seen = []
+    said = ["loss=ns", "mse=1", EARLY, f"out={tmp_path / 'run'}"]
+    assert main(said, seen.append) == 0
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert main(said, seen.append) == 0
+    assert seen[1].resume is not None
+    assert seen[1].callbacks == seen[0].callbacks != {}
 
 
 @pytest.mark.parametrize(
