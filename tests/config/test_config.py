@@ -211,7 +211,7 @@ def test_what_is_built_cannot_be_chosen_from_outside(words):
         (["mse=0,1"], "-m"),
         (["loss=ns,hinge"], "-m"),
         (["mse=range(3)"], "-m"),
-        (["steps"], "key=value"),
+        (["steps"], "settings are written name=value"),
         (["a=b=c"], "key=value"),
         (["=3"], "key=value"),
         (["mse=${nowhere}"], "nowhere"),

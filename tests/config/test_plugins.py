@@ -75,7 +75,7 @@ def test_ranges_needs_and_conflicts_of_ones_own_hold():
     assert refusal(parse, [*OWN, PLUGIN, "edges=-1"]).startswith("edges=-1: must be a number >= 0")
     assert "[1, 1024]" not in refusal(parse, [*OWN, PLUGIN, "generator.decoder=0"])
     assert "multiple of 16" in refusal(parse, [*OWN, PLUGIN, "data.crop=40"])
-    assert "not with images" in refusal(parse, [PLUGIN, "edges=1"], root=LAB)
+    assert "not of images" in refusal(parse, [PLUGIN, "edges=1"], root=LAB)
     assert parse([PLUGIN, "loss=squared_hinge"], root=LAB).choices.loss == "squared_hinge"
 
 

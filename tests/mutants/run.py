@@ -95,7 +95,8 @@ def outcomes(folder: Path, tests: Iterable[str]) -> dict[str, str]:
 def _pytest(arguments: Sequence[str]) -> int:
     import pytest
 
-    assert "gcn" not in sys.modules, "what is imported must be the copy"
+    for name in [name for name in sys.modules if name.split(".")[0] == "gcn"]:
+        del sys.modules[name]  # so that what is imported is the copy
     return int(pytest.main(list(arguments)))
 
 

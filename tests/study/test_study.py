@@ -40,7 +40,7 @@ TINY = (
 
 @pytest.fixture(scope="module")
 def protocol(tmp_path_factory):
-    data = images(tmp_path_factory.mktemp("data"))
+    data = images(tmp_path_factory.mktemp("data"), val_side=176)  # a crop of a study has 128 pixels
     arm = ("experiment=frozen", "rate=null", "optim=gan", *TINY, "data=folder", f"data.root={data}")
     return Protocol(("experiment=rd",), arm, updates=12, log_every=2, val_every=4, pool=10, val_crops=2)
 

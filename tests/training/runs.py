@@ -27,10 +27,10 @@ TINY = [
 ]  # fmt: skip
 
 
-def images(root: Path) -> Path:
-    """A folder of images: seven to train on, two to validate on, with four scales of MS-SSIM."""
+def images(root: Path, val_side: int = 96) -> Path:
+    """A folder of images: seven to train on, two to validate on, by default with four scales of MS-SSIM."""
     random = np.random.default_rng(0)
-    for part, number, side in (("train", 7, 40), ("val", 2, 96)):
+    for part, number, side in (("train", 7, 40), ("val", 2, val_side)):
         (root / part).mkdir(parents=True)
         for i in range(number):
             coarse = random.integers(0, 256, (side // 8, side // 8 + i, 3), dtype=np.uint8)
