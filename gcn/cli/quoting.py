@@ -14,7 +14,9 @@ need no shell and hence no ``command``. The scripts without Hydra (``compress.py
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gcn.cli.invocation import called
 
@@ -42,6 +44,22 @@ def value(text: str | Path) -> str:
 def word(key: str, text: str | Path) -> str:
     """``key=text`` for the command line of a script that Hydra reads, as an entry of a list of words."""
     return f"{key}={value(text)}"
+
+
+def nested(node: Any) -> str:
+    """A value of mappings, lists and plain values, as Hydra's grammar writes it."""
+    if isinstance(node, Mapping):
+        return "{" + ", ".join(f"{key}: {nested(part)}" for key, part in node.items()) + "}"
+    if isinstance(node, list | tuple):
+        return f"[{', '.join(map(nested, node))}]"
+    if node is None:
+        return "null"
+    return value(node) if isinstance(node, str) else str(node).lower()
+
+
+def callback_words(settings: Mapping[str, Any]) -> list[str]:
+    """The words that name the callbacks of a configuration, which a resumed run is given again."""
+    return [f"callbacks.{name}={nested(node)}" for name, node in (settings.get("callbacks") or {}).items()]
 
 
 def command(*words: str) -> str:

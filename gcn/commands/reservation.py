@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gcn.cli.quoting import resuming
+from gcn.cli.quoting import callback_words, resuming
 from gcn.commands import restart
 from gcn.config.compose import TRAIN, Root, hydra_key, key_of
 from gcn.config.parse import Config
@@ -37,7 +37,8 @@ def refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
         restart.refuse_other(cfg, folder)
         return True
     if not is_helper_process():
-        remedy = f"continue it with: {resuming(folder, *of_settings(cfg).words)}; or choose another folder"
+        added = [*of_settings(cfg).words, *callback_words(cfg)]
+        remedy = f"continue it with: {resuming(folder, *added)}; or choose another folder"
         raise InputError(
             f"{printable(folder)}: holds a run; {remedy if root is TRAIN else 'choose another folder'}"
         )

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from gcn.cli.quoting import resuming
+from gcn.cli.quoting import callback_words, resuming
 from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
 from gcn.files.atomic import remove_partials
@@ -41,7 +41,7 @@ from gcn.training.restore import check
 from gcn.training.same_data import SameData
 from gcn.training.samples import RealCrops, evaluate_samples
 from gcn.training.sizes import check_sizes
-from gcn.training.user_callbacks import notes
+from gcn.training.user_callbacks import notes, refusals
 from gcn.training.validate import against_jpeg, coding_copy, evaluate, with_files
 
 # Arguments of Lightning's Trainer that a run leaves to the user; gcn/config/lightning_words.py has the others.
@@ -158,9 +158,9 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         if main:
             print(line, file=sys.stderr, flush=True)
     before = time.perf_counter()
-    named = of_settings(plan.config).words
+    named = [*of_settings(plan.config).words, *callback_words(plan.config)]
     with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun, named):
-        with loader:
+        with loader, refusals(plan.callbacks):
             trainer.fit(module, Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
         record.go_on(trainer.global_step, main)  # Lightning begins nothing where no update is left
         if record.stop.signal is not None:
@@ -171,12 +171,18 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         if not main:
             return {}
         if trainer.global_step < steps and record.watch.event is None:
-            print(f"ended after {trainer.global_step} of {steps} updates, as a callback asked", flush=True)
+            print(f"ended after {trainer.global_step} of {steps} updates, as {_who(plan)} asked", flush=True)
         record.phase = "the evaluation"
         summary = _finish(plan, record, bad_images, trainer, time.perf_counter() - before)
     if wandb is not None:
         wandb.finish(summary)
     return summary
+
+
+def _who(plan: Plan) -> str:
+    """What may have ended a run before its last update."""
+    limited, added = "max_time" in plan.machine.options, bool(plan.callbacks)
+    return " or ".join(["trainer.max_time"] * limited + ["a callback"] * (added or not limited))
 
 
 def _smaller(plan: Plan, record: Record) -> str:

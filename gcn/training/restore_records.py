@@ -14,11 +14,15 @@ NUMBERS = 10**5  # plain values in a history, at most
 
 
 def check_records(states: Mapping[Any, Any]) -> None:
-    """Raise ValueError if the state of one of this project's callbacks is not as it was written."""
+    """Raise ValueError if the state of a callback that a run restores is not as it was written.
+
+    These are the project's own, and Lightning's Timer, which keeps the time of ``trainer.max_time``.
+    """
     for name, check in (
         ("Record", _check_record),
         ("BadImages", _check_bad_images),
         ("SameData", _check_same_data),
+        ("Timer", _check_timer),
     ):
         if name in states:
             check(states[name])
@@ -32,6 +36,15 @@ def _check_bad_images(found: Any) -> None:
     """Check the state of :class:`gcn.training.bad_images.BadImages`."""
     if not isinstance(found, dict) or not _texts(found.get("names")):
         raise ValueError("the list of bad images is damaged")
+
+
+def _check_timer(found: Any) -> None:
+    """Check the state of Lightning's Timer: seconds in each kind of loop."""
+    elapsed = found.get("time_elapsed", {}) if isinstance(found, dict) else None
+    if not isinstance(elapsed, dict) or not all(
+        type(seconds) in (int, float) and 0 <= seconds < math.inf for seconds in elapsed.values()
+    ):
+        raise ValueError("the time that the run has taken is damaged")
 
 
 def _check_same_data(found: Any) -> None:

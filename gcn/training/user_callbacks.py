@@ -2,26 +2,35 @@
 
 The run validates by itself, at its own updates. Callbacks find the values in ``trainer.callback_metrics``, and their
 hooks around a validation are called here, so that EarlyStopping and ModelCheckpoint work as in a Trainer of one's own.
+
+A callback begins anew in a resumed run. Its state in the checkpoint is not restored, because a run folder is not
+trusted: ModelCheckpoint deletes the paths that its state names, and EarlyStopping takes its patience from there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gcn.errors import InputError
+from gcn.files.names import printable
 from gcn.schema.plugins import said
 
 UNCALLED = ("on_validation_batch_start", "on_validation_batch_end")
+RESTORING = ("load_state_dict", "on_load_checkpoint")  # hooks that would be given parts of a checkpoint
 
 
 def built(name: str, kind: type[L.Callback], options: Mapping[str, Any]) -> L.Callback:
-    """A callback of this class; raises InputError if it refuses its arguments."""
+    """A callback of this class that takes nothing from a checkpoint; raises InputError if it refuses its arguments."""
     try:
-        return kind(**options)
+        callback = kind(**options)
     except Exception as problem:  # of the user's class, or of Lightning
         raise InputError(f"callbacks.{name}: cannot be built ({said(problem)}); mend its arguments") from None
+    for hook in RESTORING:
+        setattr(callback, hook, _restore_nothing)
+    return callback
 
 
 def notes(callbacks: Sequence[L.Callback]) -> list[str]:
@@ -32,6 +41,17 @@ def notes(callbacks: Sequence[L.Callback]) -> list[str]:
         for hook in UNCALLED
         if getattr(type(one), hook) is not getattr(L.Callback, hook)
     ]
+
+
+@contextmanager
+def refusals(callbacks: Sequence[L.Callback]) -> Iterator[None]:
+    """Turn what Lightning refuses in the block because of callbacks into an InputError of one line."""
+    try:
+        yield
+    except MisconfigurationException as problem:
+        if not callbacks:
+            raise
+        raise InputError(f"callbacks: {_line(problem)}; mend its arguments, or drop it") from problem
 
 
 def before_validation(callbacks: Sequence[L.Callback], trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -50,6 +70,14 @@ def after_validation(
     _call(callbacks, ("on_validation_epoch_end", "on_validation_end"), trainer, module)
 
 
+def _restore_nothing(*_: Any) -> None:
+    """Stands for the hooks of ``RESTORING``."""
+
+
+def _line(problem: BaseException) -> str:
+    return printable(" ".join(str(problem).split()))
+
+
 def _call(
     callbacks: Sequence[L.Callback], hooks: Sequence[str], trainer: L.Trainer, module: L.LightningModule
 ) -> None:
@@ -61,5 +89,4 @@ def _call(
                 MisconfigurationException,
                 RuntimeError,
             ) as problem:  # a value to monitor that there is not
-                reason = " ".join(str(problem).split())
-                raise InputError(f"callbacks: {type(callback).__name__}: {reason}") from problem
+                raise InputError(f"callbacks: {type(callback).__name__}: {_line(problem)}") from problem

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gcn.cli.quoting import command, resuming, value, word
+from gcn.cli.quoting import callback_words, command, resuming, value, word
 
 NAMES = [
     "plain", "outputs/2026-01-02/03-04-05-abc", "a blank", "Prüfung", "a,b", "it's", "a=b", "[1]", "{a:1}", "$x",
@@ -26,7 +27,7 @@ names = st.one_of(
 )
 
 
-def understood(said: str) -> str:
+def understood(said: str) -> Any:
     """What Hydra and OmegaConf make of a word: the value that a configuration holds in the end."""
     (override,) = OverridesParser.create().parse_overrides([said])
     assert not override.is_sweep_override()
@@ -67,6 +68,20 @@ def test_a_shell_gives_back_every_name_with_bytes_that_no_terminal_shows():
     assert [os.fsdecode(part) for part in done.stdout.split(b"\0")[:-1]] == said
     for name, given_back in zip([*odd, *NAMES], said, strict=True):
         assert os.path.normpath(understood(given_back)) == os.path.normpath(name)
+
+
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.sampled_from([0.5, 1e-9, -2e30]), names),
+        lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from("abc"), part, max_size=3),
+        max_leaves=6,
+    ).filter(lambda node: "???" not in str(node))
+)
+@settings(max_examples=100)
+def test_callbacks_are_said_as_they_were_given(node):
+    (said,) = callback_words({"callbacks": {"a": {"_target_": "b.C", "x": node}}})
+    assert said.startswith("callbacks.a={_target_: b.C, x: ")
+    assert understood(said) == {"_target_": "b.C", "x": node}
 
 
 def test_numbers_and_words_of_the_grammar_stay_texts():

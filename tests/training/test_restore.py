@@ -153,6 +153,9 @@ SINGLE = {
     "a digest": (("callbacks", "SameData", "training"), lambda _: 3),
     "a number of images": (("callbacks", "SameData", "training_images"), lambda _: None),
     "changes": (("callbacks", "SameData", "changes"), lambda _: "changes"),
+    "a time that is a text": (("callbacks",), lambda states: {**states, "Timer": {"time_elapsed": {"train": "1"}}}),
+    "a time below zero": (("callbacks",), lambda states: {**states, "Timer": {"time_elapsed": {"train": -9.0}}}),
+    "no times": (("callbacks",), lambda states: {**states, "Timer": 3}),
     "an old version": (("pytorch-lightning_version",), lambda _: "0.9.0"),
     "another version": (("pytorch-lightning_version",), lambda _: "2.x y"),
 }  # fmt: skip

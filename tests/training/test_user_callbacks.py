@@ -2,20 +2,34 @@
 
 import inspect
 import json
+import shlex
 
 import lightning as L
 import pytest
 import torch
 import yaml
-from runs import checkpoint, differences, run, words
+from runs import checkpoint, differences, planned, run, words
 
+from gcn.config import assemble
 from gcn.config.compose import CONF
 from gcn.config.lightning_words import INSTEAD
 from gcn.config.parse import load, parse
-from gcn.errors import InputError
-from gcn.training.fit import PASSED_ON
+from gcn.errors import InputError, Interrupted
+from gcn.training.fit import PASSED_ON, train
 from gcn.training.user_callbacks import notes
 
+QUIT = """
+import os, signal
+import lightning as L
+
+class Quit(L.Callback):
+    def __init__(self, texts, after):
+        self.after = after
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == self.after:
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
 OFTEN = "steps=6 val_every=2 panel_every=6 checkpoint_every=6"
 LIGHTNING = "lightning.pytorch.callbacks"
 EARLY = f"callbacks.early={{_target_: {LIGHTNING}.EarlyStopping, monitor: val/psnr, stopping_threshold: 0, mode: max}}"
@@ -25,10 +39,6 @@ def test_early_stopping_ends_a_run_that_is_whole_and_goes_on(data, tmp_path, qui
     folder = tmp_path / "run"
     best = f"callbacks.best={{_target_: {LIGHTNING}.ModelCheckpoint, monitor: val/psnr, mode: max}}"
     said = words(data, OFTEN)
-    from runs import planned
-
-    from gcn.training.fit import train
-
     summary = train(planned(folder, *said, EARLY, best))
     assert summary["steps"] == 2
     assert "ended after 2 of 6 updates, as a callback asked" in capsys.readouterr().out
@@ -40,6 +50,54 @@ def test_early_stopping_ends_a_run_that_is_whole_and_goes_on(data, tmp_path, qui
     assert load(folder).callbacks == {}  # what a run folder names is not built
     assert train(planned(folder, resume=str(folder)))["steps"] == 6
     assert list(differences(checkpoint(folder)["state_dict"], checkpoint(reference)["state_dict"])) == []
+
+
+def resumed(folder, *said):
+    """The run in a folder, continued as its command line says."""
+    cfg = parse([f"resume={folder}", *said])
+    cfg["run_dir"] = str(folder)
+    return train(assemble.plan(cfg))
+
+
+def test_a_forged_checkpoint_cannot_name_what_a_callback_deletes(data, tmp_path, quick):
+    """ModelCheckpoint deletes the paths of its state, and Lightning's guard lets `..` pass."""
+    folder, other = tmp_path / "run", tmp_path / "other"
+    other.mkdir()
+    best = f"callbacks.best={{_target_: {LIGHTNING}.ModelCheckpoint, monitor: step, mode: max}}"
+    run(folder, *words(data, "steps=2 val_every=2 panel_every=2 checkpoint_every=2"), best)
+    path = folder / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    (state,) = [state for name, state in content["callbacks"].items() if name.startswith("ModelCheckpoint")]
+    named = str(path.parent / ".." / ".." / "other")
+    state |= {"best_k_models": {named: torch.tensor(-1.0)}, "kth_best_model_path": named}
+    state |= {"kth_value": torch.tensor(-1.0), "last_model_path": named, "best_model_path": named}
+    torch.save(content, path)
+    assert resumed(folder, "steps=4", best)["steps"] == 4
+    assert other.is_dir()
+
+
+def test_a_resumed_run_has_the_patience_of_its_command_line(data, tmp_path, quick):
+    """EarlyStopping would take it from the checkpoint, with the validations that it has counted."""
+    early = f"callbacks.early={{_target_: {LIGHTNING}.EarlyStopping, monitor: val/psnr, mode: max, min_delta: 99}}"
+    folder = tmp_path / "run"
+    said = words(data, "val_every=1 panel_every=9 checkpoint_every=9 steps=9")
+    assert run(folder, *said, early, "callbacks.early.patience=1")["steps"] == 2
+    assert resumed(folder, early, "callbacks.early.patience=2")["steps"] == 5
+
+
+def test_a_stopped_run_says_how_to_go_on_with_its_callbacks(data, tmp_path, quick):
+    folder = tmp_path / "run"
+    quit_ = "callbacks.quit={_target_: interrupting.Quit, texts: ['a, b', \"it's\"], after: 1}"
+    (tmp_path / "interrupting.py").write_text(QUIT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        with pytest.raises(Interrupted) as stopped:
+            run(folder, *words(data, OFTEN), "plugins=[interrupting]", quit_)
+        said = shlex.split(str(stopped.value).partition("go on with: ")[2])[2:]
+        again = parse(said)
+    assert again.callbacks == {
+        "quit": {"_target_": "interrupting.Quit", "texts": ["a, b", "it's"], "after": 1}
+    }
 
 
 def test_arguments_of_the_trainer_reach_it_and_change_no_weight(data, tmp_path, quick, reference, capsys):
@@ -54,9 +112,10 @@ def test_arguments_of_the_trainer_reach_it_and_change_no_weight(data, tmp_path, 
     )
 
 
-def test_a_run_ends_when_its_time_is_over(data, tmp_path, quick):
+def test_a_run_ends_when_its_time_is_over(data, tmp_path, quick, capsys):
     run(tmp_path / "run", *words(data, OFTEN), "trainer.max_time=00:00:00:00")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 0
+    assert "ended after 0 of 6 updates, as trainer.max_time asked" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"^trainer: .*soon"):
         run(tmp_path / "other", *words(data, OFTEN), "trainer.max_time=soon")
 
@@ -65,6 +124,9 @@ REFUSED = {
     f"callbacks.a={{_target_: {LIGHTNING}.EarlyStopping, monitor: val/psnrr}}": r"EarlyStopping: .*val/psnrr",
     f"callbacks.a={{_target_: {LIGHTNING}.EarlyStopping, patients: 3}}": r"^callbacks\.a: cannot be built",
     f"callbacks.a={{_target_: {LIGHTNING}.StochasticWeightAveraging, swa_lrs: 0.1}}": "StochasticWeightAveraging",
+    f"callbacks.a={{_target_: {LIGHTNING}.LearningRateMonitor}}": r"^callbacks: .*no logger\.; mend",
+    f"callbacks.a={{_target_: {LIGHTNING}.DeviceStatsMonitor}}": "^callbacks: .*logger",
+    "trainer.profiler=pytorch": "must be one of simple, advanced or null",
 }
 
 
