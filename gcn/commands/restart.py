@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gcn.cli.quoting import word
-from gcn.config.compose import key_of, normal
-from gcn.config.lightning_words import CALLBACKS
+from gcn.config.compose import normal
+from gcn.config.lightning_words import CALLBACKS, is_of_callbacks
 from gcn.config.parse import Config, load, parse
 from gcn.errors import InputError
 from gcn.files.names import printable
@@ -42,9 +42,7 @@ def refuse_other(cfg: Config, folder: Path) -> None:
 def resumed(folder: Path, own: Extension = NONE, words: Sequence[str] = ()) -> Config:
     """The configuration that resumes the run in a folder, with the callbacks that the words of its command name."""
     plugins = own._replace(config_dir=None).words
-    callbacks = [one for one in normal(words) if key_of(one).partition(".")[0] == CALLBACKS] or [
-        f"{CALLBACKS}=null"
-    ]
+    callbacks = [one for one in normal(words) if is_of_callbacks(one)] or [f"{CALLBACKS}=null"]
     return parse([word("resume", folder), *plugins, *callbacks], own.config_dir)
 
 

@@ -5,9 +5,12 @@
 the run is resumed, and never built.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gcn.cli.quoting import callback_words
+from gcn.config.compose import key_of
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.schema.fields import show
@@ -55,7 +58,12 @@ INSTEAD = {
 
 def appended(word: str) -> str:
     """The word as Hydra takes it: a callback has no place in ``conf/``, so its key is new to Hydra."""
-    return f"++{word}" if word.startswith((f"{CALLBACKS}.", f"{CALLBACKS}=")) else word
+    return f"++{word}" if is_of_callbacks(word) else word
+
+
+def is_of_callbacks(word: str) -> bool:
+    """Whether an override is about callbacks: ``callbacks=null``, ``callbacks.early.patience=3``."""
+    return key_of(word).partition(".")[0] == CALLBACKS
 
 
 def instead(name: str) -> str | None:
@@ -107,10 +115,9 @@ def refuse_forgotten(stored: Any, words: Sequence[str], shown: str) -> None:
     Raises:
         InputError: with the callbacks that the run had, as words.
     """
-    said = any(word.partition("=")[0].partition(".")[0] == CALLBACKS for word in words)
-    if said or not isinstance(stored, Mapping) or not stored:
+    if any(map(is_of_callbacks, words)) or not isinstance(stored, Mapping) or not stored:
         return
-    before = " ".join(f"'{CALLBACKS}.{name}={show(node)}'" for name, node in stored.items())
+    before = " ".join(map(shlex.quote, callback_words({CALLBACKS: stored})))
     raise InputError(
         f"{shown}: the run has callbacks, and what a run folder names is not built; give them again, "
         f"{printable(before)[:_LONGEST]}, or go on without them, callbacks=null"

@@ -11,6 +11,7 @@ from typing import Any
 
 from gcn.config.compose import hydra_key, knobs
 from gcn.config.parse import Config
+from gcn.config.preflight import from_noise
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.metrics.directions import HIGHER, LOSS, better, worst
@@ -44,7 +45,7 @@ def named(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def offered(cfg: Config) -> list[str]:
     """Names of all numbers that a run of this configuration measures and that are better one way."""
-    samples = cfg.choices.generator == "dcgan"
+    samples = from_noise(cfg)
     found = [name for name in EVALUATED if not samples or name in OF_SAMPLES]
     found += [f"val/{name}" for name in VALIDATED if not samples or name in OF_SAMPLES]
     if min(cfg.val_every, cfg.panel_every) < cfg.steps:  # it compares two validations

@@ -57,6 +57,11 @@ def check_run(cfg: Config, words: Sequence[str]) -> None:
 # What the generator learns from
 
 
+def from_noise(cfg: Config) -> bool:
+    """Whether the generator makes images from noise, so that there is no original and no file."""
+    return cfg.choices.generator == "dcgan"  # type: ignore[no-any-return]
+
+
 def check_objective(cfg: Config) -> None:
     """Raise InputError for a generator that nothing trains, in the game or in the warm-up before it."""
     counts = cfg.adv == "adaptive" or cfg.adv > 0
@@ -105,7 +110,7 @@ def _refuse_silence(cfg: Config, words: Sequence[str]) -> None:
     distortions = [name for name, knob in knobs(of_settings(cfg)).items() if knob.trains_g and knob.alone]
     if (
         cfg.freeze is None
-        and cfg.choices.generator != "dcgan"  # from noise: there is no image to be tied to
+        and not from_noise(cfg)  # there is no image to be tied to
         and not said & {"loss", "experiment"}
         and all(cfg[name] is None for name in distortions)
     ):

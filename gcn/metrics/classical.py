@@ -222,7 +222,11 @@ def jpeg(x: Tensor, quality: int, optimize: bool) -> bytes:
         quality: Pillow's setting.
         optimize: with Huffman tables fitted to the file (True) or the standard's tables.
     """
-    return _save(_pixels(x), "JPEG", {"quality": quality, "subsampling": "4:2:0", "optimize": optimize})
+    return _jpeg(_pixels(x), quality, optimize)
+
+
+def _jpeg(pixels: Pixels, quality: int, optimize: bool) -> bytes:
+    return _save(pixels, "JPEG", {"quality": quality, "subsampling": "4:2:0", "optimize": optimize})
 
 
 def jpeg_psnr(
@@ -230,7 +234,7 @@ def jpeg_psnr(
 ) -> float:
     """PSNR in dB of JPEG at a rate, as by `psnr_at` between the two qualities around it.
 
-    They are found by bisection, because a larger quality gives larger files. NaN where no quality has such a rate.
+    NaN where no quality has such a rate.
 
     Args:
         images: (3, H, W) in [0, 1], of any sizes; rounded to 8 bits before coding and before comparing.
@@ -238,27 +242,11 @@ def jpeg_psnr(
         bpp: bits per pixel of all files together, with headers; the PSNR is the mean of the images'.
         qualities: settings that are tried.
     """
-    originals = [to_uint8(x).cpu().float() / 255 for x in images]
-    pixels = sum(x[0].numel() for x in originals)
-    files: dict[int, list[bytes]] = {}
-
-    def rate(place: int) -> float:
-        return 8 * sum(map(len, files[place])) / pixels
-
-    low, high = -1, len(qualities)
-    while high - low > 1:
-        middle = (low + high) // 2
-        files[middle] = [jpeg(x, qualities[middle], optimize) for x in originals]
-        low, high = (middle, high) if rate(middle) < bpp else (low, middle)
-    points = []
-    for place in (low, high):
-        if place in files:
-            decoded = [torch.from_numpy(decode(f, grey=False)).permute(2, 0, 1) for f in files[place]]
-            values = [
-                float(psnr(x[None], y[None].float() / 255)) for x, y in zip(originals, decoded, strict=True)
-            ]
-            points.append(Point(qualities[place], rate(place), sum(values) / len(values)))
-    return psnr_at(points, bpp)
+    tried = _Search([_pixels(x) for x in images], lambda x, quality: _jpeg(x, int(quality), optimize))
+    at_rate(qualities, tried.rate, bpp)
+    below = max((q for q in tried.files if tried.rate(q) < bpp), default=None)
+    above = min((q for q in tried.files if tried.rate(q) >= bpp), default=None)
+    return psnr_at([tried.point(q) for q in (below, above) if q is not None], bpp)
 
 
 def psnr_at(points: Sequence[Point], bpp: float) -> float:
@@ -282,22 +270,40 @@ def points_near(codec: Classical, images: Sequence[Tensor], bpp: float) -> list[
     Raises:
         InputError: the format cannot hold an image.
     """
-    pixels = [_pixels(x) for x in images]
-    found: dict[float, Point] = {}
-
-    def rate(setting: float) -> float:
-        if setting not in found:
-            files = [codec.encode(one, setting) for one in pixels]
-            pairs = [
-                (torch.from_numpy(decode(f, grey=False)), torch.from_numpy(x))
-                for f, x in zip(files, pixels, strict=True)
-            ]
-            values = [float(psnr(x[None].float() / 255, y[None].float() / 255)) for y, x in pairs]
-            total = sum(x.shape[0] * x.shape[1] for x in pixels)
-            found[setting] = Point(setting, 8 * sum(map(len, files)) / total, sum(values) / len(values))
-        return found[setting].bpp
-
-    place = codec.steps.index(at_rate(codec.steps, rate, bpp)[0])
+    tried = _Search([_pixels(x) for x in images], codec.encode)
+    place = codec.steps.index(at_rate(codec.steps, tried.rate, bpp)[0])
     for setting in codec.steps[max(0, place - 1) : place + 2]:
-        rate(setting)
-    return sorted(found.values(), key=lambda point: point.bpp)
+        tried.rate(setting)
+    return sorted(map(tried.point, tried.files), key=lambda point: point.bpp)
+
+
+class _Search:
+    """Files of images at the settings that were asked for; each image is coded once at a setting.
+
+    Args:
+        pixels: the images, (H, W, 3) of 8 bits.
+        encode: file of an image at a setting.
+    """
+
+    def __init__(self, pixels: Sequence[Pixels], encode: Callable[[Pixels, float], bytes]) -> None:
+        self.pixels, self.encode = pixels, encode
+        self.files: dict[float, list[bytes]] = {}
+
+    def rate(self, setting: float) -> float:
+        """Bits per pixel at a setting, of all images together."""
+        if setting not in self.files:
+            self.files[setting] = [self.encode(one, setting) for one in self.pixels]
+        total = sum(one.shape[0] * one.shape[1] for one in self.pixels)
+        return 8 * sum(map(len, self.files[setting])) / total
+
+    def point(self, setting: float) -> Point:
+        """Rate at a setting, and the mean of the images' PSNR in dB."""
+        rate = self.rate(setting)
+        pairs = zip(self.pixels, self.files[setting], strict=True)
+        values = [float(psnr(_tensor(one), _tensor(decode(file, grey=False)))) for one, file in pairs]
+        return Point(setting, rate, sum(values) / len(values))
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    """Pixels (H, W, 3) of 8 bits as (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255

@@ -230,26 +230,19 @@ def _trainer(plan: Plan, steps: int, progress: Progress) -> L.Trainer:
         raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
     if gpu and devices > torch.cuda.device_count():
         raise InputError(f"devices={devices}: this machine has {torch.cuda.device_count()} GPUs")
+    options = {"enable_model_summary": False, **machine.options}
     try:
-        return _lightning(plan, steps, progress, gpu, devices, nodes, strategy)
+        return L.Trainer(
+            accelerator="gpu" if gpu else "cpu", devices=devices, num_nodes=nodes, strategy=strategy,
+            precision=LIGHTNING[resolve(machine.precision, gpu)],  # type: ignore[arg-type]
+            max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
+            logger=list(plan.loggers) or False, log_every_n_steps=plan.module.training_plan.log_every,
+            enable_checkpointing=False, enable_progress_bar=False, callbacks=[progress],
+            default_root_dir=plan.folder, limit_val_batches=0, num_sanity_val_steps=0,
+            val_check_interval=plan.often.val, check_val_every_n_epoch=None, **options,
+        )  # fmt: skip
     except MisconfigurationException as problem:  # of max_time, which Lightning parses
         raise InputError(f"trainer: {' '.join(str(problem).split())}") from None
-
-
-def _lightning(
-    plan: Plan, steps: int, progress: Progress, gpu: bool, devices: int, nodes: int, strategy: Any
-) -> L.Trainer:
-    machine = plan.machine
-    options = {"enable_model_summary": False, **machine.options}
-    return L.Trainer(
-        accelerator="gpu" if gpu else "cpu", devices=devices, num_nodes=nodes, strategy=strategy,
-        precision=LIGHTNING[resolve(machine.precision, gpu)],  # type: ignore[arg-type]
-        max_steps=steps, max_epochs=-1, plugins=[AtomicCheckpointIO()], use_distributed_sampler=False,
-        logger=list(plan.loggers) or False, log_every_n_steps=plan.module.training_plan.log_every,
-        enable_checkpointing=False, enable_progress_bar=False, callbacks=[progress],
-        default_root_dir=plan.folder, limit_val_batches=0, num_sanity_val_steps=0,
-        val_check_interval=plan.often.val, check_val_every_n_epoch=None, **options,
-    )  # fmt: skip
 
 
 def _finish(

@@ -52,8 +52,9 @@ MARGINS = (
 )
 ROOM = (
     f"A game that fails less than {CEILING:g} octave below its yoked twin, or below the distortion alone, has a"
-    " *ceiling*: what limits it needs no game, and no gain could show there. The distortion alone is"
-    " measured with `mse=1`, since its weight changes no step of Adam."
+    " *ceiling*: no gain could be told from what needs no game. The twin repeats the discriminator of another game at"
+    " the same learning rate, failed games included, so it may fail for that reason: a ceiling is no evidence that the"
+    " game costs nothing. The distortion alone is measured with `mse=1`, since its weight changes no step of Adam."
 )
 FAILED = "failed"  # verdict of an arm that could not be trained: it has no numbers
 Margins = Mapping[Key, Found]
@@ -132,7 +133,7 @@ def _short(
         if own:
             said.append(
                 f"{which} the yoked twin's h* lies {_range(own)} octaves from the game's ({len(own)} games);"
-                " above 0, D's reaction costs margin."
+                " above 0, the twin holds at larger learning rates than the game."
             )
     return said
 
