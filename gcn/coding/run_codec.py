@@ -6,6 +6,7 @@ read with these tables and no others. Packages that only training needs are impo
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gcn.cli.invocation import as_called
 from gcn.errors import InputError
@@ -14,6 +15,9 @@ from gcn.models import package
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, run_folder
 from gcn.schema.plugins import NONE, Extension
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def of_run(run: Path, own: Extension = NONE) -> Codec:
@@ -94,8 +98,8 @@ def trained(run: Path, half: bool = False, own: Extension = NONE) -> Codec:
         half: round the weights to half precision first.
         own: what the user adds, where the run has something of it.
     """
-    from gcn.config.assemble import load_codec
     from gcn.config.build import build
+    from gcn.config.first_weights import load_codec
     from gcn.config.parse import load
 
     codec = build(load(run, "generator", own), "generator")
@@ -108,3 +112,17 @@ def trained(run: Path, half: bool = False, own: Extension = NONE) -> Codec:
         return (package.rounded(codec) if half else codec).for_coding()
     except FloatingPointError as problem:
         raise InputError(f"run={run}: {problem}") from None
+
+
+def discriminator_of(run: Path, own: Extension = NONE) -> dict[str, "Tensor"]:
+    """Weights by name of the discriminator in a run's last checkpoint.
+
+    Raises:
+        InputError: not a run folder, without a checkpoint, or trained without a discriminator.
+    """
+    from gcn.config.trained import restored
+
+    discriminator = restored(run, own)[1].game.discriminator
+    if discriminator is None:
+        raise InputError(f"run={run}: was trained without a discriminator; drop discriminator=true")
+    return discriminator.state_dict()

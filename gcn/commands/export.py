@@ -15,6 +15,7 @@ COMMAND = Command(
     examples="""
 python scripts/export.py run=outputs/DATE/RUN out=model.safetensors
 python scripts/export.py run=outputs/DATE/RUN out=model-gan.safetensors half=true base=model.safetensors
+python scripts/export.py run=outputs/DATE/RUN out=game.safetensors discriminator=true    for init_from=
 """,
     words="""\
 run: ???                #: path ; run folder of scripts/train.py
@@ -22,6 +23,7 @@ out: ???                #: path ; the model file, NAME.safetensors
 half: false             #: ; round the weights to half precision, half the size
 base: null              #: path ; model file with the same latents beside the new one: only the synthesis is written
 about: ""               #: str ; a remark that the file carries, such as the data and their licence
+discriminator: false    #: ; write the discriminator too: init_from=FILE then continues from both
 overwrite: false        #: ; replace a model file that exists, but never the run's own codec or the base
 """
     + WORDS,
@@ -42,10 +44,14 @@ def export(said: Arguments) -> int:
     check_export(target, folder, base)
     check_output(target, said["overwrite"])
 
-    from gcn.coding.run_codec import for_export
+    from gcn.coding.run_codec import discriminator_of, for_export
     from gcn.models.package import save
 
-    codec = for_export(folder, said["half"], of_words(said.said))
-    save(codec, target, {"run": folder.name, "about": said["about"]}, base, said["overwrite"])
+    own = of_words(said.said)
+    weights = (
+        discriminator_of(folder, own) if said["discriminator"] else None
+    )  # a run without one is refused early
+    codec = for_export(folder, said["half"], own)
+    save(codec, target, {"run": folder.name, "about": said["about"]}, base, said["overwrite"], weights)
     print(f"{target}: {target.stat().st_size} bytes, latents {codec.latents_id.hex()}")
     return 0

@@ -4,7 +4,7 @@ Each network is initialised from its own random stream, so that a change of one 
 leaves the others' initial weights as they were.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 
 from gcn.config.build import arguments, build, nodes, objective, present_terms
 from gcn.config.changed import changed_words
+from gcn.config.first_weights import load_codec, load_discriminator
 from gcn.config.parse import Config
 from gcn.config.preflight import check_objective
 from gcn.game.game import Game
@@ -24,12 +25,11 @@ from gcn.game.streams import Streams
 from gcn.models.codec import Codec
 from gcn.schema.kinds import resolve
 from gcn.schema.plugins import of_settings
-from gcn.training.checkpoint import has_checkpoint, open_checkpoint
+from gcn.training.checkpoint import has_checkpoint
 from gcn.training.fit import PASSED_ON, Machine, Plan
 from gcn.training.loggers import started
 from gcn.training.module import GameModule, PlayerOptim, Training
 from gcn.training.record import Intervals
-from gcn.training.restore import check_weights
 from gcn.training.schedule import Schedule
 from gcn.training.user_callbacks import built
 
@@ -49,7 +49,7 @@ def codec(cfg: Config) -> Codec:
     with seeded(cfg.seed, "generator"):
         generator = build(cfg, "generator")
     if cfg.init_from is not None:
-        load_codec(generator, cfg.init_from)
+        load_codec(generator, cfg.init_from, of_settings(cfg))
     if cfg.freeze is not None:
         generator.freeze(cfg.freeze)
     for parameter in generator.parts()["aux"]:
@@ -59,6 +59,7 @@ def codec(cfg: Config) -> Codec:
 
 def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, list[Constraint]]:
     """The game and the constraints on D; ``generator`` replaces the configured codec."""
+    starts = generator is None and cfg.init_from is not None
     if generator is None:
         generator = codec(cfg)
     discriminator = None
@@ -73,37 +74,10 @@ def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, l
         with seeded(cfg.seed, "constraints"):
             for constraint in constraints:
                 constraint.prepare(discriminator)
+        if starts:
+            load_discriminator(discriminator, cfg.init_from, cfg.init_discriminator)
     check_objective(cfg)
     return Game(generator, discriminator, paid, Streams(cfg.seed)), constraints
-
-
-def load_codec(generator: torch.nn.Module, path: str) -> None:
-    """Load a checkpoint's codec into the generator (its averaged weights, where it has them).
-
-    Raises:
-        InputError: no checkpoint, or that of another generator.
-    """
-    expected = generator.state_dict()
-
-    def check(found: Mapping[str, Any]) -> None:
-        own, average = _codec(found)
-        check_weights(own, expected)
-        check_weights(
-            average, {name: value for name, value in expected.items() if name in average}, "averaged "
-        )
-
-    own, average = _codec(open_checkpoint(path, check)[1])
-    generator.load_state_dict(own | average)
-
-
-def _codec(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Weights of a checkpoint's codec by name, and the averages of those that have one."""
-    weights, average = checkpoint.get("state_dict"), checkpoint["gcn"].get("average") or {}
-    if not isinstance(weights, dict) or not isinstance(average, dict):
-        raise ValueError("the weights are missing")
-    prefix = "game.generator."
-    own = {str(name).removeprefix(prefix): v for name, v in weights.items() if str(name).startswith(prefix)}
-    return own, average
 
 
 def optim(cfg: Config, player: str) -> PlayerOptim:

@@ -161,7 +161,7 @@ def _has_image(folder: Path) -> bool:
 def _check_checkpoint(path: Path) -> None:
     shown = f"init_from={printable(path)}"
     if not os.path.exists(path):
-        raise InputError(f"{shown} does not exist: give a run folder or a checkpoint")
+        raise InputError(f"{shown} does not exist: give a run folder, a checkpoint or a model file")
     files = [path / "checkpoints" / name for name in ("last.ckpt", "last.ckpt.previous")]
     if path.is_dir() and not any(file.is_file() for file in files):
         raise InputError(

@@ -21,6 +21,7 @@ from gcn.game.turn import PlayerName
 from gcn.schema.plugins import NONE, Extension
 from gcn.spectrum.update_map import LinearPlayer, in_double
 from gcn.training.checkpoint import checkpoint_files, open_checkpoint
+from gcn.training.module import GameModule
 from gcn.training.player import OptimizerPlayer
 from gcn.training.restore import check
 
@@ -162,19 +163,23 @@ def trained(path: Path, own: Extension = NONE) -> Trained:
     Raises:
         InputError: no run folder, no checkpoint, one of another game, or weights that are not finite.
     """
+    cfg, module, checkpoint = restored(path, own)
+    game, constraints, step = module.game, module.constraints, checkpoint["global_step"]
+    playing = game.objective.loss is not None and step >= cfg.warmup.steps
+    return Trained(cfg, game.double(), step, playing, constraints, checkpoint)
+
+
+def restored(path: Path, own: Extension = NONE) -> tuple[Config, GameModule, dict[str, Any]]:
+    """Configuration, module with its weights, and content of a checkpoint; arguments and errors as of `trained`."""
     if not path.is_file():
         checkpoint_files(path)
     else:
         open_checkpoint(path)  # any other file is told as such, and not by its folder
-    run = run_of(path)
-    cfg = Config({**load(run, own=own), "init_from": None})  # all weights are in the checkpoint
+    cfg = Config({**load(run_of(path), own=own), "init_from": None})  # all weights are in the checkpoint
     module = assemble.module(cfg)
     _, checkpoint = open_checkpoint(path, lambda found: check(found, module))
-    game, constraints = module.game, module.constraints
-    game.load_state_dict({k.removeprefix("game."): v for k, v in checkpoint["state_dict"].items()})
-    step = checkpoint["global_step"]
-    playing = game.objective.loss is not None and step >= cfg.warmup.steps
-    return Trained(cfg, game.double(), step, playing, constraints, checkpoint)
+    module.game.load_state_dict({k.removeprefix("game."): v for k, v in checkpoint["state_dict"].items()})
+    return cfg, module, checkpoint
 
 
 def crops(cfg: Config, images: int, seed: int) -> Tensor:

@@ -3,6 +3,7 @@
 A file holds the weights, the coder's tables and, as metadata, the class and the arguments of its constructor. So a
 file that was written here decodes elsewhere: nothing that floating point might give differently is computed again.
 A *variant* holds only the synthesis of a codec whose other networks are in another file beside it, its ``base``.
+A *training model* holds the weights of a discriminator as well; coding does not read them.
 """
 
 import json
@@ -30,6 +31,7 @@ FORMAT = "gcn-model-1"
 LARGEST_HEADER = 2**20  # bytes; those that ship have 4000
 LARGEST_CODING = 2**23  # numbers of tables and the like
 _NAMES = {torch.int32: "I32", torch.int64: "I64", torch.bool: "BOOL"}
+DISCRIMINATOR = "discriminator."  # what the names of a discriminator's tensors begin with
 _NEEDED = ("target", "architecture", "latents_id", "picture_id")
 
 
@@ -55,7 +57,12 @@ def shipped() -> dict[str, Card]:
 
 
 def save(
-    codec: Codec, path: Path, about: Mapping[str, Any], base: Path | None = None, overwrite: bool = True
+    codec: Codec,
+    path: Path,
+    about: Mapping[str, Any],
+    base: Path | None = None,
+    overwrite: bool = True,
+    discriminator: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model file, whole or not at all.
 
@@ -65,6 +72,7 @@ def save(
         about: remarks for people (how it was trained), plain values.
         base: a model file in the same folder with the same latents: only the synthesis is written.
         overwrite: replace a file that exists.
+        discriminator: weights of a discriminator by name, to continue a training from the file.
 
     Raises:
         InputError: the base has other latents or lies elsewhere; the file cannot be written.
@@ -84,6 +92,7 @@ def save(
             raise InputError(f"base={base}: not a model with the same latents beside {path}")
         metadata["base"] = base.name
         tensors = {name: value for name, value in tensors.items() if name.startswith("weights.g_s.")}
+    tensors |= {f"{DISCRIMINATOR}{name}": value for name, value in (discriminator or {}).items()}
     data = to_bytes({name: _compact(value) for name, value in tensors.items()}, metadata)
     write_bytes(path, data, overwrite, sync=True)  # without its tables, files that it wrote cannot be read
 
@@ -117,6 +126,31 @@ def _compact(value: Tensor) -> Tensor:
     value = value.detach().cpu().contiguous()
     half = value.half() if value.dtype == torch.float32 else value
     return half if torch.equal(half.to(value.dtype), value) else value
+
+
+def discriminator(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Weights of the discriminator in a model file, by name; None if the file holds none.
+
+    Args:
+        path: of the file.
+        expected: names, shapes and types that they must have; nothing is read before they do.
+
+    Raises:
+        InputError: not a model file, or another discriminator's weights.
+    """
+    found = _open(path).discriminator
+    if not found:
+        return None
+    for name in (*expected, *found):
+        if name not in found or name not in expected or not _fits(found[name], expected[name]):
+            raise InputError(
+                f"{printable(path)}: its discriminator is another one: {printable(name)[:100]} differs"
+            )
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(f"{DISCRIMINATOR}{name}").clone() for name in found}
+    if not all(value.isfinite().all() for value in tensors.values()):
+        raise InputError(f"{printable(path)}: damaged (its discriminator has numbers that are not finite)")
+    return {name: _single(value) for name, value in tensors.items()}
 
 
 def card(path: Path) -> Card:
@@ -177,12 +211,17 @@ def _check_kinds(codec: Codec, kinds: Mapping[str, Kind]) -> None:
     if {name for name in kinds if not name.startswith("coding.")} != set(weights):
         raise ValueError("its tensors are not those of its architecture")
     for name, value in weights.items():
-        allowed = ("F32", "F16") if value.dtype == torch.float32 else (_NAMES.get(value.dtype),)
-        if kinds[name].shape != tuple(value.shape) or kinds[name].dtype not in allowed:
+        if not _fits(kinds[name], value):
             raise ValueError(f"{name} is not of its architecture")
     size = sum(math.prod(kind.shape) for name, kind in kinds.items() if name.startswith("coding."))
     if size > LARGEST_CODING:
         raise ValueError("its tables are larger than any codec's")
+
+
+def _fits(kind: Kind, value: Tensor) -> bool:
+    """Whether a tensor of a file has the shape and the type of a network's, or half precision."""
+    allowed = ("F32", "F16") if value.dtype == torch.float32 else (_NAMES.get(value.dtype),)
+    return kind.shape == tuple(value.shape) and kind.dtype in allowed
 
 
 class _Open(NamedTuple):
@@ -191,6 +230,7 @@ class _Open(NamedTuple):
     path: Path
     metadata: dict[str, str]
     tensors: dict[str, Kind]
+    discriminator: dict[str, Kind]
     card: Card
 
 
@@ -220,7 +260,9 @@ def _open(path: Path) -> _Open:
             raise ValueError("its remarks are no names and values")
     except ValueError as problem:
         raise InputError(f"{shown}: damaged, or of another version ({_line(problem)})") from None
-    return _Open(path, metadata, tensors, Card(path, ids[0], ids[1], about))
+    own = _part(tensors, DISCRIMINATOR)
+    tensors = {name: kind for name, kind in tensors.items() if not name.startswith(DISCRIMINATOR)}
+    return _Open(path, metadata, tensors, own, Card(path, ids[0], ids[1], about))
 
 
 def _json(text: str) -> Any:
@@ -233,11 +275,11 @@ def _json(text: str) -> Any:
 def _read(path: Path, places: Mapping[str, Path]) -> dict[str, Tensor]:
     """Copies of the tensors that are to come from this file: a mapped file that shrinks would end the process."""
     with safe_open(path, "pt") as file:
-        names = [name for name in file.keys() if places[name] == path]  # noqa: SIM118
+        names = [name for name in file.keys() if places.get(name) == path]  # noqa: SIM118
         return {name: file.get_tensor(name).clone() for name in names}
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _part(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

@@ -133,8 +133,8 @@ def test_unknown_studies_and_levels(tmp_path, monkeypatch):
 
 
 def test_latents_are_those_of_the_file(protocol, codec):
-    from gcn.config.assemble import load_codec
     from gcn.config.build import build
+    from gcn.config.first_weights import load_codec
     from gcn.config.parse import parse
 
     ground = prepare(running.codec_file(codec, 0), protocol, 0)

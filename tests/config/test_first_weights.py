@@ -1,0 +1,126 @@
+"""The weights that a run starts from: of runs and of model files, with and without their discriminator."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from scripting import ROOT, compress, decompress, error_of, export, picture
+
+from gcn.errors import InputError
+from gcn.models import package
+
+sys.path.insert(0, str(ROOT / "tests" / "training"))
+from runs import checkpoint, images, planned, run, undrawn, words
+
+SELDOM = "log_every=1000000 val_every=1000000 panel_every=1000000 checkpoint_every=1000000"
+GAME = "loss=ns steps=2 spectral_norm=true optim.d.lr=1e-2"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A run with a discriminator, its exported model with it and without it, and an image."""
+    root = tmp_path_factory.mktemp("first_weights")
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch)
+        run(root / "game", *words(images(root / "data"), GAME, SELDOM))
+    for name, said in (("game", "discriminator=true"), ("codec", "discriminator=false")):
+        assert export(f"run={root / 'game'}", "-o", str(root / f"{name}.safetensors"), said) == 0
+    picture(50, 40).save(root / "a.png")
+    return root
+
+
+def started(root, folder, *said):
+    """Module of a run that has just begun, ``init_from`` among the words."""
+    return planned(folder, *words(root / "data", GAME, SELDOM, *said)).module.game
+
+
+def same(networks, expected):
+    state = networks.state_dict()
+    return state.keys() == expected.keys() and all(
+        torch.equal(state[name], expected[name]) for name in expected
+    )
+
+
+def of(folder, part):
+    state = checkpoint(folder)["state_dict"]
+    prefix = f"game.{part}."
+    return {n.removeprefix(prefix): value for n, value in state.items() if n.startswith(prefix)}
+
+
+@pytest.mark.parametrize(
+    ("said", "with_d"),
+    [
+        ("init_from={}/game.safetensors", True),
+        ("init_from={}/game.safetensors init_discriminator=true", True),
+        ("init_from={}/game.safetensors init_discriminator=false", False),
+        ("init_from={}/codec.safetensors", False),
+        ("init_from={}/game", False),
+        ("init_from={}/game init_discriminator=true", True),
+        ("init_from={}/game/checkpoints/last.ckpt init_discriminator=true", True),
+    ],
+)
+def test_a_run_starts_from_a_codec_and_where_it_is_asked_for_its_discriminator(said, with_d, root, tmp_path):
+    game = started(root, tmp_path / "run", said.format(root))
+    weights = of(root / "game", "generator")
+    quantiles = "entropy_bottleneck.quantiles"  # found by bisection when the model file is made
+    own = {n: value for n, value in game.generator.state_dict().items() if n != quantiles}
+    assert all(torch.equal(own[name], weights[name]) for name in own)
+    assert same(game.discriminator, of(root / "game", "discriminator")) == with_d
+    fresh = started(root, tmp_path / "fresh").discriminator.state_dict()
+    assert same(game.discriminator, fresh) != with_d
+
+
+def test_a_training_model_codes_as_the_model_without_the_discriminator(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("game", "codec"):
+        assert compress(str(root / "a.png"), f"model={root / name}.safetensors", "-o", f"{name}.gcn") == 0
+        assert decompress(f"{name}.gcn", f"model={root / name}.safetensors", "-o", f"{name}.png") == 0
+    for ending in ("gcn", "png"):
+        assert Path(f"game.{ending}").read_bytes() == Path(f"codec.{ending}").read_bytes()
+    assert (root / "game.safetensors").stat().st_size > (root / "codec.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("init_from={}/game.safetensors discriminator.width=8", "its discriminator is another one"),
+        (
+            "init_from={}/game.safetensors spectral_norm=false",
+            "init_discriminator=false starts with a new one",
+        ),
+        ("init_from={}/codec.safetensors init_discriminator=true", "holds no discriminator"),
+        ("init_from={}/codec.safetensors generator.N=12", "has N=8, this run's 12; give generator.N=8"),
+        ("init_from={}/codec.safetensors generator.speed=1", "give generator.speed=10"),
+        ("init_from={}/codec.safetensors generator=hyperprior", "weights of a Factorized"),
+        ("init_from={}/game init_discriminator=true discriminator.depth=3", "of another architecture"),
+    ],
+)
+def test_other_networks_are_refused_in_a_line(said, answer, root, tmp_path):
+    with pytest.raises(InputError) as refusal:
+        started(root, tmp_path / "run", said.format(root))
+    assert answer in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "words_", ["init_discriminator=true", "init_from=x loss=none init_discriminator=true"]
+)
+def test_a_discriminator_needs_a_file_and_a_loss(words_, root, tmp_path):
+    with pytest.raises(InputError, match="init_discriminator"):
+        started(root, tmp_path / "run", words_)
+
+
+def test_a_run_without_a_discriminator_exports_none(root, tmp_path, capsys):
+    run(tmp_path / "rd", *words(root / "data", "loss=none steps=1", SELDOM))
+    capsys.readouterr()
+    said = export(f"run={tmp_path / 'rd'}", "-o", str(tmp_path / "a.safetensors"), "discriminator=true")
+    assert "was trained without a discriminator; drop discriminator=true" in error_of(capsys, said)
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_weights_of_a_discriminator_that_are_not_finite_are_refused(root, tmp_path):
+    codec = package.load(root / "codec.safetensors")
+    package.save(codec, tmp_path / "a.safetensors", {}, discriminator={"w": torch.tensor([float("nan")])})
+    with pytest.raises(InputError, match="damaged"):
+        package.discriminator(tmp_path / "a.safetensors", {"w": torch.zeros(1)})
