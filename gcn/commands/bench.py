@@ -8,6 +8,7 @@ from gcn.schema.plugins import WORDS
 
 MODULES = {  # in gcn.bench, which is imported when the words are checked
     "lab": "lab_speed", "coder": "coder_speed", "codec": "coding_speed", "exact": "exact_speed", "study": "study_speed",
+    "step": "step_speed",
 }  # fmt: skip
 BENCHMARKS = {
     "lab": Command(
@@ -68,6 +69,20 @@ updates: 200            #: int >= 1 ; of each arm
 arms: 4                 #: int >= 1 ; of the grid core
 repeats: 2              #: int >= 1 ; turns of each contender
 workers: 2              #: int >= 1 ; arms that are trained at once
+""",
+    ),
+    "step": Command(
+        name="bench step",
+        about="one update of a training against a plain loop, and against the machine's best",
+        examples="python scripts/bench.py step words=loss=ns,mse=1,r1=10 crop=64,128 batch=1,8",
+        words="""\
+words: [loss=ns, mse=1]  #: list of str ; of scripts/train.py, separated by commas
+crop: [64]              #: list of int >= 1 ; sides of the images, in pixels
+batch: [8]              #: list of int >= 1 ; images of an update
+against: [plain]        #: list of str ; plain: a plain loop on the same networks; compressai: on CompressAI's codec
+updates: 5              #: int >= 1 ; of each contender in each round
+repeats: 5              #: int >= 1 ; rounds
+threads: 1              #: int >= 1 ; of torch, on the CPU
 """,
     ),
 }

@@ -73,7 +73,8 @@ class Patch(nn.Module):
             if cond is None:
                 raise ValueError("this discriminator is conditional: give it y_hat")
             maps = F.leaky_relu(self.condition(cond), 0.2)
-            x = torch.cat((x, F.interpolate(maps, size=x.shape[-2:], mode="nearest").to(x.dtype)), dim=1)
+            # In the maps' type, which under autocast is that of the convolutions: half the memory, the same numbers.
+            x = torch.cat((x.to(maps.dtype), F.interpolate(maps, size=x.shape[-2:], mode="nearest")), dim=1)
         features = []
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), 0.2)

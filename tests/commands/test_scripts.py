@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("nothing", "name=nothing: must be one of lab, coder, codec, exact, study"),
+        ("nothing", "name=nothing: must be one of lab, coder, codec, exact, study, step"),
         ("coder height=a", "height=a: must be an integer >= 1"),
         ("coder hight=3", "hight: unknown; nearest: height"),
         ("coder height=16 width=16 channels=1", "at least 1000 symbols"),

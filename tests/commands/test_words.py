@@ -89,7 +89,7 @@ def test_help_has_examples_first_and_every_word_with_its_range(here, name, flag,
 
 # A word that is nearly right, one of the command's words with a value outside of its range, and what is said.
 REFUSED = {
-    "bench": ("nam=lab", "name", "name=labs", "must be one of lab, coder, codec, exact, study"),
+    "bench": ("nam=lab", "name", "name=labs", "must be one of lab, coder, codec, exact, study, step"),
     "board": ("tabel=x", "table", "table=x mode=later", "mode=later: must be one of auto, offline, online"),
     "compress": ("modle=low", "model", "x.png jobs=257", "jobs=257: must be an integer >= 1 and <= 256"),
     "decompress": ("job=2", "jobs", "x.gcn jobs=1.5", "jobs=1.5: must be an integer >= 1 and <= 256"),
