@@ -11,14 +11,14 @@ from gcn.coding.run_codec import of_run
 from gcn.data.images import load_image
 from gcn.errors import InputError
 from gcn.models.exact import ONE
-from gcn.models.hyperprior import Hyperprior
+from gcn.models.gaussian_prior import GaussianPrior
 from gcn.schema.plugins import extension, names
 
 
 class _InFloat:
     """h_s in floating point as it is trained, in place of its integer version: what other codecs do."""
 
-    def __init__(self, codec: Hyperprior) -> None:
+    def __init__(self, codec: GaussianPrior) -> None:
         self.codec = codec
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def _channels_last(codec: Hyperprior) -> Iterator[None]:
+def _channels_last(codec: GaussianPrior) -> Iterator[None]:
     codec.to(memory_format=torch.channels_last)
     yield
     codec.to(memory_format=torch.contiguous_format)
@@ -46,14 +46,16 @@ def bench(
     """Files of a trained hyperprior, written with one thread and read in other settings.
 
     Args:
-        run: run folder of a ``generator=hyperprior``.
+        run: run folder of a codec with a hyperprior.
         images: folder of PNG images.
         threads: of the setting with more threads.
         plugins, config_dir: what the user adds, where the run has something of it.
     """
     codec = of_run(Path(run), extension(names(plugins), config_dir))
-    if not isinstance(codec, Hyperprior):
-        raise InputError(f"run={run}: not a hyperprior; train one with generator=hyperprior")
+    if not isinstance(codec, GaussianPrior):
+        raise InputError(
+            f"run={run}: not a codec with a hyperprior; train one, for instance generator=hyperprior"
+        )
     found = sorted(Path(images).glob("*.png"))
     if not found:
         raise InputError(f"images={images}: no PNG images in this folder")
@@ -77,11 +79,11 @@ def bench(
             print(f"    read with {setting:<16} {wrong} of {len(coded)} wrong")
 
 
-def _bits(codec: Hyperprior, x: Tensor) -> float:
+def _bits(codec: GaussianPrior, x: Tensor) -> float:
     return codec.count(x).bits
 
 
-def _decodes(codec: Hyperprior, coded: tuple[bytes, int, int, int]) -> bool:
+def _decodes(codec: GaussianPrior, coded: tuple[bytes, int, int, int]) -> bool:
     try:
         codec.latents(coded)
     except InputError:

@@ -85,6 +85,23 @@ class Doubling(nn.ConvTranspose2d):
         return super().forward(x)[..., 1:, 1:]
 
 
+class SideBySide(nn.Module):
+    """Networks with the same input, whose outputs are concatenated: (B, C, h, w) -> (B, C₁ + C₂ + …, h', w').
+
+    Args:
+        networks: by the names that their weights have in a state dict.
+    """
+
+    def __init__(self, **networks: nn.Module) -> None:
+        super().__init__()
+        for name, network in networks.items():
+            self.add_module(name, network)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of all networks for x, in their order."""
+        return torch.cat([network(x) for network in self.children()], 1)
+
+
 def down(inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> nn.Module:
     """A strided convolution that halves the resolution."""
     return scaled(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), gain)

@@ -126,9 +126,9 @@ class FactorizedDensity(_EntropyModel):
 
 
 class Gaussian(_EntropyModel):
-    """N(mean, scale²) convolved with U(-½, ½), for each element.
+    """N(mean, scale²) convolved with U(-½, ½), for each element; scale = ``SMALLEST_SCALE`` + softplus(raw).
 
-    ``scale`` is at least ``SMALLEST_SCALE`` by construction of the network that predicts it.
+    ``raw`` is what the network predicts.
     """
 
     def __init__(self) -> None:
@@ -146,6 +146,19 @@ class Gaussian(_EntropyModel):
         upper = _normal_cumulative((deviation + 0.5) / scale)
         lower = _normal_cumulative((deviation - 0.5) / scale)
         return upper - lower + FLOOR
+
+    def scale(self, raw: Tensor) -> Tensor:
+        """Scales of raw ones, any shape."""
+        return SMALLEST_SCALE + F.softplus(raw)
+
+    def raw_borders(self) -> Tensor:
+        """(SCALES - 1,) float64 raw scales of :meth:`borders`, in rising order."""
+        above = self.borders() - SMALLEST_SCALE
+        return above + torch.log(-torch.expm1(-above))
+
+    def likelihood_of_raw(self, y: Tensor, mean: Tensor, raw: Tensor) -> Tensor:
+        """P(y - ½ < Y < y + ½) for raw scales, all (B, C, h, w)."""
+        return self.likelihood(y, mean, self.scale(raw))
 
     def make_tables(self) -> Tables:
         """A table of round(y - mean) for each of ``SCALES`` scales, spaced evenly in their logarithm."""
@@ -168,6 +181,40 @@ class Gaussian(_EntropyModel):
         """(SCALES - 1,) float64 geometric means of neighbouring scales, where the better table changes."""
         scales = cls.scales()
         return (scales[:-1] * scales[1:]).sqrt()
+
+
+class BoundedGaussian(Gaussian):
+    """A Gaussian whose scale is max(raw, ``SMALLEST_SCALE``), as in the published hyperpriors.
+
+    Below the bound the true derivative for raw is 0, so that such a scale could never rise again. CompressAI and
+    HiFiC therefore let a gradient pass that would raise it. Here it is a force on raw, the derivative of
+    -log(likelihood) at the bound where that is negative: the same gradient of every rate. As no function of raw has
+    this gradient, the force counts as constant in second derivatives, which are those of max(raw, ``SMALLEST_SCALE``).
+    """
+
+    def scale(self, raw: Tensor) -> Tensor:
+        """Scales of raw ones, any shape."""
+        return raw.clamp(min=SMALLEST_SCALE)
+
+    def raw_borders(self) -> Tensor:
+        """(SCALES - 1,) float64 raw scales of :meth:`borders`, in rising order."""
+        return self.borders()
+
+    def likelihood_of_raw(self, y: Tensor, mean: Tensor, raw: Tensor) -> Tensor:
+        """P(y - ½ < Y < y + ½) for raw scales, all (B, C, h, w)."""
+        likelihood = super().likelihood_of_raw(y, mean, raw)
+        if not raw.requires_grad:
+            return likelihood
+        with torch.no_grad():  # d log(likelihood) / d scale at the bound
+            upper, lower = ((y - mean + side) / SMALLEST_SCALE for side in (0.5, -0.5))
+            slope = (lower * _normal_density(lower) - upper * _normal_density(upper)) / SMALLEST_SCALE
+            force = torch.where(raw < SMALLEST_SCALE, slope / likelihood, 0.0).clamp(min=0)
+        return likelihood * torch.exp(force * (raw - raw.detach()))  # times 1
+
+
+def _normal_density(x: Tensor) -> Tensor:
+    """φ(x)."""
+    return torch.exp(-0.5 * x.square()) / math.sqrt(2 * math.pi)
 
 
 def _normal_cumulative(x: Tensor) -> Tensor:

@@ -13,13 +13,17 @@ one matrix product for each tap of the kernel: no library may choose Winograd's 
 `IntegerNetwork.fingerprint` is stored with a model and compared when it is loaded.
 """
 
+import itertools
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from gcn.models.blocks import Doubling, SideBySide
 
 FRACTION = 12  # bits of an activation behind the binary point
 ONE = 2**FRACTION
@@ -35,58 +39,140 @@ def fixed(x: Tensor) -> Tensor:
 
 
 class _Convolution:
-    """A convolution of stride 1 with replicated borders, followed by a shift back to ``FRACTION`` bits."""
+    """A convolution of stride 1 that keeps the size, followed by a shift back to ``FRACTION`` bits.
 
-    def __init__(self, layer: nn.Conv2d) -> None:
-        if layer.stride != (1, 1) or layer.padding_mode != "replicate" or layer.groups != 1:
-            raise ValueError("only convolutions of stride 1 that replicate borders have an integer version")
-        weight = layer.weight.detach().double()
+    Args:
+        weight: (O, C, k, k), k odd.
+        bias: (O,).
+        border: ``replicate`` or ``constant`` (zeros).
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, border: str) -> None:
+        weight = weight.detach().double()
         largest = weight.abs().max().item()
         _, exponent = math.frexp(largest) if largest > 0 else (0.0, 0)
         self.shift = min(max(WEIGHT_BITS - exponent, 0), 24)
-        self.weight = (weight * 2.0**self.shift).round()  # (O, C, k, k)
-        bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias.detach()
-        limit = EXACT / 8
-        self.bias = (bias.double() * 2.0 ** (self.shift + FRACTION)).round().clamp(-limit, limit)
-        if (self.weight.abs().sum((1, 2, 3)) * LARGEST).max() > EXACT / 4:
+        self.weight = (weight * 2.0**self.shift).round()
+        while self.shift > 0 and not self._sums_exactly():  # very wide layers: fewer bits for each weight
+            self.shift -= 1
+            self.weight = (weight * 2.0**self.shift).round()
+        if not self._sums_exactly():
             raise ValueError("weights too large for exact sums")
-        self.pad = layer.kernel_size[0] // 2
+        limit = EXACT / 8
+        bias = torch.zeros(len(weight)) if bias is None else bias.detach()
+        self.bias = (bias.double() * 2.0 ** (self.shift + FRACTION)).round().clamp(-limit, limit)
+        self.border, self.pad = border, weight.shape[-1] // 2
+        taps = itertools.product(range(weight.shape[2]), range(weight.shape[3]))
+        self.taps = [(i, j) for i, j in taps if self.weight[:, :, i, j].any()]
+
+    def _sums_exactly(self) -> bool:
+        """Whether the largest activations keep each sum of products, in any order, far below 2^53."""
+        return bool((self.weight.abs().sum((1, 2, 3)) * LARGEST).max() <= EXACT / 4)
 
     def __call__(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
         weight, bias = self.weight.to(x.device), self.bias.to(x.device)
-        padded = F.pad(x, (self.pad,) * 4, mode="replicate")
+        padded = F.pad(x, (self.pad,) * 4, mode=self.border)
         total = bias[:, None].expand(batch, -1, height * width).clone()
-        for i in range(weight.shape[2]):
-            for j in range(weight.shape[3]):
-                tap = padded[..., i : i + height, j : j + width].reshape(batch, channels, -1)
-                total += weight[:, :, i, j] @ tap
+        for i, j in self.taps:
+            tap = padded[..., i : i + height, j : j + width].reshape(batch, channels, -1)
+            total += weight[:, :, i, j] @ tap
         total = (total * 2.0**-self.shift + 0.5).floor()
         return total.clamp(-LARGEST, LARGEST).reshape(batch, -1, height, width)
 
 
 class _Leaky:
-    def __init__(self, layer: nn.LeakyReLU) -> None:
-        self.slope = round(layer.negative_slope * 2**SLOPE_BITS)
+    def __init__(self, negative_slope: float) -> None:
+        self.slope = round(negative_slope * 2**SLOPE_BITS)
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.where(x > 0, x, (x * self.slope * 2.0**-SLOPE_BITS).floor())
 
 
+class _SideBySide:
+    """Networks with the same input, whose outputs are concatenated along the channels."""
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        self.networks = [_integer(network) for network in networks]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.cat([_through(layers, x) for layers in self.networks], 1)
+
+
+def phases(weight: Tensor) -> Tensor:
+    """The weights of a convolution that, before a pixel shuffle, equals a transposed convolution of stride 2.
+
+    Output pixel 2m + φ of a transposed convolution with padding k // 2 sums tap φ + k // 2 - 2t of the kernel times
+    input pixel m + t. So a phase φ is a convolution of stride 1, and the four phases of a channel are four channels.
+
+    Args:
+        weight: (C, O, k, k) of ``nn.ConvTranspose2d``, k odd.
+
+    Returns:
+        (4 O, C, 2 r + 1, 2 r + 1) for ``nn.Conv2d`` with padding r: 3×3 for k = 3 and k = 5.
+    """
+    inputs, outputs, k, _ = weight.shape
+    middle, r = k // 2, (k // 2 + 1) // 2
+    found = weight.new_zeros(outputs, 2, 2, inputs, 2 * r + 1, 2 * r + 1)
+    steps = [(p, t, p + middle - 2 * t) for p in (0, 1) for t in range(-r, r + 1)]
+    steps = [step for step in steps if 0 <= step[2] < k]
+    for (p, t, i), (q, u, j) in itertools.product(steps, steps):
+        found[:, p, q, :, t + r, u + r] = weight[:, :, i, j].T
+    return found.reshape(4 * outputs, inputs, 2 * r + 1, 2 * r + 1)
+
+
+def _convolution(layer: nn.Conv2d) -> list:
+    border = {"zeros": "constant", "replicate": "replicate"}.get(layer.padding_mode)
+    k = layer.kernel_size[0]
+    same = layer.kernel_size == (k, k) and k % 2 == 1 and layer.padding == (k // 2, k // 2)
+    if layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1 or border is None or not same:
+        raise ValueError("only convolutions of stride 1 that keep the size have an integer version")
+    return [_Convolution(layer.weight, layer.bias, border)]
+
+
+def _doubling(layer: Doubling) -> list:
+    bias = None if layer.bias is None else layer.bias.detach().repeat_interleave(4)
+    return [_Convolution(phases(layer.weight.detach()), bias, "constant"), nn.PixelShuffle(2)]
+
+
+_VERSIONS: tuple[tuple[type, Callable[[Any], list]], ...] = (
+    (Doubling, _doubling),
+    (nn.Conv2d, _convolution),
+    (nn.LeakyReLU, lambda layer: [_Leaky(layer.negative_slope)]),
+    (nn.ReLU, lambda _: [_Leaky(0.0)]),
+    (nn.PixelShuffle, lambda layer: [layer]),
+    (SideBySide, lambda layer: [_SideBySide(layer.children())]),
+    (nn.Sequential, lambda layer: [part for child in layer for part in _integer(child)]),
+)
+
+
 def _integer(layer: nn.Module) -> list:
-    if isinstance(layer, nn.Conv2d):
-        return [_Convolution(layer)]
-    if isinstance(layer, nn.LeakyReLU):
-        return [_Leaky(layer)]
-    if isinstance(layer, nn.PixelShuffle):
-        return [layer]
-    if isinstance(layer, nn.Sequential):
-        return [part for child in layer for part in _integer(child)]
+    for kind, version in _VERSIONS:
+        if isinstance(layer, kind):
+            return version(layer)
     raise ValueError(f"{type(layer).__name__} has no integer version")
 
 
+def _through(layers: Iterable, x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _inputs(layers: Iterable) -> int:
+    """Number of channels of the input."""
+    for layer in layers:
+        if isinstance(layer, _SideBySide):
+            return _inputs(layer.networks[0])
+        if isinstance(layer, _Convolution):
+            return layer.weight.shape[1]
+    raise ValueError("a network without a convolution has no integer version")
+
+
 class IntegerNetwork:
-    """The integer version of a sequence of convolutions, leaky rectifiers and pixel shuffles.
+    """The integer version of a sequence of convolutions, rectifiers and pixel shuffles.
+
+    Convolutions have stride 1 and borders of zeros or of the nearest value; transposed ones have stride 2 and zeros.
 
     Args:
         network: its weights are copied and rounded; the same weights give the same integers everywhere.
@@ -99,15 +185,11 @@ class IntegerNetwork:
     def __call__(self, x: Tensor) -> Tensor:
         """Output of the network for integers (B, C, h, w), both float64 in units of 1/ONE as of :func:`fixed`."""
         with torch.autocast(x.device.type, enabled=False):
-            x = x.double()
-            for layer in self.layers:
-                x = layer(x)
-        return x
+            return _through(self.layers, x.double())
 
     def fingerprint(self, device: torch.device) -> int:
         """A checksum of the outputs for fixed inputs that reach every magnitude; the same on every sound machine."""
-        first = next(layer for layer in self.layers if isinstance(layer, _Convolution))
-        channels = first.weight.shape[1]
+        channels = _inputs(self.layers)
         steps = torch.arange(channels * 7 * 5, dtype=torch.int64) * 2654435761 % 2**32  # Knuth's multiplier
         values = (steps - 2**31) >> (steps % 31)
         probe = values.clamp(-int(LARGEST), int(LARGEST)).double().reshape(1, channels, 7, 5)

@@ -38,6 +38,9 @@ class FileCodec(nn.Module):
     CODING: tuple[str, ...] = ()  # what ``coding_state`` has besides medians and tables
 
     downsampling = 16  # pixels a latent, along each side
+    block = 16  # pixels; images are padded on the right and below to multiples of it
+    border = "replicate"  # what such padding repeats: "replicate" the last pixel, or "reflect" the image
+    centre = 0.5  # the grey level that is 0 for g_a and g_s
     latent_channels: int
     margin: int  # latents around a piece of an image that g_a and g_s see
     architecture: dict[str, Any]  # arguments of the constructor
@@ -123,7 +126,7 @@ class FileCodec(nn.Module):
             piece = x[..., rows.seen(step), columns.seen(step)]
             piece = piece.float() / 255 if piece.dtype == torch.uint8 else piece
             with self._full_precision(x):
-                part = self.g_a(self._pad(piece) - 0.5)
+                part = self.g_a(self._pad(piece, rows.length * step, columns.length * step) - self.centre)
             y = part.new_empty(*part.shape[:2], height, width) if y is None else y
             y[..., rows.wanted(), columns.wanted()] = part[..., rows.inner(), columns.inner()]
         assert y is not None
@@ -136,7 +139,7 @@ class FileCodec(nn.Module):
         x_hat = y_hat.new_empty((len(y_hat), 3, height, width), dtype=dtype)
         for rows, columns in self.watch(tiles(y_hat.shape[-2], y_hat.shape[-1], self.margin)):
             with self._full_precision(y_hat):
-                part = self.g_s(y_hat[..., rows.seen(), columns.seen()]) + 0.5
+                part = self.g_s(y_hat[..., rows.seen(), columns.seen()]) + self.centre
             part = part[..., rows.inner(step), columns.inner(step)]
             if dtype == torch.uint8:
                 part = part.clamp(0, 1).mul(255).round()
@@ -147,7 +150,8 @@ class FileCodec(nn.Module):
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the latents of an image."""
-        return math.ceil(height / self.downsampling), math.ceil(width / self.downsampling)
+        each = self.block // self.downsampling
+        return math.ceil(height / self.block) * each, math.ceil(width / self.block) * each
 
     # --- what makes it a codec of its own ---
 
@@ -212,13 +216,21 @@ class FileCodec(nn.Module):
     def _full_precision(self, like: Tensor) -> torch.autocast:
         return torch.autocast(like.device.type, enabled=False)
 
-    def _pad(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        step = self.downsampling
-        return F.pad(x, (0, -width % step, 0, -height % step), mode="replicate")
+    def _pad(self, x: Tensor, height: int, width: int) -> Tensor:
+        if self.border == "replicate":
+            return F.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2]), mode="replicate")
+        rows, columns = _reflected(x.shape[-2], height), _reflected(x.shape[-1], width)
+        return x[..., rows.to(x.device)[:, None], columns.to(x.device)]
 
     def _network(self, name: str) -> nn.Module:
         return getattr(self, name, None) or nn.Module()
+
+
+def _reflected(length: int, padded: int) -> Tensor:
+    """Indices (padded,) of ``length`` pixels and their reflections at the last one, at the first one, and so on."""
+    period = max(2 * (length - 1), 1)
+    index = torch.arange(padded) % period
+    return torch.minimum(index, period - index) if length > 1 else index
 
 
 def symbols_of(rounded: Tensor) -> Integers:

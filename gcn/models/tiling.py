@@ -19,6 +19,11 @@ class Span(NamedTuple):
     stop: int
     last: int
 
+    @property
+    def length(self) -> int:
+        """Number of latents of the input."""
+        return self.last - self.first
+
     def wanted(self, scale: int = 1, limit: int | None = None) -> slice:
         """Slice of the output in an image of ``limit`` pixels, ``scale`` pixels a latent."""
         stop = self.stop * scale

@@ -121,7 +121,7 @@ class Decoder(nn.Module):
 
     def __init__(self, codec: Codec, frozen: Frozen) -> None:
         super().__init__()
-        self.g_s, self.frozen = codec.g_s, frozen
+        self.g_s, self.centre, self.frozen = codec.g_s, codec.centre, frozen
         self._batches: list[tuple[Tensor, Tensor]] = []
 
     def set_batches(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -137,7 +137,7 @@ class Decoder(nn.Module):
 
     def decode(self, y_hat: Tensor) -> Tensor:
         """Reconstructions (B, 3, H, W) of latents (B, M, h, w), not clamped."""
-        return self.g_s(y_hat) + 0.5  # type: ignore[no-any-return]
+        return self.g_s(y_hat) + self.centre  # type: ignore[no-any-return]
 
     def validate(self, val_x: Tensor) -> tuple[Tensor, float]:
         """Reconstructed validation crops (V, 3, 128, 128), and their bits per pixel."""
@@ -157,7 +157,7 @@ class Whole(nn.Module):
 
     @property
     def g_s(self) -> nn.Module:
-        """The codec's synthesis, latents (B, M, h, w) to images (B, 3, 16h, 16w) - 0.5."""
+        """The codec's synthesis, latents (B, M, h, w) to images (B, 3, 16h, 16w) less its centre."""
         return self.codec.g_s
 
     def set_batches(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:

@@ -120,7 +120,7 @@ def test_benchmarks_and_instruments_open_its_codec_only_with_its_name(installed,
     assert "coder" in capsys.readouterr().out
     exact = ["exact", f"run={run}", f"images={tmp_path}"]
     assert bench([*exact, NAMED]) == 2
-    assert "not a hyperprior" in capsys.readouterr().err
+    assert "not a codec with a hyperprior" in capsys.readouterr().err
     model = [f"model={run / 'codec.safetensors'}", f"data.root={tmp_path}", f"out={tmp_path / 'out'}"]
     assert instruments(model) == 2
     assert "'plugins=[gcn_example]'" in capsys.readouterr().err

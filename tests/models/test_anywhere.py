@@ -10,7 +10,7 @@ import torch
 from gcn.codec.container import parse, write
 from gcn.models import package
 
-NAMES = ("tiny", "factorized", "hyperprior")
+NAMES = ("tiny", "factorized", "hyperprior", "hific", "mbt2018", "bmshj2018", "bmshj2018_factorized")
 IMAGES = 100
 
 
@@ -26,7 +26,8 @@ def image(number):
 @pytest.fixture(scope="module", params=NAMES)
 def written(request, spread_generator):
     """A codec, its files of 100 images and their latents, made with one thread in the default layout."""
-    codec = spread_generator(request.param, 2.0, N=16, M=12).for_coding()
+    wide = {"hyper": 16} if request.param == "hific" else {"N": 16}
+    codec = spread_generator(request.param, 2.0, M=12, **wide).for_coding()
     files = [write(codec, image(number)) for number in range(IMAGES)]
     return codec, files, [codec.latents(parse(data).coded) for data in files]
 

@@ -2,8 +2,16 @@ import numpy as np
 import pytest
 import torch
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from compressai.ops import LowerBound
 
-from gcn.models.entropy import FLOOR, LARGEST_SCALE, SMALLEST_SCALE, FactorizedDensity, Gaussian
+from gcn.models.entropy import (
+    FLOOR,
+    LARGEST_SCALE,
+    SMALLEST_SCALE,
+    BoundedGaussian,
+    FactorizedDensity,
+    Gaussian,
+)
 
 
 def density(channels, init_scale=10.0, speed=1.0):
@@ -155,3 +163,52 @@ def test_the_table_of_a_scale_is_the_cheapest_for_it():
             )
     assert entropies == sorted(entropies)
     assert ((scales[:-1] < borders) & (borders < scales[1:])).all()
+
+
+def test_a_bounded_scale_has_the_gradient_of_compressai_s_bound():
+    torch.manual_seed(0)
+    y, mean = (torch.randn(2, 4, 3, 3).double() for _ in range(2))
+    raw = (torch.randn(2, 4, 3, 3).double() + 0.11).requires_grad_()
+    y[0, 0, 0] = mean[0, 0, 0]  # where a larger scale costs bits, nothing may pass
+    bound = LowerBound(SMALLEST_SCALE).double()
+    bound.bound.fill_(SMALLEST_SCALE)
+    theirs = Gaussian().likelihood(y, mean, bound(raw))
+    ours = BoundedGaussian().likelihood_of_raw(y, mean, raw)
+    assert torch.equal(ours, theirs)
+    (wanted,) = torch.autograd.grad(-theirs.log2().sum(), raw)
+    (found,) = torch.autograd.grad(-ours.log2().sum(), raw)
+    torch.testing.assert_close(found, wanted)
+    below = raw < SMALLEST_SCALE
+    assert (found[below] < 0).sum() > 5
+    assert (found[below] == 0).sum() > 5
+    assert (found[~below] > 0).sum() > 5
+
+
+def test_second_derivatives_of_a_bounded_scale_are_those_of_the_maximum():
+    torch.manual_seed(0)
+    y, gaussian = torch.randn(8).double(), BoundedGaussian()
+
+    def bits(mean, raw):
+        return -gaussian.likelihood_of_raw(y, mean, raw).log2().sum()
+
+    def plain(mean, raw):
+        return -gaussian.likelihood(y, mean, raw.clamp(min=SMALLEST_SCALE)).log2().sum()
+
+    at = (
+        torch.randn(8).double() * 0.3,
+        torch.tensor([-2.0, -0.1, 0.05, 0.109, 0.12, 0.3, 1.0, 4.0]).double(),
+    )
+    wanted, found = (torch.autograd.functional.hessian(f, at) for f in (plain, bits))
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        torch.testing.assert_close(found[i][j], wanted[i][j])
+    assert wanted[1][1].diagonal()[4:].abs().min() > 1e-3
+
+
+def test_a_scale_below_the_bound_can_rise():
+    raw = torch.full((1,), -1.0, dtype=torch.float64, requires_grad=True)
+    y, optimizer = torch.tensor([0.9], dtype=torch.float64), torch.optim.Adam([raw], 0.1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        (-BoundedGaussian().likelihood_of_raw(y, torch.zeros_like(y), raw).log2()).sum().backward()
+        optimizer.step()
+    assert 0.5 < raw.item() < 1.5

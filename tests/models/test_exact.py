@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from gcn.models.exact import LARGEST, ONE, IntegerNetwork, fixed
+from gcn.models.blocks import Doubling, SideBySide
+from gcn.models.exact import LARGEST, ONE, IntegerNetwork, fixed, phases
 
 
 def network(seed=0, scale=1.0):
@@ -19,6 +20,60 @@ def network(seed=0, scale=1.0):
         for layer in (layers[0], layers[3]):
             layer.weight.mul_(scale)
     return layers.requires_grad_(False)
+
+
+def published(kernel=5):
+    """Layers of the published hyperpriors: transposed convolutions, borders of zeros, two networks side by side."""
+    torch.manual_seed(0)
+    mean, scale = (
+        nn.Sequential(
+            Doubling(5, 7, kernel),
+            nn.ReLU(),
+            Doubling(7, 4, kernel),
+            nn.ReLU(),
+            nn.Conv2d(4, 3, 3, padding=1),
+        )
+        for _ in range(2)
+    )
+    return SideBySide(mean=mean, scale=scale).requires_grad_(False)
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_phases_of_a_transposed_convolution_are_a_convolution(kernel):
+    """Borders included; the two sums have the same products, hence only rounding differs."""
+    torch.manual_seed(0)
+    layer = Doubling(4, 3, kernel).double().requires_grad_(False)
+    x = drawn(2, 4, 5, 6).double()
+    weight = phases(layer.weight)
+    inner = nn.functional.conv2d(x, weight, layer.bias.repeat_interleave(4), padding=weight.shape[-1] // 2)
+    assert (nn.functional.pixel_shuffle(inner, 2) - layer(x)).abs().max() < 1e-12
+    torch_s = nn.ConvTranspose2d(4, 3, kernel, 2, kernel // 2, output_padding=1).double()
+    torch_s.load_state_dict(layer.state_dict())
+    assert (torch_s(x) - layer(x)).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_layers_of_published_hyperpriors_to_12_bits(kernel):
+    layers, x = published(kernel), drawn(2, 5, 6, 7)
+    wanted, found = layers.double()(x.double()), IntegerNetwork([layers])(fixed(x)) / ONE
+    assert wanted.shape == (2, 6, 24, 28)
+    assert (found - wanted).abs().max() < 3e-3
+    assert (found - wanted)[..., [0, -1], :].abs().max() < 3e-3
+    assert torch.equal(found * ONE, (found * ONE).round())
+
+
+def test_wide_layers_get_fewer_bits_instead_of_inexact_sums():
+    layer = nn.Conv2d(480, 1, 3, padding=1).requires_grad_(False)
+    layer.weight.fill_(0.999)
+    narrow = nn.Conv2d(2, 1, 3, padding=1).requires_grad_(False)
+    narrow.weight.fill_(0.999)
+    wide, usual = (IntegerNetwork([one]).layers[0] for one in (layer, narrow))
+    assert wide.weight.sum() * LARGEST <= 2.0**51
+    assert wide.shift == usual.shift - 2
+    x = fixed(drawn(1, 480, 4, 4))
+    assert (
+        IntegerNetwork([layer])(x) / ONE - layer.double()(x / ONE)
+    ).abs().max() < 0.2  # of sums up to 1000
 
 
 def drawn(*shape, magnitude=8.0):
@@ -67,7 +122,7 @@ def shuffled(network):
             weight, pad = layer.weight, layer.pad
 
             def reference(x, layer=layer, weight=weight, pad=pad):
-                padded = nn.functional.pad(x, (pad,) * 4, mode="replicate")
+                padded = nn.functional.pad(x, (pad,) * 4, mode=layer.border)
                 total = nn.functional.conv2d(padded.flip(1), weight.flip(1)) + layer.bias[:, None, None]
                 return (total * 2.0**-layer.shift + 0.5).floor().clamp(-LARGEST, LARGEST)
 
@@ -101,8 +156,9 @@ def settings():
 @pytest.mark.parametrize(
     "setting", ["threads", "channels_last", "batch", "no_onednn", "bf16", "float32_medium"]
 )
-def test_the_setting_does_not_matter(setting):
-    exact, x = IntegerNetwork(network()), fixed(drawn(3, 5, 17, 23, magnitude=500.0))
+@pytest.mark.parametrize("layers", [network, published])
+def test_the_setting_does_not_matter(setting, layers):
+    exact, x = IntegerNetwork([layers()]), fixed(drawn(3, 5, 17, 23, magnitude=500.0))
     torch.set_num_threads(1)
     wanted = exact(x)
     if setting == "threads":
@@ -148,8 +204,10 @@ def test_the_fingerprint_is_this_very_number():
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        (nn.Conv2d(2, 2, 3, padding=1), "replicate"),
+        (nn.Conv2d(2, 2, 3), "keep the size"),
+        (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "keep the size"),
         (nn.Conv2d(2, 2, 3, stride=2, padding=1, padding_mode="replicate"), "stride 1"),
+        (nn.ConvTranspose2d(2, 2, 5, stride=2, padding=2), "ConvTranspose2d"),
         (nn.Tanh(), "Tanh"),
     ],
 )
@@ -160,6 +218,6 @@ def test_layers_without_an_integer_version_are_refused(layer, said):
 
 def test_weights_too_large_for_exact_sums_are_refused():
     layer = nn.Conv2d(4096, 1, 5, padding=2, padding_mode="replicate").requires_grad_(False)
-    layer.weight.fill_(1.0)
+    layer.weight.fill_(1e4)
     with pytest.raises(ValueError, match="too large"):
         IntegerNetwork([layer])
