@@ -1,6 +1,6 @@
 """Players that do not react to the other player: one replays a recorded trajectory, one never moves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -68,11 +68,17 @@ class Replayed:
     Args:
         parameters: what is moved; of the same shapes as the points.
         points: parameters after each move; more may be given later by :meth:`follow`.
+        after: called after each move that counts.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], points: Iterable[Point] = ()) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        points: Iterable[Point] = (),
+        after: Callable[[], None] | None = None,
+    ) -> None:
         self.parameters: Sequence[Tensor] = list(parameters)
-        self._points = list(points)
+        self._points, self._after = list(points), after
 
     def follow(self, points: Iterable[Point]) -> None:
         """Add points that are visited next."""
@@ -85,11 +91,15 @@ class Replayed:
             parameter.copy_(value)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
+        self.extrapolate(gradients)
+        if self._after is not None:
+            self._after()
+
+    def extrapolate(self, gradients: Sequence[Tensor]) -> None:
         if not self._points:
             raise ValueError("the replayed trajectory has ended")
         self.place(self._points.pop(0))
 
-    extrapolate = step
     shift = step
 
     def set_learning_rate(self, factor: float) -> None:
@@ -131,3 +141,9 @@ class Still:
 def point_of(parameters: Sequence[Tensor]) -> Point:
     """A copy of the parameters."""
     return tuple(parameter.detach().clone() for parameter in parameters)
+
+
+@torch.no_grad()
+def rescaled(point: Point, start: Point, scale: float) -> Point:
+    """The point on the line from ``start`` through ``point`` at ``scale`` times its distance; at 1 the point itself."""
+    return tuple(torch.lerp(first, value, scale) for first, value in zip(start, point, strict=True))

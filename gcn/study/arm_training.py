@@ -1,6 +1,6 @@
 """An arm in training: the production game, rule and optimizers on a seed's data, one update at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
@@ -36,10 +36,16 @@ class ArmTraining:
     def __init__(self, cfg: Config, ground: Ground) -> None:
         self.cfg, self.ground, self.step = cfg, ground, 0
         self.generator = generator_of(cfg, ground)
-        self.game, constraints = assemble_game(cfg, self.generator)
+        self.game, self.constraints = assemble_game(cfg, self.generator)
         self.game.streams = Streams(cfg.seed)
         self.rule = build(cfg, "dynamics")
-        self.players = _players(cfg, self.game, constraints)
+        self.players = _players(cfg, self.game, self.constrain)
+
+    def constrain(self) -> None:
+        """Apply the constraints on D's weights, as after each of its updates."""
+        if self.game.discriminator is not None:
+            for constraint in self.constraints:
+                constraint.after_step(self.game.discriminator)
 
     def batches(self, step: int) -> Sequence[Tensor]:
         """The batches (B, 3, c, c) of an update, one for each of D's turns; the generator is told their latents."""
@@ -71,11 +77,7 @@ class ArmTraining:
         return turn
 
 
-def _players(cfg: Config, game: Game, constraints: Any) -> Players:
-    def constrain() -> None:
-        for constraint in constraints:
-            constraint.after_step(game.discriminator)
-
+def _players(cfg: Config, game: Game, constrain: Callable[[], None]) -> Players:
     def player(name: Any, after: Any = None) -> OptimizerPlayer:
         options = optim(cfg, name)
         return options.player(options.build(game.parameters_of(name)), after=after)

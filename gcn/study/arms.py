@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-TWINS = ("yoked", "frozen_d", "random_gradient", "distortion_alone", "still")  # see gcn.study.twins
+HELD = ("recorded", "rescaled")  # twins whose D repeats a game that held, below its own margin
+REPLAYED = ("yoked", *HELD)  # twins whose D repeats the game of another seed
+TWINS = (*REPLAYED, "frozen_d", "random_gradient", "distortion_alone", "still")  # see gcn.study.twins
 AXES = (
     "lr",
     "adv",
@@ -63,12 +65,12 @@ class Arm:
 
     @property
     def codecs(self) -> tuple[int, ...]:
-        """Seeds whose codecs the arm needs: its own and, for a yoked twin, that of the other game."""
-        return (self.seed, partner(self.seed)) if self.own.get("twin") == "yoked" else (self.seed,)
+        """Seeds whose codecs the arm needs: its own and, where D repeats another game, that of the other game."""
+        return (self.seed, partner(self.seed)) if self.own.get("twin") in REPLAYED else (self.seed,)
 
 
 def partner(seed: int) -> int:
-    """The seed of the game that the discriminator of a yoked twin comes from: 0 and 1 are partners, 2 and 3, …"""
+    """The seed of the game that the discriminator of a replaying twin comes from: 0 and 1 are partners, 2 and 3, …"""
     return seed ^ 1
 
 

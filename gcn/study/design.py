@@ -13,7 +13,7 @@ from gcn.files.names import printable
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
 from gcn.schema.plugins import NONE, Extension
-from gcn.study.arms import NEAR, OWN, Arm, MarginPlan, Protocol
+from gcn.study.arms import HELD, NEAR, OWN, Arm, MarginPlan, Protocol
 from gcn.study.margin import starts
 
 STANDARD = "gan=standard"  # of withdrawn levels alone: their runs are in a stored table, and none is trained
@@ -258,13 +258,19 @@ class _Grids:
 
     def _own(self, said: Iterable[str]) -> dict[str, str]:
         """Values of the words that only a study has; of the search for a margin only where arms are such searches."""
-        known = {"margin": list(OWN), "train": ["twin"]}.get(self.protocol.command, [])
+        command = self.protocol.command
+        known = {"margin": list(OWN), "train": ["twin"]}.get(command, [])
         own = {}
         for word in said:
             name, _, value = word.partition("=")
             if name in known:
                 if OWN[name] and value not in OWN[name]:
                     raise InputError(f"{self.file}: {word}: unknown; {suggestion(value, OWN[name])}")
+                if value in HELD and command != "margin":
+                    raise InputError(
+                        f"{self.file}: {word}: repeats a game below its margin, which only a study with"
+                        " command: margin searches; choose twin=yoked"
+                    )
                 if not OWN[name] and not (value.isdecimal() and int(value) >= 6):
                     raise InputError(f"{self.file}: {word}: give a number of updates, 6 or more")
                 own[name] = value

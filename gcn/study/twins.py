@@ -3,16 +3,25 @@
 ==================  =================================================================================================
 ``twin=``           what moves the generator
 ==================  =================================================================================================
-yoked               a discriminator that repeats, move by move, what the discriminator of another seed's game does
+recorded            a discriminator that repeats, move by move, that of another seed's game which held
+rescaled            the same, each of its points moved along the line from the first: its distance is multiplied by the
+                    twin's learning rate over that of the recorded game
+yoked               a discriminator that repeats the other seed's game at the twin's own learning rate
 frozen_d            a discriminator that stays at its initial weights
 random_gradient     instead of the adversary a random gradient at x_hat, drawn anew at each update
 distortion_alone    no adversary
 still               nothing
 ==================  =================================================================================================
 
-A yoked discriminator exerts a force like that of the game and never reacts to this generator. The other game has the
+A replayed discriminator exerts a force like that of a game and never reacts to this generator. The other game has the
 same words and another seed: its own codec, crops and split of the images. It is trained in step with its twin, so no
-trajectory is stored. A game that has failed is replayed as well: beyond its margin a yoked twin follows its failure.
+trajectory is stored. Three twins differ in the learning rate of the other game:
+
+* ``yoked``: that of the twin. Beyond its margin the other game has failed, and the twin follows its failure.
+* ``recorded``: one below the other game's margin, whatever the twin's. At a higher rate of G its D moves less per
+  update, compared with G, than in a game of the configured ratio of rates.
+* ``rescaled``: as recorded, but D moves as far per update as in a game at the twin's rate, in the directions of the
+  game that held. Its weights are then those of no game.
 """
 
 import torch
@@ -21,13 +30,13 @@ from torch import Tensor
 from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.game.objective import is_optimised
-from gcn.game.replay import Recorded, Replayed, Still
+from gcn.game.replay import Recorded, Replayed, Still, point_of, rescaled
 from gcn.game.rules import Descend
 from gcn.game.slots import Term
 from gcn.game.turn import Turn
 from gcn.schema.fields import suggestion
 from gcn.study.arm_training import ArmTraining
-from gcn.study.arms import TWINS
+from gcn.study.arms import REPLAYED, TWINS
 from gcn.study.ground import Ground
 
 
@@ -36,23 +45,26 @@ def training_of(
     ground: Ground,
     twin: str | None = None,
     other: ArmTraining | None = None,
+    scale: float = 1.0,
 ) -> ArmTraining:
     """The training of an arm or of one of its twins.
 
     Args:
         cfg, ground: as of :class:`gcn.study.arm_training.ArmTraining`.
         twin: one of ``TWINS``; None: the game itself.
-        other: the game of another seed, which a yoked discriminator repeats.
+        other: the game of another seed, which the discriminator of a twin in ``REPLAYED`` repeats.
+        scale: by which the distance of that discriminator from its first weights is multiplied.
 
     Raises:
         InputError: no such twin, or nothing is left to train.
     """
     if twin is not None and twin not in TWINS:
         raise InputError(f"twin={twin}: unknown; {suggestion(twin, TWINS)}")
-    if twin == "yoked":
+    if twin in REPLAYED:
         if other is None:
-            raise ValueError("a yoked twin needs the game of another seed")
-        return Yoked(cfg, ground, other)
+            raise ValueError(f"a {twin} twin needs the game of another seed")
+        _check_adversary(other, twin)
+        return Yoked(cfg, ground, other, scale)
     training = ArmTraining(cfg, ground)
     if twin in ("frozen_d", "random_gradient"):
         _check_adversary(training, twin)
@@ -77,19 +89,20 @@ class Yoked(ArmTraining):
     Args:
         cfg, ground: as of :class:`gcn.study.arm_training.ArmTraining`.
         other: the other game, before its first update.
+        scale: by which the distance of D from its first weights is multiplied.
 
     Attributes:
         other: the other game; its discriminator's player is a :class:`gcn.game.replay.Recorded`.
     """
 
-    def __init__(self, cfg: Config, ground: Ground, other: ArmTraining) -> None:
+    def __init__(self, cfg: Config, ground: Ground, other: ArmTraining, scale: float = 1.0) -> None:
         super().__init__(cfg, ground)
-        _check_adversary(self, "yoked")
         assert self.game.discriminator is not None
         assert other.game.discriminator is not None
-        self.other = other
+        self.other, self.scale = other, scale
+        self._start = point_of(other.game.parameters_of("d"))
         self._recorded = Recorded(other.players.d)
-        self._replayed = Replayed(self.game.parameters_of("d"))
+        self._replayed = Replayed(self.game.parameters_of("d"), after=self.constrain)
         self.game.discriminator.load_state_dict(other.game.discriminator.state_dict())
         other.players = other.players._replace(d=self._recorded)
         self.players = self.players._replace(d=self._replayed)
@@ -97,7 +110,8 @@ class Yoked(ArmTraining):
     def advance(self, learning_rate: float | None = None, observe: bool = False) -> Turn:
         """Make one generator update of both games; returns the last turn of the twin."""
         self.other.advance(learning_rate)
-        self._replayed.follow(self._recorded.take())
+        points = self._recorded.take()
+        self._replayed.follow(rescaled(point, self._start, self.scale) for point in points)
         return super().advance(learning_rate, observe)
 
 

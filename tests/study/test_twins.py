@@ -60,6 +60,30 @@ def test_nothing_that_a_yoked_generator_does_reaches_the_discriminator(grounds):
     assert same(found[0][1], found[1][1])
 
 
+def test_a_rescaled_discriminator_is_as_many_times_as_far_from_its_first_weights(grounds):
+    """On the line through the recorded point, whatever the rate of the twin's G; with 1 it is the recorded point."""
+    found = {}
+    for scale in (1.0, 3.0):
+        other = ArmTraining(configured("loss=ns", seed=1), grounds[1])
+        start = point_of(other.game.parameters_of("d"))
+        twin = training_of(configured("loss=ns", "optim.g.lr=3e-4"), grounds[0], "rescaled", other, scale)
+        for _ in range(3):
+            twin.advance()
+        found[scale] = point_of(twin.game.parameters_of("d"))
+        assert same(found[1.0], point_of(other.game.parameters_of("d")))
+    for first, one, three in zip(start, found[1.0], found[3.0], strict=True):
+        torch.testing.assert_close(three - first, 3 * (one - first), rtol=1e-3, atol=1e-7)
+        assert not torch.equal(three, one)
+
+
+def test_a_rescaled_discriminator_keeps_its_constraint(grounds):
+    """Weights that were clipped at .01 in the recorded game are clipped at .01 after they were moved on."""
+    other = ArmTraining(configured("loss=wgan", "weight_clip=0.01", seed=1), grounds[1])
+    twin = training_of(configured("loss=wgan", "weight_clip=0.01"), grounds[0], "rescaled", other, -5.0)
+    largest = max(float(p.abs().max()) for p in moved(twin, "d"))
+    assert largest == pytest.approx(0.01)
+
+
 def test_learning_rates_of_both_games_rise_together(grounds):
     other = ArmTraining(configured("loss=ns", seed=1), grounds[1])
     twin = training_of(configured("loss=ns"), grounds[0], "yoked", other)
@@ -128,10 +152,12 @@ def test_the_norm_is_that_of_the_weighted_loss(grounds):
     [
         ("yokd", ["loss=ns"], "twin=yokd: unknown; nearest: yoked"),
         ("distortion_alone", ["loss=ns", "mse=0"], "nothing is left to learn from; set a distortion, mse=1"),
+        ("recorded", ["loss=none", "mse=1"], "twin=recorded: this configuration has no adversary"),
         ("frozen_d", ["loss=none", "mse=1"], "has no adversary; choose a loss, loss=ns"),
         ("random_gradient", ["loss=ns", "mse=1", "adv=0"], "with adv above 0"),
     ],
 )
 def test_twins_that_cannot_be(grounds, twin, said, why):
+    other = ArmTraining(configured(*said, seed=1), grounds[1])
     with pytest.raises(InputError, match=why):
-        training_of(configured(*said), grounds[0], twin)
+        training_of(configured(*said), grounds[0], twin, other)

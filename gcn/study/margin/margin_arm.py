@@ -4,35 +4,32 @@ The runs lie in ``runs/`` in the study's folder under a name that follows from e
 a search that is killed loses the run in training, and searches of the same configuration share their runs.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors.torch import load_file, save_file
-
-from gcn.config.build import build
 from gcn.config.compose import knobs
 from gcn.config.parse import Config, parse
 from gcn.errors import InputError
-from gcn.files.atomic import make_folder, replacing
+from gcn.files.atomic import make_folder
 from gcn.files.reading import read_json
-from gcn.models import package
 from gcn.report.environment import commit
 from gcn.report.summary import plain, write_json_atomic
 from gcn.schema.plugins import of_settings
 from gcn.study.arm_training import ArmTraining
-from gcn.study.arms import Arm, MarginPlan, Protocol, partner
-from gcn.study.ground import Ground, prepare
-from gcn.study.margin import holding, judge, margins
-from gcn.study.margin.judge import Judge, Reference
+from gcn.study.arms import HELD, REPLAYED, Arm, MarginPlan, Protocol, partner
+from gcn.study.ground import Ground
+from gcn.study.margin import holding, margins
+from gcn.study.margin.judge import Reference
+from gcn.study.margin.material import ALONE, digest, material
 from gcn.study.twins import training_of
 
 Report = Callable[[str, bool], None]  # told what a run has shown, and whether it was stored before
 SHARE = 8  # a* is measured at the distortion's largest learning rate divided by this
-ALONE = "distortion_alone"
+BELOW = 1  # octaves below its own margin at which the game is recorded that a twin in ``HELD`` repeats
+TRIES = 3  # values, an octave apart, at which that game is asked whether it holds
 
 
 def play(
@@ -42,6 +39,20 @@ def play(
     cell = Cell(arm, folder, protocol, report)
     cell.search()
     return [cell.runs[key] for key in sorted(cell.runs)]
+
+
+class Recording(NamedTuple):
+    """The game of another seed that a twin repeats.
+
+    Attributes:
+        value: of its axis, below the game's margin; the game holds there.
+        h: learning rate of its G.
+        words: of its training.
+    """
+
+    value: float
+    h: float
+    words: list[str]
 
 
 class Cell:
@@ -77,33 +88,45 @@ class Cell:
                 raise InputError(
                     f"axis={self.axis}: a ramp raises learning rates; choose another method, bisection"
                 )
+            if self.twin in HELD:
+                raise InputError(
+                    f"twin={self.twin}: repeats a game at a constant learning rate, and a ramp raises it; choose"
+                    " another method, bisection"
+                )
             self.ramp()
             return None
-        if self.axis == "lr":
-            lowest, octaves = self.plan.lr_lowest, self.plan.lr_octaves
-        else:
-            lowest, octaves, self.edge = self.plan.adv_lowest, self.plan.adv_octaves, self._edge()
-        start = None if self.arm.start is None else margins.place_of(lowest, self.arm.start)
+        if self.axis != "lr":
+            self.edge = self._edge()
+        start = None if self.arm.start is None else margins.place_of(self.lowest, self.arm.start)
+        octaves = self.plan.lr_octaves if self.axis == "lr" else self.plan.adv_octaves
         return margins.search(
-            self.method, margins.STEPS * octaves, lambda k: self.holds(margins.value(lowest, k)), start
+            self.method, margins.STEPS * octaves, lambda k: self.holds(margins.value(self.lowest, k)), start
         )
+
+    @property
+    def lowest(self) -> float:
+        """The lowest value of the axis that is searched."""
+        return self.plan.lr_lowest if self.axis == "lr" else self.plan.adv_lowest
 
     def holds(self, value: float) -> bool:
         """Whether the run with this value of the axis holds; trains it unless it is stored."""
-        h, adv = (value, self._adv()) if self.axis == "lr" else (self.edge / SHARE, value)
-        said = [f"optim.g.lr={h:.6g}", f"optim.d.lr={h * self.ratio:.6g}"]
-        said += [f"adv={adv:.6g}"] if self.axis == "adv" else []
-        words = [*self.arm.words, *said]
+        h, adv = self._rate_and_weight(value)
+        words = self._words(value)
+        recording = self.recording if self.twin in HELD else None
 
         def compute() -> dict[str, Any]:
             ground, judging = material(str(self.folder), self.protocol, self.arm.seed)
-            training = self._training(words, ground)
+            training = self._training(words, ground, recording, h)
             outcome = holding.hold(
                 training, judging, self.reference(), self.updates, self.plan.judges, self.plan.whole
             )
             return self._result(outcome, words, h, adv)
 
-        result = self._stored((*words, self.twin, self.updates), compute)
+        key = (*words, self.twin, self.updates)
+        key += () if recording is None else (f"{recording.value:.6g}",)
+        result = self._stored(key, compute)
+        if recording is not None:
+            result["facts"]["recorded"] = recording.value
         self.runs[value] = result
         return bool(result["responses"]["holds"])
 
@@ -125,7 +148,7 @@ class Cell:
     def reference(self) -> Reference:
         """Bits of the decoder after as many updates by distortion alone, stored for all runs of the seed."""
         words = [*self.protocol.arm, *self.plan.reference, f"seed={self.arm.seed}"]
-        file = self.folder / "runs" / f"reference-{_digest((*words, self.updates), self.protocol)}.json"
+        file = self.folder / "runs" / f"reference-{digest((*words, self.updates), self.protocol)}.json"
         if not file.is_file():
             ground, judging = material(str(self.folder), self.protocol, self.arm.seed)
             training = training_of(self._parse(words), ground, ALONE)
@@ -134,13 +157,57 @@ class Cell:
             write_json_atomic(file, found._asdict())
         return Reference(**read_json(file))
 
-    def _training(self, words: list[str], ground: Ground) -> ArmTraining:
-        other = None
-        if self.twin == "yoked":
+    @cached_property
+    def recording(self) -> Recording:
+        """The game of the partner, ``BELOW`` octaves below its own margin, or lower where it does not hold there.
+
+        Its margin is searched by bisection; the runs are stored, and the game's own arm of that seed shares them.
+
+        Raises:
+            InputError: the partner's game holds nowhere on the grid, or at none of ``TRIES`` values below its margin.
+        """
+        seed = partner(self.arm.seed)
+        words = (*(word for word in self.arm.words if not word.startswith("seed=")), f"seed={seed}")
+        own = {"axis": self.axis, "method": "bisection", "updates": str(self.updates)}
+        game = Cell(
+            Arm(self.arm.levels, seed, words, False, own=own),
+            self.folder,
+            self.protocol,
+            lambda text, stored: self.report(f"game of seed {seed}, to be repeated: {text}", stored),
+        )
+        found = game.search()
+        assert found is not None
+        for octave in range(BELOW, BELOW + TRIES):
+            value = margins.value(self.lowest, found.place - margins.STEPS * octave)
+            if not found.below and game.holds(value):
+                return Recording(value, game._rate_and_weight(value)[0], game._words(value))
+        raise InputError(
+            f"twin={self.twin}: the game of seed {seed} does not hold below its margin, so there is none to repeat;"
+            " search from a lower value, or choose twin=frozen_d"
+        )
+
+    def _rate_and_weight(self, value: float) -> tuple[float, float]:
+        """G's learning rate and the adversary's weight at a value of the axis."""
+        return (value, self._adv()) if self.axis == "lr" else (self.edge / SHARE, value)
+
+    def _words(self, value: float) -> list[str]:
+        """Words of the run at a value of the axis."""
+        h, adv = self._rate_and_weight(value)
+        said = [f"optim.g.lr={h:.6g}", f"optim.d.lr={h * self.ratio:.6g}"]
+        said += [f"adv={adv:.6g}"] if self.axis == "adv" else []
+        return [*self.arm.words, *said]
+
+    def _training(
+        self, words: list[str], ground: Ground, recording: Recording | None = None, h: float = math.nan
+    ) -> ArmTraining:
+        other, scale = None, 1.0
+        if self.twin in REPLAYED:
             seed = partner(self.arm.seed)
-            cfg = self._parse([*words, f"seed={seed}"])
+            cfg = self._parse([*words, f"seed={seed}"] if recording is None else recording.words)
             other = ArmTraining(cfg, material(str(self.folder), self.protocol, seed).ground)
-        return training_of(self._parse(words), ground, self.twin, other)
+        if self.twin == "rescaled" and recording is not None:
+            scale = h / recording.h
+        return training_of(self._parse(words), ground, self.twin, other, scale)
 
     def _adv(self) -> float:
         """The configured weight of the adversary; not a number where it is computed in training."""
@@ -169,11 +236,11 @@ class Cell:
 
     def _stored(self, key: tuple[Any, ...], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of a run from its file, or computed and written."""
-        digest = _digest(key, self.protocol)
-        file = self.folder / "runs" / f"{digest}.json"
+        name = digest(key, self.protocol)
+        file = self.folder / "runs" / f"{name}.json"
         stored = file.is_file()
         if not stored:
-            write_json_atomic(file, plain({**compute(), "facts": {"run": digest, "commit": commit()}}))
+            write_json_atomic(file, plain({**compute(), "facts": {"run": name, "commit": commit()}}))
         result = read_json(file)
         numbers = result["responses"]
         tried = f"adv {numbers['adv']:.3g}" if self.axis == "adv" else f"lr {numbers['h']:.3g}"
@@ -183,7 +250,7 @@ class Cell:
         if self.arm.start is not None:
             facts["start"] = self.arm.start
         levels = dict(self.arm.levels)
-        name = "_".join([*levels.values(), str(self.arm.seed), digest])
+        name = "_".join([*levels.values(), str(self.arm.seed), result["facts"]["run"]])
         return {**result, "name": name, "levels": levels, "facts": facts}
 
     def _result(self, outcome: holding.Outcome, words: list[str], h: float, adv: float) -> dict[str, Any]:
@@ -201,62 +268,7 @@ class Cell:
         }
 
 
-class Material(NamedTuple):
-    """Data of a seed, and the judge of its runs."""
-
-    ground: Ground
-    judge: Judge
-
-
-@cache
-def material(folder: str, protocol: Protocol, seed: int) -> Material:
-    """Data and judge of a seed whose codec lies in the folder; runs start from the settled decoder of this codec."""
-    from gcn.study.run import codec_file
-
-    assert protocol.margin is not None
-    model = codec_file(Path(folder), seed)
-    cfg = parse([*protocol.arm, "init_from=codec", f"seed={seed}"], protocol.extra)
-    codec = package.load(model, of_settings(cfg))
-    judging = judge.prepare(codec, build(cfg, "data"), cfg.data.crop, protocol.margin, seed)
-    return Material(_settled(prepare(model, protocol, seed), Path(folder), protocol, seed), judging)
-
-
-def _settled(ground: Ground, folder: Path, protocol: Protocol, seed: int) -> Ground:
-    """The ground with a decoder that was trained on by distortion alone, its learning rate falling to zero.
-
-    A codec's decoder is not the best one for its own frozen latents. Runs that hardly move would stay as far from the
-    reference as the codec is, and count as failed; from a settled decoder they hold.
-    """
-    assert protocol.margin is not None
-    assert ground.frozen is not None
-    updates = protocol.margin.settle
-    if not updates:
-        return ground
-    words = [*protocol.arm, *protocol.margin.reference, f"seed={seed}", "init_from=codec"]
-    file = make_folder(folder / "runs") / f"start-{_digest((*words, seed), protocol)}.safetensors"
-    if not file.is_file():
-        training = training_of(parse(words, protocol.extra), ground, ALONE)
-        for step in range(updates):
-            training.advance(learning_rate=1 - step / updates)
-        own = {
-            name: value.contiguous()
-            for name, value in training.generator.state_dict().items()
-            if name.startswith("g_s.")
-        }
-        with replacing(file) as partial:
-            save_file(own, partial)
-    return ground.starting_from(load_file(file))
-
-
 def _has_distortion(cfg: Config) -> bool:
     known = knobs(of_settings(cfg)).items()
     names = [n for n, knob in known if knob.trains_g and knob.alone and not knob.needs_discriminator]
     return any(cfg.get(name) for name in names)
-
-
-def _digest(key: tuple[Any, ...], protocol: Protocol) -> str:
-    """Name of a run: a hash of all that decides its result but the program."""
-    assert protocol.margin is not None
-    judged = protocol.margin.judged()
-    said = (key, protocol.codec, protocol.pool, protocol.val_crops, judged)
-    return hashlib.blake2b(repr(said).encode(), digest_size=6).hexdigest()

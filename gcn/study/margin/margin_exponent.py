@@ -12,7 +12,7 @@ from gcn.report.environment import commit
 from gcn.spectrum import exponent
 from gcn.study.arm_training import ArmTraining
 from gcn.study.arms import Arm, Protocol
-from gcn.study.margin.margin_arm import material
+from gcn.study.margin.material import material
 
 FILE = "exponents.parquet"
 RATE = 1e-4  # G's learning rate; D's is at the arm's ratio to it

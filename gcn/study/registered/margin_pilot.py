@@ -13,7 +13,7 @@ import numpy as np
 
 from gcn.study.margin.rank_correlation import FEWEST, RankCorrelation, rank_correlation
 from gcn.study.registered.margin_plan import Plan
-from gcn.study.registered.margin_samples import GAME, YOKED, Cell, Margin, Margins, Reading, a_star, h_star
+from gcn.study.registered.margin_samples import GAME, TWIN, Cell, Margin, Margins, Reading, a_star, h_star
 
 NEAR = 0.25  # octaves: of weights whose margins are this close, the smallest is taken
 CLEAR = 0.5  # octaves by which one margin must show a trick's gain better than the other
@@ -111,10 +111,10 @@ class _Means:
         return fmean(known) if known else math.nan
 
     def room(self, setting: str, star: float | None) -> float:
-        """Octaves between a* of the yoked twin and of the game at mu*; NaN if it was not measured."""
+        """Octaves between a* of the twin and of the game at mu*; NaN if it was not measured."""
         if star is None:
             return math.nan
-        return self.mean(a_star, setting, Cell(star, twin=YOKED)) - self.mean(a_star, setting, Cell(star))
+        return self.mean(a_star, setting, Cell(star, twin=TWIN)) - self.mean(a_star, setting, Cell(star))
 
 
 def _assay(trick: str, read: _Means, star: Mapping[str, float | None], plan: Plan) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gcn.errors import InputError
 
-GAME, YOKED = "none", "yoked"  # levels of ``twin``
+GAME, TWIN = "none", "rescaled"  # levels of ``twin``: what the registered contrasts compare
 ENDS = ("", "below", "above")
 
 
@@ -190,7 +190,7 @@ class Margins:
         """Median over seeds of twin - game in a setting."""
         key = (read, cell, setting)
         if key not in self._gaps:
-            twin = self.difference(read, lambda _: cell._replace(twin=YOKED), lambda _: cell, [setting])
+            twin = self.difference(read, lambda _: cell._replace(twin=TWIN), lambda _: cell, [setting])
             self._gaps[key] = median(twin.seeds.values()) if twin.seeds else math.nan
         return self._gaps[key]
 

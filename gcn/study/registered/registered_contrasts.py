@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gcn.study.registered.margin_plan import Assay, Plan
 from gcn.study.registered.margin_samples import (
     GAME,
-    YOKED,
+    TWIN,
     Cell,
     Margins,
     Place,
@@ -63,7 +63,7 @@ def _distortion(margins: Margins, plan: Plan) -> Iterator[Step]:
     """H1: the game's cost falls with the weight of the distortion, and the game's own margin rises."""
     lightest = Cell(plan.weights[0])
     room = margins.most_room(h_star, lambda _: lightest, plan.settings)
-    cost = margins.trend(h_star, {YOKED: -1.0, GAME: 1.0}, plan.weights, plan.settings)
+    cost = margins.trend(h_star, {TWIN: -1.0, GAME: 1.0}, plan.weights, plan.settings)
     yield Step("H1", "cost falls", "rise", {"h": cost}, room=room)
     margin = margins.trend(h_star, {GAME: 1.0}, plan.weights, plan.settings)
     yield Step("H1", "margin rises", "rise", {"h": margin})
@@ -71,9 +71,9 @@ def _distortion(margins: Margins, plan: Plan) -> Iterator[Step]:
 
 def _confinement(margins: Margins, plan: Plan) -> Iterator[Step]:
     """The rival of H1: margins rise without a game as well, and the game costs nothing at any weight."""
-    twin = margins.trend(h_star, {YOKED: 1.0}, plan.weights, plan.settings)
+    twin = margins.trend(h_star, {TWIN: 1.0}, plan.weights, plan.settings)
     yield Step("confinement", "twin's margin rises", "rise", {"h": twin})
-    cost = margins.average(h_star, {YOKED: 1.0, GAME: -1.0}, plan.weights, plan.settings)
+    cost = margins.average(h_star, {TWIN: 1.0, GAME: -1.0}, plan.weights, plan.settings)
     yield Step("confinement", "game costs nothing", "equal", {"h": cost}, contrary=(COSTS, HELPS))
 
 

@@ -26,7 +26,7 @@ from gcn.study.registered.decide import (
     decide,
 )
 from gcn.study.registered.margin_plan import Plan
-from gcn.study.registered.margin_samples import GAME, YOKED, Cell, Margin
+from gcn.study.registered.margin_samples import GAME, TWIN, Cell, Margin
 from gcn.study.registered.registered_contrasts import ADDS, COSTS, HARMS, HELPS
 
 GRID = 0.25  # octaves between points of the grid
@@ -141,7 +141,7 @@ def grid(truth: Truth, plan: Plan) -> Grid:
             levels.append(names.setdefault(name, len(names)))
             means.append(mean)
     smallest = Cell(plan.weights[0])
-    plain = [c.trick == c.control == "none" and (c.twin == YOKED or c == smallest) for _, c in places]
+    plain = [c.trick == c.control == "none" and (c.twin == TWIN or c == smallest) for _, c in places]
     return Grid(places, np.array(levels), np.array(means), np.array(plain))
 
 
@@ -153,12 +153,12 @@ def _cells(truth: Truth, plan: Plan, star: float) -> Iterator[tuple[Cell, Cell, 
         h, cost = 5.0 + truth.rise * place, truth.cost - truth.fall * place
         for twin, mean in (
             (GAME, (h, 6.0, 0.05 - COUPLING * truth.coupling * place)),
-            (YOKED, (h + cost, 6.0 + truth.gap, math.nan)),
+            (TWIN, (h + cost, 6.0 + truth.gap, math.nan)),
         ):
             yield Cell(weight, twin=twin), Cell(weight, twin=twin), mean
     if star not in plan.weights:
         yield Cell(star), Cell(-1.0), (5.0, 6.0, math.nan)
-        yield Cell(star, twin=YOKED), Cell(-1.0, twin=YOKED), (5.0 + truth.cost, 6.0 + truth.gap, math.nan)
+        yield Cell(star, twin=TWIN), Cell(-1.0, twin=TWIN), (5.0 + truth.cost, 6.0 + truth.gap, math.nan)
     for level in plan.controls.values():
         yield Cell(0.0, control=level), Cell(0.0, control=level), (5.0, 6.0 - truth.truth, math.nan)
     for i, assay in enumerate(plan.assay.values()):

@@ -12,7 +12,7 @@ from gcn.spectrum.exponent import Settings
 from gcn.study import design
 from gcn.study.arms import Arm, MarginPlan, Protocol
 from gcn.study.margin import margin_exponent
-from gcn.study.margin.margin_arm import Material
+from gcn.study.margin.material import Material
 
 SETTINGS = Settings(updates=2, align=1, every=1, directions=1, distances=())
 PROTOCOL = Protocol(("x",), GROUND_WORDS, 6, command="margin", margin=MarginPlan((), settle=0))

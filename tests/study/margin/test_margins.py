@@ -391,6 +391,82 @@ def test_a_weight_is_searched_at_an_eighth_of_the_distortion_s_edge(protocol, fo
     assert len(cell.runs) <= 3
 
 
+def limited(monkeypatch, place):
+    """Let runs hold up to a place of the grid, by the rate in their words; returns what was trained, in order."""
+    trained = []
+
+    def hold(training, *_):
+        trained.append(training)
+        rate = training.cfg.optim.g.lr
+        held = "holds" if rate < margins.value(PLAN.lr_lowest, place) * 1.01 else "fails"
+        row = {"step": 6, "psnr": 20.0, "bits": 0.5, "auc": 0.5}
+        return holding.Outcome(held, held, None, [row], False, 1.0)
+
+    monkeypatch.setattr(margin_arm.holding, "hold", hold)
+    monkeypatch.setattr(margin_arm.Cell, "reference", lambda cell: Reference(1.0, 0.0))
+    return trained
+
+
+@pytest.fixture
+def fresh(folder, tmp_path):
+    """A folder with the codecs and no runs."""
+    for seed in (0, 1):
+        running.codec_file(tmp_path, seed).symlink_to(running.codec_file(folder, seed))
+    return tmp_path
+
+
+@pytest.mark.parametrize("twin", ["recorded", "rescaled"])
+def test_the_game_that_a_twin_repeats_is_an_octave_below_its_own_margin(protocol, fresh, monkeypatch, twin):
+    """And D moves as much faster as the twin's G, if it is rescaled; no run of the game is trained twice."""
+    trained = limited(monkeypatch, place=3)
+    game = dataclasses.replace(arm_of(protocol, method="bisection"), seed=1)
+    game = dataclasses.replace(game, words=(*protocol.arm, "seed=1"))
+    margin_arm.play(game, fresh, protocol)
+    of_the_game = len(trained)
+    runs = margin_arm.play(arm_of(protocol, twin=twin, method="grid"), fresh, protocol)
+    lowered, *twins = trained[of_the_game:]
+    recorded = margins.value(PLAN.lr_lowest, 3 - 4)
+    assert (lowered.cfg.seed, lowered.cfg.optim.g.lr) == (1, pytest.approx(recorded))
+    assert len(twins) == len(runs) == 5
+    for one in twins:
+        assert (one.other.cfg.seed, one.other.cfg.optim.g.lr) == (1, pytest.approx(recorded))
+        scale = one.cfg.optim.g.lr / recorded if twin == "rescaled" else 1
+        assert one.scale == pytest.approx(scale, rel=1e-4)  # words have six digits
+    assert {run["facts"]["recorded"] for run in runs} == {recorded}
+
+
+def test_a_twin_of_a_weight_repeats_a_game_at_a_lower_weight(protocol, fresh, monkeypatch):
+    """All weights hold, so the highest is the game's margin; the rates of both seeds are those of their edges."""
+    trained = limited(monkeypatch, place=99)
+    runs = margin_arm.play(arm_of(protocol, twin="rescaled", axis="adv", method="bisection"), fresh, protocol)
+    twins = [one for one in trained if hasattr(one, "other")]
+    assert {one.other.cfg.adv for one in twins} == {0.5}  # an octave below 1, the grid's end
+    assert {one.scale for one in twins} == {1.0}
+    assert {run["facts"]["recorded"] for run in runs} == {0.5}
+
+
+def test_a_recorded_game_holds(protocol, fresh, monkeypatch):
+    """Where holding is not monotone below the margin the game is recorded lower; without any it is refused."""
+    limited(monkeypatch, place=3)
+    cell = margin_arm.Cell(arm_of(protocol, twin="recorded"), fresh, protocol, lambda *_: None)
+    known = margin_arm.Cell.holds
+    gap = margins.value(PLAN.lr_lowest, -1)
+    monkeypatch.setattr(margin_arm.Cell, "holds", lambda c, v: known(c, v) and v != gap)
+    assert cell.recording.value == margins.value(PLAN.lr_lowest, -5)
+    monkeypatch.setattr(margin_arm.Cell, "holds", lambda c, v: known(c, v) and v > gap)
+    again = margin_arm.Cell(arm_of(protocol, twin="recorded"), fresh, protocol, lambda *_: None)
+    with pytest.raises(InputError, match="the game of seed 1 does not hold below its margin"):
+        again.search()
+
+
+def test_a_ramp_with_a_recorded_game_is_refused(protocol, folder):
+    cell = margin_arm.Cell(
+        arm_of(protocol, twin="rescaled", method="ramp"), folder, protocol, lambda *_: None
+    )
+    with pytest.raises(InputError, match="twin=rescaled: repeats a game at a constant learning rate"):
+        cell.search()
+
+
 def test_a_ramp_of_a_weight_is_refused(protocol, folder):
     cell = margin_arm.Cell(arm_of(protocol, axis="adv", method="ramp"), folder, protocol, lambda *_: None)
     with pytest.raises(

@@ -68,10 +68,10 @@ def test_a_trend_is_the_line_of_least_squares():
     weights, game, twin = (0.01, 0.1, 2.0), (4.0, 4.5, 6.0), (8.0, 7.0, 7.25)
     table = Margins(
         Margin("s", w, "none", "none", level, 3, h, 0.0)
-        for level, values in (("none", game), ("yoked", twin))
+        for level, values in (("none", game), ("rescaled", twin))
         for w, h in zip(weights, values, strict=True)
     )
-    found = table.trend(h_star, {"yoked": -1.0, "none": 1.0}, weights, ["s"])
+    found = table.trend(h_star, {"rescaled": -1.0, "none": 1.0}, weights, ["s"])
     slope, _ = np.polyfit(np.log2(weights), np.subtract(game, twin), 1)
     assert found.seeds == {3: pytest.approx(slope * math.log2(200))}
 

@@ -51,7 +51,7 @@ def test_a_trick_is_taken_at_its_best_level_on_the_margin_that_shows_it_where_th
     stronger = [m._replace(trick="r1=100", a_star=m.a_star + 2) for m in table if m.trick == "r1"]
     narrow = PLAN.settings[0]
     table = [
-        m._replace(a_star=m.a_star - 2) if (m.setting, m.twin) == (narrow, "yoked") else m for m in table
+        m._replace(a_star=m.a_star - 2) if (m.setting, m.twin) == (narrow, "rescaled") else m for m in table
     ]
     found = stage_1([*table, *stronger], PLAN)["assay"]
     assert found["r1"] == {"level": "r1=100", "endpoint": "a", "settings": list(PLAN.settings[1:])}

@@ -112,7 +112,7 @@ def runs(axis, held, **more):
         "beta1": "0",
         "mse": "1",
         "trick": "none",
-        "twin": "yoked",
+        "twin": "rescaled",
         "seed": 9,
     }
     facts = {"axis": axis, "method": "bisection", "updates": 200, "reach": False, "seconds": 5.0}
@@ -129,7 +129,7 @@ def test_both_margins_of_a_seed_come_from_the_table_of_runs(tmp_path):
     pilot = [*runs("lr", {1e-5: False}, stage="1"), *runs("lr", {1e-5: True}, method="ramp")]
     parquet.write_table(pyarrow.Table.from_pylist([*own, *pilot]), tmp_path / "runs.parquet")
     (one,) = margin_rows.read(tmp_path, PLAN)
-    assert one[:6] == ("ns beta1=0", 1.0, "none", "none", "yoked", 9)
+    assert one[:6] == ("ns beta1=0", 1.0, "none", "none", "rescaled", 9)
     assert (one.h_star, one.h_end, one.a_star, one.a_end) == (pytest.approx(3), "", -2.0, "below")
     assert one.monotone is False
 
