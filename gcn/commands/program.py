@@ -26,6 +26,7 @@ COMMANDS = {
     "exponent": "how fast small differences grow in a run's training",
     "margin": "the largest learning rate at which a game still works",
     "study": "plan, train, resume and report a study",
+    "labeller": "sort image patches into classes, the labels of loss=oasis",
     "board": "show a study in Weights & Biases",
 }
 PROJECT = {

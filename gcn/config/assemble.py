@@ -77,7 +77,8 @@ def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, l
         if starts:
             load_discriminator(discriminator, cfg.init_from, cfg.init_discriminator)
     check_objective(cfg)
-    return Game(generator, discriminator, paid, Streams(cfg.seed)), constraints
+    labeller = build(cfg, "labeller") if discriminator is not None else None
+    return Game(generator, discriminator, paid, Streams(cfg.seed), labeller=labeller), constraints
 
 
 def optim(cfg: Config, player: str) -> PlayerOptim:

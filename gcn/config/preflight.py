@@ -170,7 +170,13 @@ def _check_checkpoint(path: Path) -> None:
 
 
 def _check_files(cfg: Config) -> None:
-    """Raise InputError for files named by options of terms that do not exist."""
+    """Raise InputError for files of terms and of the labeller that do not exist."""
+    for option in ("file", "weights"):
+        file = cfg.labeller.get(option)
+        if file is not None and not os.path.isfile(file):
+            raise InputError(
+                f"labeller.{option}={printable(file)}: no such file; give the file of the labeller"
+            )
     lpips: Any = cfg.terms.get("lpips", {})
     for option in ("weights", "backbone"):
         file = lpips.get(option)

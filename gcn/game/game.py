@@ -34,9 +34,11 @@ class Game(nn.Module):
         reduce: what a mean over the batch is; see :mod:`gcn.game.reduction`.
         reals: what D is shown as real, given the batch; by default the batch itself. Distortions always compare with
             the batch.
+        labeller: the class of each place of images (B, 3, H, W), integers (B, h, w), for losses and terms that need
+            it; see :mod:`gcn.models.labeller`.
 
     Raises:
-        InputError: a term cannot work with these networks.
+        InputError: the loss or a term cannot work with these networks.
     """
 
     def __init__(
@@ -47,14 +49,17 @@ class Game(nn.Module):
         streams: Streams,
         reduce: Reduction | None = None,
         reals: Callable[[Tensor], Tensor] | None = None,
+        labeller: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.generator, self.discriminator, self.objective = generator, discriminator, objective
         self.streams, self.reduce = streams, reduce or Reduction()
-        self.reals = reals
+        self.reals, self.labeller = reals, labeller
         self.instruments: list[Instrument] = []
         self.observing = False
         self.values: dict[str, Tensor] = {}  # what was measured in the current update, "g/mse", "d/r1", …
+        if objective.loss is not None:
+            objective.loss.check(discriminator, labeller)
         for term in objective.terms.values():
             term.check(generator, discriminator)
 

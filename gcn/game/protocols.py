@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from gcn.game.streams import Stream
@@ -29,10 +30,24 @@ class DiscriminatorOutput(NamedTuple):
         logits: one tensor (B, 1, h, w) a scale, one number a patch; a high logit means real. Losses average over the
             scales.
         features: activations of hidden layers, for feature matching.
+        classes: one tensor (B, K+1, h, w) a scale, the logits of K classes of real places and, last, of `fake`; empty
+            for a discriminator without classes. ``logits`` are then the log-odds of real.
     """
 
     logits: tuple[Tensor, ...]
     features: tuple[Tensor, ...] = ()
+    classes: tuple[Tensor, ...] = ()
+
+
+def of_classes(classes: Tensor, features: tuple[Tensor, ...] = ()) -> DiscriminatorOutput:
+    """Output of a discriminator of one scale with class logits (B, K+1, h, w), of which the last is that of `fake`.
+
+    Its scalar logit is the log-odds of real, logsumexp over the K classes minus the logit of `fake`: all of what reads
+    a logit (the logged gap, the map in panels, gradient penalties, losses of one logit) is defined by it.
+    """
+    classes = classes.to(torch.promote_types(classes.dtype, torch.float32))
+    odds = classes[:, :-1].logsumexp(1, keepdim=True) - classes[:, -1:]
+    return DiscriminatorOutput((odds,), features, (classes,))
 
 
 class Generator(Protocol):

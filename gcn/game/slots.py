@@ -34,6 +34,9 @@ class AdversarialLoss(nn.Module):
         """G's loss in this turn, a scalar."""
         raise NotImplementedError
 
+    def check(self, discriminator: nn.Module | None, labeller: object | None) -> None:
+        """Raise :class:`gcn.errors.InputError` if the loss cannot work with this discriminator and labeller."""
+
 
 class LossWrapper(AdversarialLoss):
     """An adversarial loss that is computed from another adversarial loss."""

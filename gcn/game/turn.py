@@ -9,7 +9,7 @@ D, its penalties and G see the same perturbed tensors: each is drawn once a turn
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Literal, Protocol
 
 import torch
@@ -29,6 +29,7 @@ class TurnGame(Protocol):
     discriminator: nn.Module | None
     reduce: Reduction
     reals: Callable[[Tensor], Tensor] | None
+    labeller: Callable[[Tensor], Tensor] | None
 
     def parameters_of(self, player: PlayerName) -> list[nn.Parameter]:
         """The parameters that a player moves, in a fixed order."""
@@ -66,8 +67,10 @@ class Turn:
         player: str,
         playing: bool = True,
         measuring: bool = False,
+        label: Callable[[], Tensor] | None = None,
     ) -> None:
         self.game, self.x, self.out, self.step = game, x, out, step
+        self._label = label or cache(partial(_labels, game, x))  # without self: a cycle would keep the graph
         self.reduce = game.reduce
         self.playing, self.measuring = playing, measuring
         self.payer: PlayerName = "d" if player == "d" else "g"
@@ -76,12 +79,16 @@ class Turn:
 
     def next(self, player: PlayerName) -> "Turn":
         """The other player's turn on the same batch and reconstruction, with D as it is now and new random numbers."""
-        return Turn(self.game, self.x, self.out, self.step, self._base, player, self.playing)
+        return Turn(
+            self.game, self.x, self.out, self.step, self._base, player, self.playing, label=self._label
+        )
 
     def aside(self) -> "Turn":
         """A copy of the turn for measurements, with random numbers and forward passes of D of its own."""
         stream = self._stream.child("aside")
-        return Turn(self.game, self.x, self.out, self.step, stream, self.payer, self.playing, measuring=True)
+        return Turn(
+            self.game, self.x, self.out, self.step, stream, self.payer, self.playing, True, self._label
+        )
 
     def stream(self, name: str) -> Stream:
         """This turn's random numbers for one purpose, such as ``"gp"``."""
@@ -102,6 +109,11 @@ class Turn:
         likelihoods = [_full_precision(p).log() for p in self.out.likelihoods.values()]
         nats = torch.stack([-p.flatten(1).sum(1) for p in likelihoods]).sum(0)
         return nats / (math.log(2) * self.x.shape[-1] * self.x.shape[-2])
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each place of x, integers (B, h, w) by the game's labeller; computed once a batch, on demand."""
+        return self._label()
 
     # D's inputs and outputs
 
@@ -128,7 +140,10 @@ class Turn:
         """D's output on images (B, 3, H, W) of this batch, logits in fp32 or better."""
         assert self.game.discriminator is not None
         output: DiscriminatorOutput = self.game.discriminator(images, self.condition)
-        return output._replace(logits=tuple(_full_precision(scale) for scale in output.logits))
+        logits, classes = (
+            tuple(_full_precision(scale) for scale in part) for part in (output.logits, output.classes)
+        )
+        return output._replace(logits=logits, classes=classes)
 
     @cached_property
     def real(self) -> DiscriminatorOutput:
@@ -217,6 +232,11 @@ class Turn:
 def mean_over_scales(values: Sequence[Tensor]) -> Tensor:
     """Mean of a sequence of tensors of one shape, one for each scale of D."""
     return values[0] if len(values) == 1 else torch.stack(list(values)).mean(0)
+
+
+def _labels(game: TurnGame, x: Tensor) -> Tensor:
+    assert game.labeller is not None
+    return game.labeller(x)
 
 
 def _full_precision(values: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ SLOTS = ("Term", "Perturbation", "LossWrapper", "Constraint")
 KINDS = {
     "generator": Kind("gcn.models", ("gcn.models.codec.Codec", "gcn.models.dcgan.DCGAN")),
     "discriminator": Kind("gcn.models", ("torch.nn.Module",)),
+    "labeller": Kind("gcn.models", ("gcn.models.labeller.Labeller",)),
     "loss": Kind("gcn.losses", ("gcn.game.slots.AdversarialLoss",)),
     "terms.*": Kind("gcn.losses", tuple(f"gcn.game.slots.{slot}" for slot in SLOTS)),
     "dynamics": Kind("gcn.game.rules", ("gcn.game.rules.Rule",)),

@@ -29,6 +29,7 @@ COMMANDS = (
     "export",
     "features",
     "instruments",
+    "labeller",
     "margin",
     "registered",
     "scan",
@@ -97,6 +98,7 @@ REFUSED = {
     "export": ("bse=x", "base", "run=x out=y half=1", "half=1: must be true or false"),
     "features": ("stps=5", "steps", "x images=3", "images=3: must be an integer >= 4"),
     "instruments": ("ladder=x", "ladders", "seeds=1", "seeds=1: must be an integer >= 2"),
+    "labeller": ("clases=5", "classes", "x classes=1", "classes=1: must be an integer >= 2 and <= 4096"),
     "margin": ("update=5", "updates", "updates=3", "updates=3: must be an integer >= 6"),
     "registered": ("margin=x", "margins", "simulate=5", "simulate=5: must be an integer >= 10"),
     "scan": ("crp=5", "crop", "x bad_share=2", "bad_share=2: must be a number >= 0 and <= 1"),
@@ -143,6 +145,7 @@ def test_out_has_its_other_spellings(name):
         "spectrum": ["run=x"],
         "board": ["table=x"],
         "features": ["x"],
+        "labeller": ["x"],
     }.get(name, [])
     words += ["x"] if "files" in command(name).bare else []
     for said in (

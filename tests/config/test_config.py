@@ -22,7 +22,12 @@ from gcn.schema.fields import declarations, paths, put
 from gcn.schema.plugins import NONE
 
 CHOICES = [(group, choice) for group, choices in groups().items() for choice in choices]
-NEEDED = {"folder": ["data.root=somewhere"], "frozen": ["init_from=some.ckpt"]}
+NEEDED = {
+    "folder": ["data.root=somewhere"], "frozen": ["init_from=some.ckpt"],
+    "oasis": ["labeller=patches", "discriminator=unet"],
+    "patches": ["loss=oasis", "discriminator=unet"],
+    "vq": ["loss=oasis", "discriminator=unet", "labeller.weights=some.safetensors"],
+}  # fmt: skip
 EXAMPLE = {"relativistic": "pair", "spectral_norm": "true", "d_steps": "2", "weight_clip": "0.01"}
 
 

@@ -26,10 +26,14 @@ ON = {
     "weight_clip": 0.05, "d_steps": 2, "relativistic": "pair",
 }  # fmt: skip
 
+CLASSES = "loss=oasis discriminator=unet labeller=patches data.crop=64"
+
 
 def words(*said: str) -> list[str]:
     """The words of a command line, with those that make the networks small."""
-    return [*WORDS, *(word for text in said for word in text.split())]
+    own = [word for text in said for word in text.split()]
+    lacks = ["discriminator.depth=2"] if "discriminator=unet" in own else []
+    return [*(word for word in WORDS if word not in lacks), *own]
 
 
 class Small:

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from small import ON, Small, differing
+from small import CLASSES, ON, Small, differing
 
 from gcn.config.compose import knobs
 from gcn.errors import InputError
@@ -116,6 +116,9 @@ def _looks_back(small: Small) -> None:
 
 CASES = {
     **{f"loss {loss}": f"loss={loss}" for loss in LOSSES},
+    "loss oasis": f"{CLASSES} mse=1",
+    "loss oasis, penalty and noise": f"{CLASSES} r1=1 instance_noise=0.1 consensus=0.1",
+    "classes with a loss of one logit": "loss=hinge discriminator=unet data.crop=64 relativistic=pair",
     "loss lsgan 01": "loss=lsgan loss.labels=01",
     **{
         f"loss {loss} {pairing}": f"loss={loss} relativistic={pairing}"
@@ -140,7 +143,7 @@ def test_every_knob_and_rule_is_among_the_cases():
     assert {words.removeprefix("dynamics=").split()[0] for words in RULES.values() if words} | {
         "alternating"
     } == set(groups()["dynamics"])
-    assert {*LOSSES, "none"} == set(groups()["loss"])
+    assert {*LOSSES, "oasis", "none"} == set(groups()["loss"])
 
 
 @pytest.mark.parametrize("said", CASES.values(), ids=list(CASES))
