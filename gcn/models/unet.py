@@ -73,7 +73,7 @@ class UNet(nn.Module):
             if cond is None:
                 raise ValueError("this discriminator is conditional: give it y_hat")
             maps = F.leaky_relu(self.condition(cond), SLOPE)
-            x = torch.cat((x, F.interpolate(maps, size=x.shape[-2:], mode="nearest").to(x.dtype)), dim=1)
+            x = torch.cat((x.to(maps.dtype), F.interpolate(maps, size=x.shape[-2:], mode="nearest")), dim=1)
         features = []
         for block in self.down:
             x = F.avg_pool2d(block(x), 2)

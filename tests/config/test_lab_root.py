@@ -11,7 +11,7 @@ from gcn.errors import InputError
 @pytest.mark.parametrize(("group", "choice"), [(g, c) for g, choices in groups(LAB).items() for c in choices])
 def test_every_choice_composes(group, choice):
     if choice in ("none", "oasis"):
-        with pytest.raises(InputError, match="two players|no image"):
+        with pytest.raises(InputError, match=r"two players|no image"):
             parse([f"{group}={choice}"], root=LAB)
     else:
         assert parse([f"{group}={choice}"], root=LAB).choices[group] == choice
