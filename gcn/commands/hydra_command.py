@@ -44,9 +44,10 @@ from gcn.config.compose import (
     normal,
     search_path,
 )
+from gcn.config.destinations import words_again
 from gcn.config.flags import composed_once, plain_errors, read_flags
 from gcn.config.lightning_words import appended
-from gcn.config.parse import Config, Planned, parse, plan, save
+from gcn.config.parse import Config, Planned, is_of_the_runs_choice, parse, plan, save
 from gcn.config.preflight import check_run, note
 from gcn.config.sweep import axes, jobs, probes
 from gcn.errors import InputError
@@ -139,14 +140,16 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Exte
     begun = _check(cfg, overrides, folder, root, own)
     place = [word("hydra.run.dir", folder)]
     resumed = cfg.get("resume") is not None
-    if resumed:  # of what Hydra composes only the place is used; the run's data may be of another kind
-        overrides = [f"++{word}" if key_of(word).startswith("data.") else word for word in overrides]
+    if (
+        resumed
+    ):  # of what Hydra composes only the place is used; the run's data or logger may be of another kind
+        overrides = [f"++{word}" if is_of_the_runs_choice(word) else word for word in overrides]
     if begun or resumed or is_helper_process():
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
         return _hydra([*flags, *overrides, *place], train, own, root)
     except KeyboardInterrupt as signalled:
-        raise type(signalled)(_how_to_go_on(folder, root, own)) from None
+        raise type(signalled)(_how_to_go_on(folder, root, cfg)) from None
 
 
 def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Extension) -> bool:
@@ -155,7 +158,7 @@ def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Ext
     check_folder("out" if cfg.get("resume") is None else "resume", folder)
     begun = cfg.get("resume") is None and refuse_used(cfg, folder, root)
     if root is TRAIN:
-        check_run(restart.resumed(folder, own, words) if begun else cfg, words)
+        check_run(restart.resumed(folder, cfg) if begun else cfg, words)
     return begun
 
 
@@ -179,7 +182,7 @@ def _hydra(
             if restart.is_complete(folder, cfg.steps):
                 print(f"{printable(folder)}: the run is complete")
                 return
-            cfg = restart.resumed(folder, own, said)
+            cfg = restart.resumed(folder, cfg)
         cfg["run_dir"] = str(folder)
         if not is_helper_process():
             save(cfg, folder)
@@ -264,8 +267,11 @@ def _sweep(
     try:
         _hydra([*flags, *overrides, place], train, own, root, goals)
     except KeyboardInterrupt as signalled:
-        begun = [folder for *_, folder in known or multirun.begun(whole) if (folder / "config.yaml").exists()]
-        raise type(signalled)(_how_to_go_on(begun[-1] if begun else whole, root, own)) from None
+        begun = [job for job in known or multirun.begun(whole) if (job.folder / "config.yaml").exists()]
+        if not begun:
+            raise type(signalled)(_how_to_go_on(whole, root)) from None
+        cfg = parse(begun[-1].words, own.config_dir, root)
+        raise type(signalled)(_how_to_go_on(begun[-1].folder, root, cfg)) from None
     except InputError:  # of a launcher or a sweeper, perhaps because of its jobs
         multirun.tell_failures(multirun.begun(whole), root)
         raise
@@ -274,9 +280,9 @@ def _sweep(
     return 2 if multirun.tell_failures(known or multirun.begun(whole), root) else 0
 
 
-def _how_to_go_on(folder: Path, root: Root, own: Extension) -> str:
+def _how_to_go_on(folder: Path, root: Root, cfg: Config | None = None) -> str:
     if root is not TRAIN:
         return f"interrupted; begin again in another folder than {folder}"
     if (folder / "checkpoints" / "last.ckpt").exists():
-        return f"interrupted; continue with: {resuming(folder, *own.words)}"
+        return f"interrupted; continue with: {resuming(folder, *(words_again(cfg) if cfg else []))}"
     return f"interrupted before the first checkpoint of {folder}"

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gcn.cli.quoting import callback_words, resuming
+from gcn.cli.quoting import resuming
 from gcn.commands import restart
 from gcn.config.compose import TRAIN, Root, hydra_key, key_of
+from gcn.config.destinations import words_again
 from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.files.lock import LOCK_FILE, only_writer
 from gcn.files.names import printable
-from gcn.schema.plugins import of_settings
 from gcn.training.log import LOG_FILE
 
 # Of a run, in training and in the lab; its records in libraries' folders and train.log, to which is added, are not.
@@ -37,11 +37,10 @@ def refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
         restart.refuse_other(cfg, folder)
         return True
     if not is_helper_process():
-        added = [*of_settings(cfg).words, *callback_words(cfg)]
-        remedy = f"continue it with: {resuming(folder, *added)}; or choose another folder"
-        raise InputError(
-            f"{printable(folder)}: holds a run; {remedy if root is TRAIN else 'choose another folder'}"
-        )
+        other = "choose another folder"
+        if root is TRAIN:
+            other = f"continue it with: {resuming(folder, *words_again(cfg))}; or {other}"
+        raise InputError(f"{printable(folder)}: holds a run; {other}")
     return False
 
 

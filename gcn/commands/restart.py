@@ -1,18 +1,17 @@
 """Runs restarted by a cluster: SLURM's requeued jobs and torchrun's restarted processes repeat their command."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from gcn.cli.quoting import word
-from gcn.config.compose import normal
-from gcn.config.lightning_words import CALLBACKS, is_of_callbacks
+from gcn.cli.quoting import callback_words, word
+from gcn.config.destinations import destinations
+from gcn.config.lightning_words import CALLBACKS
 from gcn.config.parse import Config, load, parse
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.report.verdicts import read_summary
 from gcn.schema.fields import at, paths, show
-from gcn.schema.plugins import NONE, Extension, of_settings
+from gcn.schema.plugins import of_settings
 
 COUNTS = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
 
@@ -39,11 +38,12 @@ def refuse_other(cfg: Config, folder: Path) -> None:
             )
 
 
-def resumed(folder: Path, own: Extension = NONE, words: Sequence[str] = ()) -> Config:
-    """The configuration that resumes the run in a folder, with the callbacks that the words of its command name."""
+def resumed(folder: Path, cfg: Config) -> Config:
+    """The configuration that resumes the run in a folder, which this command began with the configuration ``cfg``."""
+    own = of_settings(cfg)
+    callbacks = callback_words(cfg) or [f"{CALLBACKS}=null"]
     plugins = own._replace(config_dir=None).words
-    callbacks = [one for one in normal(words) if is_of_callbacks(one)] or [f"{CALLBACKS}=null"]
-    return parse([word("resume", folder), *plugins, *callbacks], own.config_dir)
+    return parse([word("resume", folder), *plugins, *callbacks, *destinations(cfg)], own.config_dir)
 
 
 def is_complete(folder: Path, steps: int) -> bool:

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 
 from gcn.config.build import arguments, build, nodes, objective, present_terms
 from gcn.config.changed import changed_words
+from gcn.config.destinations import words_again
 from gcn.config.first_weights import load_codec, load_discriminator
 from gcn.config.parse import Config
 from gcn.config.preflight import check_objective
@@ -148,4 +149,5 @@ def plan(cfg: Config) -> Plan:
         resume=cfg.resume is not None,
         loggers=loggers(cfg),
         callbacks=callbacks(cfg),
+        again=words_again(cfg),
     )  # fmt: skip

@@ -13,12 +13,9 @@ Keys that begin with an underscore (``_target_``, ``_conflicts_``, ``_lacks_``) 
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from omegaconf import OmegaConf
 
 from gcn.cli.quoting import word as word_of
@@ -35,15 +32,15 @@ from gcn.config.compose import (
     taken,
 )
 from gcn.config.conflicts import Configured, conflicts
-from gcn.config.knobs import Knob
-from gcn.config.lightning_words import CALLBACKS, checked_callbacks, instead, refuse_forgotten
+from gcn.config.destinations import LOGGER, refuse_unsaid
+from gcn.config.lightning_words import CALLBACKS, refuse_forgotten
+from gcn.config.reference import Reference, chosen, reference_of, without_remarks
 from gcn.config.several import names as single
 from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored
 from gcn.errors import InputError, NotNamed
 from gcn.files.atomic import write_text
 from gcn.files.names import printable
-from gcn.schema.fields import MISSING, Field, at, declarations, paths, put, show, suggestion
-from gcn.schema.kinds import check_name
+from gcn.schema.fields import Field, at, paths, put
 from gcn.schema.plugins import FOLDER, NONE, SETTING, Extension, extension, named, stored_words
 
 RESUMABLE = (
@@ -114,7 +111,7 @@ def plan(words: Sequence[str], config_dir: str | None = None, number: int = 0, r
     added, own = extension(names, config_dir), words
     if _resumes(words):
         _refuse_changes(words)
-        own = [word for word in words if not key_of(word).startswith("data.")]
+        own = [word for word in words if not is_of_the_runs_choice(word)]
     composition = compose(
         own, added, number, root
     )  # what is said of the data holds for the run's own kind of data
@@ -127,6 +124,11 @@ def plan(words: Sequence[str], config_dir: str | None = None, number: int = 0, r
     return Planned(cfg, folder, Path(composition.sweep), Path(composition.sweep, composition.job))
 
 
+def is_of_the_runs_choice(word: str) -> bool:
+    """Whether an override of a resumed run is about the data or the logger, whose kind the run folder says."""
+    return key_of(word).startswith(("data.", "logger."))
+
+
 def _resumes(words: Sequence[str]) -> bool:
     return any(key_of(word) == "resume" and word not in ("resume=", "resume=null") for word in words)
 
@@ -134,7 +136,7 @@ def _resumes(words: Sequence[str]) -> bool:
 def check(composition: Composition, own: Extension = NONE, root: Root = TRAIN) -> Config:
     """The checked configuration of a composition; raises InputError for unknown names and wrong values."""
     choices = composition.choices
-    reference = _reference(_chosen(choices), own, root)
+    reference = reference_of(chosen(choices), own, root)
     if composition.values.get(SETTING):
         raise InputError(f"{SETTING}: only the command line can name plugins; drop it from the file")
     content = _configured(composition.values, choices, reference)
@@ -143,23 +145,19 @@ def check(composition: Composition, own: Extension = NONE, root: Root = TRAIN) -
 
 
 def _configured(
-    values: Mapping[str, Any], choices: Mapping[str, str | None], reference: "Reference"
+    values: Mapping[str, Any], choices: Mapping[str, str | None], reference: Reference
 ) -> dict[str, Any]:
     """Checked values with the choices, and with options of those knobs only that are switched on."""
     settings = reference.check(values)
     configured = Configured(settings, choices, reference.knobs)
     for conflict in conflicts(configured):
         conflict.refuse(configured)
-    content = _without_remarks(settings)
+    content = without_remarks(settings)
     if at(content, "data.split") == "seed":  # as a number, so that a run folder's data need nothing else
         put(content, "data.split", content["seed"])
     content["terms"] = {name: node for name, node in content["terms"].items() if configured.present(name)}
     content["choices"] = dict(sorted(choices.items()))
     return content | reference.own.settings
-
-
-def _chosen(choices: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
-    return tuple((group, str(choice)) for group, choice in sorted(choices.items()) if group != OVERLAY)
 
 
 def _locate(content: dict[str, Any], fields: Mapping[str, Field], base: Path) -> None:
@@ -170,109 +168,6 @@ def _locate(content: dict[str, Any], fields: Mapping[str, Field], base: Path) ->
             place = os.path.abspath(base / Path(value).expanduser())
             if os.path.exists(place):
                 put(content, name, place)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Default values of a choice of groups, and declarations of some of them by dotted name.
-
-    Attributes:
-        values: the default values.
-        fields: the declarations.
-        own: what the user adds; its knobs are declared, and its classes may be named.
-    """
-
-    values: Mapping[str, Any]
-    fields: Mapping[str, Field]
-    own: Extension = NONE
-
-    @property
-    def knobs(self) -> Mapping[str, Knob]:
-        """All knobs by name."""
-        return knobs(self.own)
-
-    def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values in their types; raises InputError for unknown names and values out of range."""
-        return self._below("", values, self.values)
-
-    def part(self, group: str) -> "Reference":
-        """The part of the reference that belongs to one group."""
-        return Reference({group: self.values[group]}, self.fields, self.own)
-
-    def _below(self, above: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        for key in values:
-            if key not in defaults:
-                name = f"{above}{key}"
-                if key.startswith("_"):
-                    raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
-                inside = next(paths(values[key], name), name) if isinstance(values[key], dict) else name
-                raise InputError(
-                    instead(inside)
-                    or f"{inside}: unknown; {suggestion(inside, [*paths(self.values), *self.values])}"
-                )
-        scalars_first = sorted(defaults.items(), key=lambda item: isinstance(item[1], dict))
-        return {key: self._value(f"{above}{key}", values[key], default) for key, default in scalars_first}
-
-    def _value(self, name: str, value: Any, default: Any) -> Any:
-        if name == CALLBACKS:
-            return checked_callbacks(value, self.own.packages)
-        if name.rpartition(".")[2].startswith("_"):
-            if value != default:
-                raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
-            if name.endswith("._target_") and value is not None:
-                check_name(name.removesuffix("._target_"), value, self.own.packages)
-            return value
-        if isinstance(default, dict):
-            if not isinstance(value, dict):
-                inside = ", ".join(f"{name}.{key}" for key in default if not key.startswith("_"))
-                raise InputError(f"{name}={show(value)}: not a single value; set {inside}")
-            return self._below(f"{name}.", value, default)
-        if name in self.knobs:
-            return self.knobs[name].check(value)
-        field = self.fields[name].beside(default) if name in self.fields else Field.like(default)
-        if value == MISSING:
-            raise InputError(
-                f"{name}: is required; give {name}=…" + (f" ({field.help})" if field.help else "")
-            )
-        return field.check(name, value)
-
-
-@cache
-def _reference(chosen: tuple[tuple[str, str], ...], own: Extension, root: Root) -> Reference:
-    fields = declarations(root.file)
-    for group, choice in chosen:
-        for path in [path for one in single(choice) for path in _lineage(group, one, own, root)]:
-            inside = "" if _is_global(path) else f"{group}."
-            fields |= {f"{inside}{name}": field for name, field in declarations(path).items()}
-    for knob in knobs(own).values():
-        fields |= {f"terms.{knob.name}.{option}": field for option, field in knob.declared.items()}
-    words = [f"{group}={choice}" for group, choice in chosen]
-    return Reference(compose(words, own, root=root).values, fields, own)
-
-
-def _is_global(path: Path) -> bool:
-    """Whether a choice's file sets the whole configuration (Hydra's ``@package _global_``)."""
-    return path.read_text(encoding="utf-8").startswith("# @package _global_")
-
-
-def _lineage(group: str, choice: str, own: Extension, root: Root) -> list[Path]:
-    """The files of a choice in order of application: first those that its defaults list builds on."""
-    for folder in (*root.folders, *own.folders):
-        path = folder / group / f"{choice}.yaml"
-        if path.exists():
-            defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
-            bases = [base for base in defaults if isinstance(base, str) and base != "_self_"]
-            return [*(found for base in bases for found in _lineage(group, base, own, root)), path]
-    return []
-
-
-def _without_remarks(node: Any) -> Any:
-    """The configuration without the entries that only its checks read, such as ``_conflicts_``."""
-    if not isinstance(node, Mapping):
-        return node
-    return {
-        key: _without_remarks(value) for key, value in node.items() if key not in ("_conflicts_", "_lacks_")
-    }
 
 
 def _refuse_changes(words: Sequence[str]) -> None:
@@ -286,6 +181,7 @@ def _resumed(folder: Path, words: Sequence[str], own: Extension) -> Config:
     """The configuration stored in a run folder, with the changes of the user's overrides."""
     content = load(folder, own=own).plain()
     refuse_forgotten(stored(folder).get(CALLBACKS), words, printable(folder))
+    refuse_unsaid(content, words, printable(folder))
     said = {key_of(word) for word in words}
     kind = [f"{group}={content['choices'][group]}" for group in groups() if group in RESUMABLE]
     if any(key.startswith("data.") for key in said):
@@ -295,7 +191,7 @@ def _resumed(folder: Path, words: Sequence[str], own: Extension) -> Config:
     before = check(compose(kind, own), own).plain()
     after = check(compose([*kind, *words], own), own).plain()
     for group in groups():
-        if after["choices"][group] != before["choices"][group]:
+        if after["choices"][group] != before["choices"][group] or (group == LOGGER and group in said):
             content[group] = after[group]
     for name in paths(after):
         if name in said or at(after, name) != at(before, name):
@@ -345,16 +241,16 @@ def _loaded(
 ) -> Config:
     file = printable(folder / FILE)
     if only is None:
-        chosen = checked_choices(choices, own)
-        reference = _reference(_chosen(chosen), own, TRAIN)
+        named = checked_choices(choices, own)
+        reference = reference_of(chosen(named), own, TRAIN)
         said[SETTING] = list(own.packages)
-        content = _configured(completed(file, said, reference.values), chosen, reference)
+        content = _configured(completed(file, said, reference.values), named, reference)
         _locate(content, reference.fields, started_in(folder))
         return Config(content)
-    chosen = checked_choices({only: choices.get(only)}, own)
-    reference = _reference(((only, str(chosen[only])),), own, TRAIN).part(only)
+    choice = checked_choices({only: choices.get(only)}, own)
+    reference = reference_of(((only, str(choice[only])),), own, TRAIN).part(only)
     values = completed(file, {only: said.get(only)}, reference.values)
-    return Config(_without_remarks(reference.check(values)) | own.settings)
+    return Config(without_remarks(reference.check(values)) | own.settings)
 
 
 def _is_foreign(said: Mapping[str, Any], choices: Mapping[str, Any], own: Extension) -> bool:

@@ -162,16 +162,16 @@ def check_results(folder: Path) -> None:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise InputError if a run folder, which may come from anybody, holds a link to a file outside of it.
+    """Raise InputError if a run folder, which may come from anybody, holds a link to a place outside of it.
 
-    What a run writes under the name of the link would replace that file.
+    What a run writes under the name of the link would replace a file there.
     """
     real = os.path.realpath(folder)
-    for path in (path for below in ("", "checkpoints", "panels") for path in (folder / below).glob("*")):
+    for path in (path for level in ("*", "*/*") for path in folder.glob(level) if path.is_symlink()):
         target = os.path.realpath(path)
-        if path.is_symlink() and not os.path.isdir(target) and os.path.commonpath([real, target]) != real:
+        if os.path.commonpath([real, target]) != real:
             raise InputError(
-                f"{printable(path)}: a link to {printable(target)}, outside of this folder, which would be replaced;"
+                f"{printable(path)}: a link to {printable(target)}, outside of this folder, where a run would write;"
                 " remove the link"
             )
 

@@ -35,7 +35,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
     Raises:
         InputError: another process holds the lock, and the message names it; the folder is missing or read-only, or
-            it holds a link to a file outside of it.
+            it holds a link to a place outside of it.
     """
     real = folder.resolve()
     if real in _held:

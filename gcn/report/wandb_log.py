@@ -8,6 +8,7 @@ later failure becomes one warning; ``metrics.csv`` has the numbers in any case.
 
 import contextlib
 import os
+import re
 import secrets
 import sys
 import threading
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gcn.cli.quoting import command
+from gcn.errors import InputError
 from gcn.files.atomic import make_folder, write_text
 from gcn.files.names import printable
+from gcn.files.reading import read_text
 from gcn.report.environment import environment
 from gcn.report.wandb_content import add_codec, add_table, shortened, sweep_of
 from gcn.report.wandb_environment import clear, mode_of_the_environment, reason_of, say, take_out_unusable
@@ -28,6 +31,7 @@ from gcn.report.wandb_file import steps_in_folder, steps_on_server
 REACH_TIMEOUT = 5.0  # seconds for the server to say anything at all
 INIT_TIMEOUT = 30.0  # seconds for it to accept the run
 ID_FILE = "wandb_id.txt"
+LARGEST_ID = 100  # bytes
 BEST = {
     "val/psnr": "max",
     "val/ms_ssim": "max",
@@ -196,6 +200,9 @@ class WandbRun:
             say(f"W&B: {what} ({reason_of(error)}); metrics.csv has the numbers")
 
     def _start(self, asked: str, options: dict[str, Any]) -> None:
+        foreign = self.folder / "wandb" / "settings"
+        if os.path.lexists(foreign):  # W&B reads it where the run folder is the working directory
+            raise InputError(f"{printable(foreign)} is no file of a run and may name a server; remove it")
         import wandb
 
         why_not = "; ".join(take_out_unusable(self.folder)) or None
@@ -246,4 +253,7 @@ class WandbRun:
         if not path.exists():
             make_folder(self.folder)
             write_text(path, secrets.token_hex(4) + "\n")
-        return path.read_text().strip()
+        found = read_text(path, LARGEST_ID).strip()
+        if not re.fullmatch(r"[\w-]{1,64}", found, re.ASCII):
+            raise InputError(f"{printable(path)}: no id of W&B; remove the file")
+        return found

@@ -13,11 +13,12 @@ with ``#:``
 
 so that whoever reads the yaml reads the rule, and whoever adds an option adds no code. Each part is optional:
 
-    [list of [n]] [float|int|bool|str|path] [> a|>= a|< a|<= a|in [a, b)|one of a, b, c]
+    [list of [n]] [float|int|bool|str|path|address] [> a|>= a|< a|<= a|in [a, b)|one of a, b, c]
     [of m to n characters] [without characters] [or one of a, b, c] [or null] [; help]
 
 A null default is nullable, and needs a type to be checked at all; ``or null`` makes others so. A path is a string that
-names a file or a folder; a run folder remembers where it is, whatever the working directory is later. NaN, infinity and
+names a file or a folder; a run folder remembers where it is, whatever the working directory is later. An address is a
+string that says where something is sent or kept; see gcn/config/destinations.py. NaN, infinity and
 numbers with which nothing can be computed (1e300) are refused everywhere, true and false are no numbers, a quoted
 number is a string, and a float without a fraction (1e4) is an integer where one is asked for.
 """
@@ -43,13 +44,15 @@ NAMES = {
     "bool": "true or false",
     "str": "a string",
     "path": "a path",
+    "address": "a string",
 }
+TEXTS = dict.fromkeys(("str", "path", "address"), "str")  # types whose values are strings
 LARGEST = {"float": 1e30, "int": 1e15}  # numbers of 32 bits, whose squares are still numbers of 64
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 _GRAMMAR = re.compile(
     r"""(?P<listed>list\ of(\ (?P<length>\d+))?)?\s*
-        (?P<type>float|int|bool|str|path)?\s*
+        (?P<type>float|int|bool|str|path|address)?\s*
         (of\ (?P<shortest>\d+)\ to\ (?P<longest>\d+)\ characters)?\s*
         (without\ (?P<without>[^\s;]+))?\s*
         (in\ (?P<open>[\[(])(?P<low>[^,]+),\s*(?P<high>[^\])]+)(?P<close>[\])])
@@ -67,7 +70,7 @@ class Field:
     """Type, range and help of one setting.
 
     Attributes:
-        type: ``float``, ``int``, ``bool``, ``str``; ``None``: any scalar.
+        type: ``float``, ``int``, ``bool``, ``str``, ``path``, ``address``; ``None``: any scalar.
         bounds: pairs (comparison, number) that all hold.
         choices: the only values allowed, if there are any.
         words: values that are allowed beside those of the type and its range.
@@ -187,9 +190,9 @@ class Field:
             value = float(value)
         elif self.type == "int" and number and float(value).is_integer():
             value = int(value)  # steps=1e4
-        elif self.type in ("str", "path") and isinstance(value, int) and number:
+        elif self.type in TEXTS and isinstance(value, int) and number:
             value = str(value)  # logger.group=7
-        elif self.type is not None and type(value).__name__ != {"path": "str"}.get(self.type, self.type):
+        elif self.type is not None and type(value).__name__ != TEXTS.get(self.type, self.type):
             raise self.refusal(name, whole)
         if isinstance(value, str) and not self._fits(value):
             raise self.refusal(name, whole)

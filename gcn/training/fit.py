@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from gcn.cli.quoting import callback_words, resuming
+from gcn.cli.quoting import resuming
 from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
 from gcn.files.atomic import remove_partials
@@ -25,7 +25,6 @@ from gcn.report.environment import environment
 from gcn.report.plots import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
-from gcn.schema.plugins import of_settings
 from gcn.training.bad_images import BadImages
 from gcn.training.checkpoint import AtomicCheckpointIO, has_checkpoint, open_checkpoint
 from gcn.training.datamodule import Remaining
@@ -87,6 +86,7 @@ class Plan:
         resume: continue from the folder's last checkpoint.
         loggers: Lightning's, of :func:`gcn.training.loggers.started`.
         callbacks: Lightning callbacks of the user.
+        again: words that the command which resumes the run must name, see `gcn.config.destinations.words_again`.
     """
 
     folder: Path
@@ -100,6 +100,7 @@ class Plan:
     resume: bool = False
     loggers: Sequence[Logger] = ()
     callbacks: Sequence[L.Callback] = ()
+    again: Sequence[str] = ()
 
 
 def train(plan: Plan) -> dict[str, Any]:
@@ -158,15 +159,14 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         if main:
             print(line, file=sys.stderr, flush=True)
     before = time.perf_counter()
-    named = [*of_settings(plan.config).words, *callback_words(plan.config)]
-    with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun, named):
+    with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun, plan.again):
         with loader, refusals(plan.callbacks):
             trainer.fit(module, Remaining(loader, steps), ckpt_path=checkpoint, weights_only=True)
         record.go_on(trainer.global_step, main)  # Lightning begins nothing where no update is left
         if record.stop.signal is not None:
             where = f"stopped after {trainer.global_step} of {steps} updates"
             raise Interrupted(
-                f"{where}; go on with: {resuming(plan.folder, *named)}", 128 + record.stop.signal
+                f"{where}; go on with: {resuming(plan.folder, *plan.again)}", 128 + record.stop.signal
             )
         if not main:
             return {}

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from gcn.config.compose import CONF, LAB, TRAIN, compose, groups, knobs, normal, stamp
 from gcn.config.conflicts import RELATION
-from gcn.config.parse import OVERLAY, Config, _chosen, _reference, check, load, parse, plan, save
+from gcn.config.parse import OVERLAY, Config, check, load, parse, plan, save
+from gcn.config.reference import chosen as names_of
+from gcn.config.reference import reference_of
 from gcn.config.sweep import axes, jobs, probes
 from gcn.errors import InputError
 from gcn.schema.fields import declarations, paths, put
@@ -328,7 +330,7 @@ def test_every_setting_that_a_user_may_change_declares_its_values(root):
         if group != OVERLAY
     ]
     for choices in [start, *chosen]:
-        reference = _reference(_chosen(choices), NONE, root)
+        reference = reference_of(names_of(choices), NONE, root)
         undeclared = set(paths(reference.values)) - set(reference.fields) - set(knobs())
         assert not undeclared, choices
 

@@ -134,7 +134,9 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("has no locks; let no other process continue this run\n")
 
 
-@pytest.mark.parametrize("name", [LOCK_FILE, "summary.json", "checkpoints/last.ckpt", "panels/1.png"])
+@pytest.mark.parametrize(
+    "name", [LOCK_FILE, "summary.json", "checkpoints/last.ckpt", "panels/1.png", "tensorboard/hparams.yaml"]
+)
 def test_no_run_writes_through_a_link_that_leaves_its_folder(tmp_path, name):
     run, precious = tmp_path / "run", tmp_path / "precious"
     (run / name).parent.mkdir(parents=True)
@@ -148,12 +150,21 @@ def test_no_run_writes_through_a_link_that_leaves_its_folder(tmp_path, name):
     assert precious.read_text() == "mine"
 
 
-def test_links_inside_a_run_folder_and_to_folders_are_no_objection(tmp_path):
+@pytest.mark.parametrize("name", ["checkpoints", "panels", "tensorboard", "wandb/latest-run"])
+def test_no_run_writes_into_a_folder_of_others_through_a_link(tmp_path, name):
     run = tmp_path / "run"
-    run.mkdir()
+    (run / name).parent.mkdir(parents=True)
+    (run / name).symlink_to(tmp_path)
+    with pytest.raises(InputError, match=f"{name}: a link to .*, outside of this folder"), only_writer(run):
+        pass
+
+
+def test_links_inside_a_run_folder_are_no_objection(tmp_path):
+    run = tmp_path / "run"
+    (run / "wandb" / "run-1").mkdir(parents=True)
     (run / "summary.json").touch()
     (run / "latest.json").symlink_to("summary.json")
-    (run / "checkpoints").symlink_to(tmp_path)
+    (run / "wandb" / "latest-run").symlink_to("run-1")
     with only_writer(run):
         pass
 

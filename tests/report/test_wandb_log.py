@@ -258,6 +258,27 @@ def test_the_users_word_comes_before_the_environments(
     assert WandbRun(elsewhere / "run", mode=mode).mode == becomes
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("wandb/settings", "[default]\nbase_url = http://them.example\n"),
+        ("wandb_id.txt", "../../elsewhere"),
+        ("wandb_id.txt", "a" * 65),
+        ("wandb_id.txt", "*"),
+        ("wandb_id.txt", ""),
+    ],
+)
+def test_a_strangers_folder_names_no_server_and_no_place(elsewhere, fake, capsys, name, text):
+    wandb, file = fake(), elsewhere / "run" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    assert WandbRun(elsewhere / "run").mode == "disabled"
+    assert wandb.inits == []
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert name.rpartition("/")[2] in err
+
+
 @pytest.mark.parametrize("failing", [("online", "offline"), ("log",)])
 def test_failures_become_one_line(elsewhere, fake, capsys, failing):
     fake(*failing)

@@ -1,0 +1,131 @@
+"""What values of a configuration are held to: the same choices of groups without any value changed, and declarations.
+
+The declarations (:mod:`gcn.schema.fields`) are in the chosen files of ``conf/`` and of the user's folders.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gcn.config.compose import Root, compose, knobs
+from gcn.config.knobs import Knob
+from gcn.config.lightning_words import CALLBACKS, checked_callbacks, instead
+from gcn.config.several import names as single
+from gcn.config.stored import OVERLAY
+from gcn.errors import InputError
+from gcn.schema.fields import MISSING, Field, declarations, paths, show, suggestion
+from gcn.schema.kinds import check_name
+from gcn.schema.plugins import NONE, Extension
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Default values of a choice of groups, and declarations of some of them by dotted name.
+
+    Attributes:
+        values: the default values.
+        fields: the declarations.
+        own: what the user adds; its knobs are declared, and its classes may be named.
+    """
+
+    values: Mapping[str, Any]
+    fields: Mapping[str, Field]
+    own: Extension = NONE
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """All knobs by name."""
+        return knobs(self.own)
+
+    def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values in their types; raises InputError for unknown names and values out of range."""
+        return self._below("", values, self.values)
+
+    def part(self, group: str) -> "Reference":
+        """The part of the reference that belongs to one group."""
+        return Reference({group: self.values[group]}, self.fields, self.own)
+
+    def _below(self, above: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+        for key in values:
+            if key not in defaults:
+                name = f"{above}{key}"
+                if key.startswith("_"):
+                    raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
+                inside = next(paths(values[key], name), name) if isinstance(values[key], dict) else name
+                raise InputError(
+                    instead(inside)
+                    or f"{inside}: unknown; {suggestion(inside, [*paths(self.values), *self.values])}"
+                )
+        scalars_first = sorted(defaults.items(), key=lambda item: isinstance(item[1], dict))
+        return {key: self._value(f"{above}{key}", values[key], default) for key, default in scalars_first}
+
+    def _value(self, name: str, value: Any, default: Any) -> Any:
+        if name == CALLBACKS:
+            return checked_callbacks(value, self.own.packages)
+        if name.rpartition(".")[2].startswith("_"):
+            if value != default:
+                raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
+            if name.endswith("._target_") and value is not None:
+                check_name(name.removesuffix("._target_"), value, self.own.packages)
+            return value
+        if isinstance(default, dict):
+            if not isinstance(value, dict):
+                inside = ", ".join(f"{name}.{key}" for key in default if not key.startswith("_"))
+                raise InputError(f"{name}={show(value)}: not a single value; set {inside}")
+            return self._below(f"{name}.", value, default)
+        if name in self.knobs:
+            return self.knobs[name].check(value)
+        field = self.fields[name].beside(default) if name in self.fields else Field.like(default)
+        if value == MISSING:
+            raise InputError(
+                f"{name}: is required; give {name}=…" + (f" ({field.help})" if field.help else "")
+            )
+        return field.check(name, value)
+
+
+@cache
+def reference_of(named: tuple[tuple[str, str], ...], own: Extension, root: Root) -> Reference:
+    """The reference of a choice of groups; ``named`` as :func:`chosen` returns it."""
+    fields = declarations(root.file)
+    for group, choice in named:
+        for path in [path for one in single(choice) for path in _lineage(group, one, own, root)]:
+            inside = "" if _is_global(path) else f"{group}."
+            fields |= {f"{inside}{name}": field for name, field in declarations(path).items()}
+    for knob in knobs(own).values():
+        fields |= {f"terms.{knob.name}.{option}": field for option, field in knob.declared.items()}
+    words = [f"{group}={choice}" for group, choice in named]
+    return Reference(compose(words, own, root=root).values, fields, own)
+
+
+def _is_global(path: Path) -> bool:
+    """Whether a choice's file sets the whole configuration (Hydra's ``@package _global_``)."""
+    return path.read_text(encoding="utf-8").startswith("# @package _global_")
+
+
+def _lineage(group: str, choice: str, own: Extension, root: Root) -> list[Path]:
+    """The files of a choice in order of application: first those that its defaults list builds on."""
+    for folder in (*root.folders, *own.folders):
+        path = folder / group / f"{choice}.yaml"
+        if path.exists():
+            defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
+            bases = [base for base in defaults if isinstance(base, str) and base != "_self_"]
+            return [*(found for base in bases for found in _lineage(group, base, own, root)), path]
+    return []
+
+
+def without_remarks(node: Any) -> Any:
+    """The configuration without the entries that only its checks read, such as ``_conflicts_``."""
+    if not isinstance(node, Mapping):
+        return node
+    return {
+        key: without_remarks(value) for key, value in node.items() if key not in ("_conflicts_", "_lacks_")
+    }
+
+
+def chosen(choices: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """The chosen names of groups, as :func:`reference_of` takes them."""
+    return tuple((group, str(choice)) for group, choice in sorted(choices.items()) if group != OVERLAY)
