@@ -9,7 +9,7 @@ from gcn.study.margin import margins
 
 CELL = ("loss", "mse", "trick", "control", "beta1", "epsilon", "ratio")  # factors that make a configuration
 PLAIN = {"trick": "none", "control": "none", "epsilon": "1e-8", "ratio": "1"}  # not said in a cell's name
-EXACT = ("grid", "halves", "bisection")  # searches that find a margin, the most thorough first
+EXACT = ("grid", "bisection", "halves")  # searches that find a margin, the finest first
 SAME = {"near": "bisection"}  # a search that finds what another one does, from a better guess
 ALONE = "distortion_alone"
 COMMAND = "python scripts/study.py study=margin data.root=data/BSDS500 grids={}"
@@ -62,7 +62,7 @@ class Room(NamedTuple):
     """How far the margin of a game lies below what needs no game.
 
     Attributes:
-        twin, alone: octaves below the yoked twin and below the distortion alone; not a number if one is not measured.
+        twin, alone: octaves below the twin and below the distortion alone; not a number if one is not measured.
         word: ``room``, ``ceiling (twin)``, ``ceiling (distortion alone)``, ``end of the grid``,
             ``twin not measured yet`` or ``not measured yet``.
     """
@@ -73,7 +73,7 @@ class Room(NamedTuple):
 
 
 def room(game: Found, twin: Found | None, distortion: Found | None) -> Room:
-    """How far the margin of a game lies below that of its yoked twin and of the distortion alone."""
+    """How far the margin of a game lies below that of its twin and of the distortion alone."""
     below_twin = math.nan if twin is None else game.less(twin)
     below_alone = math.nan if distortion is None else game.less(distortion)
     if any(game.ends.values()):

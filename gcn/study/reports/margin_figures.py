@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gcn.report.paper import named, paper_figure
-from gcn.report.plots import BLUE, CYCLE, GREY, ORANGE
+from gcn.report.plots import BLUE, CYCLE, GREY
 from gcn.study.margin.margin_figure import worst
 from gcn.study.reports.margin_cells import CELL, EXACT, PLAIN, SAME, Found, Key, Row, name_of
 
@@ -15,6 +15,7 @@ WIDEST = 10.4  # inches; 1248 pixels
 PANEL = (2.9, 1.75)  # inches of a panel, at most
 CURVE = 8  # values of a search from which its bits are drawn as a line
 MARKERS = "os^Dv"
+TWINS = "oDsv^"  # a marker for each kind of twin
 
 
 def bits(rows: Sequence[Row], path: Path) -> Path | None:
@@ -77,9 +78,12 @@ def _curves(axes: Any, rows: Sequence[Row], colour: str) -> None:
 
 
 def beside(
-    games: Mapping[Key, Found], twins: Mapping[Key, Found], alone: Mapping[str, Found], path: Path
+    games: Mapping[Key, Found],
+    twins: Mapping[str, Mapping[Key, Found]],
+    alone: Mapping[str, Found],
+    path: Path,
 ) -> Path | None:
-    """Draw the margin of each cell's game, its yoked twin, and the distortion alone, a row for each cell.
+    """Draw the margin of each cell's game, its twins by kind, and the distortion alone, a row for each cell.
 
     An arrow stands where a margin lies beyond the lowest or the highest value of its grid; it is drawn at that value.
     """
@@ -89,7 +93,8 @@ def beside(
     order = sorted(games, key=lambda key: (key[0], key[beta1], float(key[at]), key), reverse=True)
     kinds: list[tuple[str, dict[str, Any], Any]] = [
         ("distortion alone", {"marker": "|", "color": GREY, "markersize": 10}, lambda key: alone.get(key[beta1])),
-        ("yoked twin", {"marker": "o", "color": ORANGE, "markerfacecolor": "white"}, twins.get),
+        *((kind, {"color": CYCLE[place + 1], "markerfacecolor": "white", "marker": TWINS[place]},
+           own.get) for place, (kind, own) in enumerate(twins.items())),
         ("game", {"marker": "o", "color": BLUE, "markersize": 5}, games.get),
     ]  # fmt: skip
     with paper_figure(path, (7.5, 0.22 * len(order) + 1.3), DPI) as figure:
@@ -110,7 +115,7 @@ def beside(
         axes.set_ylim(-0.7, len(order) - 0.3)
         axes.set_xscale("log")
         axes.set_xlabel("margin h*: largest learning rate of G that holds")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return named(path, "png")
 
 

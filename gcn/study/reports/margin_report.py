@@ -10,7 +10,8 @@ from gcn.study.design import Study
 from gcn.study.margin import margin_exponent
 from gcn.study.margin.margins import CEILING
 from gcn.study.registered.margin_pilot import CLEAR
-from gcn.study.reports import exponent_parts, margin_checks, margin_figures
+from gcn.study.registered.margin_samples import TWIN
+from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_twins
 from gcn.study.reports.margin_cells import (
     CELL,
     Found,
@@ -24,6 +25,7 @@ from gcn.study.reports.margin_cells import (
     rate,
     room,
 )
+from gcn.study.reports.margin_twins import span
 from gcn.study.reports.pages import Block, Table
 
 QUESTION = (
@@ -33,28 +35,27 @@ QUESTION = (
 WORDS = (
     "In a *game* a decoder G is trained against a discriminator D. `mse=W` adds W times G's squared error to the"
     " original images, the *distortion*; `r1=10` and the like are tricks. A run *holds* if fresh classifiers tell its"
-    " images from photographs no better than those of the distortion alone at a low learning rate. The *yoked twin* is"
-    " the same training without feedback: D repeats the weights that it had in another seed's game."
+    " images from photographs no better than those of the distortion alone at a low learning rate. The *twin* is the"
+    f" same training without feedback: D repeats what it did in another seed's game that held (`{TWIN}`, see below)."
 )
 BITS = (
     "Bits of the judge for every run of a game, the largest of its three looks (0: cannot tell reconstructions from"
     " photographs, 1: always right), over the learning rate. Grey: the limit b₀ + δ; a run at or below it holds."
 )
 BESIDE = (
-    "Margins of each game, of its yoked twin and of the distortion alone, a mark for each seed. An arrow stands at an"
+    "Margins of each game, of its twins and of the distortion alone, a mark for each seed. An arrow stands at an"
     " end of the grid beyond which a margin lies."
 )
 AGAINST = "Margin against exponent, a mark for each game, means over seeds."
 MARGINS = (
-    "h* as a learning rate; after the stroke that of the yoked twin. *Room*: octaves (factors of two) from the game to"
-    " the twin. Means over seeds. A margin is known to a quarter octave, and to a half where it comes from every second"
-    " value of the grid (`halves`)."
+    f"h* as a learning rate; after the stroke that of the twin `{TWIN}`. Means over seeds. *Room*: octaves (factors of"
+    " two) from the game to the twin, over the seeds that both have. A margin is known to a quarter octave, and to a"
+    " half where it comes from every second value of the grid (`halves`)."
 )
 ROOM = (
-    f"A game that fails less than {CEILING:g} octave below its yoked twin, or below the distortion alone, has a"
-    " *ceiling*: no gain could be told from what needs no game. The twin repeats the discriminator of another game at"
-    " the same learning rate, failed games included, so it may fail for that reason: a ceiling is no evidence that the"
-    " game costs nothing. The distortion alone is measured with `mse=1`, since its weight changes no step of Adam."
+    f"A game that fails less than {CEILING:g} octave below its twin `{TWIN}`, or below the distortion alone, has a"
+    " *ceiling*: no gain could be told from what needs no game. The distortion alone is measured with `mse=1`, since"
+    " its weight changes no step of Adam."
 )
 FAILED = "failed"  # verdict of an arm that could not be trained: it has no numbers
 Margins = Mapping[Key, Found]
@@ -71,14 +72,15 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     """
     failed = [row for row in stored if row["verdict"] == FAILED]
     rows = [row for row in stored if row["verdict"] != FAILED]
-    games, twins, distortion = cells(rows), cells(rows, "yoked"), alone(rows)
+    games, kinds, distortion = cells(rows), margin_twins.of_rows(rows), alone(rows)
+    twins = kinds.get(TWIN, {})
     rates = margin_exponent.read(table)
     measured = exponent_parts.means(rates)
     beta1 = CELL.index("beta1")
     rooms = {key: room(found, twins.get(key), distortion.get(key[beta1])) for key, found in games.items()}
     lambdas = {key: own["exponent"] for key, own in measured.items() if "exponent" in own}
     drawn = [
-        (margin_figures.beside(games, twins, distortion, folder / "margins"), BESIDE),
+        (margin_figures.beside(games, kinds, distortion, folder / "margins"), BESIDE),
         (margin_figures.bits(rows, folder / "bits"), BITS),
         (margin_figures.against(lambdas, games, folder / "exponents"), AGAINST),
     ]
@@ -86,12 +88,21 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     repeated = cells(rows, length="4N")
     return [
         Block(
-            "In short", [WORDS, *_short(games, rooms, twins, distortion), *_tricks(games)], None, figures[0]
+            "In short",
+            [
+                WORDS,
+                *_short(games, rooms, distortion),
+                *margin_twins.sentences(games, kinds),
+                *_tricks(games),
+            ],
+            None,
+            figures[0],
         ),
         Block("Bits over the learning rate", [], None, figures[1]),
         Block("Margins", [MARGINS], _margins(games, twins)),
+        Block("What do the twins bear?", [margin_twins.ABOUT], margin_twins.table(games, kinds)),
         Block("Which games have room?", [ROOM], _rooms(games, rooms, twins, distortion)),
-        Block("Is holding monotone?", margin_checks.monotone(games)),
+        Block("Is holding monotone?", margin_checks.monotone(cells(rows, methods=margin_checks.WHOLE))),
         Block("Is a margin a threshold, or a drift that takes time?", *margin_checks.longer(games, repeated)),
         Block("Do a ramp and a bisection find the same?", margin_checks.methods(rows)),
         *exponent_parts.blocks(measured, games, figures[2]),
@@ -102,9 +113,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     ]
 
 
-def _short(
-    games: Margins, rooms: Mapping[Key, Room], twins: Margins, distortion: Mapping[str, Found]
-) -> list[str]:
+def _short(games: Margins, rooms: Mapping[Key, Room], distortion: Mapping[str, Found]) -> list[str]:
     """How far margins reach by the weight of the distortion, and which games have room."""
     said = []
     at = CELL.index("mse")
@@ -118,8 +127,6 @@ def _short(
         said.append(f"The distortion alone holds up to {limits}.")
     else:
         said.append(missing("The distortion alone", "stage0_alone"))
-    if not any(key in twins for key in games):
-        said.append(missing("Yoked twins", "stage0_twins"))
     words = Counter(one.word for one in rooms.values())
     if set(words) - {"not measured yet"}:
         with_room = words.pop("room", 0)
@@ -127,21 +134,7 @@ def _short(
         said.append(
             f"{with_room} of {len(rooms)} games have room for a gain{f' (the others: {others})' * bool(others)}."
         )
-    gaps = [(key, one.twin) for key, one in rooms.items() if math.isfinite(one.twin)]
-    for bare, which in ((True, "Without a distortion"), (False, "Beside a distortion")):
-        own = [gap for key, gap in gaps if (key[at] == "0") is bare]
-        if own:
-            said.append(
-                f"{which} the yoked twin's h* lies {_range(own)} octaves from the game's ({len(own)} games);"
-                " above 0, the twin holds at larger learning rates than the game."
-            )
     return said
-
-
-def _range(values: Sequence[float]) -> str:
-    """``+0.5``, or ``-1.0 to +2.0``."""
-    low, high = f"{min(values):+z.1f}", f"{max(values):+z.1f}"
-    return low if low == high else f"{low} to {high}"
 
 
 def _tricks(games: Margins) -> list[str]:
@@ -157,7 +150,7 @@ def _tricks(games: Margins) -> list[str]:
             if math.isfinite(gain):
                 gains.setdefault(key[CELL.index("mse")], []).append(gain)
         each = [
-            f"{_range(own)} octaves at mse={mse} ({sum(g >= CLEAR for g in own)} of {len(own)}"
+            f"{span(own)} octaves at mse={mse} ({sum(g >= CLEAR for g in own)} of {len(own)}"
             f" games gain {CLEAR} or more)"
             for mse, own in sorted(gains.items(), key=lambda item: float(item[0]))
         ]

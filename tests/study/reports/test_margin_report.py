@@ -48,7 +48,8 @@ def said(blocks, title):
 
 def test_margins_stand_beside_their_twins(study, tmp_path):
     rows = [
-        *runs(-17), *runs(-14, twin="yoked"), *runs(-13, twin="distortion_alone"), *runs(-19, mse="0"),
+        *runs(-17), *runs(-14, twin="rescaled"), *runs(-16, twin="recorded"), *runs(-13, twin="distortion_alone"),
+        *runs(-19, mse="0"),
         *runs(-19, mse="0", trick="r1=10"), *runs(-15, trick="r1=10"),
     ]  # fmt: skip
     blocks = margin_report.blocks(study, rows, tmp_path, tmp_path)
@@ -61,8 +62,13 @@ def test_margins_stand_beside_their_twins(study, tmp_path):
     short = " ".join(said(blocks, "In short").sentences)
     assert "1 of 4 games have room for a gain (the others: 3 twin not measured yet)." in short
     assert "The distortion alone holds up to 1.2e-04 with β₁ = 0." in short
-    assert "Beside a distortion the yoked twin's h* lies +3.0 octaves from the game's (1 games)" in short
-    assert "Without a distortion the yoked" not in short
+    assert "that of the twin `rescaled`: +3.0 at mse=1 (1 of 1 by 1 or more)." in short
+    assert "that of the twin `recorded`: +1.0 at mse=1" in short
+    assert "`yoked`" not in short
+    assert said(blocks, "What do the twins bear?").table == (
+        ["game", "h*", "rescaled", "recorded"],
+        [["ns, mse=1, beta1=0", "7.6e-06", "6.1e-05 (+3.0)", "1.5e-05 (+1.0)"]],
+    )
     assert "r1=10 changes h* by +0.0 octaves at mse=0 (0 of 1 games gain 0.5 or more); +2.0" in short
     assert (tmp_path / "bits.png").is_file()
     assert (tmp_path / "margins.png").is_file()
@@ -84,18 +90,18 @@ def test_margins_stand_beside_their_twins(study, tmp_path):
 )
 def test_a_game_has_room_an_octave_below_what_needs_no_game(game, twin, alone, word):
     rows = runs(game)
-    rows += [] if twin is None else runs(twin, twin="yoked")
+    rows += [] if twin is None else runs(twin, twin="rescaled")
     rows += [] if alone is None else runs(alone, twin="distortion_alone")
     ((key, found),) = cells(rows).items()
     beside = cells(rows, "distortion_alone").values()
-    assert room(found, cells(rows, "yoked").get(key), next(iter(beside), None)).word == word
+    assert room(found, cells(rows, "rescaled").get(key), next(iter(beside), None)).word == word
 
 
 def test_margins_are_compared_within_seeds():
     """A twin that was measured with one seed of three stands beside that seed's game."""
     rows = [row for seed, octaves in enumerate((-19, -17, -15)) for row in runs(octaves, seed=seed)]
     (game,) = cells(rows).values()
-    (twin,) = cells([*rows, *runs(-16, seed=0, twin="yoked")], "yoked").values()
+    (twin,) = cells([*rows, *runs(-16, seed=0, twin="rescaled")], "rescaled").values()
     assert game.less(twin) == 3
 
 
@@ -145,10 +151,10 @@ def test_a_ramp_and_a_bisection_are_compared_with_whole_grids():
 
 
 def test_the_cost_of_a_search_is_the_sum_of_its_runs():
-    rows = [*runs(-17), *runs(-17, seed=1), *runs(-15, twin="yoked", method="bisection", top=3)]
+    rows = [*runs(-17), *runs(-17, seed=1), *runs(-15, twin="rescaled", method="bisection", top=3)]
     assert margin_checks.cost(rows, [{"seconds": 40.0}])[1] == [
         ["grid", "none", "N", "2", "8.0", "10 s", "5 s", "60 s"],
-        ["bisection", "yoked", "N", "1", "3.0", "10 s", "", "30 s"],
+        ["bisection", "rescaled", "N", "1", "3.0", "10 s", "", "30 s"],
         ["exponent", "none", "N", "1", "1.0", "", "", "40 s"],
     ]
 
@@ -239,6 +245,15 @@ def test_seeds_that_were_searched_in_different_ways_are_all_counted():
     assert found.octaves == {0: -17, 2: -15}
 
 
+def test_a_bisection_is_finer_than_every_second_value():
+    """And whether holding is monotone is still read from the whole grid."""
+    rows = [*runs(-17, method="halves"), *runs(-15, method="bisection")]
+    (found,) = cells(rows).values()
+    assert (found.mean, found.methods) == (-15, {0: "bisection"})
+    (text,) = margin_checks.monotone(cells(rows, methods=margin_checks.WHOLE))
+    assert text.startswith("1 of 1 whole grids, in half octaves,")
+
+
 def test_a_grid_is_preferred_to_a_bisection_and_its_own_margin_below_the_grid_is_said():
     rows = [*runs(-17), *runs(-15, method="bisection"), *runs(-30, mse="0")]
     found = cells(rows)
@@ -260,7 +275,7 @@ def test_what_is_not_measured_names_its_command(study, tmp_path):
         if word.startswith("grids=")
     ]
     assert {word.strip("`;").removeprefix("grids=") for word in grids} >= {
-        "stage0_twins",
+        "stage0_held_twins",
         "stage0_alone",
         "stage0_exponents",
     }
@@ -270,7 +285,7 @@ def test_what_is_not_measured_names_its_command(study, tmp_path):
 
 def test_the_study_writes_it(study, tmp_path):
     place = tmp_path / "table"
-    rows = [{**row, "curve": []} for row in (*runs(-17), *runs(-15, twin="yoked"))]
+    rows = [{**row, "curve": []} for row in (*runs(-17), *runs(-15, twin="rescaled"))]
     import pyarrow
     from pyarrow import parquet
 
