@@ -46,7 +46,7 @@ class Anchor(Term):
     def target(self, turn: Turn) -> Tensor:
         """The images (B, 3, H, W) towards which the decoder's output is pulled; without gradient."""
         with torch.no_grad():
-            return self.start(turn.out.y_hat).to(turn.x_hat.dtype) + 0.5
+            return self.start(turn.out.y_hat).to(turn.x_hat.dtype) + centre_of(turn.game.generator)
 
     def forward(self, turn: Turn) -> Tensor:
         return self.scale * turn.mean((turn.x_hat - self.target(turn)).square())
@@ -113,7 +113,8 @@ class Prox(Term):
         averages = {name: getattr(self, buffer) for buffer, name in self.names.items()}
         with torch.no_grad():
             there = functional_call(synthesis_of(turn.game.generator, "prox"), averages, (turn.out.y_hat,))
-        return self.scale * turn.mean((turn.x_hat - there.to(turn.x_hat.dtype) - 0.5).square())
+        difference = turn.x_hat - there.to(turn.x_hat.dtype) - centre_of(turn.game.generator)
+        return self.scale * turn.mean(difference.square())
 
     def after_update(self, turn: Turn) -> None:
         self._move(turn, self.decay)
@@ -128,11 +129,16 @@ class Prox(Term):
 
 
 def synthesis_of(generator: nn.Module, knob: str) -> nn.Module:
-    """The generator's synthesis g_s, latents (B, M, h, w) to images - 0.5; raises InputError where it has none."""
+    """The generator's g_s, latents (B, M, h, w) to images less :func:`centre_of`; raises InputError where it has none."""
     synthesis = getattr(generator, "g_s", None)
     if synthesis is None:
         raise InputError(f"{knob}: this generator has no synthesis g_s whose output is the target")
     return synthesis  # type: ignore[no-any-return]
+
+
+def centre_of(generator: nn.Module) -> float:
+    """The constant that the generator adds to the output of its synthesis: ½, or its ``centre``."""
+    return getattr(generator, "centre", 0.5)
 
 
 class L1(Term):

@@ -153,7 +153,7 @@ class Whole(nn.Module):
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
-        self.codec = codec
+        self.codec, self.centre = codec, codec.centre
 
     @property
     def g_s(self) -> nn.Module:

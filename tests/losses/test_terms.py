@@ -69,18 +69,19 @@ class Doubling(nn.Module):
 class Decoding(nn.Module):
     """A generator with given latents."""
 
-    def __init__(self, y_hat):
+    def __init__(self, y_hat, centre=0.5):
         super().__init__()
-        self.g_s, self.y_hat = Doubling(), y_hat
+        self.g_s, self.y_hat, self.centre = Doubling(), y_hat, centre
 
     def forward(self, x, noise):
-        return GeneratorOutput(self.g_s(self.y_hat) + 0.5, self.y_hat, {})
+        return GeneratorOutput(self.g_s(self.y_hat) + self.centre, self.y_hat, {})
 
 
 @pytest.mark.parametrize("unit", [None, 1.0, 20.0])
-def test_the_anchor_pulls_to_the_first_synthesis_of_the_same_latents(unit):
+@pytest.mark.parametrize("centre", [0.5, 0.0])
+def test_the_anchor_pulls_to_the_first_synthesis_of_the_same_latents(unit, centre):
     anchor = Anchor() if unit is None else Anchor(unit)
-    generator = Decoding(image(4, 3, 5, 5, seed=5) - 0.5)
+    generator = Decoding(image(4, 3, 5, 5, seed=5) - 0.5, centre)
     game = Game(generator, None, Objective(None, 1.0, {"anchor": (1.0, anchor)}), Streams(0)).double()
     assert anchor(game.turn("g", X, 0)).item() == 0
     assert not any(parameter.requires_grad for parameter in anchor.parameters())
@@ -92,8 +93,8 @@ def test_the_anchor_pulls_to_the_first_synthesis_of_the_same_latents(unit):
     assert gradient.item() == pytest.approx(2 * value.item())
 
 
-def decoding(name, term):
-    generator = Decoding(image(4, 3, 5, 5, seed=5) - 0.5)
+def decoding(name, term, centre=0.5):
+    generator = Decoding(image(4, 3, 5, 5, seed=5) - 0.5, centre)
     return generator, Game(generator, None, Objective(None, 1.0, {name: (1.0, term)}), Streams(0)).double()
 
 
@@ -119,10 +120,11 @@ def test_anchor_and_wrong_and_prox_are_equally_stiff():
         assert stiffness.item() == pytest.approx(expected)
 
 
-def test_prox_pulls_to_the_average_of_the_synthesis_over_the_updates():
+@pytest.mark.parametrize("centre", [0.5, 0.0])
+def test_prox_pulls_to_the_average_of_the_synthesis_over_the_updates(centre):
     """From factor 2 to 3 to 5 at decay .75: the average is 2, 2.25, 2.9375."""
     prox = Prox(decay=0.75)
-    generator, game = decoding("prox", prox)
+    generator, game = decoding("prox", prox, centre)
     square = generator.y_hat.square().mean().item() * (255 / 8) ** 2
     for factor, average in ((3.0, 2.0), (5.0, 2.25), (5.0, 2.9375)):
         with torch.no_grad():
