@@ -129,7 +129,7 @@ class Prox(Term):
 
 
 def synthesis_of(generator: nn.Module, knob: str) -> nn.Module:
-    """The generator's g_s, latents (B, M, h, w) to images less :func:`centre_of`; raises InputError where it has none."""
+    """The generator's g_s, latents (B, M, h, w) to images less ``centre_of``; raises InputError where it has none."""
     synthesis = getattr(generator, "g_s", None)
     if synthesis is None:
         raise InputError(f"{knob}: this generator has no synthesis g_s whose output is the target")
