@@ -74,7 +74,8 @@ def _pilot(plan: "Plan", place: Path) -> int:
     rows = margin_rows.read(place, plan, stages=("0", "1"))
     block = margin_pilot.stage_1(rows, plan)
     print(yaml.safe_dump({"stage_1": block}, sort_keys=False), end="")
-    for line in margin_pilot.missing(block, margin_pilot.exponent_relation(rows)):
+    notes = margin_pilot.missing(block, margin_pilot.exponent_relation(rows))
+    for line in [*notes, *margin_pilot.rooms(rows, plan)]:
         print(f"# {line}")
     return 0
 

@@ -24,7 +24,9 @@ OWN = {
     "axis": AXES,
     "method": (*METHODS, NEAR, EXPONENT),
     "updates": (),
-}  # words that scripts/train.py does not have
+    "below": (),
+}  # words that scripts/train.py does not have; those without choices are numbers
+LEAST = {"updates": 6, "below": 0}  # the smallest of such a number
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class MarginPlan:
         lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
         adv_lowest, adv_octaves: the same of the adversary's weight.
         whole: train runs to their end that have failed before.
+        delta: bits above the reference at which a run fails, the same for all seeds; None: of each seed its own, two
+            standard deviations of a classifier's bits.
         ramp_updates: length of a run in which the learning rate rises over all octaves.
     """
 
@@ -107,12 +111,14 @@ class MarginPlan:
     adv_octaves: int = 12
     ramp_updates: int = 600
     whole: bool = False
+    delta: float | None = None
 
     def judged(self) -> tuple[object, ...]:
         """What decides the result of a run, without the values that are searched: a grid may be extended."""
         crops, budget = (self.judge_train, self.judge_test), (self.judge_epochs, self.judge_rate)
         judge = (*crops, self.judge_side, self.judge_width, *budget, self.judges, self.classifiers)
-        return (self.reference, self.settle, *judge, self.whole)
+        same = () if self.delta is None else (self.delta,)
+        return (self.reference, self.settle, *judge, self.whole, *same)
 
 
 @dataclass(frozen=True)

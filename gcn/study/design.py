@@ -13,7 +13,7 @@ from gcn.files.names import printable
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
 from gcn.schema.plugins import NONE, Extension
-from gcn.study.arms import HELD, NEAR, OWN, Arm, MarginPlan, Protocol
+from gcn.study.arms import HELD, LEAST, NEAR, OWN, Arm, MarginPlan, Protocol
 from gcn.study.margin import starts
 
 STANDARD = "gan=standard"  # of withdrawn levels alone: their runs are in a stored table, and none is trained
@@ -271,8 +271,8 @@ class _Grids:
                         f"{self.file}: {word}: repeats a game below its margin, which only a study with"
                         " command: margin searches; choose twin=yoked"
                     )
-                if not OWN[name] and not (value.isdecimal() and int(value) >= 6):
-                    raise InputError(f"{self.file}: {word}: give a number of updates, 6 or more")
+                if not OWN[name] and not (value.isdecimal() and int(value) >= LEAST[name]):
+                    raise InputError(f"{self.file}: {word}: give a whole number, {LEAST[name]} or more")
                 own[name] = value
         return own
 

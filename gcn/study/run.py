@@ -269,7 +269,8 @@ def _margin(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
 
     arm, protocol, folder, _ = task
     if arm.own.get("method") == EXPONENT:
-        return {"runs": [], "exponents": [margin_exponent.measure(arm, Path(folder), protocol)]}, {}
+        rate = margin_exponent.low_rate(arm, Path(folder), protocol)
+        return {"runs": [], "exponents": [margin_exponent.measure(arm, Path(folder), protocol, rate)]}, {}
     return {"runs": margin_arm.play(arm, Path(folder), protocol)}, {}
 
 

@@ -155,7 +155,8 @@ class Cell:
             plan = self.plan
             found = holding.refer(training, judging, self.updates, plan.classifiers, plan.judges)
             write_json_atomic(file, found._asdict())
-        return Reference(**read_json(file))
+        found = Reference(**read_json(file))
+        return found if self.plan.delta is None else found._replace(margin=self.plan.delta)
 
     @cached_property
     def recording(self) -> Recording:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,63 @@ from gcn.report.environment import commit
 from gcn.spectrum import exponent
 from gcn.study.arm_training import ArmTraining
 from gcn.study.arms import Arm, Protocol
+from gcn.study.margin import margins
+from gcn.study.margin.margin_arm import Cell
 from gcn.study.margin.material import material
 
 FILE = "exponents.parquet"
-RATE = 1e-4  # G's learning rate; D's is at the arm's ratio to it
+BELOW = 2  # octaves below the game's own h* at which its exponents are measured
 BEFORE = 150  # updates before the measurement
 SETTINGS = exponent.Settings(updates=60, align=30, directions=3, distances=(1e-4,))
 
 
+def low_rate(arm: Arm, folder: Path, protocol: Protocol) -> float:
+    """A learning rate of G below the margin of the arm's game with its seed: h* over 2^``below``, of the arm's words.
+
+    h* is searched by bisection. Its runs are stored, and the game's own arm shares them.
+
+    Raises:
+        InputError: a twin, or no learning rate of the grid holds.
+    """
+    _refuse_twins(arm)
+    own = {"method": "bisection"}
+    found = Cell(replace(arm, own=own), folder, protocol, lambda text, stored: None).search()
+    assert found is not None
+    assert protocol.margin is not None
+    lowest = protocol.margin.lr_lowest
+    if found.below:
+        raise InputError(
+            f"lr_lowest={lowest:g}: the game does not hold at this learning rate, so h* is unknown"
+        )
+    return margins.value(lowest, found.place) / 2 ** int(arm.own.get("below", BELOW))
+
+
 def measure(
-    arm: Arm, folder: Path, protocol: Protocol, before: int = BEFORE, settings: exponent.Settings = SETTINGS
+    arm: Arm,
+    folder: Path,
+    protocol: Protocol,
+    rate: float,
+    before: int = BEFORE,
+    settings: exponent.Settings = SETTINGS,
 ) -> dict[str, Any]:
-    """The row of an arm: exponents per update at a low learning rate, each with the ends of its interval.
+    """The row of an arm: exponents per update at a learning rate, each with the ends of its interval.
 
     Args:
-        arm: its words, at the learning rate ``RATE``.
+        arm: its words.
         folder: of the study, with the codec of the seed.
         protocol: of the study.
+        rate: of G; D's keeps the arm's ratio to it.
         before: updates before the measurement.
         settings: of the measurement.
 
     Raises:
         InputError: a twin, or a training that diverges.
     """
-    if "twin" in arm.own:
-        raise InputError(f"twin={arm.own['twin']}: exponents are of games here; choose twin none")
+    _refuse_twins(arm)
     begun = time.perf_counter()
     cfg = parse([*arm.words, "init_from=codec"], protocol.extra)
     ratio = cfg.optim.d.lr / cfg.optim.g.lr
-    words = [*arm.words, f"optim.g.lr={RATE:.6g}", f"optim.d.lr={RATE * ratio:.6g}"]
+    words = [*arm.words, f"optim.g.lr={rate:.6g}", f"optim.d.lr={rate * ratio:.6g}"]
     cfg = parse([*words, "init_from=codec"], protocol.extra)
     training = ArmTraining(cfg, material(str(folder), protocol, arm.seed).ground)
     for _ in range(before):
@@ -65,7 +94,7 @@ def measure(
         "name": arm.name,
         **arm.levels,
         "seed": arm.seed,
-        "h": RATE,
+        "h": rate,
         **numbers,
         "warnings": " ".join(found.warnings),
         "updates_made": found.cost,
@@ -75,19 +104,32 @@ def measure(
     }
 
 
+def _refuse_twins(arm: Arm) -> None:
+    if "twin" in arm.own:
+        raise InputError(f"twin={arm.own['twin']}: exponents are of games here; choose twin none")
+
+
 def write(rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Add rows to ``exponents.parquet``; those of the same name are replaced. Nothing is written without rows."""
+    """Add rows to ``exponents.parquet``; nothing is written without rows.
+
+    A row of the same levels and seed is replaced, also where it was measured at another learning rate.
+    """
     import pyarrow
     from pyarrow import parquet
 
     if not rows:
         return
-    known = {row["name"]: row for row in [*read(folder), *rows]}
+    known = {_game(row): row for row in [*read(folder), *rows]}
     columns = list(dict.fromkeys(name for row in known.values() for name in row))
     complete = [{name: row.get(name) for name in columns} for row in known.values()]
     make_folder(folder)
     with replacing(folder / FILE) as partial:
         parquet.write_table(pyarrow.Table.from_pylist(complete), partial, compression="zstd")
+
+
+def _game(row: Mapping[str, Any]) -> str:
+    """The name of a row without the digest of its words: levels and seed."""
+    return str(row["name"]).rpartition("_")[0] or str(row["name"])
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

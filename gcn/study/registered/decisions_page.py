@@ -6,10 +6,14 @@ from pathlib import Path
 
 from gcn.files.atomic import make_folder, write_csv
 from gcn.study.registered.decide import (
+    CEILING,
+    DESCRIPTIVE,
     EQUIVALENT,
     NO_EFFECT,
+    NOT_MEASURED,
     OPPOSITE,
     SUPPORTED,
+    UNEQUAL,
     Decision,
     Interval,
 )
@@ -32,6 +36,11 @@ _LAST = {
     ADDS: "the trick helps beside μ*, so it is not superfluous; beside the smallest weight: {}",
     HARMS: "the trick harms beside μ*; beside the smallest weight: {}",
 }
+_FIRST = {
+    NOT_MEASURED: "not measured, so nothing is said about it",
+    CEILING: "not tested: the game is too close to its twin, so a gain could not be told from what needs no game",
+    DESCRIPTIVE: "described only: stage 1 shows no relation of exponent and margin",
+}  # answers of chains whose first step has one of these words, unless a later one says more
 HEAD = ("contrast", "endpoint", "seeds", "estimate [95 %]", "p", "adjusted p", "word", "note")
 
 
@@ -69,7 +78,11 @@ def answers(found: Sequence[Decision]) -> list[str]:
 def _answer(chain: str, words: Sequence[str]) -> str:
     both = " ".join(f"<{word}>" for word in words)
     pairs = _CONFINEMENT if chain == "confinement" else _PAIRS
-    return pairs.get(both) or _LAST.get(words[-1], "; then ".join(words)).format(words[0])
+    if both in pairs:
+        return pairs[both]
+    if words[0] in _FIRST and words[-1] not in UNEQUAL:
+        return _FIRST[words[0]]
+    return _LAST.get(words[-1], "; then ".join(words)).format(words[0])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ The rules are those of ``docs/study/margin/plan.md``. What the margins do not sh
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,21 @@ def missing(block: Mapping[str, Any], relation: RankCorrelation | None) -> list[
             f"[{relation.low:.2f}, {relation.high:.2f}], {relation.cells} games"
         )
     return found
+
+
+def rooms(rows: Sequence[Margin], plan: Plan) -> list[str]:
+    """A line for each setting: octaves from the game to its twin at the smallest weight, which H1 needs room in."""
+    table, smallest, said = Margins(rows), Cell(plan.weights[0]), list[str]()
+    for setting in plan.settings:
+        gap = table.difference(h_star, lambda _: smallest._replace(twin=TWIN), lambda _: smallest, [setting])
+        seeds = gap.seeds
+        number = (
+            f"{median(seeds.values()):+.2f} octaves, median of {len(seeds)} seeds"
+            if seeds
+            else "not measured"
+        )
+        said.append(f"room in {setting} at mse={smallest.mse:g}: {number}; {plan.ceiling:g} is needed")
+    return said
 
 
 class _Means:

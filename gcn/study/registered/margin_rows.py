@@ -24,11 +24,14 @@ FACTORS = (
     "trick",
     "control",
     "twin",
-)  # of the table of runs; ``control`` may be absent
+    "epsilon",
+    "ratio",
+)  # of the table of runs; ``control``, ``epsilon`` and ``ratio`` may be absent
 METHODS = ("grid", "bisection", "near", "halves", "ramp")  # of a search, the finest first
 UNITS = {"lr": 1e-5, "adv": 1.0}  # of which margins are counted in octaves
 OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan, "exponent": math.nan}
-PLAIN = {"length": "N", "epsilon": "1e-8", "ratio": "1"}  # of the runs whose margins are compared
+LENGTH = "N"  # of the runs whose margins are compared
+USUAL = {"epsilon": "1e-8", "ratio": "1"}  # levels that a setting's name does not say
 EXPONENTS = {
     "exponent": "exponent",
     "coupling": "share_of_the_game",
@@ -48,7 +51,11 @@ def read(path: Path, plan: Plan, stages: Sequence[str] = (STAGE,)) -> list[Margi
     Raises:
         InputError: no such file, a column is missing, a value is not readable, or a setting is not in the plan.
     """
-    rows = of_runs(_runs(path), stages, margin_exponent.read(path)) if path.is_dir() else _csv(path)
+    if path.is_dir():
+        known = of_runs(_runs(path), stages, margin_exponent.read(path))
+        rows: Iterable[Mapping[str, Any]] = [row for row in known if row["setting"] in plan.settings]
+    else:
+        rows = _csv(path)
     found = []
     for place, row in enumerate(rows, 1):
         try:
@@ -122,8 +129,8 @@ def of_runs(
 ) -> list[dict[str, Any]]:
     """Rows with the fields of `Margin`, from a table of runs: both margins of a configuration and seed in one row.
 
-    A margin below its grid is the grid's lowest value, with ``below``. Repeats with more updates and runs with another
-    epsilon or ratio of learning rates are not read. Of several searches in the stages before the second the finest
+    A margin below its grid is the grid's lowest value, with ``below``. Repeats with more updates are not read. Of
+    several searches in the stages before the second the finest
     counts; in stage 2 there is one, and no ramp.
 
     Args:
@@ -133,9 +140,9 @@ def of_runs(
     """
     final = STAGE in stages
     own = [
-        {"control": "none", **run}
+        {"control": "none", **USUAL, **run}
         for run in runs
-        if run["stage"] in stages and _is_plain(run) and not (final and run["method"] == METHODS[-1])
+        if run["stage"] in stages and _has_length(run) and not (final and run["method"] == METHODS[-1])
     ]
     lowest = {
         axis: min((r[name] for r in own if r["axis"] == axis), default=math.nan)
@@ -143,8 +150,7 @@ def of_runs(
     }
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for one in sorted(margins.of_rows(own, FACTORS), key=lambda row: METHODS.index(row["method"])):
-        key = (*(one[factor] for factor in FACTORS), one["seed"])
-        setting = f"{one['loss']} beta1={one['beta1']}"
+        key, setting = (*(one[factor] for factor in FACTORS), one["seed"]), setting_of(one)
         row = found.setdefault(
             key, {"setting": setting, "h_star": None, "a_star": None, "monotone": True, **one}
         )
@@ -158,12 +164,19 @@ def of_runs(
             cell = ", ".join(f"{factor} {one[factor]}" for factor in FACTORS)
             raise InputError(f"{cell}, seed {one['seed']}: two searches of the {one['axis']} axis; keep one")
     for measured in exponents:
-        known = found.get((*(measured.get(factor, "none") for factor in FACTORS), measured["seed"]))
-        if known is not None and measured["stage"] in stages and _is_plain(measured):
+        levels = {"control": "none", **USUAL, **measured}
+        known = found.get((*(levels.get(factor, "none") for factor in FACTORS), measured["seed"]))
+        if known is not None and measured["stage"] in stages and _has_length(measured):
             known |= {name: measured.get(column) for name, column in EXPONENTS.items()}
     return list(found.values())
 
 
-def _is_plain(run: Mapping[str, Any]) -> bool:
-    """Whether a run has the number of updates and the optimizer of the registered contrasts."""
-    return all(run.get(name, level) == level for name, level in PLAIN.items())
+def setting_of(levels: Mapping[str, Any]) -> str:
+    """``ns beta1=0``, or ``ns beta1=0 epsilon=sgd`` where a level is not the usual one: the name of a setting."""
+    unusual = [f" {name}={levels[name]}" for name, usual in USUAL.items() if levels[name] != usual]
+    return f"{levels['loss']} beta1={levels['beta1']}{''.join(unusual)}"
+
+
+def _has_length(run: Mapping[str, Any]) -> bool:
+    """Whether a run has the number of updates of the registered contrasts."""
+    return bool(run.get("length", LENGTH) == LENGTH)

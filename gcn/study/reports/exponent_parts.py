@@ -38,7 +38,15 @@ def means(rows: Sequence[Row]) -> dict[Key, dict[str, float]]:
     return {key: {name: fmean(values) for name, values in own.items()} for key, own in found.items()}
 
 
-def relation(measured: Means, games: Mapping[Key, Found]) -> list[str]:
+def where(rows: Sequence[Row]) -> str:
+    """At which learning rate of G exponents were measured, in words."""
+    rates = sorted({row["h"] for row in rows})
+    if len(rates) == 1:
+        return f"at a learning rate of {rates[0]:.0e}"
+    return f"at learning rates from {rates[0]:.1e} to {rates[-1]:.1e}" if rates else "at a low learning rate"
+
+
+def relation(measured: Means, games: Mapping[Key, Found], at_rate: str) -> list[str]:
     """Sentences on the rank correlation of Λ with h*, over all games and over those of each weight of mse."""
     both = [key for key in measured if key in games and "exponent" in measured[key]]
     both = [key for key in both if math.isfinite(games[key].mean)]
@@ -56,19 +64,22 @@ def relation(measured: Means, games: Mapping[Key, Found]) -> list[str]:
     }
     known = [f"{one.text} at mse={weight}" for weight, one in within.items() if one is not None]
     return [
-        f"Λ at a learning rate of 1e-4 {verdict} h*, by the plan's rule: the rank correlation over {len(both)} games is"
+        f"Λ {at_rate} {verdict} h*, by the plan's rule: the rank correlation over {len(both)} games is"
         f" {found.text}.",
         *([f"Among games of the same weight: {'; '.join(known)}."] if known else []),
     ]
 
 
-def blocks(measured: Means, games: Mapping[Key, Found], figures: Sequence[tuple[Path, str]]) -> list[Block]:
+def blocks(
+    measured: Means, games: Mapping[Key, Found], figures: Sequence[tuple[Path, str]], at_rate: str
+) -> list[Block]:
     """The sections about exponents.
 
     Args:
         measured: exponents of each game.
         games: margins of the games.
         figures: of margins against exponents.
+        at_rate: where the exponents were measured, see :func:`where`.
     """
     title = "Does the exponent predict the margin?"
     if not measured:
@@ -76,7 +87,7 @@ def blocks(measured: Means, games: Mapping[Key, Found], figures: Sequence[tuple[
     body = [[name_of(key), *map(_number, map(own.get, NAMES))] for key, own in sorted(measured.items())]
     said, changes = _changes(measured, games)
     return [
-        Block(title, [ABOUT, *relation(measured, games)], None, figures),
+        Block(title, [ABOUT, *relation(measured, games, at_rate)], None, figures),
         Block("Which part of the exponent does each ingredient change?", said, changes),
         Block(
             "Exponents of all games", ["Means over seeds, per update."], (("game", *HEAD), body), folded=True

@@ -119,7 +119,7 @@ def beside(
     return named(path, "png")
 
 
-def against(rates: Mapping[Key, float], games: Mapping[Key, Found], path: Path) -> Path | None:
+def against(rates: Mapping[Key, float], games: Mapping[Key, Found], at_rate: str, path: Path) -> Path | None:
     """Draw margins against exponents, a mark for each game: colour by mse, shape by loss, open at the second beta1."""
     both = [key for key in rates if key in games and math.isfinite(games[key].mean)]
     if len(both) < 2:
@@ -142,7 +142,7 @@ def against(rates: Mapping[Key, float], games: Mapping[Key, Found], path: Path) 
             face = "white" if momenta.index(momentum) else GREY
             axes.plot([], [], "o", color=GREY, markerfacecolor=face, label=f"β₁ {momentum}")
         axes.set_yscale("log")
-        axes.set_xlabel("exponent Λ, per update, at a learning rate of 1e-4")
+        axes.set_xlabel(f"exponent Λ, per update, {at_rate}")
         axes.set_ylabel("margin h*")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
     return named(path, "png")

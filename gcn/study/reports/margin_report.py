@@ -75,14 +75,14 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     games, kinds, distortion = cells(rows), margin_twins.of_rows(rows), alone(rows)
     twins = kinds.get(TWIN, {})
     rates = margin_exponent.read(table)
-    measured = exponent_parts.means(rates)
+    measured, at_rate = exponent_parts.means(rates), exponent_parts.where(rates)
     beta1 = CELL.index("beta1")
     rooms = {key: room(found, twins.get(key), distortion.get(key[beta1])) for key, found in games.items()}
     lambdas = {key: own["exponent"] for key, own in measured.items() if "exponent" in own}
     drawn = [
         (margin_figures.beside(games, kinds, distortion, folder / "margins"), BESIDE),
         (margin_figures.bits(rows, folder / "bits"), BITS),
-        (margin_figures.against(lambdas, games, folder / "exponents"), AGAINST),
+        (margin_figures.against(lambdas, games, at_rate, folder / "exponents"), AGAINST),
     ]
     figures = [[(path, caption)] if path is not None else [] for path, caption in drawn]
     repeated = cells(rows, length="4N")
@@ -105,7 +105,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
         Block("Is holding monotone?", margin_checks.monotone(cells(rows, methods=margin_checks.WHOLE))),
         Block("Is a margin a threshold, or a drift that takes time?", *margin_checks.longer(games, repeated)),
         Block("Do a ramp and a bisection find the same?", margin_checks.methods(rows)),
-        *exponent_parts.blocks(measured, games, figures[2]),
+        *exponent_parts.blocks(measured, games, figures[2], at_rate),
         Block("Spread over seeds", margin_checks.spread(games)),
         Block("Cost", [margin_checks.COST], margin_checks.cost(rows, rates)),
         Block("What was run", [*_design(study, rows), *_failures(failed)]),

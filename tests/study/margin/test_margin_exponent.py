@@ -12,6 +12,7 @@ from gcn.spectrum.exponent import Settings
 from gcn.study import design
 from gcn.study.arms import Arm, MarginPlan, Protocol
 from gcn.study.margin import margin_exponent
+from gcn.study.margin.margins import Margin
 from gcn.study.margin.material import Material
 
 SETTINGS = Settings(updates=2, align=1, every=1, directions=1, distances=())
@@ -24,7 +25,7 @@ def arm(*said, **own):
 
 def test_an_arm_has_a_row_with_the_players_exponents(tmp_path, monkeypatch):
     monkeypatch.setattr(margin_exponent, "material", lambda *_: Material(ground_of(0), None))
-    row = margin_exponent.measure(arm("optim.d.lr=4e-4"), tmp_path, PROTOCOL, 2, SETTINGS)
+    row = margin_exponent.measure(arm("optim.d.lr=4e-4"), tmp_path, PROTOCOL, 1e-4, 2, SETTINGS)
     for name in ("exponent", "exponent_g", "exponent_d"):
         assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
     assert row["share_of_the_game"] == pytest.approx(
@@ -41,7 +42,31 @@ def test_an_arm_has_a_row_with_the_players_exponents(tmp_path, monkeypatch):
 
 def test_a_twin_is_refused(tmp_path):
     with pytest.raises(InputError, match="twin=yoked: exponents are of games here"):
-        margin_exponent.measure(arm(twin="yoked"), tmp_path, PROTOCOL, 2, SETTINGS)
+        margin_exponent.measure(arm(twin="yoked"), tmp_path, PROTOCOL, 1e-4, 2, SETTINGS)
+
+
+@pytest.mark.parametrize(("below", "octaves"), [({}, 2), ({"below": "3"}, 3)])
+def test_exponents_are_measured_below_the_game_s_own_margin(tmp_path, monkeypatch, below, octaves):
+    searched = []
+
+    def search(cell):
+        searched.append((cell.arm.seed, cell.twin, cell.method))
+        return Margin(20, True, False, False, 6)
+
+    monkeypatch.setattr(margin_exponent.Cell, "search", search)
+    rate = margin_exponent.low_rate(arm(**below), tmp_path, PROTOCOL)
+    assert rate == pytest.approx(PROTOCOL.margin.lr_lowest * 2 ** (20 / 4 - octaves))
+    assert searched == [(0, None, "bisection")]
+    monkeypatch.setattr(margin_exponent.Cell, "search", lambda cell: Margin(-1, True, True, False, 6))
+    with pytest.raises(InputError, match="does not hold at this learning rate, so h\\* is unknown"):
+        margin_exponent.low_rate(arm(), tmp_path, PROTOCOL)
+
+
+def test_a_game_has_one_row_whatever_the_rate_it_was_measured_at(tmp_path):
+    rows = [{"name": f"ns_0_{digest}", "h": h} for digest, h in (("aaaa", 1e-4), ("bbbb", 1e-5))]
+    for row in rows:
+        margin_exponent.write([row], tmp_path)
+    assert margin_exponent.read(tmp_path) == rows[1:]
 
 
 def test_no_rows_make_no_file(tmp_path):

@@ -313,6 +313,19 @@ def test_the_reference_is_judged_where_runs_are(material, protocol):
     assert look.bits == pytest.approx(np.mean(bits[1]))
 
 
+def test_a_delta_that_is_given_is_that_of_every_seed(protocol, folder):
+    """The seeds' own differ; b0 stays each seed's own, and runs with another limit are other runs."""
+    fixed = dataclasses.replace(protocol, margin=dataclasses.replace(PLAN, delta=0.25))
+    found = {}
+    for plan in (protocol, fixed):
+        arms = [dataclasses.replace(arm_of(plan), seed=s, words=(*plan.arm, f"seed={s}")) for s in (0, 1)]
+        found[plan] = [margin_arm.Cell(arm, folder, plan, lambda *_: None).reference() for arm in arms]
+    assert found[protocol][0].margin != found[protocol][1].margin
+    assert [one.margin for one in found[fixed]] == [0.25, 0.25]
+    assert [one.bits for one in found[fixed]] == [one.bits for one in found[protocol]]
+    assert fixed.margin.judged() != protocol.margin.judged()
+
+
 def test_a_ramp_rises_by_its_octaves_and_stops_where_it_fails(training, material):
     before = training.players.g.optimizer.param_groups[0]["lr"]
     outcome, factor = holding.ramp(training, material.judge, Reference(2.0, 0.0), 8, 2, 1)

@@ -157,6 +157,11 @@ def test_what_is_printed_and_written(tmp_path):
     assert game_free[1].startswith(
         "confinement: the distortion confines: it raises margins as much without a game"
     )
+    near = answers(decide(rows(cost=0.5, gap=0.5), PLAN))
+    assert near[0].startswith("H1: not tested: the game is too close to its twin")
+    assert any(text.startswith("truth, prox: not tested: the game is too close") for text in near)
+    none = answers(decide(rows(weak=(2,), top=4.0), PLAN))
+    assert none[0] == "H1: not measured, so nothing is said about it."
     printed = list(lines(found))
     assert "| H1: cost falls | h | 10 | +2.00 [+2.00, +2.00] | 0.0010 | 0.0098 | supported |  |" in printed[2]
     table = write(found, tmp_path).read_text().splitlines()

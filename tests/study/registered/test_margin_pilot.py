@@ -12,7 +12,7 @@ from pyarrow import parquet
 from gcn.commands.registered import main
 from gcn.errors import InputError
 from gcn.study.registered import margin_plan, margin_rows
-from gcn.study.registered.margin_pilot import stage_1
+from gcn.study.registered.margin_pilot import rooms, stage_1
 from gcn.study.registered.margin_samples import Margin
 from gcn.study.registered.simulate import Truth, grid, margins
 
@@ -56,6 +56,13 @@ def test_a_trick_is_taken_at_its_best_level_on_the_margin_that_shows_it_where_th
     found = stage_1([*table, *stronger], PLAN)["assay"]
     assert found["r1"] == {"level": "r1=100", "endpoint": "a", "settings": list(PLAN.settings[1:])}
     assert found["gp"]["endpoint"] == "either"
+
+
+def test_room_is_said_for_each_setting_at_the_smallest_weight():
+    lines = rooms(rows(seeds=3, cost=1.5), PLAN)
+    assert [line.partition(": ")[0] for line in lines] == [f"room in {s} at mse=0.01" for s in PLAN.settings]
+    assert all(line.endswith("+1.50 octaves, median of 3 seeds; 1 is needed") for line in lines)
+    assert all("not measured" in line for line in rooms([], PLAN))
 
 
 def test_the_printed_block_is_read_by_the_plan(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The plan file and tables of margins: what is read, and what is refused in one line."""
 
 import copy
+import dataclasses
 import math
 from pathlib import Path
 
@@ -132,6 +133,25 @@ def test_both_margins_of_a_seed_come_from_the_table_of_runs(tmp_path):
     assert one[:6] == ("ns beta1=0", 1.0, "none", "none", "rescaled", 9)
     assert (one.h_star, one.h_end, one.a_star, one.a_end) == (pytest.approx(3), "", -2.0, "below")
     assert one.monotone is False
+
+
+def test_another_optimizer_is_another_setting(tmp_path):
+    """Its margins count if the plan has the setting, and never beside those of the usual one."""
+    own = [
+        *runs("lr", {1e-5: True}),
+        *runs("lr", {4e-5: True}, epsilon="sgd"),
+        *runs("lr", {2e-5: True}, ratio="10"),
+    ]
+    found = {row["setting"]: row["h_star"] for row in margin_rows.of_runs(own)}
+    names = ["ns beta1=0", "ns beta1=0 epsilon=sgd", "ns beta1=0 ratio=10"]
+    assert found == {name: pytest.approx(octaves) for name, octaves in zip(names, (0, 2, 1), strict=True)}
+    parquet.write_table(
+        pyarrow.Table.from_pylist([{"epsilon": "1e-8", "ratio": "1", **r} for r in own]),
+        tmp_path / "runs.parquet",
+    )
+    assert [m.setting for m in margin_rows.read(tmp_path, PLAN)] == names[:1]
+    wider = dataclasses.replace(PLAN, settings=(*PLAN.settings, names[1]))
+    assert [m.setting for m in margin_rows.read(tmp_path, wider)] == names[:2]
 
 
 def test_of_the_pilot_the_finest_search_counts_and_long_runs_do_not():

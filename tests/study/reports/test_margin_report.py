@@ -184,7 +184,7 @@ def test_what_an_ingredient_changes_is_its_mean_over_pairs():
         }
     )  # fmt: skip
     games = cells([*runs(-19, mse="0"), *runs(-16)])
-    _, changes, _ = exponent_parts.blocks(exponent_parts.means(rows), games, [])
+    _, changes, _ = exponent_parts.blocks(exponent_parts.means(rows), games, [], "here")
     assert changes.table[1] == [
         ["mse 0 → 1", "2", "-0.060 [-0.080, -0.040]", "-0.025 [-0.050, +0.000]", "-0.090 [-0.090, -0.090]",
          "+0.000 [+0.000, +0.000]", "+3.0 [+3.0, +3.0]"],
@@ -203,12 +203,12 @@ def test_exponents_are_ranked_against_margins():
     names = [dict(zip(("loss", "epsilon", "ratio"), level, strict=True)) for level in levels]
     games = cells([row for k, name in enumerate(names) for row in runs(-20 + k % 7, **name)])
     falling = {key: {"exponent": -found.mean} for key, found in games.items()}
-    over_all, within = exponent_parts.relation(falling, games)
+    over_all, within = exponent_parts.relation(falling, games, "at low rates")
     assert "predicts h*" in over_all
     assert "-1.00 [-1.00, -1.00] at mse=1" in within
     constant = {key: {"exponent": 0.0} for key in falling}
-    assert "does not predict h*" in exponent_parts.relation(constant, games)[0]
-    (few,) = exponent_parts.relation(dict(list(falling.items())[:3]), games)
+    assert "does not predict h*" in exponent_parts.relation(constant, games, "here")[0]
+    (few,) = exponent_parts.relation(dict(list(falling.items())[:3]), games, "here")
     assert few == "Both Λ and h* are known of 3 games; a rank correlation needs 8."
     assert set(games) <= {key for key in falling if len(key) == len(CELL)}
 
@@ -227,7 +227,10 @@ def test_figures_fit_a_page_of_1280_pixels(tmp_path):
     assert Image.open(file).width <= 1280
     games = cells(rows)
     assert Image.open(margin_figures.beside(games, {}, {}, tmp_path / "margins")).width <= 1280
-    assert Image.open(margin_figures.against(dict.fromkeys(games, 0.1), games, tmp_path / "e")).width <= 1280
+    assert (
+        Image.open(margin_figures.against(dict.fromkeys(games, 0.1), games, "at 1e-4", tmp_path / "e")).width
+        <= 1280
+    )
 
 
 def test_an_arm_that_failed_is_named_and_stops_nothing(study, tmp_path):
@@ -301,6 +304,7 @@ def test_the_study_writes_it(study, tmp_path):
                 "name": f"{k}",
                 "mse": mse,
                 "seed": 0,
+                "h": 1e-4,
                 "seconds": 1.0,
                 **dict.fromkeys(exponent_parts.NAMES, 0.1 * k),
             }
