@@ -152,7 +152,6 @@ class HiFiC(GaussianPrior):
             _conv(M, hyper, 3), nn.ReLU(), _conv(hyper, hyper, 5, 2), nn.ReLU(), _conv(hyper, hyper, 5, 2)
         )
         h_s = SideBySide(mean=_hyper_synthesis(hyper, M), scale=_hyper_synthesis(hyper, M))
-        nn.init.ones_(h_s.scale[4].bias)  # type: ignore[index, arg-type, union-attr]  # fits the first latents
         self.set_prior(h_a, h_s, FactorizedDensity(hyper, init_scale, speed), BoundedGaussian())
 
 

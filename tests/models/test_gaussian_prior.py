@@ -38,7 +38,10 @@ def test_a_decoded_image_is_the_reconstruction(spread_generator, name, quantisat
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_estimate_is_the_size_of_the_file(spread_generator, name):
-    coder, x = spread_generator(name, 2.0, M=32).for_coding(), image(192, 150)
+    codec = spread_generator(name, 2.0, M=32)
+    if name == "hific":  # its untrained scales are below 0.11 and fit no latent
+        torch.nn.init.constant_(last_convolution(codec.h_s.scale).bias, 1.5)
+    coder, x = codec.for_coding(), image(192, 150)
     estimate = sum(-p.log2().sum().item() for p in coder.reconstruct(x).likelihoods.values()) / 8
     assert estimate > 300
     assert abs(len(coder.compress(x).stream) - estimate) < 0.03 * estimate + 40
