@@ -104,7 +104,7 @@ class Forked:
 
 def script(path: Path, words: Sequence[str], **options: Any) -> Forked:
     """``python PATH WORDS…`` in a process of its own; options as for :class:`Forked`."""
-    return Forked(_script, str(path), list(words), **options)
+    return Forked(run_script, str(path), list(words), **options)
 
 
 def _work(
@@ -124,7 +124,8 @@ def _work(
     sys.exit(work(*arguments))
 
 
-def _script(path: str, words: Sequence[str]) -> None:
+def run_script(path: str, words: Sequence[str]) -> None:
+    """``python PATH WORDS…`` in this process."""
     sys.argv = [path, *words]
     sys.path[0:0] = [str(Path(path).parent)]
     runpy.run_path(path, run_name="__main__")

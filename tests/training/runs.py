@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from processes import Forked, run_script
 
 from gcn.config import assemble
 from gcn.config.compose import CONF
@@ -125,6 +126,17 @@ def undrawn(monkeypatch: Any) -> None:
     monkeypatch.setattr("gcn.training.record.panel", digest)
 
     monkeypatch.setattr("gcn.training.fit.curves", lambda path, *_: path.touch())
+
+
+def undrawn_script(path: Path, said: Sequence[str], **options: Any) -> Forked:
+    """``python PATH WORDS…`` in a process of its own that draws nothing; options as for :class:`Forked`."""
+    return Forked(run_undrawn, str(path), list(said), **options)
+
+
+def run_undrawn(path: str, said: Sequence[str]) -> None:
+    """``python PATH WORDS…`` in this process, which ends with it and draws nothing."""
+    undrawn(pytest.MonkeyPatch())
+    run_script(path, said)
 
 
 class Killed(BaseException):

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import Forked, script
-from runs import SCRIPT, images, words
+from processes import Forked
+from runs import SCRIPT, images, run_undrawn, undrawn_script, words
 
 pytestmark = pytest.mark.slow
 
@@ -99,15 +99,32 @@ def alone(said, tmp_path_factory) -> Path:
 
 
 def start(said: list[str], file: Path = SCRIPT, **variables: str) -> Forked:
-    """scripts/train.py, or another script, with these words behind it."""
-    return script(file, said, environment=variables)
+    """scripts/train.py, or another script, with these words behind it; it draws nothing."""
+    return undrawn_script(file, said, environment=variables)
 
 
 def torchrun(said: list[str]) -> None:
-    """What the command torchrun does."""
-    from torch.distributed.run import main
+    """What the command torchrun does, with processes that are forked and so have nothing to import."""
+    from torch.distributed import run
 
-    main(["--standalone", "--nproc_per_node=2", str(SCRIPT), *said])
+    configured = run.config_from_args
+
+    def forking(args):
+        config, _, command = configured(args)
+        config.start_method = "fork"
+        return config, launched, command[command.index(str(SCRIPT)) :]
+
+    run.config_from_args = forking
+    run.main(["--standalone", "--nproc_per_node=2", str(SCRIPT), *said])
+
+
+def launched(file: str, *said: str) -> None:
+    """One of torchrun's processes; a status other than 0 is an exception."""
+    try:
+        run_undrawn(file, said)
+    except SystemExit as end:
+        if end.code:
+            raise RuntimeError(f"status {end.code}") from None
 
 
 def end(process: Forked, status: int) -> tuple[str, str]:

@@ -15,7 +15,17 @@ from typing import Any
 import pytest
 import torch
 from processes import script
-from runs import SCRIPT, Killed, assert_same_run, checkpoint, killed, killed_at, run, words
+from runs import (
+    SCRIPT,
+    Killed,
+    assert_same_run,
+    checkpoint,
+    killed,
+    killed_at,
+    run,
+    undrawn_script,
+    words,
+)
 
 from gcn.cli.quoting import resuming, word
 from gcn.errors import InputError, Interrupted
@@ -184,9 +194,9 @@ def start():
     """Starts the command, each in a group of processes of its own; none outlives the test."""
     started = []
 
-    def starting(*said: str, pasted: str = "") -> Any:
+    def starting(*said: str, pasted: str = "", drawn: bool = True) -> Any:
         if not pasted:
-            process: Any = script(SCRIPT, said)
+            process: Any = (script if drawn else undrawn_script)(SCRIPT, said)
         else:
             python, root = Path(sys.executable).parent, Path(SCRIPT).parents[1]
             process = subprocess.Popen(
@@ -222,23 +232,24 @@ def end(process: Any, status: int) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("step", KILLS)
 def test_sigkill(step, start, data, tmp_path):
     said = words(data, LONG, KILLS[step])
     run(tmp_path / "reference", *said)
     folder = tmp_path / "killed"
-    process = start(*said, f"hydra.run.dir={folder}")
+    process = start(*said, f"hydra.run.dir={folder}", drawn=False)
     until(process, folder, step)
     process.kill()
     process.communicate()
     assert not (folder / "summary.json").exists()
-    end(start(f"resume={folder}"), 0)
+    end(start(f"resume={folder}", drawn=False), 0)
     assert_same_run(folder, tmp_path / "reference")
 
 
 @pytest.mark.slow
 def test_signals_to_all_processes_of_a_run(start, data, tmp_path):
-    said = words(data, LONG, "data.workers=2")
+    said = words(data, LONG, "data.workers=2 panel_every=24")
     run(tmp_path / "reference", *said)
     folder = tmp_path / "it's 1, {a=b} [é] \\'$HOME"
     process = start(*said, word("hydra.run.dir", folder))

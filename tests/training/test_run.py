@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from processes import script
-from runs import SCRIPT, checkpoint, differences, killed_at, planned, run, words
+from runs import SCRIPT, checkpoint, differences, killed_at, planned, run, undrawn_script, words
 
 from gcn.codec.container import parse, write
 from gcn.errors import InputError
@@ -221,7 +220,7 @@ def test_what_the_terminal_shows(data, tmp_path, monkeypatch):
         [sys.executable, SCRIPT, *said], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, cwd=tmp_path,
     )  # fmt: skip
-    processes: list[Any] = [started, script(SCRIPT, said, cwd=tmp_path)]
+    processes: list[Any] = [started, undrawn_script(SCRIPT, said, cwd=tmp_path)]
     for process in processes:
         out, err = process.communicate(timeout=1200)
         assert process.returncode == 0, err
