@@ -28,7 +28,7 @@ from gcn.study.twins import training_of
 
 Report = Callable[[str, bool], None]  # told what a run has shown, and whether it was stored before
 SHARE = 8  # a* is measured at the distortion's largest learning rate divided by this
-BELOW = 1  # octaves below its own margin at which the game is recorded that a twin in ``HELD`` repeats
+BELOW = 1  # octaves below the margins at which the game is recorded that a twin in ``HELD`` repeats
 TRIES = 3  # values, an octave apart, at which that game is asked whether it holds
 
 
@@ -160,31 +160,35 @@ class Cell:
 
     @cached_property
     def recording(self) -> Recording:
-        """The game of the partner, ``BELOW`` octaves below its own margin, or lower where it does not hold there.
+        """The partner's game, ``BELOW`` octaves below its own margin and below that of the game of the twin's seed.
 
-        Its margin is searched by bisection; the runs are stored, and the game's own arm of that seed shares them.
+        It is recorded lower where it does not hold there. The lower of the two margins counts, because the judge of one
+        seed may see less than that of another. Both are searched by bisection; the games' own arms share these runs.
 
         Raises:
-            InputError: the partner's game holds nowhere on the grid, or at none of ``TRIES`` values below its margin.
+            InputError: a game holds nowhere on the grid, or the partner's at none of ``TRIES`` values below that.
         """
         seed = partner(self.arm.seed)
-        words = (*(word for word in self.arm.words if not word.startswith("seed=")), f"seed={seed}")
-        own = {"axis": self.axis, "method": "bisection", "updates": str(self.updates)}
-        game = Cell(
-            Arm(self.arm.levels, seed, words, False, own=own),
-            self.folder,
-            self.protocol,
-            lambda text, stored: self.report(f"game of seed {seed}, to be repeated: {text}", stored),
-        )
-        found = game.search()
-        assert found is not None
-        for octave in range(BELOW, BELOW + TRIES):
-            value = margins.value(self.lowest, found.place - margins.STEPS * octave)
-            if not found.below and game.holds(value):
-                return Recording(value, game._rate_and_weight(value)[0], game._words(value))
+        games = [self._game(one) for one in (self.arm.seed, seed)]
+        places = [found.place for game in games if (found := game.search()) is not None and not found.below]
+        for octave in range(BELOW, BELOW + TRIES) if len(places) == len(games) else ():
+            value = margins.value(self.lowest, min(places) - margins.STEPS * octave)
+            if games[-1].holds(value):
+                return Recording(value, games[-1]._rate_and_weight(value)[0], games[-1]._words(value))
         raise InputError(
             f"twin={self.twin}: the game of seed {seed} does not hold below its margin, so there is none to repeat;"
             " search from a lower value, or choose twin=frozen_d"
+        )
+
+    def _game(self, seed: int) -> "Cell":
+        """The game of this configuration with a seed, its margin searched by bisection."""
+        words = (*(word for word in self.arm.words if not word.startswith("seed=")), f"seed={seed}")
+        own = {"axis": self.axis, "method": "bisection", "updates": str(self.updates)}
+        return Cell(
+            Arm(self.arm.levels, seed, words, False, own=own),
+            self.folder,
+            self.protocol,
+            lambda text, stored: self.report(f"game of seed {seed}: {text}", stored),
         )
 
     def _rate_and_weight(self, value: float) -> tuple[float, float]:

@@ -404,14 +404,15 @@ def test_a_weight_is_searched_at_an_eighth_of_the_distortion_s_edge(protocol, fo
     assert len(cell.runs) <= 3
 
 
-def limited(monkeypatch, place):
-    """Let runs hold up to a place of the grid, by the rate in their words; returns what was trained, in order."""
+def limited(monkeypatch, *places):
+    """Let runs of a seed hold up to its place of the grid, by the rate in their words; returns what was trained."""
     trained = []
 
     def hold(training, *_):
         trained.append(training)
         rate = training.cfg.optim.g.lr
-        held = "holds" if rate < margins.value(PLAN.lr_lowest, place) * 1.01 else "fails"
+        edge = margins.value(PLAN.lr_lowest, places[training.cfg.seed % len(places)])
+        held = "holds" if rate < edge * 1.01 else "fails"
         row = {"step": 6, "psnr": 20.0, "bits": 0.5, "auc": 0.5}
         return holding.Outcome(held, held, None, [row], False, 1.0)
 
@@ -428,13 +429,16 @@ def fresh(folder, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("twin", ["recorded", "rescaled"])
-def test_the_game_that_a_twin_repeats_is_an_octave_below_its_own_margin(protocol, fresh, monkeypatch, twin):
-    """And D moves as much faster as the twin's G, if it is rescaled; no run of the game is trained twice."""
-    trained = limited(monkeypatch, place=3)
-    game = dataclasses.replace(arm_of(protocol, method="bisection"), seed=1)
-    game = dataclasses.replace(game, words=(*protocol.arm, "seed=1"))
-    margin_arm.play(game, fresh, protocol)
+@pytest.mark.parametrize(("twin", "edges"), [("recorded", (4, 3)), ("rescaled", (3, 4))])
+def test_the_game_that_a_twin_repeats_is_an_octave_below_both_margins(
+    protocol, fresh, monkeypatch, twin, edges
+):
+    """And D moves as much faster as the twin's G, if it is rescaled; no run of the games is trained twice."""
+    trained = limited(monkeypatch, *edges)
+    for seed in (0, 1):
+        game = dataclasses.replace(arm_of(protocol, method="bisection"), seed=seed)
+        game = dataclasses.replace(game, words=(*protocol.arm, f"seed={seed}"))
+        margin_arm.play(game, fresh, protocol)
     of_the_game = len(trained)
     runs = margin_arm.play(arm_of(protocol, twin=twin, method="grid"), fresh, protocol)
     lowered, *twins = trained[of_the_game:]
@@ -450,7 +454,7 @@ def test_the_game_that_a_twin_repeats_is_an_octave_below_its_own_margin(protocol
 
 def test_a_twin_of_a_weight_repeats_a_game_at_a_lower_weight(protocol, fresh, monkeypatch):
     """All weights hold, so the highest is the game's margin; the rates of both seeds are those of their edges."""
-    trained = limited(monkeypatch, place=99)
+    trained = limited(monkeypatch, 99)
     runs = margin_arm.play(arm_of(protocol, twin="rescaled", axis="adv", method="bisection"), fresh, protocol)
     twins = [one for one in trained if hasattr(one, "other")]
     assert {one.other.cfg.adv for one in twins} == {0.5}  # an octave below 1, the grid's end
@@ -460,7 +464,7 @@ def test_a_twin_of_a_weight_repeats_a_game_at_a_lower_weight(protocol, fresh, mo
 
 def test_a_recorded_game_holds(protocol, fresh, monkeypatch):
     """Where holding is not monotone below the margin the game is recorded lower; without any it is refused."""
-    limited(monkeypatch, place=3)
+    limited(monkeypatch, 3)
     cell = margin_arm.Cell(arm_of(protocol, twin="recorded"), fresh, protocol, lambda *_: None)
     known = margin_arm.Cell.holds
     gap = margins.value(PLAN.lr_lowest, -1)
