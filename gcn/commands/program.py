@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a generative compression network",
     "evaluate": "rate, distortion and realism of codecs on whole images, as a page",
     "export": "write the codec of a run as a model file",
+    "convert": "published weights of other projects as a model file",
     "scan": "say which images of a folder training can use",
     "report": "one run or several as an HTML page",
     "table": "print verdicts and numbers of runs as a table",

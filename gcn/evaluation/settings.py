@@ -116,9 +116,14 @@ def members(options: Mapping[str, str]) -> list[Member]:
 
 
 def remarks(found: Sequence[Member], own: Extension = NONE) -> list[str]:
-    """Remarks about codecs that are older than the last checkpoint of their run."""
+    """Remarks about codecs that are older than the last checkpoint of their run, and published numbers of others."""
+    files = [(member.name, path) for member in found if (path := Path(member.given)).is_file()]
+    said = [(name, package.card(path).about.get("published")) for name, path in files]
+    published = [
+        f"{name}: published with {printable(row)[:200]}" for name, row in said if isinstance(row, str)
+    ]
     runs = [Path(member.given) for member in found if (Path(member.given) / OF_RUN).is_file()]
-    return [remark for run in dict.fromkeys(runs) if (remark := kept(run, own)) is not None]
+    return [*(remark for run in dict.fromkeys(runs) if (remark := kept(run, own)) is not None), *published]
 
 
 def _told_apart(found: list[Member]) -> list[Member]:

@@ -1,10 +1,8 @@
 """Checkpoints that are replaced whole or not at all."""
 
 import os
-import struct
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +14,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from gcn.cli.invocation import as_called
 from gcn.cli.quoting import command
 from gcn.errors import InputError
+from gcn.files.archive import Damaged, check_archive
 from gcn.files.atomic import make_folder, replacing
 from gcn.files.names import printable
 from gcn.training.restore import step_of
@@ -159,7 +158,7 @@ def _remedy(last: Path, check: Check) -> str:
 def _read(file: Path, check: Check = accept) -> dict[str, Any]:
     shown = printable(file)
     try:
-        _verify(file)
+        check_archive(file, LARGEST_PICKLE)
         with warnings.catch_warnings():  # of formats that are no checkpoint of ours
             warnings.simplefilter("ignore")
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
@@ -177,38 +176,3 @@ def _read(file: Path, check: Check = accept) -> dict[str, Any]:
     except ValueError as problem:
         raise InputError(f"{shown}: {printable(str(problem))}") from None
     return checkpoint
-
-
-class Damaged(Exception):
-    """The archive is not as it was written."""
-
-
-def _verify(file: Path) -> None:
-    """Raise Damaged if a record of the archive differs from its checksum, which torch does not compare."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            records = archive.infolist()
-            plain = all(
-                r.compress_type == zipfile.ZIP_STORED and r.compress_size == r.file_size for r in records
-            )
-            if not plain or sum(r.file_size for r in records) > file.stat().st_size:
-                raise Damaged("its records are not those of a checkpoint")
-            if len({r.filename for r in records}) < len(records):
-                raise Damaged("it has two records of one name")
-            if any(r.filename.endswith(".pkl") and r.file_size > LARGEST_PICKLE for r in records):
-                raise Damaged("its structure is larger than any run's")
-            damaged = archive.testzip()
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        struct.error,
-    ) as problem:
-        reason = (
-            "it is no archive, or a part of one" if isinstance(problem, zipfile.BadZipFile) else str(problem)
-        )
-        raise Damaged(" ".join(reason.split())[:100]) from None
-    if damaged is not None:
-        raise Damaged(f"{printable(damaged)[:80]} differs from its checksum")

@@ -24,6 +24,7 @@ COMMANDS = (
     "bench",
     "board",
     "compress",
+    "convert",
     "decompress",
     "evaluate",
     "export",
@@ -93,6 +94,12 @@ REFUSED = {
     "bench": ("nam=lab", "name", "name=labs", "must be one of lab, coder, codec, exact, study, step"),
     "board": ("tabel=x", "table", "table=x mode=later", "mode=later: must be one of auto, offline, online"),
     "compress": ("modle=low", "model", "x.png jobs=257", "jobs=257: must be an integer >= 1 and <= 256"),
+    "convert": (
+        "accept_licence=x",
+        "accept_license",
+        "x out=y overwrite=1",
+        "overwrite=1: must be true or false",
+    ),
     "decompress": ("job=2", "jobs", "x.gcn jobs=1.5", "jobs=1.5: must be an integer >= 1 and <= 256"),
     "evaluate": ("compar=jpeg", "compare", "data=photo", "data=photo: must be one of photos, folder"),
     "export": ("bse=x", "base", "run=x out=y half=1", "half=1: must be true or false"),
@@ -146,6 +153,7 @@ def test_out_has_its_other_spellings(name):
         "board": ["table=x"],
         "features": ["x"],
         "labeller": ["x"],
+        "convert": ["x"],
     }.get(name, [])
     words += ["x"] if "files" in command(name).bare else []
     for said in (

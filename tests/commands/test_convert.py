@@ -1,0 +1,114 @@
+"""From a published weight file to a model file that compresses, decompresses and is trained further."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from scripting import ROOT, compress, decompress, error_of, picture, script
+
+from gcn.codec.container import read
+from gcn.evaluation.settings import members, remarks
+from gcn.models import package
+from gcn.models.published.neural_compression import RESULTS
+
+sys.path.insert(0, str(ROOT / "tests" / "training"))
+sys.path.insert(0, str(ROOT / "tests" / "models" / "published"))
+from runs import images, planned
+from synthetic import ZOO, compressai, hific
+
+convert = script("convert")
+ACCEPTED = "accept_license=CC-BY-NC-4.0"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture(70, 100).save("a.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["HiFiCAutoencoder", *ZOO])
+def test_a_converted_model_compresses_and_decompresses(kind, here, capsys):
+    state = hific() if kind == "HiFiCAutoencoder" else compressai(kind)
+    torch.save(state, "weights.pth")
+    assert (
+        convert("weights.pth", "-o", "model.safetensors", ACCEPTED if kind[0] == "H" else "overwrite=false")
+        == 0
+    )
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[1].rstrip(":") for line in said[: len(state)]] == list(state)
+    assert {line.split()[0] for line in said[: len(state)]} == {"used", "dropped"}
+    assert f"{kind} of " in said[len(state)]
+    assert f"{len(state)} entries" in said[len(state)]
+    assert any(line.startswith("licence ") for line in said)
+    assert compress("a.png", "model=model.safetensors") == 0
+    assert decompress("a.gcn", "model=model.safetensors", "-o", "b.png") == 0
+    model = package.load(Path("model.safetensors"))
+    assert package.card(Path("model.safetensors")).about["source"] == next(
+        line.partition(":")[0] for line in said if f"{kind} of " in line
+    )
+    decoded = read(model, Path("a.gcn").read_bytes())
+    assert decoded.shape == (1, 3, 70, 100)
+
+
+def test_the_printed_command_trains_from_the_model(here, capsys):
+    torch.save(hific(width=4), "weights.pth")
+    assert convert("weights.pth", "-o", "model.safetensors", ACCEPTED) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    command = last.partition("to train from it: ")[2].split()
+    assert command[:2] == ["python", "scripts/train.py"]
+    assert command[2:] == [
+        "generator=hific", "generator.width=4", "generator.M=5", "generator.hyper=4", "generator.blocks=2",
+        "init_from=model.safetensors",
+    ]  # fmt: skip
+    data = images(here / "data")
+    words = [
+        "data=folder",
+        f"data.root={data}",
+        "data.crop=64",
+        "trainer=cpu",
+        "logger=csv",
+        "loss=ns",
+        "mse=1",
+    ]
+    generator = planned(here / "run", *command[2:], *words).module.codec
+    weights = package.load(Path("model.safetensors")).state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in generator.named_parameters())
+
+
+def test_published_numbers_of_a_file_stand_beside_its_evaluation(here, capsys):
+    torch.save(hific(), "msillm_target_0.14bpp.ckpt")
+    assert convert("msillm_target_0.14bpp.ckpt", "-o", "q3.safetensors", ACCEPTED) == 0
+    assert "published: .1206 bpp, PSNR 30.87" in capsys.readouterr().out
+    found = members({"model": "q3.safetensors,low"})
+    assert remarks(found) == [f"q3.safetensors: published with {RESULTS['msillm_target_0.14bpp']}"]
+
+
+def test_a_licence_that_is_not_free_is_accepted_by_name(here, capsys):
+    torch.save(hific(), "weights.ckpt")
+    torch.save(compressai("mbt2018-mean"), "free.pth")
+    said = error_of(capsys, convert("weights.ckpt", "-o", "a.safetensors"))
+    assert "no commercial use" in said
+    assert said.rstrip().endswith(ACCEPTED)
+    for file, name in (("weights.ckpt", "MIT"), ("free.pth", "CC-BY-NC-4.0")):
+        said = error_of(capsys, convert(file, "-o", "a.safetensors", f"accept_license={name}"))
+        assert f"accept_license={name}: the licence of " in said
+    assert not Path("a.safetensors").exists()
+    assert convert("free.pth", "-o", "a.safetensors", "accept_license=BSD-3-Clause-Clear") == 0
+
+
+def test_nothing_is_replaced_or_written_where_the_input_is_wrong(here, capsys):
+    Path("there.safetensors").write_bytes(b"mine")
+    Path("text.pth").write_text("weights")
+    torch.save(compressai("mbt2018-mean"), "weights.pth")
+    for line, said in {
+        "weights.pth -o there.safetensors": "exists",
+        "weights.pth -o a.pt": "ends in .safetensors",
+        "nowhere.pth -o a.safetensors": "nowhere.pth: no such file",
+        "text.pth -o a.safetensors": "text.pth: not a file of tensors alone",
+        "a.png -o a.safetensors": "a.png: not a file of tensors alone",
+    }.items():
+        assert said in error_of(capsys, convert(*line.split())), line
+    assert Path("there.safetensors").read_bytes() == b"mine"
+    assert [path.name for path in here.glob("*.safetensors")] == ["there.safetensors"]
