@@ -18,8 +18,8 @@ class VQ(Labeller):
     """Classes of 8×8 pixels by a VQ-VAE: the code nearest to the normalised projection of its encoder's output.
 
     The file has the tensors ``encoder.*``, ``bottleneck_op.input_conv.*`` and ``bottleneck_op.child.child.codebooks.0``
-    of NeuralCompression's ``VqVaeXCiTAutoencoder`` under their own names (Muckley et al. 2023); the decoder and the
-    output projection are not used.
+    of NeuralCompression's ``VqVaeXCiTAutoencoder`` under their own names (Muckley et al. 2023), the codes with unit
+    length; the decoder and the output projection are not used. ``scripts/convert.py`` writes it.
 
     Args:
         weights: the file.

@@ -11,11 +11,12 @@ from gcn.codec.container import read
 from gcn.evaluation.settings import members, remarks
 from gcn.models import package
 from gcn.models.published.neural_compression import RESULTS
+from gcn.models.vq_labeller import VQ, Projected
 
 sys.path.insert(0, str(ROOT / "tests" / "training"))
 sys.path.insert(0, str(ROOT / "tests" / "models" / "published"))
 from runs import images, planned
-from synthetic import ZOO, compressai, hific
+from synthetic import ZOO, compressai, hific, vq
 
 convert = script("convert")
 ACCEPTED = "accept_license=CC-BY-NC-4.0"
@@ -75,6 +76,28 @@ def test_the_printed_command_trains_from_the_model(here, capsys):
     generator = planned(here / "run", *command[2:], *words).module.codec
     weights = package.load(Path("model.safetensors")).state_dict()
     assert all(torch.equal(weights[name], value) for name, value in generator.named_parameters())
+
+
+def test_a_converted_labeller_gives_the_nearest_code_of_unit_length(here, capsys):
+    """The published network normalises its codes, whatever their length in the file."""
+    state = vq()
+    torch.save(state, "labels.ckpt")
+    assert convert("labels.ckpt", "-o", "labels.safetensors", ACCEPTED) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith(
+        "loss=oasis labeller=vq labeller.classes=16 labeller.width=4 labeller.weights=labels.safetensors"
+    )
+    labeller, x = VQ("labels.safetensors", 16, 4), torch.rand(2, 3, 32, 24)
+    network = Projected(4)
+    network.load_state_dict({name: value for name, value in state.items() if name in network.state_dict()})
+    z = network(x).detach()
+    codes = state["bottleneck_op.child.child.codebooks.0"]
+
+    def nearest(codes):
+        return (z[:, None] - codes[None, :, :, None, None]).square().sum(2).argmin(1)
+
+    assert torch.equal(labeller(x), nearest(codes / codes.norm(dim=1, keepdim=True)))
+    assert not torch.equal(labeller(x), nearest(codes))
 
 
 def test_published_numbers_of_a_file_stand_beside_its_evaluation(here, capsys):

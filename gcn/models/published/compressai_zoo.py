@@ -11,13 +11,9 @@ from functools import partial
 from torch import Tensor
 
 from gcn.models.published.codec_target import buffer, codec_target, density, same, write
-from gcn.models.published.conversion import Drop, Layout, Licence, Shapes, Target, Use
+from gcn.models.published.conversion import Drop, Layout, Shapes, Target, Use
+from gcn.models.published.licences import BSD_CLEAR
 
-LICENCE = Licence(
-    "BSD-3-Clause-Clear",
-    "free to use with the copyright notice of CompressAI; it grants no patent rights",
-    ask=False,
-)
 PEDESTAL = 2.0**-36  # of the reparametrisation of GDN's β and γ
 BETA_MIN = 1e-6
 _BOUNDS = {"beta": math.sqrt(BETA_MIN + PEDESTAL), "gamma": math.sqrt(PEDESTAL)}
@@ -79,7 +75,7 @@ def _target(choice: str, shapes: Shapes) -> Target:
 def _layout(name: str, choice: str) -> Layout:
     return Layout(
         f"{name} of CompressAI",
-        LICENCE,
+        BSD_CLEAR,
         lambda shapes: _kind(shapes) == choice,
         partial(_target, choice),
         _rule,

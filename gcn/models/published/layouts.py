@@ -1,5 +1,7 @@
 """All layouts of published weights that can be converted."""
 
-from gcn.models.published import compressai_zoo, neural_compression
+from gcn.models.published import compressai_zoo
+from gcn.models.published.neural_compression import AUTOENCODER
+from gcn.models.published.vq_autoencoder import LABELLER
 
-LAYOUTS = (*neural_compression.LAYOUTS, *compressai_zoo.LAYOUTS)
+LAYOUTS = (AUTOENCODER, LABELLER, *compressai_zoo.LAYOUTS)

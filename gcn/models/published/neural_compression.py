@@ -1,4 +1,4 @@
-"""NeuralCompression's ``HiFiCAutoencoder``, the network of MS-ILLM, and the labeller that its training used.
+"""NeuralCompression's ``HiFiCAutoencoder``, the network of MS-ILLM.
 
 Muckley, El-Nouby, Ullrich, Jégou and Verbeek, "Improving statistical fidelity for neural image compression with
 implicit local likelihood models", 2023 (arXiv 2301.11189). A published autoencoder has 163 entries and 181 481 103
@@ -10,11 +10,9 @@ import re
 from torch import Tensor
 
 from gcn.models.published.codec_target import buffer, codec_target, density, same, write
-from gcn.models.published.conversion import Drop, Layout, Licence, Shapes, Target, Use
+from gcn.models.published.conversion import Drop, Layout, Shapes, Target, Use
+from gcn.models.published.licences import CC_BY_NC
 
-LICENCE = Licence(
-    "CC-BY-NC-4.0", "no commercial use; name the authors, Muckley et al. 2023, and your changes", ask=True
-)
 RESULTS = {  # with FID of patches of 256 pixels
     "msillm_target_0.035bpp": ".0346 bpp, PSNR 27.88, LPIPS .1137, DISTS .0857, FID 6.27 on CLIC2020 test",
     "msillm_target_0.07bpp": ".0633 bpp, PSNR 29.24, LPIPS .0801, DISTS .0663, FID 4.48 on CLIC2020 test",
@@ -63,11 +61,10 @@ def _autoencoder_target(shapes: Shapes) -> Target:
 
 AUTOENCODER = Layout(
     "HiFiCAutoencoder of NeuralCompression",
-    LICENCE,
+    CC_BY_NC,
     lambda shapes: {"encoder.blocks.0.0.weight", "hyper_synthesis_mean.0.weight"} <= set(shapes),
     _autoencoder_target,
     _autoencoder_rule,
     write,
     RESULTS,
 )
-LAYOUTS = (AUTOENCODER,)

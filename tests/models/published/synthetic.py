@@ -151,3 +151,42 @@ def compressai(kind, N=4, M=6, naming="new", tables=False, prefix="", seed=0):
 
 
 ZOO = ("bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean")
+
+
+def vq_shapes(ch=64, codes=1024):
+    """Parameters of NeuralCompression's VqVaeXCiTAutoencoder, of its decoder only the first layer."""
+    c = [ch, ch, 2 * ch, 2 * ch, 4 * ch]
+
+    def residual(prefix, inputs, outputs):
+        found = norm(f"{prefix}.norm1", inputs) | conv(f"{prefix}.conv1", outputs, inputs, 3, 3)
+        found |= norm(f"{prefix}.norm2", outputs) | conv(f"{prefix}.conv2", outputs, outputs, 3, 3)
+        return found | (conv(f"{prefix}.nin_shortcut", outputs, inputs, 1, 1) if inputs != outputs else {})
+
+    def attention(prefix, n):
+        found = norm(f"{prefix}.norm", n) | {f"{prefix}.xca.temperature": (1, 1, 1)}
+        return found | conv(f"{prefix}.xca.qkv", 3 * n, n) | conv(f"{prefix}.xca.proj", n, n)
+
+    shapes = conv("encoder.conv_in", ch, 3, 3, 3)
+    for i in range(4):
+        for j in range(2):
+            shapes |= residual(f"encoder.down.{i}.block.{j}", c[i + 1] if j else c[i], c[i + 1])
+        if i == 3:
+            shapes |= attention("encoder.down.3.attn.0", c[4]) | attention("encoder.down.3.attn.1", c[4])
+        else:
+            shapes |= conv(f"encoder.down.{i}.downsample.conv", c[i + 1], c[i + 1], 3, 3)
+    shapes |= residual("encoder.mid.0", c[4], c[4]) | attention("encoder.mid.1", c[4])
+    shapes |= residual("encoder.mid.2", c[4], c[4])
+    shapes |= norm("encoder.norm_out", c[4]) | conv("encoder.conv_out", 256, c[4], 3, 3)
+    shapes |= conv("decoder.conv_in", c[4], 256, 3, 3)
+    shapes |= conv("bottleneck_op.input_conv", 8, 256, 1, 1) | conv("bottleneck_op.output_conv", 256, 8, 1, 1)
+    return shapes | {"bottleneck_op.child.child.codebooks.0": (codes, 8)}
+
+
+def vq(ch=4, codes=16, prefix="", seed=0):
+    """State dict of a VqVaeXCiTAutoencoder, by default a slim one; its codes have different lengths."""
+    state = filled(vq_shapes(ch, codes), seed)
+    state["bottleneck_op.child.child.codebooks.0"] *= torch.linspace(0.1, 5, codes)[:, None]
+    child = "bottleneck_op.child.child"
+    state[f"{child}.codebook_hits_0"] = torch.zeros(codes, dtype=torch.int64)
+    state |= {f"{child}.{name}": torch.zeros(1) for name in ("perplexities", "max_hits", "percentage_hits")}
+    return {f"{prefix}{name}": value for name, value in state.items()}

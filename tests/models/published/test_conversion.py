@@ -5,12 +5,13 @@ import pickle
 
 import pytest
 import torch
-from synthetic import ZOO, compressai, compressai_shapes, hific, hific_shapes
+from synthetic import ZOO, compressai, compressai_shapes, hific, hific_shapes, vq, vq_shapes
 
 from gcn.errors import InputError
 from gcn.models.published.codec_target import QUANTILES, codec_target, filled
 from gcn.models.published.conversion import converted, normalised, recognised
 from gcn.models.published.layouts import LAYOUTS
+from gcn.models.published.vq_autoencoder import LABELLER
 from gcn.models.published.weights_file import read
 
 STATES = {
@@ -79,6 +80,28 @@ def test_every_key_is_used_once_or_dropped_and_every_weight_is_filled(kind, said
     assert all(torch.equal(plain.weights[name], value) for name, value in found.weights.items())
 
 
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_every_key_of_the_labeller_is_used_once_or_dropped(prefix, tmp_path):
+    state = vq(prefix=prefix)
+    found = conversion(state, tmp_path)
+    assert "VqVaeXCiTAutoencoder" in found.layout.name
+    assert found.layout.licence.name == "CC-BY-NC-4.0"
+    assert [line.key for line in found.lines] == list(state)
+    used = [line.name for line in found.lines if line.name is not None]
+    assert sorted(used) == sorted(found.target.expected)
+    dropped = {line.key.removeprefix(prefix) for line in found.lines if line.name is None}
+    assert {name.rpartition(".")[0] for name in dropped} == {
+        "decoder.conv_in", "bottleneck_op.output_conv", "bottleneck_op.child.child",
+    }  # fmt: skip
+    assert found.target.words == ["labeller=vq", "labeller.classes=16", "labeller.width=4"]
+
+
+def test_the_published_size_of_the_labeller():
+    encoder = {name: shape for name, shape in vq_shapes().items() if name.startswith("encoder.")}
+    assert LABELLER.target(vq_shapes()).words == ["labeller=vq"]
+    assert {name: LABELLER.target(vq_shapes()).expected[name] for name in encoder} == encoder
+
+
 def test_a_training_checkpoint_of_compressai_is_read_and_what_lies_beside_its_weights_is_listed(tmp_path):
     state = compressai("mbt2018-mean")
     found = conversion({"epoch": 3, "state_dict": state, "optimizer": {}}, tmp_path)
@@ -133,6 +156,9 @@ REFUSED = {
     "which the conversion relies on": changed(MEAN, "g_a.1.beta_reparam.pedestal", lambda v: v * 2),
     "is not 0.11, which": changed(MEAN, "gaussian_conditional.scale_bound", lambda v: v * 2),
     "is no plain tensor": MEAN | {"epoch": 3},
+    "it has 1 codes; 2 to 65536 are possible": vq(codes=1),
+    "encoder.attn.weight is not of that network": vq() | {"encoder.attn.weight": torch.zeros(1)},
+    "nothing in it fills bottleneck_op.input_conv.bias": without(vq(), "bottleneck_op.input_conv.bias"),
     "holds no names with tensors": [torch.zeros(1)],
     "lie under model_state_dict": {"model_state_dict": MEAN, "discriminator_state_dict": {}},
     "holds code or objects, which are never loaded": {"a": torch.nn.Linear(1, 1)},
