@@ -46,8 +46,11 @@ b0 + delta: b0 are the bits of the same decoder trained by the distortion alone,
 chance explains. h* is the largest learning rate, and a* the largest weight, up to which all tried values
 hold.
 
-The discriminator of the yoked twin repeats the updates of another seed's discriminator: it has the gradients
-of a game and does not react to this generator. h* of the twin divided by h* is what the game costs.
+The discriminator of the yoked twin repeats the updates of another seed's discriminator at the same learning
+rate: it has the gradients of a game and does not react to this generator. h* of the twin divided by h* is
+what the game costs. Beyond its margin the other game has failed, and the twin may fail for this reason alone.
+twin=rescaled repeats a game that held, an octave below the margins of both seeds, and enlarges its updates in
+proportion to the learning rate; twin=recorded leaves them as they are. Both take some seven runs more.
 """,
 )
 PLACE = Path("outputs/margin")
