@@ -42,6 +42,7 @@ from gcn.config.compose import (
     is_hydras,
     key_of,
     normal,
+    refuse_doubled,
     search_path,
 )
 from gcn.config.destinations import words_again
@@ -91,6 +92,7 @@ def _main(words: Sequence[str], train: Train, root: Root) -> int:
     if goals and not arguments.multirun:
         raise InputError("objective: is what a sweep improves; add -m hydra/sweeper=optuna, or drop it")
     overrides = _placed([*normal(others), *plugins], arguments.multirun)
+    refuse_doubled(overrides)
     keys = {hydra_key(word) for word in overrides}
     if "hydra.mode" in keys:
         raise InputError("hydra.mode: use -m for a sweep")

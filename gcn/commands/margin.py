@@ -7,7 +7,7 @@ from gcn.cli.arguments import Command, read, spelled
 from gcn.cli.invocation import called
 from gcn.cli.quoting import word
 from gcn.cli.terminal import guarded
-from gcn.config.compose import groups, hydra_key, knobs, normal
+from gcn.config.compose import groups, hydra_key, knobs, normal, refuse_doubled
 from gcn.config.flags import read_flags
 from gcn.config.parse import Config, parse
 from gcn.config.preflight import check_run
@@ -84,6 +84,7 @@ def _main(words: Sequence[str]) -> int:
     if unused:
         raise InputError(f"{unused[0]}: not a flag of this command, which has --config-dir; drop it")
     given = normal(flags.overrides)
+    refuse_doubled(given)
     _refuse_unknown(given, extension(named(given)[0], flags.config_dir))
     for text in given:
         if hydra_key(text) in FIXED:

@@ -15,7 +15,6 @@ from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.files.lock import LOCK_FILE, only_writer
 from gcn.files.names import printable
-from gcn.training.log import LOG_FILE
 
 # Of a run, in training and in the lab; its records in libraries' folders and train.log, to which is added, are not.
 WRITTEN = (
@@ -48,7 +47,8 @@ def refuse_used(cfg: Config, folder: Path, root: Root) -> bool:
 def reserved(folder: Path, words: Sequence[str], swept: bool) -> Iterator[None]:
     """Reserve the folder for this job. A new folder is removed if the job is refused, so that it can be used again.
 
-    In a sweep it stays, with Hydra's record of its words alone.
+    In a sweep it stays, with Hydra's record of its words alone. A folder with results, or in which W&B still writes,
+    stays as it is.
     """
     with only_writer(folder):
         before = {path.name for path in folder.iterdir()}
@@ -57,9 +57,10 @@ def reserved(folder: Path, words: Sequence[str], swept: bool) -> Iterator[None]:
             yield
         except InputError:
             written = {path.name for path in folder.iterdir()}
-            if new and written <= {"config.yaml", ".hydra", LOCK_FILE, LOG_FILE}:
+            if new and not written & {*WRITTEN, "wandb"}:
                 for name in written - {LOCK_FILE, ".hydra"} if swept else ():
-                    (folder / name).unlink()
+                    place = folder / name
+                    shutil.rmtree(place) if place.is_dir() else place.unlink()
                 if not swept:
                     shutil.rmtree(folder)
             raise

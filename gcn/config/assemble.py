@@ -12,14 +12,17 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
 from gcn.config.build import arguments, build, nodes, objective, present_terms
 from gcn.config.changed import changed_words
 from gcn.config.destinations import words_again
 from gcn.config.first_weights import load_codec, load_discriminator
+from gcn.config.lightning_words import NO_BAR
 from gcn.config.parse import Config
 from gcn.config.preflight import check_objective
+from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.game.slots import Constraint
 from gcn.game.streams import Streams
@@ -121,11 +124,13 @@ def loggers(cfg: Config) -> list[Logger]:
 
 def callbacks(cfg: Config) -> list[L.Callback]:
     """The Lightning callbacks that the user adds."""
-    packages = of_settings(cfg).packages
-    return [
-        built(name, resolve(f"callbacks.{name}", node["_target_"], packages), arguments(node))
-        for name, node in cfg.callbacks.items()
-    ]
+    found, packages = [], of_settings(cfg).packages
+    for name, node in cfg.callbacks.items():
+        kind = resolve(f"callbacks.{name}", node["_target_"], packages)
+        if issubclass(kind, ProgressBar):
+            raise InputError(f"callbacks.{name}: {NO_BAR}")
+        found.append(built(name, kind, arguments(node)))
+    return found
 
 
 def plan(cfg: Config) -> Plan:

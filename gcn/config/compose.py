@@ -177,6 +177,19 @@ def normal(words: Sequence[str]) -> list[str]:
     return [word if is_hydras(word) else spelled(word.lstrip("+")) for word in words]
 
 
+def refuse_doubled(words: Sequence[str]) -> None:
+    """Raise InputError if a word of a command line is given twice, of which the last would count without a remark.
+
+    Hydra's own words are left out: a process that repeats the words of another adds some of them.
+    """
+    said: dict[str, str] = {}
+    for word in words:
+        key = hydra_key(word)
+        if not is_hydras(word) and key in said:
+            raise InputError(f"{said[key]} and {word}: {key} is given twice; drop one of them")
+        said[key] = word
+
+
 def compose(words: Sequence[str], own: Extension = NONE, number: int = 0, root: Root = TRAIN) -> Composition:
     """Compose one job. Unknown keys pass here and are refused later, with similar names.
 

@@ -17,6 +17,8 @@ from gcn.schema.fields import show
 from gcn.schema.kinds import check_name
 
 CALLBACKS = "callbacks"
+BARS = ("ProgressBar", "TQDMProgressBar", "RichProgressBar")  # classes of Lightning
+NO_BAR = "a run has a progress bar of its own; drop this one (2> FILE hides the other)"
 _LONGEST = 300  # characters of a stored callback that are shown
 _SEED = "batches and validation images are fixed by the seed and data.…"
 
@@ -97,6 +99,8 @@ def checked_callbacks(values: Any, packages: Sequence[str]) -> dict[str, Any]:
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise InputError(f"{place}={show(node)}: names no class; {_form(place)}")
         check_name(place, node["_target_"], packages)
+        if str(node["_target_"]).rpartition(".")[2] in BARS:
+            raise InputError(f"{place}: {NO_BAR}")
         for key, value in node.items():
             if key != "_target_":
                 _check_plain(f"{place}.{key}", value)

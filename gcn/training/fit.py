@@ -142,22 +142,22 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
         world=world,
     )
     images = plan.data.val_images(rank, world)
-    wandb = (
-        WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
-    )
     reals = RealCrops(plan.data) if isinstance(module.game.generator, DCGAN) else None
-    record = Record(
-        plan.folder, images, plan.often, progress, wandb, plan.loggers, plan.callbacks, plan.resume, reals
-    )
-    send(plan.loggers, [], plan.config)
-    bad_images, same_data = BadImages(plan.data, progress, main), SameData(plan.data, record, start, main)
-    trainer.callbacks += [*plan.callbacks, bad_images, record, same_data]  # type: ignore[attr-defined]
     if main:
         print(plan.data.report(), flush=True)
     sizes = check_sizes(plan.data, module.game) if reals is None else []
     for line in [*sizes, *notes(plan.callbacks)]:
         if main:
             print(line, file=sys.stderr, flush=True)
+    wandb = (  # after all that may be refused, for it writes into the folder
+        WandbRun(plan.folder, config=plan.config, **plan.wandb) if main and plan.wandb is not None else None
+    )
+    record = Record(
+        plan.folder, images, plan.often, progress, wandb, plan.loggers, plan.callbacks, plan.resume, reals
+    )
+    send(plan.loggers, [], plan.config)
+    bad_images, same_data = BadImages(plan.data, progress, main), SameData(plan.data, record, start, main)
+    trainer.callbacks += [*plan.callbacks, bad_images, record, same_data]  # type: ignore[attr-defined]
     before = time.perf_counter()
     with explained(plan.folder, lambda: _smaller(plan, record), lambda: record.begun, plan.again):
         with loader, refusals(plan.callbacks):

@@ -88,6 +88,49 @@ def test_a_refused_run_removes_nothing_that_it_has_not_made(trained, capfd):
     assert Path("here/train.log").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["mse=1", "mse=2"], "mse=1 and mse=2"),
+        (["+mse=1", "++mse=2"], "mse=1 and mse=2"),
+        (["loss=ns", "mse=1", "loss=hinge"], "loss=ns and loss=hinge"),
+        (["mse=1", "optim.g.lr=1", "optim.g.lr=1"], "optim.g.lr=1 and optim.g.lr=1"),
+        (["-m", "mse=1,2", "seed=0,1", "mse=3"], "mse=1,2 and mse=3"),
+        (["resume=a", "resume=b"], "resume=a and resume=b"),
+    ],
+)
+def test_a_word_given_twice_is_refused(trained, capfd, words, named):
+    status, _, err = run(trained, capfd, *words)
+    assert (status, trained.seen) == (2, [])
+    assert err.startswith(f"error: {named}: ")
+    assert err.endswith(" is given twice; drop one of them\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "written", "stays"),
+    [
+        ([], ["train.log", "mlflow.db", "tensorboard/events"], False),
+        ([], ["train.log", "metrics.csv"], True),
+        ([], ["wandb/run"], True),  # W&B's process still writes
+        (["mine.txt"], ["train.log"], True),
+    ],
+)
+def test_a_refused_run_leaves_no_folder_behind(trained, capfd, before, written, stays):
+    def touch(names):
+        for path in (Path("here", name) for name in names):
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+
+    def refusing(cfg):
+        touch(written)
+        raise InputError("no image")
+
+    touch(before)
+    assert run(refusing, capfd, "out=here", "mse=1")[0] == 2
+    assert Path("here").exists() == stays
+    assert all(Path("here", name).exists() for name in before + (written if stays else []))
+
+
 def test_resume(trained, capfd):
     run(trained, capfd, "hydra.run.dir=here", "mse=3", "steps=10")
     record = Path("here/.hydra/overrides.yaml").read_text()

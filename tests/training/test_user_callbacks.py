@@ -126,6 +126,7 @@ REFUSED = {
     f"callbacks.a={{_target_: {LIGHTNING}.StochasticWeightAveraging, swa_lrs: 0.1}}": "StochasticWeightAveraging",
     f"callbacks.a={{_target_: {LIGHTNING}.LearningRateMonitor}}": r"^callbacks: .*no logger\.; mend",
     f"callbacks.a={{_target_: {LIGHTNING}.DeviceStatsMonitor}}": "^callbacks: .*logger",
+    f"callbacks.a={{_target_: {LIGHTNING}.TQDMProgressBar}}": r"^callbacks\.a: a run has a progress bar of its own",
     "trainer.profiler=pytorch": "must be one of simple, advanced or null",
 }
 
