@@ -126,7 +126,7 @@ def callbacks(cfg: Config) -> list[L.Callback]:
     """The Lightning callbacks that the user adds."""
     found, packages = [], of_settings(cfg).packages
     for name, node in cfg.callbacks.items():
-        kind = resolve(f"callbacks.{name}", node["_target_"], packages)
+        kind: type[L.Callback] = resolve(f"callbacks.{name}", node["_target_"], packages)
         if issubclass(kind, ProgressBar):
             raise InputError(f"callbacks.{name}: {NO_BAR}")
         found.append(built(name, kind, arguments(node)))
