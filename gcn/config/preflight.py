@@ -13,7 +13,7 @@ from typing import Any
 
 from gcn.cli.extras import EXTRAS, install
 from gcn.cli.invocation import as_called
-from gcn.config.compose import is_hydras, key_of, knobs, normal
+from gcn.config.compose import groups, is_hydras, key_of, knobs, normal
 from gcn.config.parse import Config
 from gcn.data.checks import check_apart, check_downscale, colour
 from gcn.errors import InputError
@@ -93,7 +93,17 @@ def check_objective(cfg: Config) -> None:
 
 
 def note(cfg: Config) -> str | None:
-    """The line that explains, before it begins, a run whose rate is likely to fall to nothing; None for others."""
+    """The line that explains, before it begins, a run whose rate is likely to fall to nothing; None for others.
+
+    Also of the second stage of a recipe that does not start from its first.
+    """
+    experiment = cfg.choices.experiment
+    first = f"{experiment}_rd"
+    if cfg.resume is None and cfg.init_from is None and first in groups(own=of_settings(cfg))["experiment"]:
+        return (
+            f"note: experiment={experiment} is a second stage and starts from random weights here; train "
+            f"experiment={first} first, and give its run, init_from=RUN"
+        )
     known = knobs(of_settings(cfg))
     untied = not [name for name, knob in known.items() if knob.trains_g and knob.alone and cfg.get(name)]
     if cfg.resume is None and cfg.freeze is None and cfg.get("rate") and untied:
