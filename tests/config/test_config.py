@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gcn.config.compose import CONF, LAB, TRAIN, compose, groups, knobs, normal, stamp
 from gcn.config.conflicts import RELATION
 from gcn.config.parse import OVERLAY, Config, check, load, parse, plan, save
+from gcn.config.preflight import note
 from gcn.config.reference import chosen as names_of
 from gcn.config.reference import reference_of
 from gcn.config.sweep import axes, jobs, probes
@@ -26,6 +27,7 @@ from gcn.schema.plugins import NONE
 CHOICES = [(group, choice) for group, choices in groups().items() for choice in choices]
 NEEDED = {
     "folder": ["data.root=somewhere"], "frozen": ["init_from=some.ckpt"],
+    **{f"msillm_q{n}": ["init_from=x.safetensors", "labeller=patches"] for n in range(1, 7)},
     "oasis": ["labeller=patches", "discriminator=unet"],
     "patches": ["loss=oasis", "discriminator=unet"],
     "vq": ["loss=oasis", "discriminator=unet", "labeller.weights=some.safetensors"],
@@ -358,13 +360,39 @@ def test_every_knob_has_a_line_of_help():
         assert len(knob.help) < 80, knob.name
 
 
-def test_hific_weights():
+@pytest.mark.parametrize(
+    ("name", "weight", "target"),
+    [("balance", 1.0, 0.3), ("lo", 2.0, 0.14), ("mi", 1.0, 0.3), ("hi", 0.5, 0.45), ("lo_rd", 2.0, 0.14)],
+)
+def test_hific_weights(name, weight, target):
     """0.075/32·MSE₂₅₅ against 0.15·adversarial, LPIPS and λ·bpp, in units of the adversarial weight."""
-    cfg = parse(["experiment=hific"])
+    cfg = parse([f"experiment=hific_{name}"])
     assert cfg.mse == pytest.approx(0.075 / 32 * cfg.terms.mse.unit**2 / 0.15)
     assert cfg.lpips == pytest.approx(1 / 0.15, rel=1e-3)
-    assert cfg.rate == pytest.approx(1 / 0.15, rel=1e-3)
+    assert cfg.rate == pytest.approx(weight / 0.15, rel=1e-3)
+    assert cfg.target_bpp == target
     assert cfg.optim.schedule.name == "step"
+    if name != "balance":
+        assert cfg.rate * cfg.terms.rate.below * 0.15 == pytest.approx(2**-6, rel=1e-4)
+        assert cfg.terms.rate.early_target * 0.14 == pytest.approx(0.2, rel=1e-4)
+
+
+def test_the_weights_of_other_systems_in_units_of_their_adversarial_weight():
+    """MSE of [0, 1] is MSE in units of 8 grey levels over (255/8)²; VQGAN's L1 is of pixels in [-1, 1]."""
+    grey = (255 / 8) ** 2
+    msillm = parse(["experiment=msillm_q3", "init_from=x", "labeller=patches"])
+    assert (msillm.mse, msillm.lpips) == (pytest.approx(150 / 0.008 / grey, rel=1e-4), 1 / 0.008)
+    dcvic = parse(["experiment=dcvic_balance"])
+    assert (dcvic.mse, dcvic.lpips) == (pytest.approx(50 / 0.01 / grey, rel=1e-4), 1 / 0.01)
+    vqgan = parse(["experiment=vqgan_balance"])
+    assert vqgan.lpips / vqgan.l1 == pytest.approx(1 / (2 * 8 / 255), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["lo", "mi", "hi"])
+def test_a_second_stage_from_random_weights_is_remarked(name):
+    remark = note(parse([f"experiment=hific_{name}"]))
+    assert f"experiment=hific_{name}_rd first" in remark
+    assert note(parse([f"experiment=hific_{name}", "init_from=x"])) is None
 
 
 # folders, sweeps, resume

@@ -498,3 +498,12 @@ def test_conversion_of_ms_illm():
 def test_conversion_of_compressai(lmbda, rate):
     """λ·255²·MSE + bpp times ``rate`` is mse = 64·λ·rate."""
     assert per_unit_of(1 / rate, mse_255=lmbda) == pytest.approx(64 * lmbda * rate)
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [(9, 0.5 * (0.05 + 0.1 + 0.15 + 1.0) / 4), (10, (0.05 + 0.1 + 0.3 + 1.0) / 4)]
+)
+def test_the_first_updates_have_another_target_and_another_weight(step, expected):
+    turn = open_turn(X, X_HAT, likelihoods=likelihoods([0.1, 0.2, 0.3, 1.0]), step=step)
+    rate = Rate(target_bpp=0.25, below=0.5, early=10, early_target=1.4, early_weight=0.5)
+    assert rate(turn).item() == pytest.approx(expected)
