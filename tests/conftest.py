@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sys
 
 import pytest
 import torch
 from generators import build, spread
 from hypothesis import settings
+from PIL import Image
 
 torch.set_num_threads(1)
 
@@ -27,6 +29,29 @@ def generator():
 def spread_generator():
     """The same with many different symbols."""
     return lambda name, factor=4.0, **options: spread(build(name, **options), factor)
+
+
+def _blank(path, *_):
+    """A picture of one pixel in place of the curves of a run, which take longer than a tiny run itself."""
+    Image.new("RGB", (1, 1)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runs_draw_no_curves():
+    fit = sys.modules.get("gcn.training.fit")
+    with pytest.MonkeyPatch.context() as patch:
+        if fit:  # else no test module trains
+            patch.setattr(fit, "curves", _blank)
+        yield
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Runs of this test draw their curves."""
+    from gcn.report.plots import curves
+
+    monkeypatch.setattr("gcn.training.fit.curves", curves)
 
 
 @pytest.fixture(autouse=True)

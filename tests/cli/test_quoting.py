@@ -19,6 +19,7 @@ NAMES = [
     "${x}", "\\${x}", "\\\\${x", "${", "back\\", "back\\\\", "\\'", "a:b", '"', "'", "' '", " before", "after ",
     "7", "1e5", "007", "1_000", "true", "Null", "nan", "-inf", "???", "~", "-m", "--help", "a#b", "a;b", "a&b", "*",
     "?", "!x", "(a)", "50%", "日本", "\N{ZERO WIDTH SPACE}", "choice(1,2)", "a@b", "+x", "\t",
+    " both ", "Prüfung, 1", "$x \\'", "[x]", "a\nb", "caf\udce9",
 ]  # fmt: skip
 SPECIAL = st.sampled_from("' \"\\$ {}[](),=:~@+-#;&*?!%|<>`.0123eE_truNl/äé日")
 names = st.one_of(
