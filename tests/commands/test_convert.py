@@ -78,6 +78,33 @@ def test_the_printed_command_trains_from_the_model(here, capsys):
     assert all(torch.equal(weights[name], value) for name, value in generator.named_parameters())
 
 
+@pytest.mark.parametrize("kind", ["HiFiCAutoencoder", "bmshj2018-hyperprior"])
+def test_a_decoder_is_trained_further_on_the_bitstream_of_the_model(kind, here, capsys):
+    """With a frozen encoder, files of the model and of the run have the same latents."""
+    torch.save(hific() if kind[0] == "H" else compressai(kind), "weights.pth")
+    assert convert("weights.pth", "-o", "model.safetensors", *([ACCEPTED] if kind[0] == "H" else [])) == 0
+    words = capsys.readouterr().out.splitlines()[-1].partition("to train from it: ")[2].split()[2:]
+    data = images(here / "data")
+    words += [
+        "data=folder",
+        f"data.root={data}",
+        "data.crop=64",
+        "trainer=cpu",
+        "logger=csv",
+        "loss=ns",
+        "mse=1",
+    ]
+    codec = planned(here / "run", *words, "freeze=encoder", "rate=null").module.codec
+    card = package.card(Path("model.safetensors"))
+    coding = codec.for_coding()
+    assert (coding.latents_id, coding.picture_id) == (card.latents_id, card.picture_id)
+    with torch.no_grad():
+        codec.g_s[-1].bias.add_(1) if kind[0] != "H" else codec.g_s.blocks[-1].bias.add_(1)
+    coding = codec.for_coding()
+    assert coding.latents_id == card.latents_id
+    assert coding.picture_id != card.picture_id
+
+
 def test_a_converted_labeller_gives_the_nearest_code_of_unit_length(here, capsys):
     """The published network normalises its codes, whatever their length in the file."""
     state = vq()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcn.errors import InputError
+from gcn.errors import InputError, is_memory_error
 from gcn.files.archive import Damaged, check_archive
 from gcn.files.names import printable
 
@@ -64,7 +64,12 @@ def read(path: Path) -> WeightsFile:
     if isinstance(content, Mapping) and isinstance(content.get(NESTED), Mapping):
         beside = [printable(str(name))[:100] for name in content if name != NESTED][:MOST_ENTRIES]
         content = content[NESTED]
-    return WeightsFile(path, sha256, stated is not None, _tensors(shown, content), beside)
+    tensors = _tensors(shown, content)
+    if sum(value.numel() * value.element_size() for value in tensors.values()) > path.stat().st_size:
+        raise InputError(
+            f"{shown}: its tensors are larger than the file, for they share numbers; it is damaged"
+        )
+    return WeightsFile(path, sha256, stated is not None, tensors, beside)
 
 
 def _sha256(path: Path) -> str:
@@ -83,6 +88,8 @@ def _load(path: Path) -> Any:
     except Damaged as problem:
         raise InputError(f"{shown}: damaged ({problem}); download it again") from None
     except Exception as problem:
+        if is_memory_error(problem):
+            raise
         raise InputError(
             f"{shown}: not a file of tensors alone ({type(problem).__name__}): damaged, not written by torch.save, or"
             " it holds code or objects, which are never loaded"
