@@ -113,7 +113,10 @@ def _tensors(shown: str, content: Any) -> dict[str, Tensor]:
 
 
 def _plain(value: Any) -> bool:
-    """Whether a value is a dense tensor in memory."""
+    """Whether a value is a dense tensor in memory, each of whose numbers is in the file."""
     if type(value) not in (Tensor, nn.Parameter) or value.layout != torch.strided or value.is_quantized:
         return False
-    return value.device.type == "cpu" and not value.is_complex()
+    whole = (
+        value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    )  # no stride repeats a number
+    return value.device.type == "cpu" and not value.is_complex() and whole
