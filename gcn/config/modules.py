@@ -21,7 +21,7 @@ OTHERS = {
     "trainer": "give accelerator, strategy, devices and precision to Lightning's Trainer",
     "devices": "give devices to Lightning's Trainer",
     "val_every": "give val_check_interval to Lightning's Trainer",
-    "panel_every": "panels are drawn by scripts/train.py",
+    "panel_every": "give gcn.callbacks.Panels() to Lightning's Trainer",
     "checkpoint_every": "give a ModelCheckpoint to Lightning's Trainer",
 }
 

@@ -67,6 +67,15 @@ class MetricsTable:
         except OSError as problem:
             raise cannot_write(self.path, problem) from None
 
+    def extend(self, step: int, row: Mapping[str, Any]) -> None:
+        """Add numbers to the last row if it is that of ``step``, else a row; raises InputError as :meth:`append`."""
+        rows = self.rows()
+        if not rows or rows[-1]["step"] != step:
+            self.append(step, row)
+            return
+        self.columns = [*self.columns, *(name for name in row if name not in self.columns)]
+        self._write([*rows[:-1], {**rows[-1], **row}])
+
     def _append(self, line: bytes) -> None:
         with self.path.open("rb+") as file:
             start = max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE)

@@ -18,7 +18,6 @@ from gcn.data.loader import Data
 from gcn.errors import InputError, Interrupted
 from gcn.files.atomic import remove_partials
 from gcn.files.lock import only_writer
-from gcn.metrics.stability import Verdict, verdict
 from gcn.models import package
 from gcn.models.dcgan import DCGAN
 from gcn.report.environment import environment
@@ -170,7 +169,7 @@ def _train(plan: Plan, trainer: L.Trainer, progress: Progress) -> dict[str, Any]
             )
         if not main:
             return {}
-        if trainer.global_step < steps and record.watch.event is None:
+        if trainer.global_step < steps and record.verdict.event is None:
             print(f"ended after {trainer.global_step} of {steps} updates, as {_who(plan)} asked", flush=True)
         record.phase = "the evaluation"
         summary = _finish(plan, record, bad_images, trainer, time.perf_counter() - before)
@@ -249,7 +248,7 @@ def _finish(
     plan: Plan, record: Record, bad_images: BadImages, trainer: L.Trainer, seconds: float
 ) -> dict[str, Any]:
     module, rows = plan.module, record.table.rows()
-    judged: Verdict = verdict(rows, record.watch.event)
+    judged = record.verdict.judge()
     summary: dict[str, Any] = {
         "steps": trainer.global_step,
         "verdict": judged.name,

@@ -1,5 +1,6 @@
 """The LightningModule: each training step makes one generator update."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -18,11 +19,14 @@ from gcn.game.streams import Streams
 from gcn.models.codec import Codec
 from gcn.training.datamodule import GameDataModule
 from gcn.training.instruments import INSTRUMENTS
+from gcn.training.jitter import Jitter
 from gcn.training.player import OptimizerPlayer
 from gcn.training.restore import check, counted
 from gcn.training.schedule import Schedule
 from gcn.training.trainer_options import check_options, check_start, leave_out_reducer
-from gcn.training.validate import Decoded, coding_copy, decoded, joint
+from gcn.training.validate import Decoded, Evaluation, coding_copy, decoded, joint
+
+VALIDATED = ("val/psnr", "val/ms_ssim", "val/swd", "val/bpp", "val/dead_channels")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class GameModule(L.LightningModule):
     be another training is refused, see :mod:`gcn.training.trainer_options`. :func:`gcn.build` makes both.
 
     Values that Lightning's loggers and callbacks get: ``train/…`` as in ``metrics.csv``, when a row or a logger is due;
-    ``val/psnr``, ``val/bpp``, ``val/swd``, … of a validation, and ``test/…``, with the bytes of real files.
+    ``val/psnr``, ``val/bpp``, ``val/swd``, … of a validation, ``val/jitter`` from the second one on, and
+    ``test/…``, with the bytes of real files.
 
     Only G's optimizer is stepped through Lightning's wrapper, so ``trainer.global_step``, ``max_steps`` and the
     schedule all count generator updates.
@@ -105,6 +110,9 @@ class GameModule(L.LightningModule):
             Codec
         ] = []  # a copy of the codec that validates; a list makes it no part of this module
         self.seen: list[Decoded] = []
+        self.validated: Evaluation | None = None  # the last validation, of all processes
+        self.jitter = Jitter()
+        self._row: dict[str, float] = {}
 
     @property
     def codec(self) -> Codec:
@@ -159,6 +167,8 @@ class GameModule(L.LightningModule):
     def training_step(self, batch: Tensor, batch_index: int) -> None:
         """Make one generator update with the batch (d_steps·B, 3, P, P) in [0, 1]."""
         plan, step = self.training_plan, self.trainer.global_step
+        for player in self.players:
+            player.norms.clear()
         update(
             self.game,
             self.rule if self.has_game and step >= plan.warmup else self.warm_rule,
@@ -168,21 +178,29 @@ class GameModule(L.LightningModule):
             learning_rate=plan.schedule.factor(step, plan.steps),
             observe=self._due(step + 1),
         )
-        if self.game.observing and not self.trainer.barebones:
-            self.log_dict(self.observed(), logger=self.sends_values)
+        self._row = self._values()
+        if self._row and not self.trainer.barebones:
+            self.log_dict(self._row, logger=self.sends_values)
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:
                     self.average[name].lerp_(parameter.detach(), 1 - plan.ema)
 
     def observed(self) -> dict[str, float]:
-        """What was observed in the last update, with the learning rates that it had; empty if nothing was."""
-        if not self.game.values:
+        """Values of the last update, with learning rates and gradient norms before clipping; empty if not observed."""
+        return dict(self._row)
+
+    def _values(self) -> dict[str, float]:
+        if not (self.game.observing and self.game.values):
             return {}
         values = {f"train/{name}": float(value) for name, value in self.game.values.items()}
-        names = ("g", "d") if self.has_game else ("g",)
-        rates = (player.optimizer.param_groups[0]["lr"] for player in self.players)
-        return values | {f"train/lr/{name}": float(rate) for name, rate in zip(names, rates, strict=False)}
+        players = dict(zip(("g", "d") if self.has_game else ("g",), self.players, strict=False))
+        for name, player in players.items():
+            values[f"train/lr/{name}"] = float(player.optimizer.param_groups[0]["lr"])
+        for name, player in players.items():
+            if player.norms:
+                values[f"train/{name}/grad_norm"] = float(player.norms[-1])
+        return values
 
     def _due(self, update: int) -> bool:
         """Whether the values of an update are wanted, for a row of the run or for Lightning's loggers."""
@@ -210,11 +228,17 @@ class GameModule(L.LightningModule):
             raise InputError(
                 "Trainer.validate: this generator has no original to compare with; give limit_val_batches=0"
             )
-        self.coder, self.seen = [coding_copy(self.codec, self.average)], []
+        self.coder, self.seen, self.validated = [], [], None
+        try:
+            self.coder = [coding_copy(self.codec, self.average)]
+        except FloatingPointError as diverged:
+            if self.trainer.state.fn != "fit":
+                raise InputError(f"Trainer.{self.trainer.state.fn}: {diverged}") from None
 
     def validation_step(self, batch: Whole, batch_index: int) -> None:
-        """Reconstruct an image as a decoder of its file would."""
-        self.seen.append(decoded(self.coder[0], batch.name, batch.x))
+        """Reconstruct an image as a decoder of its file would; none after the training has diverged."""
+        if self.coder:
+            self.seen.append(decoded(self.coder[0], batch.name, batch.x))
 
     def test_step(self, batch: Whole, batch_index: int) -> None:
         """Write an image into a file and read it back."""
@@ -225,16 +249,19 @@ class GameModule(L.LightningModule):
         return decoded(self.coder[0], batch.name, batch.x)
 
     def on_validation_epoch_end(self) -> None:
-        """Log ``val/psnr`` and the other values of all images, the same on each process."""
-        self._log_all("val")
+        """Log ``val/psnr`` and the other values of all images, the same on each process; NaN after a divergence."""
+        if not self.coder:
+            self.log_dict(dict.fromkeys(VALIDATED, math.nan))
+            return
+        found = joint(self.seen)
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            found.values |= self.jitter(found.images)
+        self.log_dict(found.named("val"), sync_dist=True)
+        self.validated = found
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/psnr`` and the other values of all images, the same on each process."""
-        self._log_all("test")
-
-    def _log_all(self, stage: str) -> None:
-        values = joint(self.seen).values
-        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, sync_dist=True)
+        self.log_dict(joint(self.seen).named("test"), sync_dist=True)
 
     def _laid_out(self, batch: Tensor) -> Tensor:
         """The batch in the memory layout of the weights."""
@@ -245,6 +272,8 @@ class GameModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state that is in no parameter: the rule's memory and the average of G's weights."""
         checkpoint["gcn"] = {"rule": self.rule.state_dict(), "average": self.average}
+        if self.jitter.before:
+            checkpoint["gcn"]["before"] = self.jitter.before
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Compare a checkpoint with this module before anything of it is restored, and bring back what
@@ -270,3 +299,4 @@ class GameModule(L.LightningModule):
             }
         self.rule.load_state_dict(checkpoint["gcn"]["rule"])
         self.average = checkpoint["gcn"]["average"]
+        self.jitter.restore(checkpoint["gcn"].get("before", {}))

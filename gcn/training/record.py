@@ -12,26 +12,21 @@ from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.loggers import Logger
-from torch import Tensor
 
 from gcn.data.loader import WholeImages
-from gcn.models.codec import Codec
 from gcn.models.dcgan import DCGAN
 from gcn.report.metrics_table import MetricsTable
-from gcn.report.plots import PanelRow, panel
-from gcn.report.sheet import sheet
 from gcn.report.wandb_log import WandbRun
+from gcn.training.jitter import Jitter
 from gcn.training.loggers import send
 from gcn.training.module import GameModule
+from gcn.training.panels import Panels
 from gcn.training.progress import Progress
 from gcn.training.samples import RealCrops, evaluate_samples
-from gcn.training.stop import StopRequest
+from gcn.training.stop import StopOnSignal
 from gcn.training.user_callbacks import after_validation, before_validation
-from gcn.training.validate import Decoded, Evaluation, centre, coding_copy, evaluate, logit_map
-from gcn.training.watch import NormWatch
-
-PANEL_IMAGES, PANEL_SIDE = 4, 256
-JITTER_IMAGES, JITTER_SIDE = 4, 128
+from gcn.training.validate import Evaluation, coding_copy, evaluate
+from gcn.training.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -88,10 +83,11 @@ class Record(L.Callback):
         )
         self.reals, self.loggers, self.callbacks = reals, loggers, callbacks
         self.table = MetricsTable(folder / "metrics.csv")
-        self.watch = NormWatch()
-        self.stop = StopRequest()
+        self.verdict = Verdict(rows=self.table.rows)
+        self.panels = Panels(folder / "panels")
+        self.stop = StopOnSignal()
+        self.jitter = Jitter()
         self.best = -math.inf
-        self.before: dict[str, Tensor] = {}  # the last validation's reconstructions of a few crops, by image
         self.final: Evaluation | None = None  # the validation after the last update
         self.changes: list[str] = []  # of the images, between the processes that made the run
         self.resumed, self.begun, self.phase = resumed, False, "training"
@@ -117,10 +113,8 @@ class Record(L.Callback):
         row = module.observed() if module.game.observing else {}
         due = {name: last or step % getattr(self.often, name) == 0 for name in ("val", "panel", "checkpoint")}
         looking = stopping or any(due.values())
-        self.watch(module.players, step, now=bool(row) or looking or module.device.type == "cpu")
-        if looking:
-            self.watch.check_weights(module.game, step)
-        finite, better = self.watch.event is None, False
+        self.verdict.look(module, step, now=bool(row) or looking, weights=looking)
+        finite, better = self.verdict.event is None, False
         values: dict[str, float] = {}
         if finite and (due["val"] or due["panel"]):
             self.phase = "the validation"
@@ -151,20 +145,20 @@ class Record(L.Callback):
         self.stop.restore()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "before": self.before, "watchdog": self.watch.watchdog.state_dict()}
+        watchdog = self.verdict.watch.watchdog.state_dict()
+        return {"best": self.best, "before": self.jitter.before, "watchdog": watchdog}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.before = state_dict["best"], state_dict["before"]
-        if isinstance(self.before, list):  # of an older checkpoint
-            self.before = dict(zip(self.images.names, self.before, strict=False))
-        self.watch.watchdog.load_state_dict(state_dict["watchdog"])
+        self.best = state_dict["best"]
+        self.jitter.restore(state_dict["before"], self.images.names)
+        self.verdict.watch.watchdog.load_state_dict(state_dict["watchdog"])
 
     # --- what they do ---
 
     def forget_validations(self, changed: Collection[str]) -> None:
         """Forget earlier validations, because the images have changed; only images that stayed are compared."""
         self.best = -math.inf
-        self.before = {name: crop for name, crop in self.before.items() if name not in changed}
+        self.jitter.forget(changed)
 
     def go_on(self, step: int, main: bool) -> None:
         """Continue the records of a stopped run at its checkpoint; has an effect once."""
@@ -189,41 +183,19 @@ class Record(L.Callback):
             result = evaluate_samples(cast(DCGAN, codec), self.reals)
         if step >= module.training_plan.steps:
             self.final = Evaluation(result.images, dict(result.values))
-        crops = {  # copies: a checkpoint would hold the images that views are cut from
-            image.name: image.x_hat[:, *centre(image, JITTER_SIDE)].clone()
-            for image in result.images[:JITTER_IMAGES]
-        }
-        pairs = [(crops[name], self.before[name]) for name in crops if name in self.before]
-        moved = [_rms(now - before) for now, before in pairs if now.shape == before.shape]
-        if moved:
-            result.values["jitter"] = 255 * sum(moved) / len(moved)
-        self.before = crops
+        result.values |= self.jitter(result.images)
         if draw and main:
-            self._draw(module, codec, result, step)
-        return {f"val/{name}": value for name, value in result.values.items()}
-
-    def _draw(self, module: GameModule, codec: Codec, result: Evaluation, step: int) -> None:
-        if self.reals is not None:
-            xs, samples = [image.x for image in result.images], [image.x_hat for image in result.images]
-            sheet(self._panel(step), xs, samples, f"update {step}")
-            return
-        rows = [
-            _panel_row(image, logit_map(module.game, codec, image, module.device))
-            for image in result.images[:PANEL_IMAGES]
-        ]
-        panel(self._panel(step), rows, f"update {step}: the middle of each validation image")
-
-    def _panel(self, step: int) -> Path:
-        return self.folder / "panels" / f"{step:07d}.png"
+            self.panels.draw(module.game, codec, result, step, module.device)
+        return result.named("val")
 
     def _images(self, step: int) -> dict[str, Path]:
         """Paths of the image files of an update, for W&B."""
-        path = self._panel(step)
+        path = self.panels.path(step)
         return {"panel": path} if path.exists() else {}
 
     def _write(self, row: dict[str, float], step: int, main: bool) -> None:
         now = time.perf_counter()
-        row |= self.watch.latest
+        row |= self.verdict.watch.latest
         self.progress.show(row)
         if main:
             self.table.append(step, row)
@@ -232,23 +204,3 @@ class Record(L.Callback):
             if self.wandb is not None:
                 self.wandb.log(step, timed, self._images(step))
         self._since = (now, step)
-
-
-def _panel_row(image: Decoded, logits: Tensor | None) -> PanelRow:
-    """The middle of an image, with the same part of D's map; the numbers are those of the whole image."""
-    rows, columns = centre(image, PANEL_SIDE)
-    part = None
-    if logits is not None:
-        scale = [n / m for n, m in zip(logits.shape, image.x.shape[-2:], strict=True)]
-        (top, bottom), (left, right) = (
-            (round(s.start * f), round(min(s.stop, n) * f))
-            for s, f, n in zip((rows, columns), scale, image.x.shape[-2:], strict=True)
-        )
-        part = logits[top : max(bottom, top + 1), left : max(right, left + 1)]
-    x, x_hat = image.x[:, rows, columns], image.x_hat[:, rows, columns]
-    quality = -10 * float((image.x - image.x_hat).square().mean().log10())
-    return PanelRow(image.name, x, x_hat, part, quality, image.bits / image.pixels)
-
-
-def _rms(difference: Tensor) -> float:
-    return float(difference.square().mean().sqrt())

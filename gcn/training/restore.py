@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gcn.training.restore_records import LARGEST_STEP, check_records
+from gcn.training.restore_records import LARGEST_STEP, check_crops, check_records
 from gcn.training.restore_tensors import check_tensor
 
 if TYPE_CHECKING:
@@ -194,8 +194,9 @@ def counted(fit_loop: Mapping[str, Any], step: int) -> dict[str, Any]:
 
 
 def _check_own(found: Mapping[str, Any], module: "GameModule", step: int) -> None:
-    if set(found) != {"rule", "average"}:
+    if set(found) - {"before"} != {"rule", "average"}:
         raise ValueError("the rule's memory or the average of the weights is missing")
+    check_crops(found.get("before", {}))
     memory, fresh = found["rule"], module.rule.state_dict()
     if not isinstance(memory, dict) or set(memory) != set(fresh):
         raise ValueError("the rule's memory is of another rule")

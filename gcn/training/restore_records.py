@@ -20,6 +20,7 @@ def check_records(states: Mapping[Any, Any]) -> None:
     """
     for name, check in (
         ("Record", _check_record),
+        ("Verdict", _check_verdict),
         ("BadImages", _check_bad_images),
         ("SameData", _check_same_data),
         ("Timer", _check_timer),
@@ -65,6 +66,12 @@ def _check_record(found: Any) -> None:
     best, before = found["best"], found["before"]
     if type(best) is not float or math.isnan(best):
         raise ValueError("the best validation so far is no number")
+    check_crops(before)
+    _check_watchdog(found["watchdog"])
+
+
+def check_crops(before: Any) -> None:
+    """Raise ValueError unless these are crops (3, h, w) by image, as :class:`gcn.training.jitter.Jitter` keeps them."""
     named = isinstance(before, dict) and all(isinstance(name, str) for name in before)
     if not (named or isinstance(before, list)) or len(before) > 64:  # a list in older checkpoints
         raise ValueError("the last validation's crops are damaged")
@@ -73,6 +80,24 @@ def _check_record(found: Any) -> None:
         if max(sides) > 4096:
             raise ValueError("the last validation's crops are damaged")
         check_tensor("a crop of the last validation", crop, (3, *sides), torch.float32)
+
+
+def _check_verdict(found: Any) -> None:
+    """Check the state of :class:`gcn.training.verdict.Verdict`: the watchdog's history and the rows so far."""
+    if not isinstance(found, dict) or not {"watchdog", "names", "numbers", "there"} <= set(found):
+        raise ValueError("the rows of the verdict are damaged")
+    names, numbers, there = found["names"], found["numbers"], found["there"]
+    if not _texts(names) or len(set(names)) < len(names):
+        raise ValueError("the names of the verdict's rows are damaged")
+    rows = numbers.shape[0] if isinstance(numbers, Tensor) and numbers.dim() == 2 else 0
+    for name, part, dtype in (("numbers", numbers, torch.float64), ("there", there, torch.bool)):
+        if not isinstance(part, Tensor) or part.dtype != dtype or part.shape != (rows, len(names)):
+            raise ValueError(f"the {name} of the verdict's rows are damaged")
+    if rows:
+        steps = numbers[:, names.index("step")] if "step" in names else torch.full((1,), math.nan)
+        known = there[:, names.index("step")].all() if "step" in names else torch.tensor(False)
+        if not (bool(known) and bool((steps >= 0).all()) and bool((steps <= LARGEST_STEP).all())):
+            raise ValueError("the verdict's rows are of no updates")
     _check_watchdog(found["watchdog"])
 
 

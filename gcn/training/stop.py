@@ -2,29 +2,79 @@
 
 import os
 import signal
+import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import lightning as L
 import torch
 import torch.distributed as dist
 
+from gcn.errors import InputError
+from gcn.files.names import printable
 from gcn.game.reduction import world_size
 
 
-class StopRequest:
-    """Remembers the first signal that asks the run to stop; a second Ctrl-C ends it at once.
+class StopOnSignal(L.Callback):
+    """Callback that finishes the update, writes a checkpoint and ends the training after Ctrl-C, SIGTERM or SIGUSR1.
 
-    Lightning would raise in the middle of things, and outside of SLURM SIGUSR1 would kill. Under SLURM SIGUSR1 is left
-    to Lightning, which requeues the job.
+    A second Ctrl-C ends the program at once. Lightning alone would raise in the middle of things, and outside of SLURM
+    SIGUSR1 would kill. Under SLURM SIGUSR1 is left to Lightning, which requeues the job.
+
+    ``L.Trainer(callbacks=[StopOnSignal()], …)`` trains on with ``fit(…, ckpt_path=…)``, whose path is printed;
+    ``scripts/train.py`` stops by the same class.
+
+    Args:
+        checkpoint: its path; None: ``last.ckpt`` in the trainer's ``default_root_dir``.
+
+    Attributes:
+        signal: number of the signal that ended the training, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, checkpoint: str | Path | None = None) -> None:
+        self.checkpoint = checkpoint
         self.signal: int | None = None  # what the processes have agreed on
         self._received: int | None = None
         self._before: dict[int, Any] = {}
 
-    def listen(self) -> None:
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Install the signal handlers."""
+        self.listen()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_: Any) -> None:
+        """Write a checkpoint and end the training if a signal has arrived."""
+        if self.agreed(module.device) is None:
+            return
+        assert self.signal is not None
+        trainer.should_stop = True
+        path = Path(self.checkpoint or Path(trainer.default_root_dir) / "last.ckpt")
+        trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            print(
+                f"stopped by {signal.Signals(self.signal).name} after {trainer.global_step} updates; "
+                f"go on with Trainer.fit(…, ckpt_path='{printable(path)}')",
+                flush=True,
+            )
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Restore the signal handlers."""
+        self.restore()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """Restore the signal handlers."""
+        self.restore()
+
+    def listen(self) -> None:
+        """Install the signal handlers.
+
+        Raises:
+            InputError: not in the main thread, which alone gets signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise InputError(
+                "StopOnSignal: only the main thread of a program gets signals; train there, or drop it"
+            )
         signals = [signal.SIGINT, signal.SIGTERM]
         if "SLURM_JOB_ID" not in os.environ and hasattr(signal, "SIGUSR1"):  # Windows has none
             signals.append(signal.SIGUSR1)

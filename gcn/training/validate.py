@@ -49,6 +49,10 @@ class Evaluation:
     images: list[Decoded]
     values: dict[str, float] = field(default_factory=dict)
 
+    def named(self, stage: str) -> dict[str, float]:
+        """The values by their names in tables and loggers: ``val/psnr``, …"""
+        return {f"{stage}/{name}": value for name, value in self.values.items()}
+
 
 def coding_copy(generator: Codec, average: Mapping[str, Tensor] | None) -> Codec:
     """A copy of the codec that can code, with the averaged weights where there are any."""

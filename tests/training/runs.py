@@ -123,7 +123,7 @@ def undrawn(monkeypatch: Any) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(hashlib.sha256(repr(shown).encode()).hexdigest())
 
-    monkeypatch.setattr("gcn.training.record.panel", digest)
+    monkeypatch.setattr("gcn.training.panels.panel", digest)
 
     monkeypatch.setattr("gcn.training.fit.curves", lambda path, *_: path.touch())
 

@@ -156,13 +156,29 @@ SINGLE = {
     "a time that is a text": (("callbacks",), lambda states: {**states, "Timer": {"time_elapsed": {"train": "1"}}}),
     "a time below zero": (("callbacks",), lambda states: {**states, "Timer": {"time_elapsed": {"train": -9.0}}}),
     "no times": (("callbacks",), lambda states: {**states, "Timer": 3}),
+    "crops of a Trainer's validation": (("gcn",), lambda own: {**own, "before": {"a.png": torch.zeros(3)}}),
+    "no rows of a verdict": (("callbacks",), lambda states: {**states, "Verdict": {}}),
+    "rows of a verdict": (("callbacks",), lambda states: judged(states, numbers=torch.zeros(2))),
+    "a verdict's numbers": (("callbacks",), lambda states: judged(states, numbers=torch.ones(1, 2))),
+    "a verdict's names": (("callbacks",), lambda states: judged(states, names=["step", "step"])),
+    "a verdict without updates": (("callbacks",), lambda states: judged(states, names=["a", "b"])),
+    "a verdict's update": (("callbacks",), lambda states: judged(states, numbers=-torch.ones(1, 2).double())),
+    "a verdict's watchdog": (("callbacks",), lambda states: judged(states, watchdog={})),
     "an old version": (("pytorch-lightning_version",), lambda _: "0.9.0"),
     "another version": (("pytorch-lightning_version",), lambda _: "2.x y"),
 }  # fmt: skip
 
 
+def judged(states, **changed):
+    """The states of callbacks with that of a Verdict of one row."""
+    rows = {"numbers": torch.ones(1, 2, dtype=torch.float64), "there": torch.ones(1, 2, dtype=torch.bool)}
+    own = {"watchdog": states["Record"]["watchdog"], "names": ["step", "x"], **rows}
+    return {**states, "Verdict": own | changed}
+
+
 def test_a_sound_checkpoint_passes(sound, module):
     check(sound, module, ["Record"])
+    check(replaced(sound, ("callbacks",), judged(sound["callbacks"])), module, ["Record"])
 
 
 def refused(content, module):

@@ -32,7 +32,7 @@ from gcn.errors import InputError, Interrupted
 from gcn.report.metrics_table import MetricsTable
 from gcn.training import fit as runs_module
 from gcn.training.record import Record
-from gcn.training.stop import StopRequest
+from gcn.training.stop import StopOnSignal
 
 OFTEN = "steps=8 val_every=3 panel_every=4 checkpoint_every=3"
 SHORT = "steps=6 val_every=4 panel_every=4 checkpoint_every=3"
@@ -146,7 +146,7 @@ def test_a_signal_ends_the_run_between_two_updates(number, reference, data, tmp_
 def test_a_second_interruption_kills():
     child = os.fork()
     if child == 0:
-        stop = StopRequest()
+        stop = StopOnSignal()
         stop.listen()
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(

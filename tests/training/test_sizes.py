@@ -16,7 +16,7 @@ from gcn.config.parse import parse
 from gcn.data.loader import Data, WholeImages
 from gcn.errors import InputError
 from gcn.report.plots import panel
-from gcn.training.record import _panel_row
+from gcn.training.panels import panel_row
 from gcn.training.sizes import check_sizes
 from gcn.training.validate import against_jpeg, coding_copy, evaluate, logit_map
 
@@ -72,7 +72,7 @@ def test_every_size_is_validated_and_drawn(said, sizes, tmp_path_factory):
         logits = logit_map(made, codec, image, torch.device("cpu"))
         line = next((line for line in lines if "discriminator's map" in line), "")
         assert (logits is None) == (f"{image.name} (" in line)
-        rows.append(_panel_row(image, logits))
+        rows.append(panel_row(image, logits))
     assert panel(tmp_path_factory.getbasetemp() / "panel.png", rows).stat().st_size
 
 
