@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gcn import callbacks as callbacks
+    from gcn.config.modules import GameModule as GameModule
     from gcn.config.modules import build as build
 
 __version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name == "build":
-        from gcn.config.modules import build
-
-        return build
+    if name in ("build", "GameModule"):
+        return getattr(import_module("gcn.config.modules"), name)
     if name == "callbacks":
         return import_module("gcn.callbacks")
     raise AttributeError(f"module 'gcn' has no attribute {name!r}")

@@ -93,14 +93,14 @@ def optim(cfg: Config, player: str) -> PlayerOptim:
     )
 
 
-def module(cfg: Config) -> GameModule:
-    """The LightningModule of the configured game."""
+def module(cfg: Config, kind: type[GameModule] = GameModule) -> GameModule:
+    """The LightningModule of the configured game; ``kind`` is its class."""
     players, constraints = game(cfg)
     training = Training(
         steps=cfg.steps, d_steps=cfg.d_steps, warmup=cfg.warmup.steps, log_every=cfg.log_every, ema=cfg.ema,
         g=optim(cfg, "g"), d=optim(cfg, "d"), schedule=Schedule(**cfg.optim.schedule),
     )  # fmt: skip
-    return GameModule(players, build(cfg, "dynamics"), training, constraints)
+    return kind(players, build(cfg, "dynamics"), training, constraints)
 
 
 def wandb_options(cfg: Config) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ from gcn.config.destinations import LOGGER, refuse_unsaid
 from gcn.config.lightning_words import CALLBACKS, refuse_forgotten
 from gcn.config.reference import Reference, chosen, reference_of, without_remarks
 from gcn.config.several import names as single
-from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored
+from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored, stored_text
 from gcn.errors import InputError, NotNamed
 from gcn.files.atomic import write_text
 from gcn.files.names import printable
@@ -201,8 +201,13 @@ def _resumed(folder: Path, words: Sequence[str], own: Extension) -> Config:
 
 def save(config: Config, folder: Path) -> None:
     """Write ``config.yaml`` into a run folder, all or nothing."""
+    write_text(folder / FILE, as_text(config), sync=True)
+
+
+def as_text(config: Config) -> str:
+    """The configuration as the text of ``config.yaml``."""
     content = {key: value for key, value in config.plain().items() if key != "run_dir"} | {"resume": None}
-    write_text(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(content)), sync=True)
+    return OmegaConf.to_yaml(OmegaConf.create(content))
 
 
 def load(folder: Path, only: str | None = None, own: Extension = NONE) -> Config:
@@ -220,13 +225,27 @@ def load(folder: Path, only: str | None = None, own: Extension = NONE) -> Config
         NotNamed: something that gcn does not have, in a run that says that it was started with plugins.
         InputError: no run folder, or a configuration that no run of this project has.
     """
-    said = stored(folder)
-    file, choices, once = printable(folder / FILE), said.pop("choices"), stored_words(said)
+    return _load(stored(folder), printable(folder / FILE), started_in(folder), only, own)
+
+
+def load_text(text: str, shown: str, own: Extension = NONE) -> Config:
+    """The configuration that :func:`as_text` wrote into a checkpoint, which is untrusted; see :func:`load`.
+
+    Args:
+        text: what the checkpoint holds.
+        shown: names it in errors.
+        own: what the user adds, where the training has something of it.
+    """
+    return _load(stored_text(text, shown), shown, Path(), None, own)
+
+
+def _load(said: dict[str, Any], file: str, base: Path, only: str | None, own: Extension) -> Config:
+    choices, once = said.pop("choices"), stored_words(said)
     for name in (SETTING, FOLDER):
         said.pop(name, None)
     said[CALLBACKS] = {}
     try:
-        return _loaded(folder, said, choices, only, own)
+        return _loaded(said, file, base, choices, only, own)
     except InputError as problem:
         reason = f"{file}: {printable(str(problem))[:300]}"
         given = stored_words(own.settings) if _is_foreign(said, choices, own) else once
@@ -237,15 +256,14 @@ def load(folder: Path, only: str | None = None, own: Extension = NONE) -> Config
 
 
 def _loaded(
-    folder: Path, said: dict[str, Any], choices: Mapping[str, Any], only: str | None, own: Extension
+    said: dict[str, Any], file: str, base: Path, choices: Mapping[str, Any], only: str | None, own: Extension
 ) -> Config:
-    file = printable(folder / FILE)
     if only is None:
         named = checked_choices(choices, own)
         reference = reference_of(chosen(named), own, TRAIN)
         said[SETTING] = list(own.packages)
         content = _configured(completed(file, said, reference.values), named, reference)
-        _locate(content, reference.fields, started_in(folder))
+        _locate(content, reference.fields, base)
         return Config(content)
     choice = checked_choices({only: choices.get(only)}, own)
     reference = reference_of(((only, str(choice[only])),), own, TRAIN).part(only)

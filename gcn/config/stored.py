@@ -14,7 +14,7 @@ from gcn.config.compose import TRAIN, compose, groups
 from gcn.config.several import is_list, names
 from gcn.errors import InputError
 from gcn.files.names import printable
-from gcn.files.reading import LARGEST_YAML, check_events, read_text, read_yaml
+from gcn.files.reading import LARGEST_YAML, check_events, parse_yaml, read_text, read_yaml
 from gcn.schema.fields import show
 from gcn.schema.plugins import NONE, Extension
 
@@ -33,9 +33,21 @@ def stored(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{printable(folder)}: no run folder, for it holds no {FILE}; give the folder of a run"
         )
-    content = read_yaml(path)
+    return _of_a_run(read_yaml(path), printable(path))
+
+
+def stored_text(text: str, shown: str) -> dict[str, Any]:
+    """Values of the configuration that a checkpoint holds as a text; ``shown`` names it in errors.
+
+    Raises:
+        InputError: a text that no checkpoint of this project has.
+    """
+    return _of_a_run(parse_yaml(text, shown), shown)
+
+
+def _of_a_run(content: dict[str, Any], shown: str) -> dict[str, Any]:
     if not isinstance(content.get("choices"), dict):
-        raise InputError(f"{printable(path)}: not the configuration of a run")
+        raise InputError(f"{shown}: not the configuration of a run")
     return content
 
 

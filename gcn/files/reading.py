@@ -66,14 +66,24 @@ def read_yaml(path: Path, largest: int = LARGEST_YAML) -> dict[str, Any]:
     Raises:
         InputError: as of `read_text`, or it holds anything else.
     """
-    text = read_text(path, largest)
+    return parse_yaml(read_text(path, largest), printable(path), largest)
+
+
+def parse_yaml(text: str, shown: str, largest: int = LARGEST_YAML) -> dict[str, Any]:
+    """The mapping in a YAML text, with the limits of :func:`read_yaml`; ``shown`` names it in errors.
+
+    Raises:
+        InputError: it holds anything else.
+    """
     try:
+        if len(text) > largest:
+            raise ValueError(f"more than {largest} characters")
         check_events(text)
         content = OmegaConf.to_container(OmegaConf.create(text))
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as problem:
-        raise InputError(f"{printable(path)}: {_line(problem)}") from None
+        raise InputError(f"{shown}: {_line(problem)}") from None
     if not isinstance(content, dict) or not _named(content):
-        raise InputError(f"{printable(path)}: not a mapping of names to values")
+        raise InputError(f"{shown}: not a mapping of names to values")
     return content  # type: ignore[return-value]
 
 

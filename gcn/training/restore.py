@@ -194,8 +194,10 @@ def counted(fit_loop: Mapping[str, Any], step: int) -> dict[str, Any]:
 
 
 def _check_own(found: Mapping[str, Any], module: "GameModule", step: int) -> None:
-    if set(found) - {"before"} != {"rule", "average"}:
+    if set(found) - {"before", "config"} != {"rule", "average"}:
         raise ValueError("the rule's memory or the average of the weights is missing")
+    if not isinstance(found.get("config", ""), str):
+        raise ValueError("its configuration is no text")
     check_crops(found.get("before", {}))
     memory, fresh = found["rule"], module.rule.state_dict()
     if not isinstance(memory, dict) or set(memory) != set(fresh):

@@ -201,9 +201,13 @@ def test_weights_by_load_from_checkpoint(fit, parts, tmp_path):
     trainer.save_checkpoint(tmp_path / "end.ckpt")
     fresh, _ = parts()
     given = {"game": fresh.game, "rule": fresh.rule, "training": fresh.training_plan}
-    loaded = GameModule.load_from_checkpoint(tmp_path / "end.ckpt", **given)
-    assert list(differences(weights(loaded), weights(trained))) == []
-    assert list(differences(loaded.average, trained.average)) == []
+    for loaded in (
+        gcn.GameModule.load_from_checkpoint(tmp_path / "end.ckpt"),
+        GameModule.load_from_checkpoint(tmp_path / "end.ckpt", **given),
+        gcn.GameModule.load_from_checkpoint(tmp_path / "end.ckpt", **given),
+    ):
+        assert list(differences(weights(loaded), weights(trained))) == []
+        assert list(differences(loaded.average, trained.average)) == []
 
 
 def test_validate_test_and_predict(parts):
