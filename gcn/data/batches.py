@@ -153,14 +153,15 @@ class TrainLoader:
         """
         if iterator not in self._open:
             return
+        if not iterator._shutdown:  # by torch, after the last batch
+            # First, for until here torch's handler of SIGCHLD may raise, and then this is called once more.
+            signal_handling._remove_worker_pids(id(iterator))
         self._open.remove(iterator)
         if not self._open:
             atexit.unregister(self.close)
-        if iterator._shutdown:  # by torch, after the last batch
+        if iterator._shutdown:
             return
-        iterator._shutdown = True
-        signal_handling._remove_worker_pids(id(iterator))  # a worker that ends from here on is no error
-        iterator._worker_pids_set = False
+        iterator._shutdown, iterator._worker_pids_set = True, False
         dying = connection.wait([worker.sentinel for worker in iterator._workers], wait)
         for worker in iterator._workers:
             if worker.sentinel in dying:  # its files are closed, its exit code comes a moment later

@@ -3,10 +3,10 @@
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -267,11 +267,13 @@ def test_help_shows_every_knob_group_and_setting(trained, capfd):
 
 
 def script(tmp_path, *words, code=""):
-    start = time.perf_counter()
+    """Status, output, errors and seconds of CPU time of a command line in a process of its own."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     command = [sys.executable, *(["-c", code] if code else [str(SCRIPT)]), *words]
     environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
-    return done.returncode, done.stdout, done.stderr, time.perf_counter() - start
+    seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    return done.returncode, done.stdout, done.stderr, seconds
 
 
 def test_errors_and_help_come_at_once(tmp_path):
@@ -279,7 +281,8 @@ def test_errors_and_help_come_at_once(tmp_path):
     assert (status, out, err) == (2, "", "error: msee: unknown; nearest: mse, seed\n")
     status, out, err, seconds = script(tmp_path, "--help")
     assert (status, err) == (0, "")
-    assert seconds < 5, "1 s on an idle machine"
+    *_, hydra = script(tmp_path, code="import hydra, hydra.core.override_parser.overrides_parser")
+    assert seconds < 7 * hydra, "about 4 times; with torch it would be 10"
     assert list(tmp_path.iterdir()) == []
 
 

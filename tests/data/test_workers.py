@@ -76,6 +76,20 @@ def test_a_killed_worker_ends_the_iteration_in_one_line(number, when):
     assert "\n" not in str(caught.value)
 
 
+def test_a_death_that_torch_reports_during_the_clean_up_is_not_lost(monkeypatch):
+    """The connection to a dying worker may break a moment before SIGCHLD, whose handler raises wherever it comes."""
+    remove, late = signal_handling._remove_worker_pids, iter([RuntimeError("DataLoader worker is killed")])
+
+    def interrupted(key):
+        for problem in late:
+            raise problem
+        remove(key)
+
+    monkeypatch.setattr(signal_handling, "_remove_worker_pids", interrupted)
+    with pytest.raises(InputError, match="a worker process was killed by SIGKILL"):
+        consume(loader(), lambda: os.kill(workers()[0].pid, signal.SIGKILL))
+
+
 def test_an_image_folder_that_vanishes_ends_the_iteration_in_one_line(pictures):
     with pytest.raises(InputError, match="no image can be read any more") as caught:
         consume(loader(Store(scan(pictures).entries)), lambda: shutil.rmtree(pictures))
