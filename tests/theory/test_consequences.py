@@ -174,40 +174,49 @@ def test_a_quantised_gaussian_has_no_common_optimum_and_rests_at_the_right_varia
 
 # 5. a one-centred penalty and a distortion
 
-DIRAC_GP = [(0.5, 0.5, 1.0), (0.2, 1.0, 1.0), (0.5, 2.0, 0.5), (1.0, 0.3, 2.0)]
+DIRAC_GP = np.array([(0.5, 0.5, 1.0), (0.2, 1.0, 1.0), (0.5, 2.0, 0.5), (1.0, 0.3, 2.0)])  # μ, λ, g₀
 
 
 def one_centred(loss, mu, weight, target):
     return ensemble(loss, {**mse(mu), "gp": (weight, GP(target=target))})
 
 
-@pytest.mark.parametrize(("mu", "weight", "target"), DIRAC_GP)
-def test_wgan_gp_with_a_distortion_converges_to_the_wrong_point(mu, weight, target):
+def ends(loss, starts):
+    """Where the games of DIRAC_GP, from each start, end; all are played at once. (games, starts, 2)"""
+    mu, weight, target = torch.from_numpy(DIRAC_GP.repeat(len(starts), axis=0)).T
+    game = one_centred(loss, mu, weight, target[:, None])  # a target for each game, over the batch
+    end = played(game, starts * len(DIRAC_GP), 600, Simultaneous, h=0.1)[-1]
+    return end.reshape(len(DIRAC_GP), len(starts), 2).numpy()
+
+
+def test_wgan_gp_with_a_distortion_converges_to_the_wrong_point():
     """G rests at ψ = 2μθ, D at θ = -2λ(ψ - g₀): θ* = 2λg₀/(1 + 4μλ) or the same with the other sign, not 0."""
-    theta = 2 * weight * target / (1 + 4 * mu * weight)
-    game = one_centred(Wasserstein(), mu, weight, target)
-    end = played(game, [(0.1, 0.1), (1, 1), (-1, 0.5), (2, -2)], 600, Simultaneous, h=0.1)[-1]
-    assert end[:, 0].abs().numpy() == pytest.approx(theta, rel=1e-6)
-    assert end[:, 1].numpy() == pytest.approx(2 * mu * end[:, 0].numpy(), rel=1e-6)
-    assert theta > 0.1
-    expected = [-(mu + weight) + s * root((weight - mu) ** 2 - 1) for s in (1, -1)]
-    assert distance(measured(game, [theta, 2 * mu * theta]), expected) < 1e-6
+    for end, (mu, weight, target) in zip(
+        ends(Wasserstein(), [(0.1, 0.1), (1, 1), (-1, 0.5), (2, -2)]), DIRAC_GP.tolist(), strict=True
+    ):
+        theta = 2 * weight * target / (1 + 4 * mu * weight)
+        assert abs(end[:, 0]) == pytest.approx(theta, rel=1e-6)
+        assert end[:, 1] == pytest.approx(2 * mu * end[:, 0], rel=1e-6)
+        assert theta > 0.1
+        expected = [-(mu + weight) + s * root((weight - mu) ** 2 - 1) for s in (1, -1)]
+        game = one_centred(Wasserstein(), mu, weight, target)
+        assert distance(measured(game, [theta, 2 * mu * theta]), expected) < 1e-6
 
 
-@pytest.mark.parametrize(("mu", "weight", "target"), DIRAC_GP)
-def test_ns_with_a_one_centred_penalty_and_a_distortion_converges_to_a_wrong_point(mu, weight, target):
+def test_ns_with_a_one_centred_penalty_and_a_distortion_converges_to_a_wrong_point():
     """No formula: σ(-u)ψ = 2μθ and σ(u)θ = -2λ(ψ - g₀), solved by SciPy."""
 
-    def field(w):
+    def field(w, mu, weight, target):
         theta, psi = w
         sigma = 1 / (1 + math.exp(-theta * psi))
         return [(1 - sigma) * psi - 2 * mu * theta, sigma * theta + 2 * weight * (psi - target)]
 
-    expected = np.abs(fsolve(field, [0.3, 0.7 * target], xtol=1e-12))
-    game = one_centred(NonSaturating(), mu, weight, target)
-    end = played(game, [(0.1, 0.1), (1, 1), (-1, 0.5)], 600, Simultaneous, h=0.1)[-1]
-    assert expected[0] > 0.1
-    assert end.abs().numpy() == pytest.approx(np.broadcast_to(expected, (3, 2)), rel=1e-5)
+    for end, of in zip(
+        ends(NonSaturating(), [(0.1, 0.1), (1, 1), (-1, 0.5)]), DIRAC_GP.tolist(), strict=True
+    ):
+        expected = np.abs(fsolve(field, [0.3, 0.7 * of[2]], tuple(of), xtol=1e-12))
+        assert expected[0] > 0.1
+        assert abs(end) == pytest.approx(np.broadcast_to(expected, (3, 2)), rel=1e-5)
 
 
 def test_under_a_light_distortion_a_limit_cycle_surrounds_the_wrong_points():

@@ -34,7 +34,7 @@ OPTIMIZERS = {
     "adam": (Adam, torch.optim.Adam, {"lr": 0.05, "betas": (0.5, 0.9)}),
     "adam, averaging more": (Adam, torch.optim.Adam, {"lr": 0.02, "betas": (0.9, 0.999)}),
 }
-STEPS = 30
+STEPS = 16
 START = (0.7, -0.4)
 GAME = ensemble(
     Relativistic("pair").wrap(NonSaturating()),
