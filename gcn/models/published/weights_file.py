@@ -113,10 +113,7 @@ def _tensors(shown: str, content: Any) -> dict[str, Tensor]:
 
 
 def _plain(value: Any) -> bool:
-    """Whether a value is a dense tensor in memory, each of whose numbers is in the file."""
+    """Whether a value is a dense tensor in memory."""
     if type(value) not in (Tensor, nn.Parameter) or value.layout != torch.strided or value.is_quantized:
         return False
-    whole = (
-        value.numel() * value.element_size() <= value.untyped_storage().nbytes()
-    )  # no stride repeats a number
-    return value.device.type == "cpu" and not value.is_complex() and whole
+    return value.device.type == "cpu" and not value.is_complex()
