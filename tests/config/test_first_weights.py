@@ -35,6 +35,12 @@ def started(root, folder, *said):
     return planned(folder, *words(root / "data", GAME, SELDOM, *said)).module.game
 
 
+@pytest.fixture(scope="module")
+def fresh(root):
+    """Weights of a new discriminator."""
+    return started(root, root / "fresh").discriminator.state_dict()
+
+
 def same(networks, expected):
     state = networks.state_dict()
     return state.keys() == expected.keys() and all(
@@ -60,14 +66,15 @@ def of(folder, part):
         ("init_from={}/game/checkpoints/last.ckpt init_discriminator=true", True),
     ],
 )
-def test_a_run_starts_from_a_codec_and_where_it_is_asked_for_its_discriminator(said, with_d, root, tmp_path):
+def test_a_run_starts_from_a_codec_and_where_it_is_asked_for_its_discriminator(
+    said, with_d, root, fresh, tmp_path
+):
     game = started(root, tmp_path / "run", said.format(root))
     weights = of(root / "game", "generator")
     quantiles = "entropy_bottleneck.quantiles"  # found by bisection when the model file is made
     own = {n: value for n, value in game.generator.state_dict().items() if n != quantiles}
     assert all(torch.equal(own[name], weights[name]) for name in own)
     assert same(game.discriminator, of(root / "game", "discriminator")) == with_d
-    fresh = started(root, tmp_path / "fresh").discriminator.state_dict()
     assert same(game.discriminator, fresh) != with_d
 
 
