@@ -1,7 +1,7 @@
 """The data of a game as a LightningDataModule: its loaders follow the trainer's process and update."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 
@@ -47,10 +47,14 @@ class GameDataModule(L.LightningDataModule):
         self.images, self.seed, self.steps, self.d_steps = data, seed, steps, d_steps
 
     def train_dataloader(self) -> Remaining:
-        """Batches (d_steps · batch / processes, 3, P, P) in [0, 1], one for each update that is left."""
+        """Batches (d_steps · batch / processes, 3, P, P) in [0, 1], one for each update that is left.
+
+        With ``overfit_batches`` each epoch has the first ones.
+        """
         trainer = self._trainer()
+        start = 0 if cast(Any, trainer).overfit_batches else trainer.global_step
         loader = self.images.train_loader(
-            seed=self.seed, steps=self.steps, start_step=trainer.global_step, d_steps=self.d_steps,
+            seed=self.seed, steps=self.steps, start_step=start, d_steps=self.d_steps,
             rank=trainer.global_rank, world=trainer.world_size,
         )  # fmt: skip
         return Remaining(loader, self.steps)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch import callbacks
+from lightning.pytorch.profilers import PyTorchProfiler
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from gcn.errors import InputError
@@ -52,20 +53,33 @@ def check_options(trainer: L.Trainer) -> None:
             f"Trainer(accumulate_grad_batches={trainer.accumulate_grad_batches}): the game steps its own optimizers; "
             "drop it and set data.batch"
         )
-    if trainer.gradient_clip_val:
+    for name in ("gradient_clip_val", "gradient_clip_algorithm"):
+        if value := getattr(trainer, name):
+            raise InputError(
+                f"Trainer({name}={getattr(value, 'value', value)!r}): the game steps its own optimizers; "
+                "drop it and set optim.g.clip and optim.d.clip, which bound the norm"
+            )
+    if cast(Any, trainer)._accelerator_connector._layer_sync is not None:
         raise InputError(
-            f"Trainer(gradient_clip_val={trainer.gradient_clip_val}): the game steps its own optimizers; "
-            "drop it and set optim.g.clip and optim.d.clip"
+            "Trainer(sync_batchnorm=True): would replace layers of the game; drop it and set discriminator.norm=none "
+            "or instance"
         )
-    if overfit := getattr(trainer, "overfit_batches", 0):
+    if isinstance(trainer.profiler, PyTorchProfiler) and not (
+        trainer.state.fn == "fit" and trainer.limit_val_batches == 0
+    ):
         raise InputError(
-            f"Trainer(overfit_batches={overfit}): the batches of an update are fixed by the seed; "
-            "drop it, and give a folder of few images to overfit"
+            "Trainer(profiler='pytorch'): its hooks cannot be copied with the codec that is validated; "
+            "give limit_val_batches=0, or profiler='simple' or 'advanced'"
         )
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, STEERING):
             raise InputError(
                 f"Trainer(callbacks=…): {type(callback).__name__} would change the game; drop it"
+            )
+        if isinstance(callback, callbacks.SpikeDetection):
+            raise InputError(
+                "Trainer(callbacks=…): SpikeDetection needs one loss, and the players have one each; "
+                "use gcn.callbacks.Verdict(), which ends a training that diverges"
             )
 
 
@@ -116,6 +130,9 @@ def check_start(trainer: L.Trainer, game: Game, steps: int, d_steps: int) -> Non
 
 def _check_length(trainer: L.Trainer, steps: int) -> None:
     batches, epochs, most = trainer.num_training_batches, trainer.max_epochs, trainer.max_steps
+    if overfit := getattr(trainer, "overfit_batches", 0):
+        _check_overfit(trainer, overfit, steps)
+        return
     if epochs != 1 and not 0 <= most <= batches < math.inf:
         raise InputError(
             f"Trainer(max_epochs={epochs}, max_steps={most}) would go through the loader's {batches} batches again; "
@@ -125,4 +142,21 @@ def _check_length(trainer: L.Trainer, steps: int) -> None:
     if updates > steps:
         raise InputError(
             f"Trainer.fit: {updates} updates, and the game is planned for steps={steps}; give max_steps={steps}"
+        )
+
+
+def _check_overfit(trainer: L.Trainer, overfit: float, steps: int) -> None:
+    """Raise InputError unless each epoch has the loader's first batches, and the epochs are within the plan."""
+    batches, most = int(trainer.num_training_batches), trainer.max_steps
+    epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
+    said = f"Trainer(overfit_batches={overfit})"
+    if trainer.global_step:
+        raise InputError(
+            f"{said}: cannot be resumed, because an update would have another batch; begin again"
+        )
+    updates = min((n for n in (most, epochs * batches) if n >= 0), default=math.inf)
+    if updates > steps:
+        raise InputError(
+            f"{said}: {updates} updates, and the game is planned for steps={steps}; "
+            f"give max_steps={steps}, or max_epochs of at most {steps // max(1, batches)}"
         )

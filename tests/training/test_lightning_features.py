@@ -1,5 +1,6 @@
 """Thirty features of Lightning with the parts that ``gcn.build`` returns: each works, or is refused with its reason."""
 
+import inspect
 import re
 import warnings
 from pathlib import Path
@@ -12,8 +13,10 @@ from lightning.pytorch.strategies import FSDPStrategy
 from runs import TINY, differences, run
 
 import gcn
+from gcn.callbacks import MetricsCSV, Panels, StopOnSignal, Verdict
 from gcn.config.compose import CONF
 from gcn.errors import InputError
+from gcn.training.checkpoint import AtomicCheckpointIO
 from gcn.training.module import GameModule
 
 STEPS = 4
@@ -104,6 +107,30 @@ SAME = {
     "profiler=advanced": lambda: {"profiler": "advanced"},
     "detect_anomaly": lambda: {"detect_anomaly": True},
     "deterministic": lambda: {"deterministic": True},
+    "benchmark, enable_autolog_hparams, model_registry": lambda: {
+        "benchmark": True, "enable_autolog_hparams": False, "model_registry": "mine"
+    },
+    "inference_mode=False, use_distributed_sampler, reload_dataloaders_every_n_epochs": lambda: {
+        "inference_mode": False, "use_distributed_sampler": False, "reload_dataloaders_every_n_epochs": 1
+    },
+    "min_epochs, min_steps, max_time": lambda: {"min_epochs": 1, "min_steps": 2, "max_time": "00:01:00:00"},
+    "plugins=[AtomicCheckpointIO()]": lambda: {"plugins": [AtomicCheckpointIO()], "enable_checkpointing": True},
+    "check_val_every_n_epoch=None": lambda: {"check_val_every_n_epoch": None, "val_check_interval": "00:00:00:01"},
+    "profiler=pytorch": lambda: {"profiler": "pytorch", "limit_val_batches": 0},
+    "LambdaCallback, RichModelSummary, OnExceptionCheckpoint": lambda: {
+        "enable_model_summary": True, "enable_checkpointing": True, "callbacks": [
+            callbacks.LambdaCallback(on_train_start=lambda *_: None), callbacks.RichModelSummary(),
+            callbacks.OnExceptionCheckpoint("broken"),
+        ],
+    },
+    "DeviceStatsMonitor, ThroughputMonitor": lambda: {
+        "logger": loggers.CSVLogger("stats"), "log_every_n_steps": 1, "callbacks": [
+            callbacks.DeviceStatsMonitor(), callbacks.ThroughputMonitor(lambda batch: len(getattr(batch, "x", batch)))
+        ],
+    },
+    "callbacks of gcn": lambda: {
+        "val_check_interval": 2, "callbacks": [Verdict(), MetricsCSV(), Panels(), StopOnSignal()]
+    },
     "barebones": lambda: {"barebones": True, **dict.fromkeys([*BARE, "enable_progress_bar", "enable_model_summary"])},
 }  # fmt: skip
 
@@ -124,9 +151,24 @@ def leave():
 
 
 REFUSED = {
-    "overfit_batches": (lambda: {"overfit_batches": 2}, "overfit_batches=2"),
+    "endless overfit_batches": (lambda: {"overfit_batches": 2, "max_epochs": -1}, "inf updates"),
     "accumulate_grad_batches": (lambda: {"accumulate_grad_batches": 2}, "accumulate_grad_batches=2"),
-    "gradient_clip_val": (lambda: {"gradient_clip_val": 1.0}, "optim.g.clip"),
+    "gradient_clip_val": (lambda: {"gradient_clip_val": 1.0}, "gradient_clip_val=1.0"),
+    "gradient_clip_algorithm": (
+        lambda: {"gradient_clip_algorithm": "norm"},
+        "gradient_clip_algorithm='norm'",
+    ),
+    "sync_batchnorm": (lambda: {"sync_batchnorm": True}, "discriminator.norm=none"),
+    "profiler=pytorch with validation": (lambda: {"profiler": "pytorch"}, "limit_val_batches=0"),
+    "SpikeDetection": (lambda: {"callbacks": [callbacks.SpikeDetection()]}, "gcn.callbacks.Verdict()"),
+    "BatchSizeFinder": (lambda: {"callbacks": [callbacks.BatchSizeFinder()]}, "BatchSizeFinder"),
+    "ModelPruning": (lambda: {"callbacks": [callbacks.ModelPruning("l1_unstructured")]}, "ModelPruning"),
+    "BackboneFinetuning": (lambda: {"callbacks": [callbacks.BackboneFinetuning()]}, "BackboneFinetuning"),
+    "GradientAccumulationScheduler": (
+        lambda: {"callbacks": [callbacks.GradientAccumulationScheduler({0: 2})]},
+        "GradientAccumulationScheduler",
+    ),
+    "EMAWeightAveraging": (lambda: {"callbacks": [callbacks.EMAWeightAveraging()]}, "EMAWeightAveraging"),
     "precision=16-true": (lambda: {"precision": "16-true"}, "32-true or bf16-mixed"),
     "StochasticWeightAveraging": (
         lambda: {"callbacks": [callbacks.StochasticWeightAveraging(1e-2)]},
@@ -153,6 +195,47 @@ def test_a_sharded_strategy_is_refused(parts, monkeypatch):
     trainer.strategy._lightning_module = module
     with pytest.raises(InputError, match=r"FSDPStrategy.*strategy='ddp'"):
         check_options(trainer)
+
+
+def test_overfit_batches_repeats_the_first_batches_exactly(fit, parts):
+    """As a loader that has them again and again; each update has its own noise."""
+    _, module = fit(overfit_batches=2, max_epochs=2)
+    expected, images = parts()
+    first = list(zip(range(2), images.images.train_loader(seed=0, steps=STEPS, d_steps=2), strict=False))
+
+    class Repeated(torch.utils.data.Dataset):
+        def __len__(self):
+            return STEPS
+
+        def __getitem__(self, update):
+            return first[update % 2][1]
+
+    loader = torch.utils.data.DataLoader(Repeated(), batch_size=None)
+    trainer = L.Trainer(max_epochs=1, **QUIET, **BARE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(expected, loader)
+    assert list(differences(weights(module), weights(expected))) == []
+
+
+def test_a_resumed_overfitting_is_refused(fit, tmp_path):
+    fit(overfit_batches=2)[0].save_checkpoint(tmp_path / "at.ckpt")
+    with pytest.raises(InputError, match=r"overfit_batches=2\): cannot be resumed"):
+        fit(ckpt_path=tmp_path / "at.ckpt", overfit_batches=2, max_epochs=2)
+
+
+def test_predictions_are_written_and_limited(parts, tmp_path):
+    class Written(callbacks.BasePredictionWriter):
+        names: list = []
+
+        def write_on_batch_end(self, trainer, module, prediction, *_):
+            self.names.append(prediction.name)
+
+    module, images = parts()
+    options = {"limit_predict_batches": 1, "limit_test_batches": 1, "callbacks": [Written("batch")]}
+    trainer = L.Trainer(**QUIET, **BARE, **options)
+    trainer.predict(module, datamodule=images)
+    assert Written.names == images.images.val_names[:1]
 
 
 def test_fast_dev_run(fit):
@@ -237,7 +320,12 @@ def test_one_string_is_refused():
         gcn.build("loss=ns mse=1")
 
 
-def test_the_documentation_has_each_feature():
+def test_the_documentation_has_each_feature_argument_and_callback():
     page = (CONF.parent / "docs" / "lightning.md").read_text()
-    missing = [name for name in [*SAME, *REFUSED] if f"`{name}`" not in page and name not in page]
+    table = page.partition("## Features")[2].partition("\n## ")[0]
+    arguments = set(inspect.signature(L.Trainer.__init__).parameters) - {"self"}
+    bases = {"Callback", "Checkpoint", "ProgressBar"}
+    named = {part for name in [*SAME, *REFUSED] for part in name.split(", ")} | arguments
+    missing = sorted(name for name in named | {*callbacks.__all__} - bases if name not in table)
     assert missing == []
+    assert table.count("\n|") >= 32  # thirty features, and the head of the table
