@@ -64,7 +64,7 @@ def check_options(trainer: L.Trainer) -> None:
             "Trainer(sync_batchnorm=True): would replace layers of the game; drop it and set discriminator.norm=none "
             "or instance"
         )
-    if isinstance(trainer.profiler, PyTorchProfiler) and not (
+    if isinstance(cast(Any, trainer).profiler, PyTorchProfiler) and not (
         trainer.state.fn == "fit" and trainer.limit_val_batches == 0
     ):
         raise InputError(
