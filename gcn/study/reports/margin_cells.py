@@ -12,6 +12,7 @@ PLAIN = {"trick": "none", "control": "none", "epsilon": "1e-8", "ratio": "1"}  #
 EXACT = ("grid", "bisection", "halves")  # searches that find a margin, the finest first
 SAME = {"near": "bisection"}  # a search that finds what another one does, from a better guess
 ALONE = "distortion_alone"
+FEW = 3  # seeds whose margins are shown one by one
 COMMAND = "python scripts/study.py study=margin data.root=data/BSDS500 grids={}"
 
 Row = Mapping[str, Any]
@@ -76,7 +77,9 @@ def room(game: Found, twin: Found | None, distortion: Found | None) -> Room:
     """How far the margin of a game lies below that of its twin and of the distortion alone."""
     below_twin = math.nan if twin is None else game.less(twin)
     below_alone = math.nan if distortion is None else game.less(distortion)
-    if any(game.ends.values()):
+    beside = game if twin is None and distortion is None else twin or distortion
+    assert beside is not None
+    if any(game.ends[seed] for seed in (game.octaves.keys() & beside.octaves.keys()) or game.octaves):
         word = "end of the grid"
     elif math.isnan(below_twin) and math.isnan(below_alone):
         word = "not measured yet"
@@ -145,6 +148,16 @@ def name_of(key: Key, without: Sequence[str] = ()) -> str:
 def rate(octaves: float) -> str:
     """A margin in octaves as a learning rate."""
     return "below the grid" if octaves == -math.inf else f"{2**octaves:.1e}"
+
+
+def shown(found: Found) -> str:
+    """The margins of up to ``FEW`` seeds as learning rates, in the order of the seeds; of more seeds their mean."""
+    if len(found.octaves) > FEW:
+        return f"{'≥ ' * found.above}{rate(found.mean)}"
+    return ", ".join(
+        f"{'≥ ' * (found.ends[seed] == 'above')}{rate(octaves)}"
+        for seed, octaves in sorted(found.octaves.items())
+    )
 
 
 def missing(what: str, grid: str) -> str:

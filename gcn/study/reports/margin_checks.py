@@ -6,7 +6,7 @@ from statistics import fmean, median, stdev
 
 from gcn.study.margin import margins
 from gcn.study.margin.rank_correlation import rank_correlation
-from gcn.study.reports.margin_cells import CELL, Found, Key, Row, cells, missing, name_of, rate
+from gcn.study.reports.margin_cells import CELL, Found, Key, Row, cells, missing, name_of, shown
 from gcn.study.reports.pages import Table
 
 Margins = Mapping[Key, Found]
@@ -45,7 +45,7 @@ def longer(games: Margins, repeated: Margins) -> tuple[list[str], Table | None]:
         return [missing("Runs of 4N updates", "stage0_longer")], None
     shifts = {key: games[key].less(repeated[key]) for key in both}
     body = [
-        [name_of(key), rate(games[key].mean), rate(repeated[key].mean), f"{shift:+z.1f}", _kind(shift)]
+        [name_of(key), shown(games[key]), shown(repeated[key]), f"{shift:+z.1f}", _kind(shift)]
         for key, shift in shifts.items()
     ]
     drifts = sum(_kind(shift) == "drift" for shift in shifts.values())

@@ -24,6 +24,7 @@ from gcn.study.reports.margin_cells import (
     name_of,
     rate,
     room,
+    shown,
 )
 from gcn.study.reports.margin_twins import span
 from gcn.study.reports.pages import Block, Table
@@ -48,9 +49,9 @@ BESIDE = (
 )
 AGAINST = "Margin against exponent, a mark for each game, means over seeds."
 MARGINS = (
-    f"h* as a learning rate; after the stroke that of the twin `{TWIN}`. Means over seeds. *Room*: octaves (factors of"
-    " two) from the game to the twin, over the seeds that both have. A margin is known to a quarter octave, and to a"
-    " half where it comes from every second value of the grid (`halves`)."
+    f"h* as a learning rate; after the stroke that of the twin `{TWIN}`. Up to three seeds are shown one by one, more"
+    " as their mean. *Room*: octaves (factors of two) from the game to the twin, over the seeds of both. A margin"
+    " is known to a quarter octave, and to a half where it comes from every second value of the grid (`halves`)."
 )
 ROOM = (
     f"A game that fails less than {CEILING:g} octave below its twin `{TWIN}`, or below the distortion alone, has a"
@@ -78,11 +79,13 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     measured, at_rate = exponent_parts.means(rates), exponent_parts.where(rates)
     beta1 = CELL.index("beta1")
     rooms = {key: room(found, twins.get(key), distortion.get(key[beta1])) for key, found in games.items()}
+    with_rates = {row["seed"] for row in rates}
+    ranked = cells([row for row in rows if row["seed"] in with_rates])
     lambdas = {key: own["exponent"] for key, own in measured.items() if "exponent" in own}
     drawn = [
         (margin_figures.beside(games, kinds, distortion, folder / "margins"), BESIDE),
         (margin_figures.bits(rows, folder / "bits"), BITS),
-        (margin_figures.against(lambdas, games, at_rate, folder / "exponents"), AGAINST),
+        (margin_figures.against(lambdas, ranked, at_rate, folder / "exponents"), AGAINST),
     ]
     figures = [[(path, caption)] if path is not None else [] for path, caption in drawn]
     repeated = cells(rows, length="4N")
@@ -105,7 +108,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
         Block("Is holding monotone?", margin_checks.monotone(cells(rows, methods=margin_checks.WHOLE))),
         Block("Is a margin a threshold, or a drift that takes time?", *margin_checks.longer(games, repeated)),
         Block("Do a ramp and a bisection find the same?", margin_checks.methods(rows)),
-        *exponent_parts.blocks(measured, games, figures[2], at_rate),
+        *exponent_parts.blocks(measured, ranked, figures[2], at_rate),
         Block("Spread over seeds", margin_checks.spread(games)),
         Block("Cost", [margin_checks.COST], margin_checks.cost(rows, rates)),
         Block("What was run", [*_design(study, rows), *_failures(failed)]),
@@ -118,10 +121,11 @@ def _short(games: Margins, rooms: Mapping[Key, Room], distortion: Mapping[str, F
     said = []
     at = CELL.index("mse")
     for mse in sorted({key[at] for key in games}, key=float):
-        own = [found.mean for key, found in games.items() if key[at] == mse]
-        low, high = min(own), max(own)
+        own = [found for key, found in games.items() if key[at] == mse]
+        seeds = [octaves for found in own for octaves in found.octaves.values()]
+        low, high = min(seeds), max(seeds)
         text = f"from {rate(low)} to {rate(high)}" if low != high else rate(low)
-        said.append(f"mse={mse}: h* is {text} in {len(own)} games.")
+        said.append(f"mse={mse}: h* is {text} in {len(own)} games, over their seeds.")
     if distortion:
         limits = ", ".join(f"{rate(found.mean)} with β₁ = {beta1}" for beta1, found in distortion.items())
         said.append(f"The distortion alone holds up to {limits}.")
@@ -169,9 +173,9 @@ def _margins(games: Margins, twins: Margins) -> Table | None:
         for mse in weights:
             cell = (*key[:at], mse, *key[at + 1 :])
             game, twin = games.get(cell), twins.get(cell)
-            text = "" if game is None else f"{'≥ ' * game.above}{rate(game.mean)}"
+            text = "" if game is None else shown(game)
             if game is not None and twin is not None:
-                text += f" / {'≥ ' * twin.above}{rate(twin.mean)}"
+                text += f" / {shown(twin)}"
                 gap = game.less(twin)
                 text += f" (room {gap:+.1f})" if math.isfinite(gap) else ""
             row.append(text)
@@ -188,7 +192,7 @@ def _rooms(
     for key, one in sorted(rooms.items()):
         if one.word != "not measured yet":
             beside = (twins.get(key), distortion.get(key[CELL.index("beta1")]))
-            margins = ["" if found is None else rate(found.mean) for found in (games[key], *beside)]
+            margins = ["" if found is None else shown(found) for found in (games[key], *beside)]
             gaps = [f"{gap:+.1f}" if math.isfinite(gap) else "" for gap in (one.twin, one.alone)]
             body.append([name_of(key), *margins, *gaps, one.word])
     head = [

@@ -4,15 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gcn.study.margin.margins import CEILING
-from gcn.study.reports.margin_cells import CELL, Found, Key, Row, cells, missing, name_of, rate
+from gcn.study.reports.margin_cells import CELL, Found, Key, Row, cells, missing, name_of, shown
 from gcn.study.reports.pages import Table
 
 Margins = Mapping[Key, Found]
 KINDS = ("rescaled", "recorded", "yoked", "frozen_d", "random_gradient")  # the registered one first
 ABOUT = (
-    "Without a game: *rescaled*, D repeats another seed's game that held an octave below its own margin, and moves as"
-    " many times farther as this G's learning rate is higher; *recorded*, the same at the speed at which it was"
-    " recorded; *yoked*, D repeats a game at the same learning rate, which may have failed; *frozen_d*, D keeps its"
+    "Without a game: *rescaled*, D repeats another seed's game, recorded an octave below the margins of both seeds, and"
+    " moves as many times farther as this G's learning rate is higher; *recorded*, the same at its recorded speed;"
+    " *yoked*, D repeats a game at the same learning rate, which may have failed; *frozen_d*, D keeps its"
     " first weights; *random_gradient*, a random direction at x_hat in place of the adversary's. In brackets octaves"
     " from the game to the twin, over the seeds that both have; above 0, the twin holds at larger learning rates."
 )
@@ -47,11 +47,11 @@ def table(games: Margins, twins: Mapping[str, Margins]) -> Table | None:
     kinds, body = list(twins), []
     for key in sorted({key for own in twins.values() for key in own}):
         game = games.get(key)
-        row = [name_of(key), "" if game is None else _text(game)]
+        row = [name_of(key), "" if game is None else shown(game)]
         for kind in kinds:
             found = twins[kind].get(key)
             gap = math.nan if found is None or game is None else game.less(found)
-            text = "" if found is None else _text(found)
+            text = "" if found is None else shown(found)
             row.append(f"{text} ({gap:+z.1f})" if math.isfinite(gap) else text)
         body.append(row)
     return (["game", "h*", *kinds], body) if body else None
@@ -61,7 +61,3 @@ def span(values: Sequence[float]) -> str:
     """``+0.5``, or ``-1.0 to +2.0``."""
     low, high = f"{min(values):+z.1f}", f"{max(values):+z.1f}"
     return low if low == high else f"{low} to {high}"
-
-
-def _text(found: Found) -> str:
-    return f"{'≥ ' * found.above}{rate(found.mean)}"

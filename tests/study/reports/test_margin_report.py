@@ -8,7 +8,7 @@ from PIL import Image
 from gcn.study import design, report, table
 from gcn.study.margin import margin_exponent
 from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_report
-from gcn.study.reports.margin_cells import CELL, cells, name_of, rate, room
+from gcn.study.reports.margin_cells import CELL, cells, name_of, rate, room, shown
 
 LOWEST = 2.0**-20
 LEVELS = {
@@ -103,6 +103,11 @@ def test_margins_are_compared_within_seeds():
     (game,) = cells(rows).values()
     (twin,) = cells([*rows, *runs(-16, seed=0, twin="rescaled")], "rescaled").values()
     assert game.less(twin) == 3
+    assert shown(game) == "1.9e-06, 7.6e-06, 3.1e-05"
+    beyond = cells([*rows, *runs(-13, seed=3)])
+    (game,) = beyond.values()
+    assert shown(game) == "≥ 1.5e-05"  # of four seeds the mean
+    assert room(game, twin, None).word == "room"  # the seed whose game is at the grid's end has no twin
 
 
 def test_what_holds_again_above_its_margin_is_named():
