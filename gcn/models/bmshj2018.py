@@ -25,6 +25,7 @@ class Transforms(FourStages):
     """
 
     centre = 0.0
+    integer_grid = False  # as the source rounds
 
     def __init__(
         self, N: int, M: int, quantisation: str, init_scale: float, speed: float, gain: float

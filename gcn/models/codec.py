@@ -46,7 +46,8 @@ class Codec(FileCodec):
     * ``ste``: rounded for both, with straight-through gradients.
     * ``mixed``: noise for the rate, straight-through rounding into g_s (HiFiC, Mentzer et al., 2020).
 
-    ``ste`` and ``mixed`` round factorised latents to integers, in training and in the file.
+    ``ste`` and ``mixed`` round factorised latents to integers, in training and in the file; where ``integer_grid`` is
+    false as the file of ``noise`` does, in training by the medians of the density at that moment.
 
     A subclass sets ``latent_channels``, ``margin``, ``g_a``, ``g_s`` and ``entropy_bottleneck`` and defines
     ``proxy``, ``quantise``, ``make_tables`` and ``code``. All of its parameters belong to a network named in
@@ -59,6 +60,8 @@ class Codec(FileCodec):
         "decoder": ("g_s",),
         "entropy": ("h_a", "h_s", "entropy_bottleneck", "gaussian_conditional"),
     }
+
+    integer_grid = True
 
     def __init__(self, quantisation: str) -> None:
         super().__init__()
@@ -73,6 +76,12 @@ class Codec(FileCodec):
             return noisy, noisy
         rounded = straight_through(y, torch.round(y - offset) + offset)
         return rounded, rounded if self.quantisation == "ste" else y + noise.uniform(y) - 0.5
+
+    def density_offset(self) -> Tensor | float:
+        """The offset of factorised latents in training: (C, 1, 1) medians, or 0; ``noise`` needs none."""
+        if self.integer_grid or self.quantisation == "noise":
+            return 0.0
+        return self.entropy_bottleneck.present_medians()
 
     # --- what a subclass defines, all in full precision ---
 
@@ -177,7 +186,7 @@ class Codec(FileCodec):
         return snapshot
 
     def _settle(self) -> None:
-        self.entropy_bottleneck.bisect(self.quantisation != "noise")
+        self.entropy_bottleneck.bisect(self.integer_grid and self.quantisation != "noise")
         self.prepare()
 
     @torch.no_grad()

@@ -106,6 +106,20 @@ class FactorizedDensity(_EntropyModel):
         self.quantiles.copy_(medians + reach)
         self.quantiles[:, :, 1:2] = medians
 
+    @torch.no_grad()
+    def present_medians(self) -> Tensor:
+        """(C, 1, 1) medians of the density as it is, to 3e-6; ``quantiles`` stay.
+
+        In every step of a training, hence six searches of 64 values each: on a GPU the number of operations counts.
+        """
+        low, width = torch.full_like(self.quantiles[:, :, 1:2], -1e5), 2e5
+        grid = torch.arange(64, device=low.device).to(low.dtype) / 64
+        for _ in range(6):
+            below = (self._logits_cumulative(low + width * grid) < 0).sum(-1, keepdim=True)
+            low = low + width / 64 * (below - 1).clamp(min=0)
+            width /= 64
+        return low + width / 2
+
     def rounded(self, y: Tensor) -> Tensor:
         """Quantised y (B, C, h, w) as a decoder of the file has it, round(y - median) + median."""
         return torch.round(y - self.medians) + self.medians

@@ -29,8 +29,8 @@ class Factorized(FourStages):
         self.entropy_bottleneck = FactorizedDensity(M, init_scale, speed)
 
     def proxy(self, y: Tensor, noise: Stream) -> Latents:
-        """Latents (B, M, h, w): y + U(-½, ½), or y rounded to integers."""
-        y_hat, y_rate = self.for_decoder_and_rate(y, 0.0, noise.child("y"))
+        """Latents (B, M, h, w): y + U(-½, ½), or y rounded."""
+        y_hat, y_rate = self.for_decoder_and_rate(y, self.density_offset(), noise.child("y"))
         return Latents(y_hat, {"y": self.entropy_bottleneck.likelihood(y_rate)})
 
     def quantise(self, y: Tensor) -> Latents:

@@ -73,7 +73,8 @@ class GaussianPrior(Codec):
 
     def proxy(self, y: Tensor, noise: Stream) -> Latents:
         """Latents (B, M, h, w): y + U(-½, ½), or y - mean rounded."""
-        z_hat, z_rate = self.for_decoder_and_rate(self.hyper_latents(y), 0.0, noise.child("z"))
+        z = self.hyper_latents(y)
+        z_hat, z_rate = self.for_decoder_and_rate(z, self.density_offset(), noise.child("z"))
         mean, raw = self.split(self.h_s(z_hat)[..., : y.shape[-2], : y.shape[-1]])
         y_hat, y_rate = self.for_decoder_and_rate(y, mean, noise.child("y"))
         return Latents(y_hat, self._likelihoods(y_rate, mean, raw, z_rate))

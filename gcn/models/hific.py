@@ -137,6 +137,7 @@ class HiFiC(GaussianPrior):
     block = 64
     border = "reflect"
     centre = 0.0
+    integer_grid = False  # as the source rounds
 
     def __init__(
         self, width: int, M: int, hyper: int, blocks: int, quantisation: str, init_scale: float, speed: float

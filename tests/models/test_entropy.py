@@ -212,3 +212,17 @@ def test_a_scale_below_the_bound_can_rise():
         (-BoundedGaussian().likelihood_of_raw(y, torch.zeros_like(y), raw).log2()).sum().backward()
         optimizer.step()
     assert 0.5 < raw.item() < 1.5
+
+
+def test_present_medians_are_those_of_the_bisection():
+    torch.manual_seed(0)
+    bottleneck = density(40)
+    with torch.no_grad():
+        for p in (*bottleneck.biases, *bottleneck.matrices):
+            p.add_(torch.randn(p.shape))
+        bottleneck.biases[0].mul_(30)
+    found = bottleneck.present_medians()
+    assert torch.equal(bottleneck.medians, torch.zeros(40, 1, 1))
+    bottleneck.bisect(integer_medians=False)
+    assert bottleneck.medians.abs().max() > 10
+    assert torch.allclose(found, bottleneck.medians, rtol=1e-5, atol=1e-5)

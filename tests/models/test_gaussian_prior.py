@@ -47,6 +47,30 @@ def test_the_estimate_is_the_size_of_the_file(spread_generator, name):
     assert abs(len(coder.compress(x).stream) - estimate) < 0.03 * estimate + 40
 
 
+@pytest.mark.parametrize("quantisation", ["ste", "mixed"])
+@pytest.mark.parametrize("name", [*NAMES, "bmshj2018_factorized"])
+def test_training_rounds_from_the_medians_as_the_file_does(spread_generator, name, quantisation):
+    """A channel that is always rounded to its median has the same value for h_s in training and in the file."""
+    codec, x = spread_generator(name, quantisation=quantisation), image(64, 64)
+    density, seen = codec.entropy_bottleneck, []
+    with torch.no_grad():
+        density.biases[0].add_(0.7 / density.speed)  # medians that are no integers
+    network = codec.h_s if hasattr(codec, "h_s") else codec.g_s
+    handle = network.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    codec(x, Streams(0).at(0))
+    handle.remove()
+    coder = codec.for_coding()
+    medians = coder.entropy_bottleneck.medians
+    steps = seen[0] - medians
+    assert ((medians - medians.round()).abs() > 0.05).any()
+    assert (steps - steps.round()).abs().max() < 1e-4
+    y = codec.g_a(x)
+    if hasattr(codec, "h_s"):
+        y = codec.hyper_latents(y)
+    assert torch.allclose(seen[0], torch.round(y - medians) + medians, atol=1e-4)
+    assert torch.equal(codec.entropy_bottleneck.medians, torch.zeros_like(medians))  # training sets none
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_integer_network_predicts_what_h_s_does(spread_generator, name):
     """Through stripes of rows, borders of the image included."""
