@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from processes import Forked
 from runs import SCRIPT, images, run_undrawn, undrawn_script, words
 
@@ -170,6 +171,32 @@ def test_two_processes_make_one_run(way, said, alone, tmp_path):
     assert contents(folder) == contents(alone)
     assert_same_numbers(folder, alone)
     assert sum(line.startswith("verdict ") for line in out.splitlines()) == 1
+
+
+def test_loggers_and_callbacks_in_two_processes(said, alone, prepared, tmp_path):
+    """Every row is logged once, by the first process; EarlyStopping ends both, ModelCheckpoint writes one file."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, kind = tmp_path / "run", "_target_: lightning.pytorch.callbacks"
+    added = [
+        f"callbacks.best={{{kind}.ModelCheckpoint, monitor: val/psnr, mode: max}}",
+        f"callbacks.early={{{kind}.EarlyStopping, monitor: val/psnr, mode: max, stopping_threshold: 0}}",
+    ]
+    words = [word for word in said if word != "logger=csv"] + [*TOGETHER.split(), "devices=2", *added]
+    words += ["logger=[csv,tensorboard]", f"hydra.run.dir={folder}"]
+    out, _ = end(start(words, prepared), 0)
+    assert "ended after 3 of 6 updates, as a callback asked" in out
+    (own,) = folder.rglob("epoch*.ckpt")  # Lightning puts it beside the log
+    assert torch.load(own, weights_only=True)["global_step"] == 3
+    (log,) = folder.rglob("events.*")
+    events = EventAccumulator(str(log))
+    events.Reload()
+    for name in ("train/g/mse", "val/psnr"):
+        shown = {event.step: event.value for event in events.Scalars(name)}
+        assert len(shown) == len(events.Scalars(name))
+        expected = {int(row["step"]): float(row[name]) for row in rows(alone)[:3] if row[name]}
+        assert shown == pytest.approx(expected, rel=1e-3)
 
 
 def test_processes_of_slurm(said, alone, tmp_path):
