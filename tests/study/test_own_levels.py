@@ -60,6 +60,15 @@ def test_arms_of_the_lab_get_the_flags(own, tmp_path, monkeypatch):
     assert "plugins=[gcn_example]" in seen[0]
 
 
+def test_a_twin_that_needs_a_margin_is_refused_where_none_is_searched(own, tmp_path):
+    text = STUDY.replace("edges: edges=1", "edges: twin=rescaled")
+    (tmp_path / "study" / "mine.yaml").write_text(text)
+    with pytest.raises(
+        InputError, match=r"twin=rescaled: repeats a game below its margin, .* choose twin=yoked"
+    ):
+        design.load("mine", own=own)
+
+
 def test_without_the_names_there_is_no_such_study(own, tmp_path):
     with pytest.raises(InputError, match=r"^study=mine: unknown"):
         design.load("mine")
