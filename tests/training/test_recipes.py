@@ -1,6 +1,8 @@
 """An update of a recipe, on slim networks, is that of its paper's formulas, in the paper's own units."""
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.nn.functional import cross_entropy, softplus
 from gcn.config.assemble import game as assemble
 from gcn.config.assemble import optim
 from gcn.config.build import build
+from gcn.config.compose import groups
 from gcn.config.parse import parse
 from gcn.game.protocols import Players
 from gcn.game.rules import update
@@ -183,3 +186,20 @@ def test_an_update_of_msillm_q3(tmp_path):
     after = [p for p in slim.game.generator.parameters() if not p.requires_grad]
     assert frozen
     assert all(torch.equal(a, b) for a, b in zip(frozen, after, strict=True))
+
+
+def commands_of_the_page():
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8").replace("\\\n", "")
+    return re.findall(r"^ +python scripts/train\.py (.*)", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", commands_of_the_page())
+def test_the_commands_of_the_page_compose(words):
+    cfg = parse([word for word in words.split() if not word.startswith("out=")])
+    assert cfg.choices.experiment in words
+
+
+def test_each_recipe_is_on_the_page():
+    page = " ".join(commands_of_the_page())
+    systems = {name.partition("_")[0] for name in groups()["experiment"]} - {"frozen", "rd", "r3gan"}
+    assert {f"experiment={system}_" in page for system in systems} == {True}
