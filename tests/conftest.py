@@ -54,6 +54,21 @@ def drawn(monkeypatch):
     monkeypatch.setattr("gcn.training.fit.curves", curves)
 
 
+@pytest.fixture
+def coarse_figures(monkeypatch):
+    """Figures of few pixels whose parts are not arranged, for tests of what is around them; drawing costs the most."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    draw = FigureCanvasAgg.draw
+
+    def coarse(canvas):
+        canvas.figure.set_layout_engine("none")
+        canvas.figure.set_dpi(40)
+        draw(canvas)
+
+    monkeypatch.setattr(FigureCanvasAgg, "draw", coarse)
+
+
 @pytest.fixture(autouse=True)
 def environment():
     """Variables that a test sets, or a library in it (torch.distributed: MASTER_PORT), end with the test."""

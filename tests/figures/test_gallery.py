@@ -86,6 +86,7 @@ def coarse(monkeypatch):
         field(*arguments, density=0.15, **options)
 
     def small(canvas):
+        canvas.figure.set_layout_engine("none")  # arranging the parts takes longer than drawing them
         canvas.figure.set_dpi(50)
         drawn(canvas)
 

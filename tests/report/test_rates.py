@@ -179,6 +179,7 @@ def test_every_file_is_there(report):
     assert {path.name for path in report[0].parent.iterdir()} == names
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_a_report_without_crops_leaves_none_of_an_earlier_one(tmp_path):
     (tmp_path / "crops.png").touch()
     write_report(RECORD, tmp_path)
