@@ -60,7 +60,8 @@ def show(said: Arguments) -> int:
     rivals = chosen([*compared, "jpeg"] if compared else [])
     runs, own = [run_folder.read(folder) for folder in folders], of_words(said.said)
     if len(runs) == 1:
-        run_page.write_run(runs[0], _extra(runs[0], rivals, own), file)
+        extra = _extra(runs[0], rivals, own)._replace(again=_again(runs[0], own))
+        run_page.write_run(runs[0], extra, file)
     else:
         try:
             runs_page.write_runs(runs, [_extra(run, [], own) for run in runs], said["sort"], file)
@@ -90,6 +91,19 @@ def _extra(run: "Run", compared: Sequence["Classical"], own: Extension) -> "Extr
         except (InputError, OSError) as problem:
             notes.append(f"{', '.join(codec.title for codec in compared)}: not measured ({problem}).")
     return Extra(words, rivals, notes)
+
+
+def _again(run: "Run", own: Extension) -> list[str]:
+    """Words that resume the run beside its folder, shown and never used; of plugins alone where it cannot be read."""
+    from gcn.config.destinations import words_again
+    from gcn.config.lightning_words import checked_callbacks
+    from gcn.config.parse import Config, load
+
+    try:
+        callbacks = checked_callbacks(run.config.get("callbacks"), own.packages)
+        return words_again(Config({**load(run.folder, own=own), "callbacks": callbacks}))
+    except InputError:
+        return stored_words(run.config)
 
 
 def _rivals(folder: Path, rate: float, compared: Sequence["Classical"], own: Extension) -> list["Rival"]:

@@ -50,11 +50,13 @@ class Extra(NamedTuple):
         words: that repeat the run; None: unknown.
         rivals: classical codecs on the same images.
         notes: a line for each thing that could not be found out.
+        again: words that the command which resumes the run names beside its folder.
     """
 
     words: Sequence[str] | None
     rivals: Sequence[Rival] = ()
     notes: Sequence[str] = ()
+    again: Sequence[str] = ()
 
 
 def write_run(run: Run, extra: Extra, file: Path) -> Path:
@@ -72,7 +74,7 @@ def write_run(run: Run, extra: Extra, file: Path) -> Path:
         rate_table=_rate_table(run, extra), pairs=pairs,
         panel=html.picture(run.panel, f"Panel of update {run.panel.stem.lstrip('0') or 0}") if run.panel else None,
         repeat=None if extra.words is None else as_called(command("python", "scripts/train.py", *extra.words)),
-        words=extra.words, environment=_environment(run), further=_further(run), downloads=_downloads(run),
+        words=extra.words, environment=_environment(run), further=_further(run, extra), downloads=_downloads(run),
         configuration=yaml.safe_dump(_plain(run.config), sort_keys=False, allow_unicode=True) if run.config else "",
         columns=_columns(run), everything=_summary_table(run.summary),
     )  # fmt: skip
@@ -171,12 +173,12 @@ def _environment(run: Run) -> html.Table | None:
     return html.Table(["part", "value"], rows, texts=True, label="environment") if rows else None
 
 
-def _further(run: Run) -> list[tuple[str, str]]:
+def _further(run: Run, extra: Extra) -> list[tuple[str, str]]:
     """What can be done next, with its command; only what the folder holds the files for."""
     where = run.folder.resolve()
     own = f"run={where}"
     named = stored_words(run.config)  # shown, never used
-    commands = [("Resume the training", resuming(where, *named))] if run.file(CHECKPOINT) else []
+    commands = [("Resume the training", resuming(where, *extra.again))] if run.file(CHECKPOINT) else []
     if run.file("codec.safetensors"):
         coding = {
             "Compress an image": ["scripts/compress.py", own, *named, "photo.png", "out=photo.gcn"],

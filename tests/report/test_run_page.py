@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import shlex
 
 import pytest
 import torch
@@ -113,6 +114,30 @@ def test_a_run_with_classes_of_the_user_is_shown_when_they_are_named(tmp_path, m
     assert "it was made with" not in page
     for word in ("loss=squared_hinge", "edges=0.5", f"resume={run} 'plugins=[gcn_example]'"):
         assert word in page
+
+
+def test_the_command_that_resumes_names_callbacks_and_where_loggers_write(tmp_path):
+    kind = "lightning.pytorch.callbacks.EarlyStopping"
+    early = f"callbacks.early={{_target_: {kind}, monitor: val/psnr, mode: max}}"
+    run = folder(tmp_path / "run", early, "logger=tensorboard", "logger.tensorboard.save_dir=elsewhere")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+
+    def resumes():
+        report(run)
+        page = html.unescape((run / "report.html").read_text())
+        (line,) = {text for text in re.findall(r"[^<>]*resume=[^<>]*", page) if str(run) in text}
+        return shlex.split(line.strip())[2:]
+
+    said = resumes()
+    assert said[0] == f"resume={run}"
+    assert parse(said).callbacks == {"early": {"_target_": kind, "monitor": "val/psnr", "mode": "max"}}
+    assert "logger.tensorboard.save_dir=elsewhere" in said
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(
+        text.replace(kind, "os.system")
+    )  # of a stranger: no callback, so not shown
+    assert resumes() == [f"resume={run}"]
 
 
 def test_several_runs_are_sorted_and_show_the_words_that_differ(tmp_path):
