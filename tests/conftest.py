@@ -49,7 +49,7 @@ def _runs_draw_no_curves():
 @pytest.fixture
 def drawn(monkeypatch):
     """Runs of this test draw their curves."""
-    from gcn.report.plots import curves
+    from gcn.report.run_curves import curves
 
     monkeypatch.setattr("gcn.training.fit.curves", curves)
 

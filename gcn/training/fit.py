@@ -21,7 +21,7 @@ from gcn.files.lock import only_writer
 from gcn.models import package
 from gcn.models.dcgan import DCGAN
 from gcn.report.environment import environment
-from gcn.report.plots import curves
+from gcn.report.run_curves import curves
 from gcn.report.summary import write_summary
 from gcn.report.wandb_log import WandbRun
 from gcn.training.bad_images import BadImages
