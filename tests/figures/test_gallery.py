@@ -14,6 +14,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from processes import forking
 
 import adaptive
 import damping
@@ -244,7 +245,8 @@ def run(*words):
 
 
 @pytest.mark.usefixtures("coarse")
-def test_the_script_draws_what_it_is_asked_for_and_replaces_it_only_on_request(tmp_path, capfd):
+def test_the_script_draws_what_it_is_asked_for_and_replaces_it_only_on_request(tmp_path, capfd, monkeypatch):
+    monkeypatch.setitem(SCRIPT["main"].__globals__, "get_context", lambda _: forking())
     assert run("piles", f"out={tmp_path}") == 0
     assert {file.name for file in tmp_path.iterdir()} == {"piles.png", "piles.svg"}
     assert capfd.readouterr().out.startswith("piles")

@@ -492,6 +492,7 @@ def test_a_ramp_of_a_weight_is_refused(protocol, folder):
         cell.search()
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_study_of_margins_has_a_table(protocol, folder, tmp_path):
     from gcn.study.executors.local import LocalExecutor
 
