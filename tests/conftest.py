@@ -32,7 +32,7 @@ def spread_generator():
 
 
 def _blank(path, *_):
-    """A picture of one pixel in place of the curves of a run, which take longer than a tiny run itself."""
+    """A picture of one pixel in place of the curves of a run, for all tests that do not look at them."""
     Image.new("RGB", (1, 1)).save(path)
     return path
 

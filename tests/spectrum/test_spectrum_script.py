@@ -205,6 +205,29 @@ def test_terms_are_switched_off_for_a_while(a_run):
 # bad input
 
 
+@pytest.fixture(scope="module")
+def places(made, tmp_path_factory):
+    """A run, and copies of it in which one thing is wrong each, by name."""
+    top = tmp_path_factory.mktemp("places")
+    places = {name: top / name for name in ("RUN", "ELSEWHERE", "OTHER", "BROKEN", "FRESH", "WEIGHED")}
+    for folder in places.values():
+        shutil.copytree(made("r1=10"), folder)
+    (places["ELSEWHERE"] / "config.yaml").unlink()
+    config = (places["OTHER"] / "config.yaml").read_text()
+    (places["OTHER"] / "config.yaml").write_text(re.sub(r"'?N'?: \d", "'N': 5", config))
+    config = (places["WEIGHED"] / "config.yaml").read_text()
+    (places["WEIGHED"] / "config.yaml").write_text(config.replace("\nadv: 1.0\n", "\nadv: adaptive\n"))
+    for name in ("BROKEN", "FRESH"):
+        file = places[name] / "checkpoints" / "last.ckpt"
+        content = torch.load(file, weights_only=True)
+        if name == "BROKEN":
+            content["state_dict"]["game.generator.g_a.0.weight"].fill_(float("nan"))
+        else:
+            content["optimizer_states"][1]["state"] = {}
+        torch.save(content, file)
+    return places
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
@@ -225,32 +248,16 @@ def test_terms_are_switched_off_for_a_while(a_run):
         (["checkpoint=FRESH"], "the optimizer of D has states for 0 of its"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(a_run, said, reason, tmp_path, capsys):
-    places = {name: tmp_path / name for name in ("RUN", "ELSEWHERE", "OTHER", "BROKEN", "FRESH", "WEIGHED")}
-    for folder in places.values():
-        shutil.copytree(a_run, folder)
-    (places["ELSEWHERE"] / "config.yaml").unlink()
-    config = (places["OTHER"] / "config.yaml").read_text()
-    (places["OTHER"] / "config.yaml").write_text(re.sub(r"'?N'?: \d", "'N': 5", config))
-    config = (places["WEIGHED"] / "config.yaml").read_text()
-    (places["WEIGHED"] / "config.yaml").write_text(config.replace("\nadv: 1.0\n", "\nadv: adaptive\n"))
-    for name in ("BROKEN", "FRESH"):
-        file = places[name] / "checkpoints" / "last.ckpt"
-        content = torch.load(file, weights_only=True)
-        if name == "BROKEN":
-            content["state_dict"]["game.generator.g_a.0.weight"].fill_(float("nan"))
-        else:
-            content["optimizer_states"][1]["state"] = {}
-        torch.save(content, file)
+def test_bad_input_is_one_line_and_writes_nothing(places, said, reason, capsys):
     for name, folder in places.items():
         said = [word.replace(name, str(folder)) for word in said]
-    before = sorted(tmp_path.rglob("*"))
+    before = sorted(places["RUN"].parent.rglob("*"))
     assert spectrum.main(said) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert reason in err
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted(places["RUN"].parent.rglob("*")) == before
 
 
 def test_derivatives_that_torch_does_not_have_are_refused(made, tmp_path, capsys):
