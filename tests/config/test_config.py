@@ -325,11 +325,10 @@ def test_every_pair_of_knobs_composes_or_is_refused_with_a_reason():
 def test_every_setting_that_a_user_may_change_declares_its_values(root):
     """Whatever is chosen: a leaf of the composition is a knob, or has a ``#:`` beside its default in conf/."""
     start = compose([], root=root).choices
-    chosen = [
-        start | {group: choice}
-        for group, choices in groups(root).items()
-        for choice in choices
-        if group != OVERLAY
+    offered = {group: choices for group, choices in groups(root).items() if group != OVERLAY}
+    chosen = [  # the first choice of every group, the second of every group …: each choice is among them
+        start | {group: choices[number % len(choices)] for group, choices in offered.items()}
+        for number in range(max(map(len, offered.values())))
     ]
     for choices in [start, *chosen]:
         reference = reference_of(names_of(choices), NONE, root)
