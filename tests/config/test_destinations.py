@@ -24,7 +24,8 @@ FIELDS = {
     **{f"terms.{knob.name}.{option}": field for knob in knobs().values() for option, field in knob.declared.items()},
 }  # fmt: skip
 PLACES = sorted(name for name, field in FIELDS.items() if field.type in ("path", "address"))
-READ = {"data.root", "data.val_root", "init_from", "terms.lpips.weights", "terms.lpips.backbone"}
+READ = {"data.root", "data.val_root", "init_from", "terms.lpips.weights", "terms.lpips.backbone", "labeller.file",
+        "labeller.weights"}  # fmt: skip
 SENT = [name for name in PLACES if name.startswith("logger.")]
 
 
