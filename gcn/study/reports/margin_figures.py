@@ -21,7 +21,7 @@ TWINS = "oDsv^"  # a marker for each kind of twin
 def bits(rows: Sequence[Row], path: Path) -> Path | None:
     """Draw the bits of the runs of all games: a panel for each loss, beta1 and weight, a line for each trick and seed.
 
-    Searches of few values have dots and no line. The band is the limit of holding, which may differ between seeds.
+    Searches of few values have dots and no line. Grey lines are the limits of holding, one for each seed.
 
     Args:
         rows: of ``runs.parquet``.
@@ -49,8 +49,8 @@ def bits(rows: Sequence[Row], path: Path) -> Path | None:
                 part = [row for row in own if (row["loss"], row["beta1"], row["mse"]) == (loss, beta1, mse)]
                 for trick, colour in zip(tricks, _colours(), strict=False):
                     _curves(axes, [row for row in part if row["trick"] == trick], colour)
-                limits = [row["b0"] + row["delta"] for row in part or own]
-                axes.axhspan(min(limits), max(limits), color=GREY, linewidth=0.8)
+                for limit in sorted({row["b0"] + row["delta"] for row in part or own}):
+                    axes.axhline(limit, color=GREY, linewidth=0.8)
                 axes.set_xscale("log")
                 axes.tick_params(labelsize=8)
             line[0].set_ylabel(f"{loss}, β₁ {beta1}\nbits", fontsize=9)

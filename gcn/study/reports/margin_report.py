@@ -41,7 +41,8 @@ WORDS = (
 )
 BITS = (
     "Bits of the judge for every run of a game, the largest of its three looks (0: cannot tell reconstructions from"
-    " photographs, 1: always right), over the learning rate. Grey: the limit b₀ + δ; a run at or below it holds."
+    " photographs, 1: always right), over the learning rate. Grey: the limit b₀ + δ of each seed; a run at or"
+    " below it holds."
 )
 BESIDE = (
     "Margins of each game, of its twins and of the distortion alone, a mark for each seed. An arrow stands at an"
