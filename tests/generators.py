@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 import yaml
 
+from gcn.game.streams import Streams
+
 GENERATORS = Path(__file__).parents[1] / "conf" / "generator"
 SMALL = {"N": 8, "M": 6, "width": 4, "hyper": 8, "blocks": 1}
 
@@ -32,3 +34,39 @@ def spread(codec, factor: float):
             if hasattr(codec, name):
                 last_convolution(getattr(codec, name)).weight.mul_(factor)
     return codec
+
+
+def second_derivatives_agree(codec, x, step: float, relative: float, absolute: float) -> None:
+    """Compare the derivatives of a codec's loss gradient in one direction with its central differences.
+
+    Args:
+        codec: in double precision.
+        x: images (B, 3, H, W).
+        step: of the differences.
+        relative: tolerance.
+        absolute: tolerance, of the largest derivative of a tensor where that is above 1.
+    """
+    weights = [p for p in codec.parameters() if p.requires_grad]
+    generator = torch.Generator().manual_seed(0)
+    direction = [torch.randn(p.shape, generator=generator, dtype=p.dtype) * 0.05 for p in weights]
+
+    def gradient(create_graph=False):
+        out = codec(x, Streams(0).at(0))
+        loss = 100 * (out.x_hat - x).square().mean() + sum(-p.log2().mean() for p in out.likelihoods.values())
+        return torch.autograd.grad(loss, weights, create_graph=create_graph)
+
+    def shifted(step):
+        with torch.no_grad():
+            for p, d in zip(weights, direction, strict=True):
+                p.add_(d, alpha=step)
+        found = gradient()
+        with torch.no_grad():
+            for p, d in zip(weights, direction, strict=True):
+                p.add_(d, alpha=-step)
+        return found
+
+    slope = sum((g * d).sum() for g, d in zip(gradient(create_graph=True), direction, strict=True))
+    exact = torch.autograd.grad(slope, weights)
+    for e, up, down in zip(exact, shifted(step), shifted(-step), strict=True):
+        numeric = (up - down) / (2 * step)
+        assert torch.allclose(e, numeric, rtol=relative, atol=absolute * max(1.0, e.abs().max().item()))

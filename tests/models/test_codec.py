@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from generators import second_derivatives_agree
 
 from gcn.errors import InputError
 from gcn.game.streams import Streams
@@ -241,32 +242,7 @@ def test_bottlenecks_are_computed_in_full_precision(spread_generator, name):
 @pytest.mark.parametrize("name", ["tiny", "hyperprior"])
 def test_second_derivatives_agree_with_finite_differences(spread_generator, name, activation):
     codec = spread_generator(name, activation=activation, residual=1, N=6, M=4).double()
-    x = image(32, 32, batch=2).double()
-    weights = [p for p in codec.parameters() if p.requires_grad]
-    generator = torch.Generator().manual_seed(0)
-    direction = [torch.randn(p.shape, generator=generator, dtype=p.dtype) * 0.05 for p in weights]
-
-    def gradient(create_graph=False):
-        out = codec(x, Streams(0).at(0))
-        loss = 100 * (out.x_hat - x).square().mean() + sum(-p.log2().mean() for p in out.likelihoods.values())
-        return torch.autograd.grad(loss, weights, create_graph=create_graph)
-
-    def shifted(step):
-        with torch.no_grad():
-            for p, d in zip(weights, direction, strict=True):
-                p.add_(d, alpha=step)
-        g = gradient()
-        with torch.no_grad():
-            for p, d in zip(weights, direction, strict=True):
-                p.add_(d, alpha=-step)
-        return g
-
-    slope = sum((g * d).sum() for g, d in zip(gradient(create_graph=True), direction, strict=True))
-    exact = torch.autograd.grad(slope, weights)
-    h = 1e-6
-    for e, up, down in zip(exact, shifted(h), shifted(-h), strict=True):
-        numeric = (up - down) / (2 * h)
-        assert torch.allclose(e, numeric, rtol=1e-4, atol=1e-5 * max(1.0, e.abs().max().item()))
+    second_derivatives_agree(codec, image(32, 32, batch=2).double(), step=1e-6, relative=1e-4, absolute=1e-5)
 
 
 def test_crops_must_fit(generator):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from generators import last_convolution
+from generators import last_convolution, second_derivatives_agree
 
 from gcn.errors import InputError
 from gcn.game.streams import Streams
@@ -161,29 +161,4 @@ def test_second_derivatives_agree_with_finite_differences(spread_generator, name
     with torch.no_grad():  # away from 0.11, where the derivative jumps
         for network in codec.h_s.children() if name == "hific" else (codec.h_s,):
             last_convolution(network).bias.add_(1.0)
-    x = image(64, 64).double()
-    weights = [p for p in codec.parameters() if p.requires_grad]
-    generator = torch.Generator().manual_seed(0)
-    direction = [torch.randn(p.shape, generator=generator, dtype=p.dtype) * 0.05 for p in weights]
-
-    def gradient(create_graph=False):
-        out = codec(x, Streams(0).at(0))
-        loss = 100 * (out.x_hat - x).square().mean() + sum(-p.log2().mean() for p in out.likelihoods.values())
-        return torch.autograd.grad(loss, weights, create_graph=create_graph)
-
-    def shifted(step):
-        with torch.no_grad():
-            for p, d in zip(weights, direction, strict=True):
-                p.add_(d, alpha=step)
-        found = gradient()
-        with torch.no_grad():
-            for p, d in zip(weights, direction, strict=True):
-                p.add_(d, alpha=-step)
-        return found
-
-    slope = sum((g * d).sum() for g, d in zip(gradient(create_graph=True), direction, strict=True))
-    exact = torch.autograd.grad(slope, weights)
-    h = 1e-7
-    for e, up, down in zip(exact, shifted(h), shifted(-h), strict=True):
-        numeric = (up - down) / (2 * h)
-        assert torch.allclose(e, numeric, rtol=1e-3, atol=1e-4 * max(1.0, e.abs().max().item()))
+    second_derivatives_agree(codec, image(64, 64).double(), step=1e-7, relative=1e-3, absolute=1e-4)
