@@ -134,9 +134,11 @@ def _rate_distortion(rows: Rows) -> Axes:
 
 
 def _realism(rows: Rows) -> Axes:
-    labels = ("sliced Wasserstein (pale: floor)", BLUE), ("jitter, grey levels", ORANGE)
+    floor = _curve(rows, "val/swd_floor", paler(BLUE, PALE))  # of generators from noise
+    remark = " (pale: floor)" if floor else ""
+    labels = (f"sliced Wasserstein{remark}", BLUE), ("jitter, grey levels", ORANGE)
     axes = Axes("realism and jitter", left=labels[0], right=labels[1])
-    axes.curves += _curve(rows, "val/swd", BLUE) + _curve(rows, "val/swd_floor", paler(BLUE, PALE))
+    axes.curves += _curve(rows, "val/swd", BLUE) + floor
     axes.curves += _curve(rows, "val/jitter", ORANGE, right=True)
     return axes
 
