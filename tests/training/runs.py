@@ -42,7 +42,12 @@ def images(root: Path, val_side: int = 96) -> Path:
 
 def words(data: Path, *said: str) -> list[str]:
     """The words of a command line for a tiny run."""
-    return [*TINY, f"data.root={data}", *(word for text in said for word in text.split())]
+    return once([*TINY, f"data.root={data}", *(word for text in said for word in text.split())])
+
+
+def once(said: Sequence[str]) -> list[str]:
+    """The last word of each key: a command refuses a key that is given twice."""
+    return list({word.partition("=")[0]: word for word in said}.values())
 
 
 def planned(folder: Path, *said: str, **changed: Any) -> Any:

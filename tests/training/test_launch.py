@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from processes import Forked
-from runs import SCRIPT, images, run_undrawn, undrawn_script, words
+from runs import SCRIPT, images, once, run_undrawn, undrawn_script, words
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def alone(said, tmp_path_factory) -> Path:
 
 def start(said: list[str], file: Path = SCRIPT, **variables: str) -> Forked:
     """scripts/train.py, or another script, with these words behind it; it draws nothing."""
-    return undrawn_script(file, said, environment=variables)
+    return undrawn_script(file, once(said), environment=variables)
 
 
 def torchrun(said: list[str]) -> None:
@@ -166,7 +166,7 @@ def contents(folder: Path) -> set[str]:
 def test_two_processes_make_one_run(way, said, alone, tmp_path):
     folder = tmp_path / "run"
     words = [*said, *TOGETHER.split(), f"hydra.run.dir={folder}"]
-    process = start([*words, "devices=2"]) if way == "by itself" else Forked(torchrun, words)
+    process = start([*words, "devices=2"]) if way == "by itself" else Forked(torchrun, once(words))
     out, _ = end(process, 0)
     assert contents(folder) == contents(alone)
     assert_same_numbers(folder, alone)
