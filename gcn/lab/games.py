@@ -117,8 +117,10 @@ class Dirac(SmallGame):
         return damped(s, b, c, 2 * s.mse, gammas, s.curvature * sigma2) + extra
 
     def _without_a_bias(self, s: Strengths) -> Spectrum | None:
-        """LSGAN with labels 0 and 1: at D = 0 its force on D vanishes, and nothing pulls θ back."""
-        return [0.0, -2 * s.mse] if not s.other and s.only("mse") else None
+        """For a loss whose logit at rest is not 0: D(0) = 0 all the same, with other forces than at rest."""
+        if s.other or not s.only("mse"):
+            return None
+        return damped(s, s.g_at_zero * self.scale, s.d_at_zero * self.scale, 2 * s.mse, 0.0, 0.0)
 
 
 class Lossy(Dirac):

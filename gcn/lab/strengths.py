@@ -31,6 +31,7 @@ class Force:
         curvature_of_g: second derivative of G's loss for its own logit.
         level: the logit at rest.
         margin: logits below which the loss is linear, if it is at all.
+        g_at_zero, d_at_zero: g and d at the logit 0, where a D without a bias rests; where the level is not 0.
     """
 
     g: float
@@ -40,6 +41,8 @@ class Force:
     curvature_of_g: float
     level: float = 0.0
     margin: float = math.inf
+    g_at_zero: float = math.nan
+    d_at_zero: float = math.nan
 
 
 FORCES: Mapping[type[AdversarialLoss], Force] = {
@@ -48,10 +51,17 @@ FORCES: Mapping[type[AdversarialLoss], Force] = {
     MaximumLikelihood: Force(1.0, 0.5, 0.5, 0.5, -1.0),
     Hinge: Force(1.0, 1.0, 0.0, 0.0, 0.0, margin=1.0),
     Wasserstein: Force(1.0, 1.0, 0.0, 0.0, 0.0),
-    FGAN: Force(1.0, 1.0, 0.5, 0.5, -0.5),  # pearson
     LSGAN: Force(1.0, 1.0, 2.0, 2.0, 1.0),
 }
-LABELS_01 = Force(0.5, 0.5, 2.0, 2.0, 1.0, level=0.5)
+DIVERGENCES: Mapping[str, Force] = {  # of FGAN
+    "kl": Force(1.0, 1.0, 1.0, 1.0, -1.0, level=1.0, g_at_zero=math.exp(-1), d_at_zero=math.exp(-1)),
+    "reverse_kl": Force(1.0, 1.0, 1.0, 1.0, 0.0),
+    "pearson": Force(1.0, 1.0, 0.5, 0.5, -0.5),
+    "hellinger": Force(1.0, 1.0, 2.0, 2.0, -1.0),
+    "js": FORCES[Vanilla],
+    "tv": Force(0.5, 0.5, 0.0, 0.0, 0.0),
+}
+LABELS_01 = Force(0.5, 0.5, 2.0, 2.0, 1.0, level=0.5, g_at_zero=1.0, d_at_zero=0.0)
 
 
 def force(loss: AdversarialLoss) -> Force | None:
@@ -61,6 +71,8 @@ def force(loss: AdversarialLoss) -> Force | None:
     """
     if isinstance(loss, LSGAN) and loss.fake_label == 0:
         return LABELS_01
+    if isinstance(loss, FGAN):
+        return DIVERGENCES[loss.divergence]
     if not isinstance(loss, Relativistic):
         return FORCES.get(type(loss))
     plain, weight = FORCES.get(type(loss.loss)), loss.loss.pairing_weight
@@ -125,5 +137,5 @@ class Strengths(Force):
         f, adv = None if loss is None else force(loss), float(cast(float, objective.adv))
         if f is None:
             return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other or loss is not None, **known)
-        f = replace(f, g=f.g * adv, curvature_of_g=f.curvature_of_g * adv)
+        f = replace(f, g=f.g * adv, curvature_of_g=f.curvature_of_g * adv, g_at_zero=f.g_at_zero * adv)
         return cls(**vars(f), relativistic=isinstance(loss, Relativistic), other=other, **known)

@@ -4,6 +4,7 @@ Each is three scalar functions of a logit t = D(x): D's loss on a real image, D'
 a reconstruction. Everything is minimised, and **a high logit means real**.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
@@ -137,11 +138,19 @@ class FGAN(Adversarial):
     f* is the convex conjugate of the divergence's f and g maps a logit into its domain. G minimises the bound that D
     maximises. D's optimum is t with g(t) = f'(p/q), p the density of the images, q that of the reconstructions.
 
-    =========  =====================  ========  ============
-    name       E_q f(p/q), f(u)       g(t)      f*(g(t))
-    =========  =====================  ========  ============
-    pearson    (u - 1)²               t         t²/4 + t
-    =========  =====================  ========  ============
+    ==========  ============================  ==================  ==================
+    name        E_q f(p/q), f(u)              g(t)                f*(g(t))
+    ==========  ============================  ==================  ==================
+    kl          u log u                       t                   exp(t - 1)
+    reverse_kl  -log u                        -exp(-t)            t - 1
+    pearson     (u - 1)²                      t                   t²/4 + t
+    hellinger   (√u - 1)²                     1 - exp(-t)         exp(t) - 1
+    js          u log u - (u + 1) log(u/2+½)  log 2 - sp(-t)      sp(t) - log 2
+    tv          ½|u - 1|                      ½ tanh t            ½ tanh t
+    ==========  ============================  ==================  ==================
+
+    sp is softplus. ``js`` is twice the Jensen-Shannon divergence, and its game is that of ``vanilla``. At p = q the
+    best logit is 1 for ``kl`` and 0 for the others.
 
     Args:
         divergence: a row of the table.
@@ -171,7 +180,14 @@ class Divergence(NamedTuple):
     conjugate: Callable[[Tensor], Tensor]
 
 
-DIVERGENCES = {"pearson": Divergence(lambda t: t, lambda t: t.square() / 4 + t)}
+DIVERGENCES = {
+    "kl": Divergence(lambda t: t, lambda t: (t - 1).exp()),
+    "reverse_kl": Divergence(lambda t: -(-t).exp(), lambda t: t - 1),
+    "pearson": Divergence(lambda t: t, lambda t: t.square() / 4 + t),
+    "hellinger": Divergence(lambda t: 1 - (-t).exp(), lambda t: t.exp() - 1),
+    "js": Divergence(lambda t: math.log(2) - softplus(-t), lambda t: softplus(t) - math.log(2)),
+    "tv": Divergence(lambda t: t.tanh() / 2, lambda t: t.tanh() / 2),
+}
 
 
 class Relativistic(LossWrapper):

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from turns import logits_turn
 
 from gcn.errors import InputError
+from gcn.lab.strengths import force
 from gcn.losses.adversarial import (
+    DIVERGENCES,
     FGAN,
     LSGAN,
     Hinge,
@@ -138,14 +140,72 @@ def test_losses_without_a_relativistic_form_say_so(name, pairing):
         Relativistic(pairing).wrap(LOSSES[name]())
 
 
-def test_pearson_is_the_conjugate_of_its_divergence():
-    """f*(t) = sup_u [tu - f(u)] with f(u) = (u - 1)², and D's optimum t = f'(p/q) makes the bound the divergence."""
-    u = torch.linspace(-20, 20, 400_001, dtype=torch.float64)
-    loss = FGAN("pearson")
-    for t in (-1.5, 0.0, 0.7, 3.0):
-        conjugate = (t * u - (u - 1) ** 2).max().item()
-        assert loss.fake(torch.tensor(t)).item() == pytest.approx(conjugate, abs=1e-6)
-    p, q = torch.tensor([0.2, 0.3, 0.5]), torch.tensor([0.4, 0.4, 0.2])
-    t = 2 * (p / q - 1)
-    bound = -(p * loss.real(t)).sum() - (q * loss.fake(t)).sum()
-    assert bound.item() == pytest.approx(((p - q) ** 2 / q).sum().item(), rel=1e-6)
+F_DIVERGENCES = {  # name: f(u), and the domain of f* as logits
+    "kl": lambda u: torch.xlogy(u, u),
+    "reverse_kl": lambda u: -u.log(),
+    "pearson": lambda u: (u - 1) ** 2,
+    "hellinger": lambda u: (u.sqrt() - 1) ** 2,
+    "js": lambda u: torch.xlogy(u, u) - (u + 1) * ((u + 1) / 2).log(),
+    "tv": lambda u: (u - 1).abs() / 2,
+}
+
+
+def test_all_divergences_are_compared_with_their_definitions():
+    assert set(F_DIVERGENCES) == set(DIVERGENCES)
+
+
+@pytest.mark.parametrize("name", F_DIVERGENCES)
+def test_the_loss_on_a_reconstruction_is_the_conjugate(name):
+    """f*(s) = sup over u > 0 of su - f(u) at s = g(t), where -s is the loss on a real image."""
+    u = torch.cat((torch.linspace(1e-4, 20, 200_001), torch.linspace(20, 400, 100_001))).double()
+    for t in (-1.5, 0.0, 0.7, 2.0):
+        logit, loss = torch.tensor(t, dtype=torch.float64, requires_grad=True), FGAN(name)
+        value = loss.fake(logit)
+        conjugate = (-loss.real(logit).detach() * u - F_DIVERGENCES[name](u)).max()
+        assert value.item() == pytest.approx(conjugate.item(), abs=2e-4 if name == "tv" else 1e-6)
+        assert loss.generator(logit).item() == -value.item()
+
+
+@pytest.mark.parametrize("name", set(F_DIVERGENCES) - {"tv"})
+def test_at_its_best_logits_d_s_loss_is_minus_the_divergence(name):
+    """D's optimum has g(t) = f'(p/q): the bound is the divergence there, and its gradient is 0."""
+    p, q = (torch.tensor(v, dtype=torch.float64) for v in ([0.2, 0.3, 0.5], [0.4, 0.4, 0.2]))
+    log = (p / q).log()
+    best = {"kl": 1 + log, "reverse_kl": log, "pearson": 2 * (p / q - 1), "hellinger": log / 2, "js": log}[
+        name
+    ]
+    loss, t = FGAN(name), best.requires_grad_()
+    paid = (p * loss.real(t)).sum() + (q * loss.fake(t)).sum()
+    assert -paid.item() == pytest.approx((q * F_DIVERGENCES[name](p / q)).sum().item(), rel=1e-12)
+    assert torch.autograd.grad(paid, t)[0].abs().max() < 1e-12
+
+
+def test_saturated_logits_give_the_total_variation():
+    p, q = (torch.tensor(v, dtype=torch.float64) for v in ([0.2, 0.3, 0.5], [0.4, 0.4, 0.2]))
+    t = 40 * (p - q).sign()
+    paid = (p * FGAN("tv").real(t)).sum() + (q * FGAN("tv").fake(t)).sum()
+    assert -paid.item() == pytest.approx((p - q).abs().sum().item() / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [*LOSSES, *(f"fgan {name}" for name in DIVERGENCES)])
+def test_forces_of_the_closed_forms_are_derivatives_of_the_loss(name):
+    loss = FGAN(name.split()[1]) if " " in name else LOSSES[name]()
+    known = force(loss)
+    t = torch.tensor(known.level, dtype=torch.float64, requires_grad=True)
+
+    def slopes(function):
+        value = function(t)
+        (first,) = torch.autograd.grad(value, t, create_graph=True)
+        second = torch.autograd.grad(first, t)[0].item() if first.requires_grad else 0.0
+        return first.item(), second
+
+    (real, real2), (fake, fake2), (g, g2) = map(slopes, (loss.real, loss.fake, loss.generator))
+    assert real == pytest.approx(-fake)  # nothing moves the logit
+    assert (known.d, known.g) == pytest.approx((fake, -g))
+    assert known.curvature == known.curvature_of_bias == pytest.approx(real2 + fake2)
+    assert known.curvature_of_g == pytest.approx(g2)
+    if known.level:
+        t = torch.zeros((), dtype=torch.float64, requires_grad=True)
+        assert (known.d_at_zero, known.g_at_zero) == pytest.approx(
+            (slopes(loss.fake)[0], -slopes(loss.generator)[0])
+        )

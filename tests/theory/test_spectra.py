@@ -27,7 +27,7 @@ from gcn.game.rules import SGA, Alternating, Simultaneous
 from gcn.game.streams import Streams
 from gcn.lab.ensemble import play
 from gcn.lab.games import Concave, Dirac, LinearND, Quantiser, Uniform
-from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativistic, Vanilla, Wasserstein
+from gcn.losses.adversarial import FGAN, LSGAN, Hinge, NonSaturating, Relativistic, Vanilla, Wasserstein
 from gcn.losses.penalties import DRAGAN, GP, R1, R2
 from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
@@ -55,6 +55,28 @@ def test_lsgan_with_labels_0_and_1_is_degenerate_without_a_bias():
 
 def test_lsgan_with_labels_0_and_1_rotates_once_the_discriminator_has_a_bias():
     assert_spectrum(ensemble(LSGAN("01"), small=Dirac(bias=True)), [0.5j, -0.5j, -2], at=[0, 0, 0.5])
+
+
+F_DIVERGENCES = {  # force at p = q, second derivative of D's loss for its bias
+    "kl": (1, 1),
+    "reverse_kl": (1, 1),
+    "pearson": (1, 1 / 2),
+    "hellinger": (1, 2),
+    "js": (1 / 2, 1 / 2),
+    "tv": (1 / 2, 0),
+}
+
+
+@pytest.mark.parametrize("name", F_DIVERGENCES)
+def test_f_divergences_rotate_and_a_distortion_damps_them(name):
+    """λ = -μ ± √(μ² - p²); without a bias KL's logit stays at 0, where its force is 1/e."""
+    (p, of_bias), mu = F_DIVERGENCES[name], 0.3
+    level = float(name == "kl")
+    spectrum = [-mu + root(mu**2 - p**2), -mu - root(mu**2 - p**2), -of_bias]
+    assert_spectrum(ensemble(FGAN(name), mse(mu), small=Dirac(bias=True)), spectrum, at=[0, 0, level])
+    if name == "kl":
+        p = math.exp(-1)
+    assert_spectrum(ensemble(FGAN(name), mse(mu)), [-mu + root(mu**2 - p**2), -mu - root(mu**2 - p**2)])
 
 
 def test_the_pair_of_ns_is_ns_in_this_game():
