@@ -8,6 +8,7 @@ from typing import Any, cast
 from gcn.game.objective import Objective
 from gcn.game.slots import AdversarialLoss
 from gcn.losses.adversarial import (
+    EBGAN,
     FGAN,
     LSGAN,
     Hinge,
@@ -71,6 +72,8 @@ def force(loss: AdversarialLoss) -> Force | None:
     """
     if isinstance(loss, LSGAN) and loss.fake_label == 0:
         return LABELS_01
+    if isinstance(loss, EBGAN):
+        return Force(1.0, 1.0, 0.0, 0.0, 0.0, margin=loss.margin)
     if isinstance(loss, FGAN):
         return DIVERGENCES[loss.divergence]
     if not isinstance(loss, Relativistic):

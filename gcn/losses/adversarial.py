@@ -132,6 +132,31 @@ class Wasserstein(Adversarial):
         return -t
 
 
+class EBGAN(Adversarial):
+    """Energies E = -t (Zhao et al. 2016). D: E on real, relu(margin - E) on fake; G: E. Not relativistic.
+
+    Energies must not be negative, as those of an auto-encoder (:class:`gcn.models.autoencoder.AutoEncoder`).
+
+    Args:
+        margin: energy beyond which D has no interest in a fake image.
+    """
+
+    pairs = False
+
+    def __init__(self, margin: float = 10.0) -> None:
+        super().__init__()
+        self.margin = margin
+
+    def real(self, t: Tensor) -> Tensor:
+        return -t
+
+    def fake(self, t: Tensor) -> Tensor:
+        return relu(self.margin + t)
+
+    def generator(self, t: Tensor) -> Tensor:
+        return -t
+
+
 class FGAN(Adversarial):
     """Variational bound of an f-divergence (Nowozin et al. 2016). D: -g(t), f*(g(t)); G: -f*(g(t)). Not relativistic.
 

@@ -40,7 +40,8 @@ def test_every_knob_builds(name):
 
 @pytest.mark.parametrize(("group", "choice"), [(g, c) for g in ("loss", "dynamics") for c in groups()[g]])
 def test_every_loss_and_rule_builds(group, choice):
-    others = ["discriminator=unet", "labeller=patches"] if choice == "oasis" else []
+    needed = {"oasis": ["discriminator=unet", "labeller=patches"], "ebgan": ["discriminator=autoencoder"]}
+    others = needed.get(choice, [])
     assert (build(parse([f"{group}={choice}", *others]), group) is None) == (choice == "none")
 
 

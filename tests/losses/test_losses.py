@@ -12,6 +12,7 @@ from gcn.errors import InputError
 from gcn.lab.strengths import force
 from gcn.losses.adversarial import (
     DIVERGENCES,
+    EBGAN,
     FGAN,
     LSGAN,
     Hinge,
@@ -26,8 +27,9 @@ PAIRINGS = ("pair", "pair_shuffled", "average")
 LOSSES = {
     "ns": NonSaturating, "vanilla": Vanilla, "ml": MaximumLikelihood, "hinge": Hinge, "wgan": Wasserstein,
     "lsgan": LSGAN, "lsgan01": lambda: LSGAN("01"), "fgan": FGAN,
+    "ebgan": lambda: EBGAN(1.0),
 }  # fmt: skip
-RELATIVE = [name for name in LOSSES if name not in {"ml", "lsgan01", "fgan"}]
+RELATIVE = [name for name in LOSSES if name not in {"ml", "lsgan01", "fgan", "ebgan"}]
 REAL, FAKE = [2.0, 0.0], [-1.0, 2.0]
 # pair: a = (3, -2), b = -a; average: the means are 1 (real) and ½ (fake), a = (1.5, -.5), b = (-2, 1)
 
@@ -50,6 +52,7 @@ VALUES = {  # (loss, pairing): D pays, G pays
     ("lsgan", "pair"): (6.5, 8.5),  # ½·½((3 - 1)² + (-2 - 1)²)·2; ½·½((3 + 1)² + (-2 + 1)²)·2
     ("lsgan", "average"): (1.875, 3.875),
     ("fgan", None): (0.125, -1.125),  # -(2 + 0)/2 + ½((¼ - 1) + (1 + 2)); minus the second part
+    ("ebgan", None): (0.5, -0.5),  # -(2 + 0)/2 + ½(relu(1 - 1) + relu(1 + 2)); -(-1 + 2)/2
     ("lsgan01", None): (1.75, 1.25),  # ¼(1 + 1) + ¼(1 + 4)
 }
 
@@ -133,7 +136,7 @@ def test_relativistic_gradients_flow_through_the_means(name):
         assert on_real.sum().item() == pytest.approx(-on_fake.sum().item(), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["ml", "lsgan01"])
+@pytest.mark.parametrize("name", ["ml", "lsgan01", "ebgan"])
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_losses_without_a_relativistic_form_say_so(name, pairing):
     with pytest.raises(InputError, match="no relativistic form"):
