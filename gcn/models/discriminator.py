@@ -16,6 +16,24 @@ HALVINGS = 3  # as HiFiC: later layers keep the resolution
 CONDITION_CHANNELS = 12
 
 
+class MinibatchStd(nn.Module):
+    """Append the standard deviation of the batch, one number, as a constant channel (Karras et al. 2018, section 3).
+
+        s = mean over channels and places of √(variance over the images of the batch + ε)
+
+    A discriminator that is given s can tell a batch of images that are too much alike. With ε inside of the root, first
+    and second derivatives are finite where all images are equal. Under autocast s is computed in fp32.
+    """
+
+    EPSILON = 1e-8  # of the authors' code
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, C, h, w) to (B, C + 1, h, w); the first C channels are those of ``x``."""
+        variance = x.to(torch.promote_types(x.dtype, torch.float32)).var(0, correction=0)  # (C, h, w)
+        deviation = (variance + self.EPSILON).sqrt().mean().to(x.dtype)
+        return torch.cat((x, deviation.expand(len(x), 1, *x.shape[2:])), dim=1)
+
+
 class Patch(nn.Module):
     """HiFiC's conditional PatchGAN (Mentzer et al., 2020, arXiv 2006.09965), of any width and depth.
 
@@ -33,6 +51,7 @@ class Patch(nn.Module):
             cuts the condition, see :attr:`gcn.game.turn.Turn.condition`.
         latent_channels: channels of y_hat; unused without ``condition``.
         norm: ``none``, ``instance`` or ``batch``, after every hidden layer but the first.
+        minibatch_std: put a :class:`MinibatchStd` before the last hidden layer, so that a nonlinearity follows it.
     """
 
     def __init__(
@@ -43,14 +62,17 @@ class Patch(nn.Module):
         condition_gradient: bool,
         latent_channels: int,
         norm: str,
+        minibatch_std: bool = False,
     ) -> None:
         super().__init__()
         self.depth, self.norm, self.condition_gradient = depth, norm, condition_gradient
         self.condition = nn.Conv2d(latent_channels, CONDITION_CHANNELS, 3, padding=1) if condition else None
         channels = [3 + CONDITION_CHANNELS * condition, *(width * min(2**i, 8) for i in range(depth))]
+        deviations = [minibatch_std and i == depth - 1 for i in range(depth)]
         self.hidden = nn.ModuleList(
             nn.Sequential(
-                _convolution(channels[i], channels[i + 1], halve=i < HALVINGS),
+                *[MinibatchStd()] * deviations[i],
+                _convolution(channels[i] + deviations[i], channels[i + 1], halve=i < HALVINGS),
                 _norm(norm, channels[i + 1], i),
             )
             for i in range(depth)

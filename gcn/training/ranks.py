@@ -19,6 +19,7 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from gcn.cli.invocation import program, starting
 from gcn.errors import InputError
 from gcn.game.game import Game
+from gcn.models.discriminator import MinibatchStd
 
 PATIENCE = 10.0  # seconds from the end of one process to the end of the others
 TAIL = 40  # lines shown of what a failed process wrote
@@ -166,10 +167,13 @@ def threads_each(processes: int) -> int | None:
 
 def check_ranks(game: Game, world: int) -> None:
     """Raise :class:`gcn.errors.InputError` if a game cannot be spread over ``world`` processes."""
-    normalised = game.discriminator is not None and any(
-        isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in game.discriminator.modules()
-    )
-    if world > 1 and normalised:
+    layers = [] if game.discriminator is None else list(game.discriminator.modules())
+    if world > 1 and any(isinstance(layer, MinibatchStd) for layer in layers):
+        raise InputError(
+            f"discriminator.minibatch_std=true with {world} processes: each would compute the standard deviation of "
+            "its own part of the batch; use discriminator.minibatch_std=false, or one process"
+        )
+    if world > 1 and any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in layers):
         raise InputError(
             f"discriminator.norm=batch with {world} processes: each would normalise with the statistics of "
             "its own part of the batch; use discriminator.norm=none or instance"

@@ -33,7 +33,13 @@ NEEDED = {
     "patches": ["loss=oasis", "discriminator=unet"],
     "vq": ["loss=oasis", "discriminator=unet", "labeller.weights=some.safetensors"],
 }  # fmt: skip
-EXAMPLE = {"relativistic": "pair", "spectral_norm": "true", "d_steps": "2", "weight_clip": "0.01"}
+EXAMPLE = {
+    "relativistic": "pair",
+    "spectral_norm": "true",
+    "d_steps": "2",
+    "weight_clip": "0.01",
+    "diffaugment": "all",
+}
 
 
 def refusal(*words: str) -> str:
@@ -252,6 +258,9 @@ def test_every_other_mistake_is_one_line(words, says):
             (f"discriminator.norm=batch {knob}=1", "batch normalisation")
             for knob in ("r1", "r2", "gp", "dragan")
         ],
+        ("discriminator.minibatch_std=true trainer=ddp devices=2", "its own part"),
+        ("discriminator.minibatch_std=true data.batch=1", "one image is 0"),
+        ("discriminator=hific discriminator.minibatch_std=true data.batch=1", "one image is 0"),
         *[
             (f"d_steps=2 dynamics={rule}", "alternating")
             for rule in ("simultaneous", "extragradient", "optimistic", "sga")

@@ -5,7 +5,7 @@ import torch
 
 from gcn.errors import InputError
 from gcn.game.protocols import DiscriminatorOutput
-from gcn.models.discriminator import Patch
+from gcn.models.discriminator import MinibatchStd, Patch
 from gcn.models.multiscale import MultiScale
 
 
@@ -108,3 +108,66 @@ def test_the_smallest_scale_limits_the_images():
     several.check_input(29, 32)  # 8 pixels after two halvings that round up
     with pytest.raises(InputError, match="needs images of 8 pixels or more, not 8x7"):
         several.check_input(28, 32)
+
+
+def test_the_deviation_of_two_images_is_half_their_distance():
+    a, b = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for count in (1, 3):  # every variance is ((a - b)/2)², however often the pair is repeated
+        pair = torch.stack([a, b] * count)
+        seen = MinibatchStd()(pair)
+        assert torch.equal(seen[:, :3], pair)
+        assert seen.shape == (2 * count, 4, 4, 5)
+        expected = (((a - b) / 2).square() + 1e-8).sqrt().mean().expand(2 * count, 4, 5)
+        assert torch.allclose(seen[:, 3], expected, rtol=1e-12, atol=0)
+
+
+def test_the_deviation_has_second_derivatives_where_all_images_are_equal():
+    """s = √(v + ε), v = Σ(x_i - mean)²/B: at v = 0 the gradient is 0, the Hessian that of v over 2√ε."""
+
+    def deviation(values):
+        return MinibatchStd()(values.reshape(3, 1, 1, 1))[0, 1, 0, 0]
+
+    equal = torch.full((3,), 0.7, dtype=torch.float64)
+    expected = (torch.eye(3, dtype=torch.float64) - 1 / 3) / 3 / 1e-4
+    hessian = torch.autograd.functional.hessian(deviation, equal)
+    assert torch.allclose(hessian, expected, rtol=1e-6, atol=1e-6)
+    assert torch.autograd.functional.jacobian(deviation, equal).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize(("depth", "condition"), [(1, False), (3, True)])
+def test_a_deviation_that_is_not_weighed_changes_nothing(depth, condition):
+    plain = patch(depth=depth, condition=condition)
+    given = patch(depth=depth, condition=condition, minibatch_std=True)
+    before, after = plain.state_dict(), given.state_dict()
+    wider = [
+        name
+        for (name, old), new in zip(before.items(), after.values(), strict=True)
+        if old.shape != new.shape
+    ]
+    assert wider == [f"hidden.{depth - 1}.0.weight"]
+    for (_, old), (_, new) in zip(before.items(), after.items(), strict=True):
+        new.zero_()
+        new[:, : old.shape[1]].copy_(old) if old.dim() == 4 else new.copy_(old)
+    x, y_hat = torch.rand(2, 3, 32, 32), torch.randn(2, 5, 2, 2)
+    for old, new in zip(plain(x, y_hat).features, given(x, y_hat).features, strict=True):
+        assert torch.allclose(old, new, rtol=1e-5, atol=1e-6)
+    assert torch.allclose(plain(x, y_hat).logits[0], given(x, y_hat).logits[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("minibatch_std", [False, True])
+def test_only_with_the_deviation_do_logits_depend_on_the_other_images(minibatch_std):
+    discriminator, (a, b, c) = (
+        patch(condition=False, minibatch_std=minibatch_std),
+        torch.rand(3, 1, 3, 32, 32),
+    )
+    beside_b, beside_c = (discriminator(torch.cat((a, other))).logits[0][0] for other in (b, c))
+    assert torch.equal(beside_b, beside_c) is not minibatch_std
+
+
+def test_the_deviation_is_computed_in_full_precision_under_autocast():
+    x = 100 + torch.rand(4, 3, 8, 8)  # bfloat16 resolves 0.5 here
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = MinibatchStd()(x.bfloat16())
+    assert seen.dtype == torch.bfloat16
+    expected = (x.bfloat16().double().var(0, correction=0) + 1e-8).sqrt().mean()
+    assert seen[0, 3, 0, 0].item() == pytest.approx(expected.item(), rel=2**-8)
