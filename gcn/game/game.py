@@ -110,7 +110,8 @@ class Game(nn.Module):
     def perturb(self, images: Tensor, stream: Stream, which: str, step: int) -> Tensor:
         """Perturbed images, of the shape (B, ...) of ``images``, as D's input; ``which`` is ``real`` or ``fake``."""
         for i, perturbation in enumerate(self.objective.perturbations):
-            images = perturbation(images, stream.child("sight", i, which), step)
+            shared = stream.child("sight", i)
+            images = perturbation(images, shared if perturbation.paired else shared.child(which), step)
         return images
 
     def differentiable_loss(self, turn: Turn, player: PlayerName) -> Tensor:

@@ -6,7 +6,7 @@ slot                     provides                                        example
 :class:`AdversarialLoss`  ``d_loss(turn)``, ``g_loss(turn)``              ns, hinge, wgan
 :class:`LossWrapper`      an adversarial loss made of another             relativistic
 :class:`Term`             ``forward(turn) -> scalar`` for ``players``     mse, rate, r1, consensus
-:class:`Perturbation`     ``forward(images, stream, step) -> images``     instance_noise
+:class:`Perturbation`     ``forward(images, stream, step) -> images``     instance_noise, diffaugment
 :class:`Constraint`       ``prepare`` before training, ``after_step``     spectral_norm, weight_clip
 =======================  ==============================================  ===================================
 
@@ -88,7 +88,13 @@ class Term(nn.Module):
 
 
 class Perturbation(nn.Module):
-    """A random change of D's inputs, of images and reconstructions alike."""
+    """A random change of D's inputs, of images and reconstructions alike.
+
+    Attributes:
+        paired: an image and its reconstruction get the same random numbers; otherwise they are independent.
+    """
+
+    paired = False
 
     def forward(self, images: Tensor, stream: Stream, step: int) -> Tensor:
         """Perturbed images, of the shape (B, ...) of ``images``."""

@@ -34,7 +34,7 @@ def test_what_is_absent_is_not_even_imported(monkeypatch):
 
 @pytest.mark.parametrize("name", [name for name, knob in knobs().items() if knob.target and name != "lpips"])
 def test_every_knob_builds(name):
-    value = {"relativistic": "pair", "spectral_norm": "true"}.get(name, "0.5")
+    value = {"relativistic": "pair", "spectral_norm": "true", "diffaugment": "all"}.get(name, "0.5")
     assert name in [present.name for present in present_terms(parse([f"{name}={value}"]))]
 
 

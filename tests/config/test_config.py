@@ -258,6 +258,7 @@ def test_every_other_mistake_is_one_line(words, says):
             (f"discriminator.norm=batch {knob}=1", "batch normalisation")
             for knob in ("r1", "r2", "gp", "dragan")
         ],
+        ("loss=oasis discriminator=unet labeller=patches diffaugment=all", "a class for each place"),
         ("discriminator.minibatch_std=true trainer=ddp devices=2", "its own part"),
         ("discriminator.minibatch_std=true data.batch=1", "one image is 0"),
         ("discriminator=hific discriminator.minibatch_std=true data.batch=1", "one image is 0"),
@@ -308,6 +309,7 @@ def test_impossible_combinations_say_why(words, reason):
         "loss=none mse=1 rate=0.5 target_bpp=0.2",
         "loss=none d_steps=1",
         "discriminator.norm=instance r1=1",
+        "loss=oasis discriminator=unet labeller=patches diffaugment=color",
         "freeze=encoder init_from=a.ckpt",
         "weight_clip=0.01 spectral_norm=false",
         "trainer=ddp devices=2",

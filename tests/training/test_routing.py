@@ -131,6 +131,7 @@ CASES = {
     **{f"rule {name}": words for name, words in RULES.items()},
     **{f"{norm} norm": f"discriminator.norm={norm} mse=1" for norm in ("instance", "batch")},
     "deviation of the batch": "discriminator.minibatch_std=true r1=10 consensus=0.1",
+    "colours, and a noise of their own": "diffaugment=color instance_noise=0.1 r1=10 feature_matching=1",
     "adaptive weight": "adv=adaptive mse=1",
     "unconditional": "discriminator.condition=false",
     "two scales": "discriminator=multiscale discriminator.depth=1 r1=10 feature_matching=1",
