@@ -52,7 +52,12 @@ def one_centred(turn: Turn, gradient: Tensor, target: float) -> Tensor:
 
 
 class GP(GradientPenalty):
-    """E(‖∇D(εx + (1-ε)x_hat)‖ - target)², ε ~ U(0, 1) per image (Gulrajani et al. 2017)."""
+    """E(‖∇D(εx + (1-ε)x_hat)‖ - target)², ε ~ U(0, 1) per image (Gulrajani et al. 2017).
+
+    Args:
+        every: apply at every n-th update.
+        target: the norm that costs nothing; 0 is the zero-centred penalty of Thanh-Tung et al. (2019).
+    """
 
     def __init__(self, every: int = 1, target: float = 1.0) -> None:
         super().__init__(every)

@@ -277,6 +277,20 @@ def test_penalties_are_taken_where_they_say():
     assert DRAGAN()(turn).item() == pytest.approx((around.norm(dim=1) - 1).square().mean().item())
 
 
+def test_the_zero_centred_penalty_on_interpolates():
+    """λ E‖A(εx + (1-ε)x_hat)‖² for ∇D(x) = Ax, and 2λw for a linear D; also where D is constant."""
+    matrix = image(75, 75, seed=4) / 20
+    turn = open_turn(X, X_HAT, Quadratic(matrix + matrix.T), player="d")
+    share = turn.stream("gp").uniform(X[:, 0, 0, 0]).reshape(-1, 1, 1, 1)
+    between = (share * X + (1 - share) * X_HAT).flatten(1) @ (matrix + matrix.T)
+    assert GP(target=0.0)(turn).item() == pytest.approx(between.square().sum(1).mean().item())
+    for w in (W, 0 * W):
+        terms = {"gp": (10.0, GP(target=0.0))}
+        turn = open_turn(X, X_HAT, Linear(w), loss=Wasserstein(), terms=terms, player="d")
+        (gradient,) = turn.game.gradient("d", turn)
+        assert torch.allclose(gradient, 20 * w - (X - X_HAT).mean(0), atol=1e-12)
+
+
 def test_one_centred_penalties_are_finite_for_a_constant_discriminator():
     turn = open_turn(X, X_HAT, Linear(0 * W), loss=Wasserstein(), terms={"gp": (1.0, GP())}, player="d")
     (gradient,) = turn.game.gradient("d", turn)

@@ -111,6 +111,15 @@ def rotates(game):
     return bool(np.abs(np.imag(measured(game))).max() > 1e-4)
 
 
+@pytest.mark.parametrize("weight", [0.3, 2.0])
+@every_loss
+def test_the_zero_centred_penalty_damps_as_twice_the_weight_of_r1(name, weight):
+    """λψ² is R1 of γ = 2λ; the eigenvalues are those of the production field, without a closed form in the lab."""
+    loss, p = FORCES[name]
+    found = measured(ensemble(loss, {"gp": (weight, GP(target=0.0))}))
+    assert distance(found, both(-weight, weight**2 - p**2)) < 1e-6
+
+
 @pytest.mark.parametrize("sigma", [0.6, 1.2, 2.5])
 @pytest.mark.parametrize(
     ("name", "f2"), [("ns", -1 / 4), ("vanilla", -1 / 4), ("lsgan", -1), ("ns pair", -1 / 4), ("lsgan pair", -2),
