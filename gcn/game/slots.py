@@ -4,7 +4,7 @@
 slot                     provides                                        examples
 =======================  ==============================================  ===================================
 :class:`AdversarialLoss`  ``d_loss(turn)``, ``g_loss(turn)``              ns, hinge, wgan
-:class:`LossWrapper`      an adversarial loss made of another             relativistic
+:class:`LossWrapper`      an adversarial loss made of another             relativistic, label_smoothing
 :class:`Term`             ``forward(turn) -> scalar`` for ``players``     mse, rate, r1, consensus
 :class:`Perturbation`     ``forward(images, stream, step) -> images``     instance_noise, diffaugment
 :class:`Constraint`       ``prepare`` before training, ``after_step``     spectral_norm, weight_clip

@@ -22,10 +22,12 @@ class Adversarial(AdversarialLoss):
     Attributes:
         pairs: the loss has a relativistic form.
         pairing_weight: the factor before f1(a) + f2(b) in that form.
+        has_labels: f1 and f2 compare a logit with the labels real and fake, so that a label between them has a meaning.
     """
 
     pairs = True
     pairing_weight = 0.5
+    has_labels = False
 
     def real(self, t: Tensor) -> Tensor:
         """f1, D's loss on a real image, elementwise."""
@@ -52,6 +54,8 @@ class Adversarial(AdversarialLoss):
 
 class NonSaturating(Adversarial):
     """D: sp(-t), sp(t); G: sp(-t), with sp = softplus (Goodfellow et al. 2014, section 3)."""
+
+    has_labels = True
 
     def real(self, t: Tensor) -> Tensor:
         return softplus(-t)
@@ -90,6 +94,7 @@ class LSGAN(Adversarial):
     """
 
     pairing_weight = 1.0
+    has_labels = True
 
     def __init__(self, labels: str = "pm1") -> None:
         super().__init__()
@@ -273,3 +278,42 @@ class Relativistic(LossWrapper):
     def g_loss(self, turn: Turn) -> Tensor:
         a, b = self.differences(turn)
         return self.loss.pairing_weight * turn.logit_mean(self.loss.generator_pair, a, b)
+
+
+class LabelSmoothing(LossWrapper):
+    """D: (1-ε)·f1 + ε·f2 on real images, f2 on reconstructions; G's loss is unchanged (Salimans et al. 2016).
+
+    The label of real images is 1-ε, that of reconstructions stays 0 (one-sided). D's optimum has the odds
+    (1-ε)p/(εp + q) of real, p the density of the images, q that of the reconstructions: at most (1-ε)/ε. For ``lsgan``
+    it is the label that is ε of the way from real to fake, up to a constant.
+
+    Args:
+        epsilon: ε, the share of the label that is moved, in (0, ½].
+    """
+
+    loss: Adversarial
+
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+
+    def wrap(self, loss: AdversarialLoss) -> Self:
+        if not (isinstance(loss, Adversarial) and loss.has_labels):
+            raise InputError(
+                f"label_smoothing={self.epsilon}: {type(loss).__name__} has no label of two classes that could be "
+                "smoothed; use ns, vanilla, ml or lsgan without relativistic"
+            )
+        self.loss = loss
+        return self
+
+    def real(self, t: Tensor) -> Tensor:
+        """D's loss on a real image of logit t, elementwise."""
+        return (1 - self.epsilon) * self.loss.real(t) + self.epsilon * self.loss.fake(t)
+
+    def d_loss(self, turn: Turn) -> Tensor:
+        return turn.logit_mean(self.real, turn.real.logits) + turn.logit_mean(
+            self.loss.fake, turn.fake.logits
+        )
+
+    def g_loss(self, turn: Turn) -> Tensor:
+        return self.loss.g_loss(turn)

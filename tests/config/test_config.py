@@ -249,6 +249,7 @@ def test_every_other_mistake_is_one_line(words, says):
     [
         ("loss=ml relativistic=pair", "no relativistic form"),
         ("loss=lsgan loss.labels=01 relativistic=average", "labels"),
+        *((f"loss={loss} label_smoothing=0.1", "no label") for loss in ("hinge", "wgan", "fgan")),
         ("rate=null target_bpp=0.2", "no rate"),
         ("rate=0 target_bpp=0.2", "positive"),
         ("freeze=encoder", "init_from"),
@@ -326,7 +327,8 @@ def test_every_pair_of_knobs_composes_or_is_refused_with_a_reason():
             with_values(*(f"{name}={EXAMPLE.get(name, '0.5')}" for name in (a, b)))
         except InputError as error:
             refused[a, b] = str(error)
-    assert set(refused) == {("spectral_norm", "weight_clip")}
+    assert set(refused) == {("label_smoothing", "relativistic"), ("spectral_norm", "weight_clip")}
+    assert "labels a difference" in refused["label_smoothing", "relativistic"]
     assert "no effect" in refused["spectral_norm", "weight_clip"]
 
 

@@ -16,6 +16,7 @@ from gcn.losses.adversarial import (
     FGAN,
     LSGAN,
     Hinge,
+    LabelSmoothing,
     MaximumLikelihood,
     NonSaturating,
     Relativistic,
@@ -212,3 +213,47 @@ def test_forces_of_the_closed_forms_are_derivatives_of_the_loss(name):
         assert (known.d_at_zero, known.g_at_zero) == pytest.approx(
             (slopes(loss.fake)[0], -slopes(loss.generator)[0])
         )
+
+
+def test_a_smoothed_label_of_real_is_the_cross_entropy_with_this_label():
+    """Value and gradient of -E[(1-ε) log σ(t) + ε log(1 - σ(t))] on real; fake and G's loss have hard labels."""
+    epsilon, turn = 0.1, logits_turn(REAL, FAKE)
+    t, fake = turn.real.logits[0], turn.fake.logits[0]
+    entropy = -((1 - epsilon) * t.sigmoid().log() + epsilon * (1 - t.sigmoid()).log()).mean()
+    for name in ("ns", "vanilla", "ml"):
+        loss = LabelSmoothing(epsilon).wrap(LOSSES[name]())
+        value = loss.d_loss(turn)
+        assert value.item() == pytest.approx((entropy - (1 - fake.sigmoid()).log().mean()).item(), abs=1e-12)
+        # ½(.9 sp(-2) + .1 sp(2) + sp(0)) + ½(sp(-1) + sp(2)): by ε·mean(t) above the hard label
+        assert value.item() == pytest.approx(VALUES[name, None][0] + epsilon * 1.0, abs=1e-9)
+        on_real, on_fake = torch.autograd.grad(value, (t, fake))
+        assert torch.allclose(on_real, (t.sigmoid() - (1 - epsilon)) / 2, atol=1e-12)
+        assert torch.allclose(on_fake, fake.sigmoid() / 2, atol=1e-12)
+        assert loss.g_loss(turn).item() == pytest.approx(VALUES[name, None][1], abs=1e-9)
+
+
+@pytest.mark.parametrize(("labels", "label", "constant"), [("pm1", 0.8, 0.18), ("01", 0.9, 0.045)])
+def test_a_smoothed_label_of_least_squares_is_a_moved_target(labels, label, constant):
+    """½[.9(t - 1)² + .1(t - f)²] is ½(t - label)² and ½·.09·(1 - f)², f the label of fake."""
+    t = torch.linspace(-3, 3, 7, dtype=torch.float64)
+    smoothed = LabelSmoothing(0.1).wrap(LSGAN(labels)).real(t)
+    assert torch.allclose(smoothed, 0.5 * (t - label).square() + constant, atol=1e-12)
+
+
+def test_the_optimal_logit_under_a_smoothed_label_is_bounded_by_that_label():
+    """log((1-ε)p/(εp + q)) is where (1-ε)p·f1' + (εp + q)·f2' vanishes; without reconstructions it is log((1-ε)/ε)."""
+    loss = LabelSmoothing(0.2).wrap(NonSaturating())
+    p = torch.tensor([0.5, 0.3, 0.2, 0.7], dtype=torch.float64)
+    q = torch.tensor([0.1, 0.6, 0.3, 0.0], dtype=torch.float64)
+    t = (0.8 * p / (0.2 * p + q)).log().requires_grad_()
+    (slope,) = torch.autograd.grad((p * loss.real(t) + q * loss.loss.fake(t)).sum(), t)
+    assert torch.allclose(slope, torch.zeros_like(slope), atol=1e-12)
+    assert t[-1].item() == pytest.approx(torch.tensor(0.8 / 0.2).log().item())
+
+
+@pytest.mark.parametrize("loss", [Hinge(), Wasserstein(), FGAN(), Relativistic("pair").wrap(LSGAN())])
+def test_losses_without_labels_refuse_to_smooth_them(loss):
+    with pytest.raises(
+        InputError, match=r"^label_smoothing=0.1: .* has no label of two classes .* use ns, vanilla"
+    ):
+        LabelSmoothing(0.1).wrap(loss)

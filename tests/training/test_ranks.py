@@ -59,6 +59,7 @@ KNOBS = {
     "lecam": "lecam=1 terms.lecam.decay=0.5",
     "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4",
     "diffaugment": "diffaugment=all",
+    "label_smoothing": "label_smoothing=0.1",
     "spectral_norm": "spectral_norm=true",
     "weight_clip": "weight_clip=0.05",
     "consensus": "consensus=1",
