@@ -56,10 +56,15 @@ def job(cfg: Config) -> dict[str, Any]:
 
 
 def ensemble(cfg: Config, game: SmallGame) -> GameEnsemble:
-    """The configured small game with its objective, rule and optimizers."""
+    """The configured small game with its objective, rule and optimizers; InputError if quadrature lacks its noise."""
     paid, constraints = objective(cfg, present_terms(cfg))
     g, d = _optimizers(cfg)
     exact = cfg.sampling == "quadrature"
+    if exact and cfg.terms.get("instance_noise", {}).get("per_image"):
+        raise InputError(
+            "terms.instance_noise.per_image=true: the two-point rule has one level of noise for all samples; add "
+            "sampling=random"
+        )
     return GameEnsemble(
         game, paid, rule=partial(build, cfg, "dynamics") if cfg.dynamics["_target_"] else Simultaneous,
         optimizer=g, d_optimizer=d, d_steps=cfg.d_steps, constraints=tuple(constraints),

@@ -136,7 +136,7 @@ class Strengths(Force):
                 other = True
         for perturbation in objective.perturbations:
             if isinstance(perturbation, InstanceNoise):
-                known["sigma2"] = known.get("sigma2", 0.0) + perturbation.sigma**2
+                known["sigma2"] = known.get("sigma2", 0.0) + perturbation.variance
         f, adv = None if loss is None else force(loss), float(cast(float, objective.adv))
         if f is None:
             return cls(0.0, 0.0, 0.0, 0.0, 0.0, other=other or loss is not None, **known)

@@ -214,6 +214,19 @@ def test_random_noise_is_the_same_for_all_points_of_an_analysis(lab):
         assert found == pytest.approx(value, abs=0.03)
 
 
+def test_a_level_of_noise_for_each_sample_is_drawn_at_random_or_refused(lab):
+    words = "instance_noise=1", "terms.instance_noise.per_image=true", "mse=0.2", "steps=20"
+    status, _, err = lab(*words)
+    assert status == 2
+    assert (
+        "per_image=true: the two-point rule has one level of noise for all samples; add sampling=random"
+        in err
+    )
+    _, record, _ = lab(*words, "sampling=random", "samples=4096", folder="random")
+    for found, value in zip(record["eigenvalues"], record["closed_form"], strict=True):
+        assert found == pytest.approx(value, abs=0.03)
+
+
 def test_a_far_start_has_not_converged_because_it_came_nearer(lab):
     _, record, _ = lab("start=[1e4,-1e4]")
     assert abs(record["final"][1]) > 1

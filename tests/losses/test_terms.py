@@ -438,6 +438,22 @@ def test_instance_noise_has_its_sigma_and_anneals_to_nothing():
     assert InstanceNoise(0.2).level(10**9) == InstanceNoise(0.2, anneal=1).level(0) == 0.2
 
 
+def test_instance_noise_may_have_a_level_for_each_image():
+    """The noise divided by the image's level u·σ is the noise that all share a level; u is uniform in [0, 1]."""
+    x = torch.zeros(2000, 3, 8, 8)
+    stream = open_turn(x[:1], x[:1]).stream("any")
+    noise = InstanceNoise(0.4, anneal=100, per_image=True)(x, stream.child(0), 50)
+    same = InstanceNoise(0.2)(x, stream.child(0), 0)
+    levels = (noise / same).flatten(1)
+    assert torch.allclose(levels, levels[:, :1].expand_as(levels), atol=1e-4)
+    u = levels[:, 0].sort().values
+    assert (u - (torch.arange(2000) + 0.5) / 2000).abs().max() < 0.04  # Kolmogorov's distance, 1.8/√2000
+    assert noise.square().mean().item() == pytest.approx(
+        InstanceNoise(0.2, per_image=True).variance, rel=0.05
+    )
+    assert InstanceNoise(0.3).variance == pytest.approx(0.09)
+
+
 def test_the_discriminator_its_penalties_and_the_generator_see_one_draw():
     seen = []
 

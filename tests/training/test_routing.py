@@ -128,6 +128,7 @@ CASES = {
     **{f"knob {name}": f"{name}={str(value).lower()}" for name, value in ON.items()},
     "every": "r1=10 r2=10 gp=10 terms.r1.every=2 terms.r2.every=3 terms.gp.every=4",
     "zero-centred": "gp=10 terms.gp.target=0",
+    "a level of noise for each image": "instance_noise=0.5 terms.instance_noise.per_image=true",
     "annealed": "instance_noise=0.5 terms.instance_noise.anneal=3",
     **{f"rule {name}": words for name, words in RULES.items()},
     **{f"{norm} norm": f"discriminator.norm={norm} mse=1" for norm in ("instance", "batch")},
