@@ -57,6 +57,7 @@ class Term(nn.Module):
         reaches_generator: as a term of D's loss its gradient needs the generator's graph in D's turn.
         every: the term is evaluated at every ``every``-th update only, with ``every`` times the weight.
         has_memory: :meth:`after_update` is called; what it keeps lives in buffers.
+        has_noise: it draws normal numbers of the shape of the images; the lab then copies its samples for them.
     """
 
     players: tuple[PlayerName, ...] = ("g",)
@@ -65,6 +66,7 @@ class Term(nn.Module):
     reaches_generator = False
     every = 1
     has_memory = False
+    has_noise = False
 
     def forward(self, turn: Turn) -> Tensor:
         """Value of the term in this turn, a scalar."""

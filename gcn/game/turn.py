@@ -164,14 +164,29 @@ class Turn:
         """
         return mean_over_scales([self.mean(function(*scale)) for scale in zip(*logits, strict=True)])
 
-    def input_gradient(self, images: str | Tensor) -> Tensor:
-        """Gradient of each image's score for the image, (B, 3, H, W), in full precision.
-
-        The score of an image is the mean of its logits over patches and scales.
+    def score(self, images: str | Tensor) -> Tensor:
+        """Score of each image (B,): the mean of its logits over patches and scales, in full precision.
 
         Args:
             images: ``"real"``, ``"fake"`` (as D sees them), or other images of this batch.
         """
+        return self._scored(images)[1]
+
+    def input_gradient(self, images: str | Tensor) -> Tensor:
+        """Gradient of each image's score for the image, (B, 3, H, W); ``images`` as of :meth:`score`."""
+        return self.score_and_gradient(images)[1]
+
+    def score_and_gradient(self, images: str | Tensor) -> tuple[Tensor, Tensor]:
+        """Score of each image (B,) and its gradient (B, 3, H, W), of one forward pass; as :meth:`score`."""
+        seen, score = self._scored(images)
+        with torch.autocast(self.x.device.type, enabled=False):
+            (gradient,) = torch.autograd.grad(
+                score.sum(), seen, create_graph=not self.measuring, retain_graph=True
+            )
+        return score, gradient
+
+    def _scored(self, images: str | Tensor) -> tuple[Tensor, Tensor]:
+        """Images in a graph that requires their gradient, and their scores (B,)."""
         device = self.x.device.type
         if isinstance(images, str) and not torch.is_autocast_enabled(device):
             seen, output = (self.seen_real, self.real) if images == "real" else (self.seen_fake, self.fake)
@@ -181,12 +196,7 @@ class Turn:
             seen = images if images.requires_grad else images.detach().requires_grad_()
             with torch.autocast(device, enabled=False):
                 output = self.discriminate(seen)
-        score = mean_over_scales([self.reduce.per_sample_mean(scale) for scale in output.logits])
-        with torch.autocast(device, enabled=False):
-            (gradient,) = torch.autograd.grad(
-                score.sum(), seen, create_graph=not self.measuring, retain_graph=True
-            )
-        return gradient
+        return seen, mean_over_scales([self.reduce.per_sample_mean(scale) for scale in output.logits])
 
     # gradients as ingredients of terms
 

@@ -171,9 +171,9 @@ class GameEnsemble:
         ).to(points.dtype)
 
     def batch(self, games: int) -> Tensor:
-        """The samples of each game (E, B, d), with copies where instance noise needs them."""
+        """The samples of each game (E, B, d), with copies where noise on them needs these."""
         source = self.small.source()
-        if len(self.objective.perturbations):
+        if len(self.objective.perturbations) or any(t.has_noise for t in self.objective.terms.values()):
             source = source.repeat(self.copies or TwoPoint.copies(source.shape[1]), 1)
         return source.expand(games, *source.shape)
 

@@ -45,6 +45,46 @@ class R2(GradientPenalty):
         return 0.5 * turn.mean(turn.reduce.per_sample_sum(turn.input_gradient("fake").square()))
 
 
+class ApproximateR1(GradientPenalty):
+    """½ E((D(x + h·n) - D(x))/h)², n standard normal: R1 without a second derivative (Lin et al. 2025, Seaweed-APT).
+
+    Its mean over n tends to :class:`R1` as h → 0, and the weight is γ. The published weight of (D(x + h·n) - D(x))² is
+    γ/(2h²).
+
+    Args:
+        every: apply at every n-th update.
+        step: h, standard deviation of the displacement; in fp32 D must be exact enough for a difference of order h.
+    """
+
+    has_noise = True
+
+    def __init__(self, every: int = 1, step: float = 0.01) -> None:
+        super().__init__(every)
+        self.step = step
+
+    def forward(self, turn: Turn) -> Tensor:
+        real = turn.seen_real.detach()
+        displaced = real + self.step * turn.stream("approx_r1").normal(real)
+        return 0.5 * turn.mean(((turn.score(displaced) - turn.score("real")) / self.step).square())
+
+
+class Roth(GradientPenalty):
+    """½ E[(1-s)²‖∇D(x)‖²] + ½ E[s²‖∇D(x_hat)‖²], s the sigmoid of D; the weight is γ (Roth et al. 2017, JS).
+
+    For ``ns`` and ``vanilla``, where D is optimal, it is what instance noise of variance γ adds to D's loss, up to
+    terms of order γ². The s of an image is that of its score; gradients flow through it.
+    """
+
+    def forward(self, turn: Turn) -> Tensor:
+        real, on_real = turn.score_and_gradient("real")
+        fake, on_fake = turn.score_and_gradient("fake")
+        squares = [turn.reduce.per_sample_sum(gradient.square()) for gradient in (on_real, on_fake)]
+        return 0.5 * (
+            turn.mean((-real).sigmoid().square() * squares[0])
+            + turn.mean(fake.sigmoid().square() * squares[1])
+        )
+
+
 def one_centred(turn: Turn, gradient: Tensor, target: float) -> Tensor:
     """E(‖∇D‖ - target)², with a root whose gradient is finite where ∇D = 0."""
     norm = (turn.reduce.per_sample_sum(gradient.square()) + 1e-12).sqrt()

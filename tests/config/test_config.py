@@ -257,7 +257,7 @@ def test_every_other_mistake_is_one_line(words, says):
         ("weight_clip=0.01 spectral_norm=true", "no effect"),
         *[
             (f"discriminator.norm=batch {knob}=1", "batch normalisation")
-            for knob in ("r1", "r2", "gp", "dragan")
+            for knob in ("r1", "r2", "gp", "dragan", "approx_r1", "roth")
         ],
         ("loss=oasis discriminator=unet labeller=patches diffaugment=all", "a class for each place"),
         ("discriminator.minibatch_std=true trainer=ddp devices=2", "its own part"),

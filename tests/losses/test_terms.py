@@ -15,7 +15,7 @@ from gcn.game.streams import Streams
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.constraints import SpectralNorm, WeightClip
 from gcn.losses.distortion import L1, MSE, MSSSIM, Anchor, Charbonnier, Prox, Wrong
-from gcn.losses.penalties import DRAGAN, GP, R1, R2
+from gcn.losses.penalties import DRAGAN, GP, R1, R2, ApproximateR1, Roth
 from gcn.losses.perceptual import FeatureMatching
 from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.rate import Rate
@@ -291,6 +291,91 @@ def test_the_zero_centred_penalty_on_interpolates():
         assert torch.allclose(gradient, 20 * w - (X - X_HAT).mean(0), atol=1e-12)
 
 
+@pytest.mark.parametrize("step", [1.0, 1e-3])
+def test_approximated_r1_of_a_linear_discriminator(step):
+    """½E(w·n)² and its gradient E(w·n)n for the drawn n, whatever the step; on average over n it is R1."""
+    n = open_turn(X, X_HAT, player="d").stream("approx_r1").normal(X)
+    along = (W * n).flatten(1).sum(1)
+    terms = {"approx_r1": (10.0, ApproximateR1(step=step))}
+    turn = open_turn(X, X_HAT, Linear(W, grid=2), loss=Wasserstein(), terms=terms, player="d")
+    value = turn.game.objective.terms["approx_r1"](turn)
+    assert value.item() == pytest.approx(0.5 * along.square().mean().item(), rel=1e-9)
+    (gradient,) = turn.game.gradient("d", turn)
+    expected = 10 * (along.reshape(-1, 1, 1, 1) * n).mean(0) - (X - X_HAT).mean(0)
+    assert torch.allclose(gradient, expected, atol=1e-8)
+    many = X[:1].expand(20_000, -1, -1, -1)
+    turn = open_turn(many, many, Linear(W), player="d")
+    assert ApproximateR1(step=step)(turn).item() == pytest.approx(R1()(turn).item(), rel=0.04)
+
+
+def test_approximated_r1_tends_to_the_slope_along_its_direction():
+    """For D = ½x·A·x it is ½E(n·Ax + h/2·n·An)², which tends to ½E(n·∇D)² as h → 0."""
+    matrix = image(75, 75, seed=4) / 20
+    matrix = matrix + matrix.T
+    turn = open_turn(X, X_HAT, Quadratic(matrix), player="d")
+    n = turn.stream("approx_r1").normal(X).flatten(1)
+    slope, bend = (n * (X.flatten(1) @ matrix)).sum(1), (n * (n @ matrix)).sum(1)
+    limit = 0.5 * slope.square().mean().item()
+    distances = []
+    for h in (0.5, 0.05, 0.0005):
+        turn = open_turn(X, X_HAT, Quadratic(matrix), player="d")
+        value = ApproximateR1(step=h)(turn).item()
+        assert value == pytest.approx(0.5 * (slope + h / 2 * bend).square().mean().item(), rel=1e-8)
+        distances.append(abs(value - limit) / limit)
+    assert distances[0] > 10 * distances[2]
+    assert distances[2] < 1e-2
+
+
+class OnceDifferentiable(Linear):
+    """The linear discriminator by an operation that has no second derivative."""
+
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, images, w):
+            ctx.save_for_backward(images, w)
+            return (images * w).flatten(1).sum(1)
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, gradient):
+            images, w = ctx.saved_tensors
+            gradient = gradient.reshape(-1, 1, 1, 1)
+            return gradient * w, (gradient * images).sum(0)
+
+    def forward(self, images, cond):
+        return DiscriminatorOutput((self.Product.apply(images, self.w).reshape(-1, 1, 1, 1),))
+
+
+def test_approximated_r1_needs_no_second_derivative():
+    gradients = []
+    for discriminator in (OnceDifferentiable(W), Linear(W)):
+        terms = {"approx_r1": (1.0, ApproximateR1())}
+        turn = open_turn(X, X_HAT, discriminator, loss=Wasserstein(), terms=terms, player="d")
+        gradients += turn.game.gradient("d", turn)
+    assert torch.allclose(*gradients, atol=1e-9)
+    turn = open_turn(
+        X, X_HAT, OnceDifferentiable(W), loss=Wasserstein(), terms={"r1": (1.0, R1())}, player="d"
+    )
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        turn.game.gradient("d", turn)
+
+
+def test_the_penalty_of_roth_weighs_each_gradient_by_the_error_of_d():
+    """½E[(1-σ(q))²‖Ax‖²] + ½E[σ(q)²‖Ax_hat‖²], q = ½x·A·x."""
+    matrix = image(75, 75, seed=4) / 100 - 0.005
+    matrix = matrix + matrix.T
+    expected = 0.0
+    for points, label in ((X.flatten(1), 1.0), (X_HAT.flatten(1), 0.0)):
+        slopes = points @ matrix
+        error = label - 1 / (1 + (-0.5 * (points * slopes).sum(1)).exp())
+        assert error.abs().max() > error.abs().min() + 1e-4  # the images have weights of their own
+        expected += 0.5 * (error.square() * slopes.square().sum(1)).mean().item()
+    turn = open_turn(X, X_HAT, Quadratic(matrix), player="d")
+    assert Roth()(turn).item() == pytest.approx(expected, rel=1e-9)
+    constant = open_turn(X, X_HAT, Linear(0 * W), player="d")
+    assert Roth()(constant).item() == 0
+
+
 def test_one_centred_penalties_are_finite_for_a_constant_discriminator():
     turn = open_turn(X, X_HAT, Linear(0 * W), loss=Wasserstein(), terms={"gp": (1.0, GP())}, player="d")
     (gradient,) = turn.game.gradient("d", turn)
@@ -315,13 +400,13 @@ def test_penalties_refuse_batch_normalisation():
             super().__init__(W)
             self.norm = nn.BatchNorm2d(3)
 
-    for term in (R1(), R2(), GP(), DRAGAN()):
+    for term in (R1(), R2(), GP(), DRAGAN(), ApproximateR1(), Roth()):
         with pytest.raises(InputError, match="batch"):
             open_turn(X, X_HAT, Normalised(), terms={"p": (1.0, term)})
 
 
-NEEDY = {"r1": R1, "r2": R2, "gp": GP, "dragan": DRAGAN, "feature_matching": FeatureMatching, "grad_norm": GradNorm,
-         "consensus": Consensus, "jare": JARE}  # fmt: skip
+NEEDY = {"r1": R1, "r2": R2, "gp": GP, "dragan": DRAGAN, "approx_r1": ApproximateR1, "roth": Roth,
+         "feature_matching": FeatureMatching, "grad_norm": GradNorm, "consensus": Consensus, "jare": JARE}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NEEDY)

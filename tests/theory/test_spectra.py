@@ -28,7 +28,7 @@ from gcn.game.streams import Streams
 from gcn.lab.ensemble import play
 from gcn.lab.games import Concave, Dirac, LinearND, Quantiser, Uniform
 from gcn.losses.adversarial import FGAN, LSGAN, Hinge, NonSaturating, Relativistic, Vanilla, Wasserstein
-from gcn.losses.penalties import DRAGAN, GP, R1, R2
+from gcn.losses.penalties import DRAGAN, GP, R1, R2, ApproximateR1, Roth
 from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
 
@@ -118,6 +118,27 @@ def test_the_zero_centred_penalty_damps_as_twice_the_weight_of_r1(name, weight):
     loss, p = FORCES[name]
     found = measured(ensemble(loss, {"gp": (weight, GP(target=0.0))}))
     assert distance(found, both(-weight, weight**2 - p**2)) < 1e-6
+
+
+@pytest.mark.parametrize("small", [Dirac(), Uniform(), LinearND((0.5, 2.0), extra=2)])
+def test_approximated_r1_of_a_linear_discriminator_is_r1_by_quadrature(small):
+    """The mean over directions is the sum over squares; where D is ψx² a small step comes close."""
+    exact, approximate = (
+        ensemble(NonSaturating(), {"penalty": (1.5, term)}, small=small)
+        for term in (R1(), ApproximateR1(step=1e-4))
+    )
+    at = exact.small.rest(exact.strengths)
+    assert distance(measured(approximate, at), measured(exact, at)) < 1e-6
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.2, 2.5])
+@pytest.mark.parametrize("loss", [NonSaturating(), Vanilla()], ids=["ns", "vanilla"])
+def test_the_penalty_of_roth_is_the_analytic_twin_of_instance_noise(loss, sigma):
+    """γ = σ²: both have -σ²/4 ± √(σ⁴/16 - ¼)."""
+    roth = measured(ensemble(loss, {"roth": (sigma**2, Roth())}))
+    noise = measured(ensemble(loss, perturbations=[InstanceNoise(sigma)]))
+    assert distance(roth, noise) < 1e-6
+    assert distance(roth, both(-(sigma**2) / 4, sigma**4 / 16 - 0.25)) < 1e-6
 
 
 @pytest.mark.parametrize("sigma", [0.6, 1.2, 2.5])

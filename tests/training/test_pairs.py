@@ -47,7 +47,7 @@ def test_there_are_as_many_pairs_as_there_should_be():
 
 
 def test_a_penalty_with_batch_normalisation_is_refused(composition):
-    for name in ("r1", "r2", "gp", "dragan"):
+    for name in ("r1", "r2", "gp", "dragan", "approx_r1", "roth"):
         values = copy.deepcopy(composition.values) | {name: 1.0}
         values["discriminator"]["norm"] = "batch"
         with pytest.raises(InputError, match=rf"{name}.*batch"):

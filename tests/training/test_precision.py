@@ -7,10 +7,10 @@ from turns import open_turn
 
 from gcn.game.protocols import DiscriminatorOutput
 from gcn.losses.adversarial import NonSaturating
-from gcn.losses.penalties import DRAGAN, GP, R1, R2
+from gcn.losses.penalties import DRAGAN, GP, R1, R2, ApproximateR1, Roth
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
 
-PENALTIES = {"r1": R1, "r2": R2, "gp": GP, "dragan": DRAGAN}
+PENALTIES = {"r1": R1, "r2": R2, "gp": GP, "dragan": DRAGAN, "approx_r1": ApproximateR1, "roth": Roth}
 
 
 class Convolutions(nn.Module):

@@ -56,9 +56,9 @@ KNOBS = {
     "r2": "r2=10",
     "gp": "gp=10",
     "dragan": "dragan=10",
+    "approx_r1 and roth": "approx_r1=10 roth=10",
     "lecam": "lecam=1 terms.lecam.decay=0.5",
-    "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4",
-    "instance_noise per image": "instance_noise=0.1 terms.instance_noise.per_image=true",
+    "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4 terms.instance_noise.per_image=true",
     "diffaugment": "diffaugment=all",
     "label_smoothing": "label_smoothing=0.1",
     "spectral_norm": "spectral_norm=true",
@@ -66,7 +66,8 @@ KNOBS = {
     "consensus": "consensus=1",
     "jare": "jare=1",
     "adaptive": "adv=adaptive mse=1",
-    "measured": "mse=0 l1=0 r1=0 r2=0 gp=0 dragan=0 lecam=0 grad_norm=0 consensus=0 jare=0 feature_matching=0",
+    "measured": "mse=0 l1=0 r1=0 r2=0 gp=0 dragan=0 lecam=0 grad_norm=0 consensus=0 jare=0 feature_matching=0 "
+    "approx_r1=0 roth=0",
     "all at once": "mse=.1 r1=.1 gp=.1 grad_norm=.1 consensus=1e-3 jare=1e-3 instance_noise=0.1 relativistic=average "
     "spectral_norm=true d_steps=2",
 }
