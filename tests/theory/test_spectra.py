@@ -27,7 +27,16 @@ from gcn.game.rules import SGA, Alternating, Simultaneous
 from gcn.game.streams import Streams
 from gcn.lab.ensemble import play
 from gcn.lab.games import Concave, Dirac, LinearND, Quantiser, Uniform
-from gcn.losses.adversarial import FGAN, LSGAN, Hinge, NonSaturating, Relativistic, Vanilla, Wasserstein
+from gcn.losses.adversarial import (
+    FGAN,
+    LSGAN,
+    Hinge,
+    LabelSmoothing,
+    NonSaturating,
+    Relativistic,
+    Vanilla,
+    Wasserstein,
+)
 from gcn.losses.penalties import DRAGAN, GP, R1, R2, ApproximateR1, Roth
 from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
@@ -84,6 +93,17 @@ def test_the_pair_of_ns_is_ns_in_this_game():
     pair, plain = ensemble(Relativistic("pair").wrap(NonSaturating())), ensemble(NonSaturating())
     at = points([0.7, -0.4], [1.5, 2.0], [-0.3, 0.9])
     assert torch.allclose(pair.velocity(at), plain.velocity(at), atol=1e-14)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.3])
+def test_label_smoothing_does_not_end_the_rotation(epsilon):
+    """D rests where σ = (1-ε)/2, if its bias lets it; there bc = σ(1-σ), and the bias has twice this curvature."""
+    loss = LabelSmoothing(epsilon).wrap(NonSaturating())
+    assert distance(measured(ensemble(loss)), [0.5j, -0.5j]) < 1e-6
+    c = (1 - epsilon**2) / 4
+    at = [0, 0, math.log((1 - epsilon) / (1 + epsilon))]
+    found = measured(ensemble(loss, small=Dirac(bias=True)), at)
+    assert distance(found, [*both(0, -c), -2 * c]) < 1e-6
 
 
 # a damping term
