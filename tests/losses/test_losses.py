@@ -16,13 +16,13 @@ from gcn.losses.adversarial import (
     FGAN,
     LSGAN,
     Hinge,
-    LabelSmoothing,
     MaximumLikelihood,
     NonSaturating,
     Relativistic,
     Vanilla,
     Wasserstein,
 )
+from gcn.losses.label_smoothing import LabelSmoothing
 
 PAIRINGS = ("pair", "pair_shuffled", "average")
 LOSSES = {

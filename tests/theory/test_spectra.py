@@ -31,12 +31,12 @@ from gcn.losses.adversarial import (
     FGAN,
     LSGAN,
     Hinge,
-    LabelSmoothing,
     NonSaturating,
     Relativistic,
     Vanilla,
     Wasserstein,
 )
+from gcn.losses.label_smoothing import LabelSmoothing
 from gcn.losses.penalties import DRAGAN, GP, R1, R2, ApproximateR1, Roth
 from gcn.losses.perturbation import InstanceNoise
 from gcn.losses.regularizers import JARE, Consensus, GradNorm
