@@ -38,7 +38,7 @@ KINDS = {
     "labeller": Kind("gcn.models", ("gcn.models.labeller.Labeller",)),
     "loss": Kind("gcn.losses", ("gcn.game.slots.AdversarialLoss",)),
     "terms.*": Kind("gcn.losses", tuple(f"gcn.game.slots.{slot}" for slot in SLOTS)),
-    "dynamics": Kind("gcn.game.rules", ("gcn.game.rules.Rule",)),
+    "dynamics": Kind("gcn.game", ("gcn.game.rules.Rule",)),
     "optim": Kind("torch.optim", ("torch.optim.Optimizer",)),
     "data": Kind("gcn.data", ("gcn.data.loader.Data",)),
     "callbacks.*": Kind("lightning.pytorch.callbacks", ("lightning.pytorch.callbacks.Callback",)),

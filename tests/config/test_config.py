@@ -265,7 +265,7 @@ def test_every_other_mistake_is_one_line(words, says):
         ("discriminator=hific discriminator.minibatch_std=true data.batch=1", "one image is 0"),
         *[
             (f"d_steps=2 dynamics={rule}", "alternating")
-            for rule in ("simultaneous", "extragradient", "optimistic", "sga")
+            for rule in ("simultaneous", "extragradient", "optimistic", "sga", "unrolled")
         ],
         *[
             (f"loss=none {name}={EXAMPLE.get(name, '0.5')}", "no discriminator")

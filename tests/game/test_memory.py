@@ -11,7 +11,15 @@ from gcn.config.parse import parse
 from gcn.game.rules import update
 from gcn.lab.ensemble import coordinates, play, play_on
 
-RULES = ["alternating d_steps=2", "simultaneous", "extragradient", "optimistic", "sga", "lookahead"]
+RULES = [
+    "alternating d_steps=2",
+    "simultaneous",
+    "extragradient",
+    "optimistic",
+    "sga",
+    "lookahead",
+    "unrolled",
+]
 
 
 def lecam(small):

@@ -15,13 +15,14 @@ from gcn.config.build import build
 from gcn.config.compose import LAB
 from gcn.config.parse import parse
 from gcn.game.rules import SGA, Alternating, Extragradient, Lookahead, Optimistic, Simultaneous
+from gcn.game.unrolled import Unrolled
 from gcn.lab.analysis import equilibrium
 from gcn.lab.discrete import growth
 from gcn.lab.ensemble import play_on
 from gcn.lab.neighbours import exponent_along, exponents_at_rest
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 
-RULES = [Simultaneous, Alternating, Extragradient, Optimistic, Lookahead, SGA]
+RULES = [Simultaneous, Alternating, Extragradient, Optimistic, Lookahead, SGA, Unrolled]
 H = 0.4
 
 

@@ -9,6 +9,7 @@ from little import TINIEST, batch, game, small, vector
 
 from gcn.game.protocols import Players
 from gcn.game.rules import Alternating, Descend, Extragradient, Lookahead, Optimistic, Simultaneous
+from gcn.game.unrolled import Unrolled
 from gcn.losses.adversarial import NonSaturating
 from gcn.losses.distortion import MSE
 from gcn.losses.penalties import R1
@@ -65,6 +66,15 @@ def test_lookahead_keeps_a_share_of_the_way_of_its_period():
     assert update.period == k
     whole = share * np.linalg.matrix_power(once, k) + (1 - share) * I
     assert_is(update, np.block([[whole, -(1 - share) * I], [O, O]]))
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_unrolled(k):
+    """ψ_k = cψ - qθ, c = (1 - sγ)^k, q = ps·Σ_{i<k} (1 - sγ)^i; G descends -pψ_kθ + μθ²: -pcψ + 2pqθ + 2μθ."""
+    s = 0.6
+    c = (1 - s * GAMMA) ** k
+    q = P * s * sum((1 - s * GAMMA) ** i for i in range(k))
+    assert_is(dirac_map(Unrolled(k, s)), I + H * np.array([[-2 * MU - 2 * P * q, P * c], J[1]]))
 
 
 @pytest.mark.parametrize("played", [0, 2])

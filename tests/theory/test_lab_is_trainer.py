@@ -9,6 +9,7 @@ from ensembles import ensemble, mse, points
 
 from gcn.game.protocols import Players
 from gcn.game.rules import SGA, Alternating, Extragradient, Lookahead, Optimistic, Simultaneous
+from gcn.game.unrolled import Unrolled
 from gcn.lab.ensemble import coordinates, play
 from gcn.lab.players import SGD, Adam, RMSProp
 from gcn.losses.adversarial import NonSaturating, Relativistic
@@ -65,6 +66,14 @@ def assert_same_trajectory(game, kind):
 @pytest.mark.parametrize("name", RULES)
 def test_the_lab_is_the_trainer(name, kind):
     assert_same_trajectory(replace(GAME, rule=RULES[name]), kind)
+
+
+@pytest.mark.parametrize("kind", ["momentum", "rmsprop", "adam"])
+def test_the_lab_is_the_trainer_where_the_generator_looks_ahead(kind):
+    """Without consensus, which unrolling refuses."""
+    kept = {name: (GAME.objective.weights[name], GAME.objective.terms[name]) for name in ("mse", "r1")}
+    made = ensemble(GAME.objective.loss, kept, rule=lambda: Unrolled(2, 0.5))
+    assert_same_trajectory(made, kind)
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)

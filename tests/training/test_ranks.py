@@ -82,6 +82,7 @@ RULES = {
     "lookahead": "dynamics=lookahead dynamics.k=2 d_steps=2",
     "sga": "dynamics=sga",
     "sga aligned": "dynamics=sga dynamics.align=true",
+    "unrolled": "dynamics=unrolled dynamics.k=2 dynamics.step=0.1",
 }
 NETWORKS = {
     "rate-distortion": "loss=none mse=1",
@@ -112,7 +113,12 @@ CASES |= {f"rule {name}": (f"{words} mse=1", ADAM) for name, words in RULES.item
 CASES |= {
     f"rule {name} with terms on gradients": (f"{words} {MATTERS}{'' if 'r1' in words else ' r1=1'}", SGD)
     for name, words in RULES.items()
+    if name != "unrolled"
 }
+CASES["rule unrolled with terms on gradients"] = (  # it refuses consensus
+    f"{RULES['unrolled']} grad_norm=1 instance_noise=0.1 relativistic=average r1=1",
+    SGD,
+)
 CASES |= {f"network {name}": (words, SGD) for name, words in NETWORKS.items()}
 
 
