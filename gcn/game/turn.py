@@ -77,7 +77,7 @@ class Turn:
         self.evaluated: dict[tuple[PlayerName, str], Tensor] = {}
         self._base, self._stream = stream, stream.child(player)
 
-    def next(self, player: PlayerName) -> "Turn":
+    def next(self, player: str) -> "Turn":
         """The other player's turn on the same batch and reconstruction, with D as it is now and new random numbers."""
         return Turn(
             self.game, self.x, self.out, self.step, self._base, player, self.playing, label=self._label

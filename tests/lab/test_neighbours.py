@@ -2,6 +2,7 @@
 
 import math
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from gcn.lab.ensemble import play_on
 from gcn.lab.neighbours import exponent_along, exponents_at_rest
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 
-RULES = [Simultaneous, Alternating, Extragradient, Optimistic, Lookahead, SGA, Unrolled]
+UNROLLED = partial(Unrolled, 5, 0.02)
+RULES = [Simultaneous, Alternating, Extragradient, Optimistic, Lookahead, SGA, UNROLLED]
 H = 0.4
 
 
