@@ -10,6 +10,7 @@ from gcn.config.compose import knobs
 from gcn.errors import InputError
 from gcn.game.protocols import Players
 from gcn.training.player import OptimizerPlayer
+from gcn.training.ranks import check_ranks
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
 
@@ -296,3 +297,10 @@ def test_warm_up_moves_the_generator_alone():
     a, b = small.play(5).weights(), alone.play(5).weights()
     assert not differing({k: a[k] for k in b}, b)
     assert isinstance(small.players, Players)
+
+
+def test_the_deviation_of_a_batch_takes_one_process():
+    game = Small("discriminator.minibatch_std=true").game
+    check_ranks(game, 1)
+    with pytest.raises(InputError, match="minibatch_std=true with 2 processes"):
+        check_ranks(game, 2)
