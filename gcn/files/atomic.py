@@ -158,18 +158,23 @@ def check_results(folder: Path) -> None:
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"out={folder}: cannot write there; give a folder")
-    refuse_links(folder)
+    refuse_links(folder, below=False)
 
 
-def refuse_links(folder: Path) -> None:
+def refuse_links(folder: Path, below: bool = True) -> None:
     """Raise InputError if a run folder, which may come from anybody, holds a link to a place outside of it.
 
     What a run writes under the name of the link would replace a file there.
+
+    Args:
+        folder: of the run.
+        below: the run writes into folders of this folder too; else links to folders are no objection.
     """
     real = os.path.realpath(folder)
-    for path in (path for level in ("*", "*/*") for path in folder.glob(level) if path.is_symlink()):
+    levels = ("*", "*/*") if below else ("*",)
+    for path in (path for level in levels for path in folder.glob(level) if path.is_symlink()):
         target = os.path.realpath(path)
-        if os.path.commonpath([real, target]) != real:
+        if (below or not os.path.isdir(target)) and os.path.commonpath([real, target]) != real:
             raise InputError(
                 f"{printable(path)}: a link to {printable(target)}, outside of this folder, where a run would write;"
                 " remove the link"

@@ -17,6 +17,7 @@ from gcn.errors import InputError
 from gcn.files.atomic import (
     check_folder,
     check_output,
+    check_results,
     remove_partials,
     replacing,
     write_bytes,
@@ -122,6 +123,18 @@ def test_a_link_stays_one_and_its_file_is_replaced(tmp_path, dangling):
     assert link.is_symlink()
     assert file.read_bytes() == b"new"
     assert entries(tmp_path / "store") == ["file"]
+
+
+def test_a_folder_for_results_may_hold_links_to_folders_but_not_to_files_elsewhere(tmp_path):
+    folder, elsewhere = tmp_path / "results", tmp_path / "data"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (folder / "data").symlink_to(elsewhere)
+    check_results(folder)  # as a checkout whose data lie on another disk
+    (elsewhere / "photo.png").write_bytes(b"")
+    (folder / "spectrum.png").symlink_to(elsewhere / "photo.png")
+    with pytest.raises(InputError, match="spectrum.png: a link to .*photo.png, outside of this folder"):
+        check_results(folder)
 
 
 def test_a_link_to_itself_is_refused(tmp_path):
