@@ -133,7 +133,7 @@ def test_a_folder_for_results_may_hold_links_to_folders_but_not_to_files_elsewhe
     check_results(folder)  # as a checkout whose data lie on another disk
     (elsewhere / "photo.png").write_bytes(b"")
     (folder / "spectrum.png").symlink_to(elsewhere / "photo.png")
-    with pytest.raises(InputError, match="spectrum.png: a link to .*photo.png, outside of this folder"):
+    with pytest.raises(InputError, match=r"spectrum\.png: a link to .*photo\.png, outside of this folder"):
         check_results(folder)
 
 
