@@ -22,9 +22,9 @@ WORDS = [
 ON = {
     "mse": 1.0, "l1": 1.0, "charbonnier": 1.0, "anchor": 1.0, "prox": 1.0, "wrong": 1.0, "ms_ssim": 1.0, "lpips": 1.0,
     "feature_matching": 1.0, "rate": 2.0, "grad_norm": 1.0, "r1": 10.0, "r2": 10.0, "gp": 10.0, "dragan": 10.0,
-    "approx_r1": 10.0, "roth": 1.0, "lecam": 1.0, "consensus": 0.1, "jare": 0.1, "target_bpp": 0.5,
-    "instance_noise": 0.1, "spectral_norm": True, "weight_clip": 0.05, "d_steps": 2, "relativistic": "pair",
-    "pulling_away": 1.0, "diffaugment": "all", "label_smoothing": 0.1,
+    "approx_r1": 10.0, "roth": 1.0, "lecam": 1.0, "historical_averaging": 1.0, "consensus": 0.1, "jare": 0.1,
+    "target_bpp": 0.5, "instance_noise": 0.1, "spectral_norm": True, "weight_clip": 0.05, "d_steps": 2,
+    "relativistic": "pair", "pulling_away": 1.0, "diffaugment": "all", "label_smoothing": 0.1,
 }  # fmt: skip
 
 CLASSES = "loss=oasis discriminator=unet labeller=patches data.crop=64"

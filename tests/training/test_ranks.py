@@ -58,6 +58,7 @@ KNOBS = {
     "dragan": "dragan=10",
     "approx_r1 and roth": "approx_r1=10 roth=10",
     "lecam": "lecam=1 terms.lecam.decay=0.5",
+    "historical_averaging": "historical_averaging=1",
     "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4 terms.instance_noise.per_image=true",
     "diffaugment": "diffaugment=all",
     "label_smoothing": "label_smoothing=0.1",

@@ -44,7 +44,8 @@ MEMORIES = {
     "data.val_share=0.2 data.skip=1",
     "lookahead, averages of logits, two scales": "dynamics=lookahead dynamics.k=3 lecam=1 discriminator=multiscale "
     "discriminator.depth=1",
-    "extragradient, an average of the decoder": "dynamics=extragradient dynamics.moments=update prox=1 wrong=0.1",
+    "extragradient, averages of parameters": "dynamics=extragradient dynamics.moments=update prox=1 wrong=0.1 "
+    "historical_averaging=0.1",
     "two turns of D on processed data": "d_steps=2 data.workers=2 r1=1 terms.r1.every=2",
     "warm-up, annealed noise, sparse penalties": "warmup.steps=4 instance_noise=0.2 terms.instance_noise.anneal=7 "
     "r1=1 terms.r1.every=3",

@@ -159,6 +159,7 @@ LATER = [
     "lookahead",
     "weight_clip",
     "lecam",
+    "historical_averaging",
     "prox",
     "extragradient",
     "optimistic",
@@ -211,10 +212,13 @@ def test_rate_distortion_training_has_one_player():
     assert small.game.discriminator is None
 
 
+PAST = (("historical_averaging", "g_0"), ("historical_averaging", "d_0"))
+
+
 def moved_once(said: str) -> tuple[dict, dict]:
     small = Small(f"dynamics=simultaneous {said}")
-    with torch.no_grad():  # two terms are at rest where the run starts: move their other end
-        for name, target in (("anchor", "start.0.weight"), ("prox", "average_0")):
+    with torch.no_grad():  # three terms are at rest where the run starts: move their other end
+        for name, target in (("anchor", "start.0.weight"), ("prox", "average_0"), *PAST):
             if name in small.game.objective.terms:
                 small.game.objective.terms[name].state_dict()[target].mul_(1.5)
     weights = small.play(1).weights()
