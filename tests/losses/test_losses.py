@@ -170,7 +170,7 @@ def test_the_loss_on_a_reconstruction_is_the_conjugate(name):
         assert loss.generator(logit).item() == -value.item()
 
 
-@pytest.mark.parametrize("name", set(F_DIVERGENCES) - {"tv"})
+@pytest.mark.parametrize("name", [name for name in F_DIVERGENCES if name != "tv"])
 def test_at_its_best_logits_d_s_loss_is_minus_the_divergence(name):
     """D's optimum has g(t) = f'(p/q): the bound is the divergence there, and its gradient is 0."""
     p, q = (torch.tensor(v, dtype=torch.float64) for v in ([0.2, 0.3, 0.5], [0.4, 0.4, 0.2]))
