@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gcn.cli.arguments import Arguments, Command
 from gcn.cli.invocation import called
 from gcn.cli.quoting import command
+from gcn.commands.fitted_images import images
 from gcn.errors import InputError
 from gcn.files.names import printable
 
@@ -52,14 +53,14 @@ def work(said: Arguments, line: str) -> int:
 
     out = Path(said["out"])
     check_output(out, overwrite=said["overwrite"])
-    images = _images(said["data.root"], said["images"])
-    names = list(images)
+    found = _images(said["data.root"], said["images"])
+    names = list(found)
     print(f"{len(names)} images, {printable(names[0])} to {printable(names[-1])}", flush=True)
 
     def watch(items: Sequence) -> Iterable:
         return shown(items, "degrading")
 
-    crops = bank(list(images.values()), said["seed"], said["crops"], watch)
+    crops = bank(list(found.values()), said["seed"], said["crops"], watch)
     trained = train(crops, said["steps"], said["seed"])
     remarks = {
         "command": line,
@@ -80,17 +81,6 @@ def work(said: Arguments, line: str) -> int:
 
 def _images(root: str | None, count: int | None) -> dict[str, list["Tensor"]]:
     """Copies (3, H, W) in [0, 1] of each image by its name: of the first ones of a folder, or of scikit-image's."""
-    from gcn.data.images import decode
-    from gcn.data.photos import COLOUR, GREY, copies_of
-    from gcn.data.scan import scan
-    from gcn.evaluation.measuring import tensor
-
-    if root is None:
-        if count is not None:
-            raise InputError(f"images={count}: counts images of a folder; give data.root=FOLDER as well")
-        pixels = {name: copies_of(name) for name in sorted(COLOUR + GREY)}
-    else:
-        found = scan(Path(root), crop=32, keep_bytes=0)
-        paths = sorted((entry.path for entry in found.entries), key=lambda path: path.name)[: count or FIRST]
-        pixels = {path.name: [decode(path).pixels] for path in paths}
-    return {name: [tensor(one.copy()).float() / 255 for one in copies] for name, copies in pixels.items()}
+    if root is None and count is not None:
+        raise InputError(f"images={count}: counts images of a folder; give data.root=FOLDER as well")
+    return dict(images(root, lambda paths: sorted(paths, key=lambda path: path.name)[: count or FIRST]))

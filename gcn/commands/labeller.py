@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gcn.cli.arguments import Arguments, Command
 from gcn.cli.invocation import called
 from gcn.cli.quoting import command
+from gcn.commands.fitted_images import images as fitted_images
 from gcn.files.names import printable
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 COMMAND = Command(
     name="labeller",
@@ -48,7 +45,7 @@ def work(said: Arguments, line: str) -> int:
 
     out = Path(said["out"])
     check_output(out, overwrite=said["overwrite"])
-    images = _images(said["data.root"])
+    images = [one for _, copies in fitted_images(said["data.root"]) for one in copies]
     points = patches_of(images, said["patches"], said["seed"])
     means = k_means(points, said["classes"], said["seed"]).half()
     nearest = assigned(points, means.float())
@@ -66,18 +63,3 @@ def work(said: Arguments, line: str) -> int:
         f"{shares.max():.2%}; {left:.1%} of the variance of pixels is within classes\nwritten: {printable(out)}"
     )
     return 0
-
-
-def _images(root: str | None) -> list["Tensor"]:
-    """Images (3, H, W) in [0, 1], those of a folder, or all copies of scikit-image's photographs."""
-    from gcn.data.images import decode
-    from gcn.data.photos import COLOUR, GREY, copies_of
-    from gcn.data.scan import scan
-    from gcn.evaluation.measuring import tensor
-
-    if root is None:
-        pixels = [copy for name in sorted(COLOUR + GREY) for copy in copies_of(name)]
-    else:
-        found = scan(Path(root), crop=32, keep_bytes=0)
-        pixels = [decode(entry.path).pixels for entry in found.entries]
-    return [tensor(one.copy()).float() / 255 for one in pixels]

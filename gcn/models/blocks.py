@@ -70,6 +70,22 @@ def scaled(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> nn.Modul
     return layer
 
 
+def channel_norm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    """HiFiC's normalisation of x (B, C, H, W): (x - mean) / √(variance + 1e-3) · γ + β over the channels of each pixel.
+
+    The variance is the unbiased one. It is computed as a layer norm, whose variance is the biased one: the factor
+    (C - 1) / C goes into ε and γ.
+
+    Args:
+        x: the values.
+        gamma, beta: C numbers each.
+    """
+    ratio = (x.shape[1] - 1) / x.shape[1]
+    weight = gamma.flatten() * math.sqrt(ratio)
+    last = F.layer_norm(x.movedim(1, -1), weight.shape, weight, beta.flatten(), 1e-3 * ratio)
+    return last.movedim(-1, 1)
+
+
 class Doubling(nn.ConvTranspose2d):
     """Transposed convolution of stride 2 with an odd kernel, (B, C, h, w) -> (B, C', 2h, 2w).
 

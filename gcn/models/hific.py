@@ -9,33 +9,24 @@ import itertools
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gcn.models.blocks import Doubling, SideBySide
+from gcn.models.blocks import Doubling, SideBySide, channel_norm
 from gcn.models.entropy import BoundedGaussian, FactorizedDensity
 from gcn.models.gaussian_prior import GaussianPrior
 
-EPS = 1e-3
-
 
 class ChannelNorm(nn.Module):
-    """(x - mean) / √(variance + ε) · γ + β, with the mean and the unbiased variance over the channels of each pixel.
-
-    It is computed as a layer norm, whose variance is the biased one: a factor that depends on C goes into ε and γ.
-    """
+    """The normalisation of :func:`gcn.models.blocks.channel_norm` with learned γ and β, (C) each."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(channels))
         self.beta = nn.Parameter(torch.zeros(channels))
-        self.ratio = (channels - 1) / channels
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised values of x (B, C, H, W), same shape."""
-        weight = self.gamma * math.sqrt(self.ratio)
-        last = F.layer_norm(x.movedim(1, -1), weight.shape, weight, self.beta, EPS * self.ratio)
-        return last.movedim(-1, 1)
+        return channel_norm(x, self.gamma, self.beta)
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:

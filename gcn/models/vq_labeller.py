@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gcn.models.blocks import channel_norm
 from gcn.models.labeller import Labeller, check_count, read
 
 CODEBOOK = "bottleneck_op.child.child.codebooks.0"
@@ -141,9 +142,7 @@ class _CrossCovariance(nn.Module):
 
 
 class _ChannelNorm(nn.Module):
-    """HiFiC's normalisation over the channels of each place, with the unbiased variance."""
-
-    EPSILON = 1e-3
+    """HiFiC's normalisation; γ and β have the shape that they have in the published file."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -151,5 +150,4 @@ class _ChannelNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(x, dim=1, keepdim=True)
-        return self.gamma * (x - mean) * torch.rsqrt(variance + self.EPSILON) + self.beta
+        return channel_norm(x, self.gamma, self.beta)

@@ -22,6 +22,14 @@ convert = script("convert")
 ACCEPTED = "accept_license=CC-BY-NC-4.0"
 
 
+def training(folder):
+    """Words of a training on the images of a folder."""
+    data = images(folder / "data")
+    return [
+        "data=folder", f"data.root={data}", "data.crop=64", "trainer=cpu", "logger=csv", "loss=ns", "mse=1",
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -63,16 +71,7 @@ def test_the_printed_command_trains_from_the_model(here, capsys):
         "generator=hific", "generator.width=4", "generator.M=5", "generator.hyper=4", "generator.blocks=2",
         "init_from=model.safetensors",
     ]  # fmt: skip
-    data = images(here / "data")
-    words = [
-        "data=folder",
-        f"data.root={data}",
-        "data.crop=64",
-        "trainer=cpu",
-        "logger=csv",
-        "loss=ns",
-        "mse=1",
-    ]
+    words = training(here)
     generator = planned(here / "run", *command[2:], *words).module.codec
     weights = package.load(Path("model.safetensors")).state_dict()
     assert all(torch.equal(weights[name], value) for name, value in generator.named_parameters())
@@ -84,16 +83,7 @@ def test_a_decoder_is_trained_further_on_the_bitstream_of_the_model(kind, here, 
     torch.save(hific() if kind[0] == "H" else compressai(kind), "weights.pth")
     assert convert("weights.pth", "-o", "model.safetensors", *([ACCEPTED] if kind[0] == "H" else [])) == 0
     words = capsys.readouterr().out.splitlines()[-1].partition("to train from it: ")[2].split()[2:]
-    data = images(here / "data")
-    words += [
-        "data=folder",
-        f"data.root={data}",
-        "data.crop=64",
-        "trainer=cpu",
-        "logger=csv",
-        "loss=ns",
-        "mse=1",
-    ]
+    words += training(here)
     codec = planned(here / "run", *words, "freeze=encoder", "rate=null").module.codec
     card = package.card(Path("model.safetensors"))
     coding = codec.for_coding()

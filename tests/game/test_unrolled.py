@@ -9,7 +9,7 @@ import pytest
 import torch
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("theory", "spectrum")]
-from ensembles import descent, ensemble, mse, played, points
+from ensembles import descent, ensemble, inputs_of_d, mse, played, points
 from little import TINIEST, batch, vector
 from little import game as codec_game
 from small import Small, differing
@@ -23,7 +23,7 @@ from gcn.game.rules import Simultaneous
 from gcn.game.streams import Streams
 from gcn.game.unrolled import Unrolled
 from gcn.lab.discrete import growth
-from gcn.lab.ensemble import Discriminator, play
+from gcn.lab.ensemble import play
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.penalties import R1
 from gcn.losses.perturbation import InstanceNoise
@@ -144,13 +144,7 @@ def test_the_discriminator_moves_as_if_there_were_no_steps_ahead(words):
 
 
 def test_all_steps_see_the_same_batch_and_noise(monkeypatch):
-    seen, forward = [], Discriminator.forward
-
-    def watch(self, images, cond=None):
-        seen.append(images.detach().clone())
-        return forward(self, images, cond)
-
-    monkeypatch.setattr(Discriminator, "forward", watch)
+    seen = inputs_of_d(monkeypatch)
     noisy = ensemble(
         NonSaturating(),
         perturbations=[InstanceNoise(1.0)],

@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from gcn.game.objective import Objective
 from gcn.game.rules import Simultaneous
-from gcn.lab.ensemble import GameEnsemble, play
+from gcn.lab.ensemble import Discriminator, GameEnsemble, play
 from gcn.lab.games import Dirac
 from gcn.lab.players import SGD
 from gcn.losses.adversarial import LSGAN, Hinge, NonSaturating, Relativistic, Vanilla, Wasserstein
@@ -96,3 +96,15 @@ def radii(path):
 def played(game, starts, steps, rule=Simultaneous, h=0.01, every=1):
     """Trajectories of gradient descent, (T, E, N)."""
     return play(replace(game, rule=rule, **descent(h)), points(*starts), steps, every)
+
+
+def inputs_of_d(monkeypatch):
+    """A list that collects everything that the small games' discriminators are given from now on."""
+    seen, forward = [], Discriminator.forward
+
+    def watch(self, images, cond=None):
+        seen.append(images.detach().clone())
+        return forward(self, images, cond)
+
+    monkeypatch.setattr(Discriminator, "forward", watch)
+    return seen

@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from ensembles import descent, ensemble, played, points, radii
+from ensembles import descent, ensemble, inputs_of_d, played, points, radii
 
 from gcn.game.protocols import Players
 from gcn.game.rules import SGA, Alternating, Extragradient, Optimistic, Simultaneous
 from gcn.game.streams import Streams
-from gcn.lab.ensemble import Discriminator, play
+from gcn.lab.ensemble import play
 from gcn.lab.players import Descent
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.perturbation import InstanceNoise
@@ -86,13 +86,7 @@ def test_which_move_of_extragradient_advances_the_optimizer(moments, counts):
 
 
 def test_extragradient_sees_the_same_batch_and_noise_at_both_points(monkeypatch):
-    seen, forward = [], Discriminator.forward
-
-    def watch(self, images, cond=None):
-        seen.append(images.detach().clone())
-        return forward(self, images, cond)
-
-    monkeypatch.setattr(Discriminator, "forward", watch)
+    seen = inputs_of_d(monkeypatch)
     noisy = ensemble(
         NonSaturating(),
         perturbations=[InstanceNoise(1.0)],

@@ -26,7 +26,7 @@ from gcn.study.reports.margin_cells import (
     room,
     shown,
 )
-from gcn.study.reports.margin_twins import span
+from gcn.study.reports.margin_twins import by_weight
 from gcn.study.reports.pages import Block, Table
 
 QUESTION = (
@@ -154,11 +154,7 @@ def _tricks(games: Margins) -> list[str]:
             gain = plain.less(found)
             if math.isfinite(gain):
                 gains.setdefault(key[CELL.index("mse")], []).append(gain)
-        each = [
-            f"{span(own)} octaves at mse={mse} ({sum(g >= CLEAR for g in own)} of {len(own)}"
-            f" games gain {CLEAR} or more)"
-            for mse, own in sorted(gains.items(), key=lambda item: float(item[0]))
-        ]
+        each = by_weight(gains, CLEAR, " octaves", f" games gain {CLEAR} or more")
         if each:
             said.append(f"{name} changes h* by {'; '.join(each)}.")
     return said

@@ -32,14 +32,18 @@ def sentences(games: Margins, twins: Mapping[str, Margins]) -> list[str]:
         for key, found in own.items():
             if key in games and math.isfinite(gap := games[key].less(found)):
                 gaps.setdefault(key[at], []).append(gap)
-        each = [
-            f"{span(values)} at mse={mse} ({sum(gap >= CEILING for gap in values)} of {len(values)} by"
-            f" {CEILING:g} or more)"
-            for mse, values in sorted(gaps.items(), key=lambda item: float(item[0]))
-        ]
+        each = by_weight(gaps, CEILING, "", f" by {CEILING:g} or more")
         if each:
             said.append(f"Octaves from the game's h* to that of the twin `{kind}`: {'; '.join(each)}.")
     return said or [missing("Twins", "stage0_held_twins")]
+
+
+def by_weight(gains: Mapping[str, Sequence[float]], least: float, unit: str, remark: str) -> list[str]:
+    """For each weight of the distortion the span of its gains, and how many are ``least`` octaves or more."""
+    return [
+        f"{span(own)}{unit} at mse={mse} ({sum(gain >= least for gain in own)} of {len(own)}{remark})"
+        for mse, own in sorted(gains.items(), key=lambda item: float(item[0]))
+    ]
 
 
 def table(games: Margins, twins: Mapping[str, Margins]) -> Table | None:
