@@ -180,8 +180,7 @@ def _plain(module: GameModule, players: Game, crop: int, batch: int) -> Loop:
             opened.out = out._replace(
                 x_hat=out.x_hat.detach(), y_hat=None if out.y_hat is None else out.y_hat.detach()
             )
-        for judged in (opened.real, opened.fake):  # G's turn has no use for the first
-            assert judged.logits
+        _ = opened.real  # D judges originals in G's turn too, where nothing is made of it
         total = total_of(players.objective.losses(opened, player))  # type: ignore[arg-type]
         for every in parameters.values():
             for parameter in every:
