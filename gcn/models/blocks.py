@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gcn.models.receptive_field import Reach
+
 
 class GDN(nn.Module):
     """Generalised divisive normalisation, x_i / √(β_i + Σ_j γ_ij x_j²); the inverse multiplies instead.
@@ -143,20 +145,12 @@ class Residual(nn.Module):
         return x + self.outer(F.leaky_relu(self.inner(x), 0.2))
 
 
-def reach(kernel: int, residual: int) -> int:
-    """Number of latents beside a tile that ``analysis`` and ``synthesis`` depend on, rounded up, plus one.
-
-    In pixels, layers of stride 1, 2, 4 and 8 see kernel // 2 times that much, and residual blocks two 3×3
-    convolutions at 4 and at 8.
-    """
-    pixels = (kernel // 2) * (1 + 2 + 4 + 8) + residual * 2 * (4 + 8)
-    return math.ceil(pixels / 16) + 1
-
-
 def analysis(N: int, M: int, kernel: int, nonlinearity: str, residual: int, gain: float) -> nn.Sequential:
     """g_a: four strided stages, (B, 3, 16h, 16w) -> (B, M, h, w).
 
     x ─► conv↓2 ─► act ─► conv↓2 ─► act ─► res ─► conv↓2 ─► act ─► res ─► conv↓2 ─► y
+
+    See :func:`analysis_reach` for the pixels that a latent depends on.
     """
     act = activation(nonlinearity)
     return nn.Sequential(
@@ -178,6 +172,8 @@ def synthesis(
     """g_s: the mirror image of g_a, (B, M, h, w) -> (B, 3, 16h, 16w).
 
     y_hat ─► conv↑2 ─► act ─► res ─► conv↑2 ─► act ─► res ─► conv↑2 ─► act ─► conv↑2 ─► x_hat
+
+    See :func:`synthesis_reach` for the latents that a pixel depends on.
     """
     act = activation(nonlinearity)
     return nn.Sequential(
@@ -191,3 +187,19 @@ def synthesis(
         act(N, inverse=True),
         up(N, 3, kernel, upsampling, gain=0.25),
     )
+
+
+def analysis_reach(kernel: int, residual: int) -> Reach:
+    """Pixels beside a tile that its latents depend on in ``analysis``."""
+    coarse = Reach().halving(kernel).convolution(3, 2 * residual)
+    return coarse.halving(kernel).convolution(3, 2 * residual).halving(kernel).halving(kernel)
+
+
+def synthesis_reach(kernel: int, residual: int, upsampling: str) -> Reach:
+    """Latents beside a tile that its pixels depend on in ``synthesis``."""
+
+    def up(reach: Reach) -> Reach:
+        return reach.shuffle(3) if upsampling == "shuffle" else reach.doubling(kernel)
+
+    fine = up(up(Reach())).convolution(3, 2 * residual)
+    return up(up(fine).convolution(3, 2 * residual))

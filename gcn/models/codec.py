@@ -49,10 +49,10 @@ class Codec(FileCodec):
     ``ste`` and ``mixed`` round factorised latents to integers, in training and in the file; where ``integer_grid`` is
     false as the file of ``noise`` does, in training by the medians of the density at that moment.
 
-    A subclass sets ``latent_channels``, ``margin``, ``g_a``, ``g_s`` and ``entropy_bottleneck`` and defines
-    ``proxy``, ``quantise``, ``make_tables`` and ``code``. All of its parameters belong to a network named in
-    ``PARTS``. Where the tables of some latents depend on others, they are computed by an
-    ``gcn.models.exact.IntegerNetwork``, built in ``prepare``.
+    A subclass sets ``latent_channels``, ``analysis_margin``, ``synthesis_margin``, ``g_a``, ``g_s`` and
+    ``entropy_bottleneck`` and defines ``proxy``, ``quantise``, ``make_tables`` and ``code``. All of its
+    parameters belong to a network named in ``PARTS``. Where the tables of some latents depend on others, they
+    are computed by an ``gcn.models.exact.IntegerNetwork``, built in ``prepare``.
     """
 
     PARTS = {

@@ -14,7 +14,7 @@ from gcn.codec.identity import digest
 from gcn.codec.tables import Integers, Tables
 from gcn.errors import InputError
 from gcn.models.entropy import FactorizedDensity
-from gcn.models.tiling import tiles
+from gcn.models.tiling import TILE, Span, tiles
 
 
 class Coded(NamedTuple):
@@ -42,7 +42,9 @@ class FileCodec(nn.Module):
     border = "replicate"  # what such padding repeats: "replicate" the last pixel, or "reflect" the image
     centre = 0.5  # the grey level that is 0 for g_a and g_s
     latent_channels: int
-    margin: int  # latents around a piece of an image that g_a and g_s see
+    analysis_margin: int  # latents beside a tile on whose pixels g_a depends
+    synthesis_margin: int  # latents beside a tile on which g_s depends
+    analysis_tile = synthesis_tile = TILE  # latents of a tile along each side
     architecture: dict[str, Any]  # arguments of the constructor
     g_a: nn.Module
     g_s: nn.Module
@@ -122,7 +124,7 @@ class FileCodec(nn.Module):
         """y (B, M, h, w) of x (B, 3, H, W) of any size, float in [0, 1] or uint8; in tiles and full precision."""
         step, (height, width) = self.downsampling, self.latent_shape(*x.shape[-2:])
         y: Tensor | None = None
-        for rows, columns in self.watch(tiles(height, width, self.margin)):
+        for rows, columns in self.watch(tiles(height, width, self.analysis_margin, self.analysis_tile)):
             piece = x[..., rows.seen(step), columns.seen(step)]
             piece = piece.float() / 255 if piece.dtype == torch.uint8 else piece
             with self._full_precision(x):
@@ -137,16 +139,21 @@ class FileCodec(nn.Module):
         """x_hat (B, 3, height, width), in tiles; with ``dtype=torch.uint8`` rounded to 8 bits."""
         step = self.downsampling
         x_hat = y_hat.new_empty((len(y_hat), 3, height, width), dtype=dtype)
-        for rows, columns in self.watch(tiles(y_hat.shape[-2], y_hat.shape[-1], self.margin)):
+        h, w = y_hat.shape[-2:]
+        for rows, columns in self.watch(tiles(h, w, self.synthesis_margin, self.synthesis_tile)):
             with self._full_precision(y_hat):
-                part = self.g_s(y_hat[..., rows.seen(), columns.seen()]) + self.centre
-            part = part[..., rows.inner(step), columns.inner(step)]
+                part = self.synthesise_tile(y_hat, rows, columns) + self.centre
             if dtype == torch.uint8:
                 part = part.clamp(0, 1).mul(255).round()
             place = rows.wanted(step, height), columns.wanted(step, width)
             here = x_hat[..., place[0], place[1]]
             here.copy_(part[..., : here.shape[-2], : here.shape[-1]])
         return x_hat
+
+    def synthesise_tile(self, y_hat: Tensor, rows: Span, columns: Span) -> Tensor:
+        """Output of g_s (B, 3, ·, ·) for a tile of the latents y_hat (B, M, h, w)."""
+        step, part = self.downsampling, self.g_s(y_hat[..., rows.seen(), columns.seen()])
+        return part[..., rows.inner(step), columns.inner(step)]  # type: ignore[no-any-return]
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the latents of an image."""

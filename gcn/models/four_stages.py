@@ -1,6 +1,6 @@
 """The transforms of the codecs in this package: four stages, sixteen pixels a latent."""
 
-from gcn.models.blocks import analysis, reach, synthesis
+from gcn.models.blocks import analysis, analysis_reach, synthesis, synthesis_reach
 from gcn.models.codec import Codec
 
 
@@ -36,7 +36,8 @@ class FourStages(Codec):
         super().__init__(quantisation)
         self.architecture = architecture
         self.latent_channels = M
-        self.margin = reach(kernel, residual)
+        self.analysis_margin = analysis_reach(kernel, residual).margin(self.downsampling)
+        self.synthesis_margin = synthesis_reach(kernel, residual, upsampling).margin()
         self.g_a = analysis(N, M, kernel, activation, residual, gain)
         self.g_s = synthesis(N, M, kernel, activation, residual, gain, upsampling)
         self.build_prior(N, M, init_scale, speed)

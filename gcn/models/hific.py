@@ -6,7 +6,6 @@ exactly. At full size g_a has 7.42, g_s 156.77 and the hyperprior 17.28 million 
 """
 
 import itertools
-import math
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,8 @@ from torch import Tensor, nn
 from gcn.models.blocks import Doubling, SideBySide, channel_norm
 from gcn.models.entropy import BoundedGaussian, FactorizedDensity
 from gcn.models.gaussian_prior import GaussianPrior
+from gcn.models.receptive_field import Reach
+from gcn.models.tiling import TILE, Span
 
 
 class ChannelNorm(nn.Module):
@@ -96,18 +97,19 @@ class Synthesis(nn.Module):
             _conv(width, 3, 7),
         )
 
+    def features(self, y_hat: Tensor) -> Tensor:
+        """Output of the residual blocks (B, 16 · width, h, w), which the doublings make an image of."""
+        x = self.block_0(y_hat)
+        return x + self.resid_blocks(x)  # type: ignore[no-any-return]
+
     def forward(self, y_hat: Tensor) -> Tensor:
         """x_hat of y_hat, not clamped."""
-        x = self.block_0(y_hat)
-        return self.blocks(x + self.resid_blocks(x))  # type: ignore[no-any-return]
+        return self.blocks(self.features(y_hat))  # type: ignore[no-any-return]
 
 
-def reach(blocks: int) -> int:
-    """Number of latents beside a tile on which g_a and g_s depend, rounded up, plus one.
-
-    g_s sees further: its 3×3 convolutions see 1 latent each, the doublings 1, 1/2, 1/4 and 1/8, the last layer 3/16.
-    """
-    return math.ceil(1 + 2 * blocks + 1 + 1 / 2 + 1 / 4 + 1 / 8 + 3 / 16) + 1
+# Pixels that latents depend on in g_a; latents that pixels depend on in g_s, residual blocks left out.
+ANALYSIS = Reach().convolution(3).halving(3).halving(3).halving(3).halving(3).convolution(7)
+DOUBLINGS = Reach().convolution(7).doubling(3).doubling(3).doubling(3).doubling(3)
 
 
 class HiFiC(GaussianPrior):
@@ -129,6 +131,8 @@ class HiFiC(GaussianPrior):
     border = "reflect"
     centre = 0.0
     integer_grid = False  # as the source rounds
+    synthesis_tile, doublings_tile = 144, TILE
+    g_s: Synthesis
 
     def __init__(
         self, width: int, M: int, hyper: int, blocks: int, quantisation: str, init_scale: float, speed: float
@@ -137,7 +141,8 @@ class HiFiC(GaussianPrior):
         super().__init__(quantisation)
         self.architecture = architecture
         self.latent_channels = M
-        self.margin = reach(blocks)
+        self.analysis_margin = ANALYSIS.margin(self.downsampling)
+        self.synthesis_margin = DOUBLINGS.convolution(3, 1 + 2 * blocks).margin()
         self.g_a = Analysis(width, M)
         self.g_s = Synthesis(width, M, blocks)
         h_a = nn.Sequential(
@@ -145,6 +150,20 @@ class HiFiC(GaussianPrior):
         )
         h_s = SideBySide(mean=_hyper_synthesis(hyper, M), scale=_hyper_synthesis(hyper, M))
         self.set_prior(h_a, h_s, FactorizedDensity(hyper, init_scale, speed), BoundedGaussian())
+
+    def synthesise_tile(self, y_hat: Tensor, rows: Span, columns: Span) -> Tensor:
+        """Output of g_s (B, 3, ·, ·) for a tile of y_hat (B, M, h, w): doublings in smaller tiles than residual blocks.
+
+        The residual blocks are most of the work and depend on 19 latents beside a tile, so that small tiles would cost
+        several times the work. The doublings need most of the memory, and depend on 2.
+        """
+        step, size = self.downsampling, (DOUBLINGS.margin(), self.doublings_tile)
+        features = self.g_s.features(y_hat[..., rows.seen(), columns.seen()])
+        x_hat = features.new_empty(len(features), 3, rows.length * step, columns.length * step)
+        for r, c in itertools.product(rows.parts(*size), columns.parts(*size)):
+            part = self.g_s.blocks(features[..., r.seen(), c.seen()])
+            x_hat[..., r.wanted(step), c.wanted(step)] = part[..., r.inner(step), c.inner(step)]
+        return x_hat[..., rows.inner(step), columns.inner(step)]
 
 
 def _hyper_synthesis(hyper: int, M: int) -> nn.Sequential:

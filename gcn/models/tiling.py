@@ -37,11 +37,21 @@ class Span(NamedTuple):
         """Slice of the output within the input."""
         return slice((self.start - self.first) * scale, (self.stop - self.first) * scale)
 
+    def parts(self, margin: int, tile: int) -> Sequence["Span"]:
+        """Intervals of at most ``tile`` latents that cover the output, in places counted from ``first``."""
+        return list(spans(self.length, margin, tile, self.start - self.first, self.stop - self.first))
 
-def spans(length: int, margin: int, tile: int = TILE) -> Iterator[Span]:
-    """Intervals of at most ``tile`` latents that cover ``length``, with ``margin`` more on either side as input."""
-    for start in range(0, length, tile):
-        stop = min(start + tile, length)
+
+def spans(
+    length: int, margin: int, tile: int = TILE, begin: int = 0, end: int | None = None
+) -> Iterator[Span]:
+    """Intervals of at most ``tile`` latents that cover ``begin`` to ``end`` of ``length`` latents (default: all).
+
+    Their inputs have ``margin`` latents more on either side, as far as there are so many.
+    """
+    end = length if end is None else end
+    for start in range(begin, end, tile):
+        stop = min(start + tile, end)
         yield Span(max(0, start - margin), start, stop, min(length, stop + margin))
 
 
