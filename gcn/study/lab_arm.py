@@ -15,7 +15,7 @@ from gcn.files.names import printable
 from gcn.files.reading import read_json, read_text
 from gcn.study.arms import Arm
 
-CURVES = ("recovered", "held", "good", "logit_gap")  # what the table keeps of the looks at a game
+CURVES = ("recovered", "held", "good", "logit_gap", "w1")  # what the table keeps of the looks at a game
 
 
 def play(arm: Arm, run: Path, flags: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -64,6 +64,6 @@ def _looks(file: Path) -> dict[int, list[dict[str, Any]]]:
     """The columns of ``CURVES`` at each validation, for each seed."""
     found: dict[int, list[dict[str, Any]]] = {}
     for row in csv.DictReader(read_text(file, 2**24).splitlines()):
-        point = {"step": int(row["update"]), **{name: float(row[name]) for name in CURVES}}
+        point = {"step": int(row["update"]), **{name: float(row[name]) for name in CURVES if name in row}}
         found.setdefault(int(row["seed"]), []).append(point)
     return found

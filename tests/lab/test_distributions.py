@@ -9,8 +9,9 @@ from gcn.errors import InputError
 from gcn.game.streams import Streams
 from gcn.lab.plane.distributions import SAMPLES, Circle, Gaussians, Grid, Line, Mixture, Ring
 from gcn.lab.plane.paired import PairedStreams
+from gcn.lab.plane.segments import FourLines, Spiral
 
-ALL = (Ring, Grid, Gaussians, Line, Circle)
+ALL = (Ring, Grid, Gaussians, Line, Circle, FourLines, Spiral)
 
 
 def judged(distribution, points, **options):
@@ -76,6 +77,47 @@ def test_pieces_of_a_line_and_its_ends():
     found = judged(line, [(0.0, -2.29), (0.0, -2.31), (0.2, 1.5), (0.31, 0.5), (0.0, 1.9)])
     assert found.good.tolist() == [3 / 5]
     assert found.recovered.tolist() == [2]
+
+
+U = torch.linspace(0, 1 - 1e-9, 997, dtype=torch.float64)
+
+
+def test_points_of_the_spiral_lie_on_it_at_equal_lengths():
+    spiral = Spiral(radius=3.0, turns=1.5, inner=0.2)
+    points = spiral.place(U)
+    t = points.norm(dim=1) / 3
+    dense = torch.linspace(0.2, 1, 20_001, dtype=torch.float64)
+    exact = torch.view_as_real(torch.polar(3 * dense, 2 * math.pi * 1.5 * dense))
+    assert torch.cdist(points, exact).min(1).values.max() < 2e-3
+    assert (t[0].item(), t[-1].item()) == pytest.approx((0.2, 1.0), abs=1e-6)
+    a = 2 * math.pi * 1.5  # arc length of r = 3t at the angle at: 3/2 (t√(1 + a²t²) + asinh(at)/a)
+    length = 1.5 * (t * (1 + (a * t) ** 2).sqrt() + torch.asinh(a * t) / a)
+    share = (length - length[0]) / (length[-1] - length[0])
+    assert (share - U).abs().max() < 2e-3
+
+
+def test_points_of_the_four_lines_lie_on_them_in_equal_shares():
+    lines = FourLines(length=2.0, spacing=0.5)
+    points = lines.place(U)
+    heights, counts = points[:, 1].unique(return_counts=True)
+    assert heights.tolist() == [-0.75, -0.25, 0.25, 0.75]
+    assert counts.max() - counts.min() <= 1
+    assert (points[:, 0].min().item(), points[:, 0].max().item()) == pytest.approx((-1, 1), abs=0.01)
+
+
+@pytest.mark.parametrize("make", [FourLines, Spiral])
+def test_a_point_beside_a_segment_is_located_there(make):
+    """The distance of a displaced point is the displacement, and the piece is that of the number it was made from."""
+    distribution = make()
+    points = distribution.place(U)
+    direction = distribution.place(U[1:]) - distribution.place(U[:-1])
+    normal = torch.stack([-direction[:, 1], direction[:, 0]], dim=1) / direction.norm(dim=1, keepdim=True)
+    inside = direction.norm(dim=1) < 0.1  # both points are on one of the lines
+    distance, piece = distribution.locate((points[:-1] + 0.1 * normal)[inside])
+    assert distance.numpy() == pytest.approx(0.1, abs=1e-3)
+    of_number = (U[:-1] * distribution.parts).long()[inside]
+    assert ((piece - of_number).abs() <= 1).all()  # 1: where the normal of a bend crosses into the next piece
+    assert (piece == of_number).double().mean() > 0.9
 
 
 @pytest.mark.parametrize("make", ALL)

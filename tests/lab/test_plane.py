@@ -15,6 +15,7 @@ from gcn.game.streams import Streams
 from gcn.lab.plane.distributions import Circle, Gaussians, Ring
 from gcn.lab.plane.plane import Plane
 from gcn.lab.plane.plane_figure import multiples, portrait, view
+from gcn.lab.plane.transport import wasserstein
 from gcn.lab.players import SGD, Adam
 from gcn.losses.adversarial import Hinge, NonSaturating, Relativistic, Wasserstein
 from gcn.losses.constraints import WeightClip
@@ -212,6 +213,32 @@ def test_a_distortion_alone_needs_no_adversary():
     assert end < 0.2 * start
 
 
+def test_the_distance_to_the_data_is_that_of_fresh_samples():
+    plane = Plane(Circle(), compared=64, **SMALL)
+    found = run(plane, Objective(NonSaturating()), [3, 5])
+    assert found.curves["w1"].shape == (len(found.steps), 2)
+    start = found.game.streams.at("compared", 0, 0)  # other data than those that a codec would be given
+    others = plane.distribution.sample(start, torch.empty(2, 64, 2))
+    assert torch.equal(found.curves["w1"][-1], wasserstein(found.samples[:, :64], others))
+    assert torch.equal(found.w1_of_data, wasserstein(found.real[:, :64], others))
+    assert (
+        found.curves["w1"][0] > 3 * found.w1_of_data
+    ).all()  # an untrained generator is far from the circle
+    without = run(Plane(Circle(), **SMALL), Objective(NonSaturating()), [3, 5])
+    assert ("w1" in without.curves, without.w1_of_data) == (False, None)
+    assert torch.equal(found.samples, without.samples)
+
+
+def test_the_slope_of_a_unit_below_zero():
+    plane = Plane(Circle(), **SMALL | {"activation": "leaky"}, slope=0.2)
+    layers = plane.game(Objective(Hinge()), [0]).generator.decoder
+    z = torch.full((1, 2, 3), -5.0)
+    _, (first, _) = layers(z)
+    inputs = torch.baddbmm(layers.biases[0], z, layers.weights[0])
+    assert torch.allclose(first, torch.where(inputs > 0, inputs, 0.2 * inputs))
+    assert (inputs < 0).any()
+
+
 def test_progress_is_told():
     told = []
     run(
@@ -231,6 +258,8 @@ def test_impossible_games():
         run(plane, Objective(Hinge()), [0], rule=Simultaneous, d_steps=2)
     with pytest.raises(InputError, match="seeds"):
         run(plane, Objective(Hinge()), [])
+    with pytest.raises(InputError, match="compared=9999"):
+        run(Plane(Ring(), compared=9999, **SMALL), Objective(Hinge()), [0])
     with pytest.raises(InputError, match="log_every=0"):
         plane.train(Objective(Hinge()), steps=2, seeds=[0], log_every=0)
     with pytest.raises(InputError, match="pair_shuffled"):

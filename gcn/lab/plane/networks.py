@@ -7,6 +7,7 @@ Critic         x or x_hat ─► hidden layers (features) ─► logit
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -16,7 +17,11 @@ from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput
 from gcn.game.streams import Stream
 from gcn.lab.plane.paired import PairedStream
 
-ACTIVATIONS = {"relu": torch.relu, "leaky": torch.nn.functional.leaky_relu, "tanh": torch.tanh}
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
+    "relu": torch.relu,
+    "leaky": torch.nn.functional.leaky_relu,
+    "tanh": torch.tanh,
+}
 PLANE = 2  # coordinates of a point
 
 
@@ -31,11 +36,15 @@ class Layers(nn.Module):
         activation: of the hidden layers, one of ``ACTIVATIONS``.
         games: E.
         stream: decides the initial weights.
+        slope: of the activation ``leaky`` below 0.
     """
 
-    def __init__(self, sizes: Sequence[int], activation: str, games: int, stream: PairedStream) -> None:
+    def __init__(
+        self, sizes: Sequence[int], activation: str, games: int, stream: PairedStream, slope: float = 0.01
+    ) -> None:
         super().__init__()
-        self.activation = ACTIVATIONS[activation]
+        chosen = ACTIVATIONS[activation]
+        self.activation = partial(chosen, negative_slope=slope) if activation == "leaky" else chosen
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for i, (inputs, outputs) in enumerate(pairwise(sizes)):
             for parameters, name, rows in ((self.weights, "weight", inputs), (self.biases, "bias", 1)):

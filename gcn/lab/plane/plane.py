@@ -21,6 +21,7 @@ from gcn.game.slots import Constraint
 from gcn.lab.plane.distributions import SAMPLES, Distribution
 from gcn.lab.plane.networks import Autoencoder, Critic, Layers, Noise
 from gcn.lab.plane.paired import PairedStreams
+from gcn.lab.plane.transport import wasserstein
 from gcn.lab.players import Adam, Factory, hold
 from gcn.losses.distortion import L1, MSE, Charbonnier
 
@@ -40,7 +41,9 @@ class PlaneRun:
             (:class:`gcn.lab.plane.distributions.Quality`), ``logit_gap`` and ``logit_mean`` (difference and middle of
             D's mean logits on x and on x_hat, as D sees them), ``g_norm`` and ``d_norm`` (of the players' gradients on
             a fresh batch), ``mse`` (mean of (x - x_hat)²
-            over coordinates; nothing to speak of for a generator that is fed noise).
+            over coordinates; nothing to speak of for a generator that is fed noise), ``w1`` (Wasserstein-1 distance of
+            samples from other data, :func:`gcn.lab.plane.transport.wasserstein`; absent where ``compared`` is 0).
+        w1_of_data: the same distance of two samples of the data (E,), below which ``w1`` says nothing; None without it.
         diverged: the first of ``steps`` at which a game's numbers were not finite (E,), or -1.
         real: data (E, N, 2), the same for games of one seed.
         samples: the generators' last samples (E, N, 2), of that data where it is coded.
@@ -54,6 +57,7 @@ class PlaneRun:
     seeds: tuple[int, ...]
     steps: Tensor
     curves: dict[str, Tensor]
+    w1_of_data: Tensor | None
     diverged: Tensor
     real: Tensor
     samples: Tensor
@@ -73,10 +77,12 @@ class Plane:
         width: units of a hidden layer.
         depth: hidden layers.
         activation: ``leaky``, ``relu`` or ``tanh``.
+        slope: of ``leaky`` below 0.
         latent: numbers of ``noise``.
         code: numbers of the autoencoder's code.
         levels: of each of them: the rate is at most code·log2(levels) bits a point.
         batch: points of an update.
+        compared: points of each sample whose Wasserstein-1 distance is measured; 0: it is not measured.
     """
 
     distribution: Distribution
@@ -84,10 +90,12 @@ class Plane:
     width: int = 64
     depth: int = 2
     activation: str = "leaky"
+    slope: float = 0.01
     latent: int = 8
     code: int = 2
     levels: int = 4
     batch: int = 128
+    compared: int = 0
 
     @property
     def bits(self) -> float | None:
@@ -102,7 +110,7 @@ class Plane:
 
         def make(name: str, inputs: int, outputs: int) -> Layers:
             sizes = [inputs, *[self.width] * self.depth, outputs]
-            return Layers(sizes, self.activation, len(seeds), streams.at("weights", name))
+            return Layers(sizes, self.activation, len(seeds), streams.at("weights", name), self.slope)
 
         coded = self.generator == "autoencoder"
         generator = Autoencoder(make, self.code, self.levels) if coded else Noise(make, self.latent)
@@ -147,7 +155,7 @@ class Plane:
 
         Raises:
             InputError: ``mse`` and other distortions without an autoencoder, ``d_steps`` with a rule that moves
-                both players at once.
+                both players at once, ``compared`` out of range.
         """
         for name, value in (("steps", steps), ("log_every", log_every), ("d_steps", d_steps)):
             if value < 1:
@@ -174,6 +182,10 @@ class Plane:
             raise InputError(
                 f"d_steps={d_steps}: {type(rule).__name__.lower()} moves both players at once; use d_steps=1"
             )
+        if not 0 <= self.compared <= SAMPLES:
+            raise InputError(
+                f"compared={self.compared}: must be from 0 to {SAMPLES}, the samples that are judged"
+            )
         if self.generator == "noise":
             for name, term in objective.terms.items():
                 if isinstance(term, MSE | L1 | Charbonnier) and is_optimised(objective.weights[name]):
@@ -193,6 +205,7 @@ class Measurements:
     def __init__(self, plane: Plane, game: Game) -> None:
         self.plane, self.game = plane, game
         self.real = plane.data(game, "judged", 0, count=SAMPLES)
+        self.others = plane.data(game, "compared", 0, count=plane.compared) if plane.compared else None
         self.steps: list[int] = []
         self.rows: dict[str, list[Tensor]] = {}
         self.diverged = torch.full((len(self.real),), -1)
@@ -209,6 +222,8 @@ class Measurements:
             "logit_gap": real - fake, "logit_mean": (real + fake) / 2, "g_norm": g, "d_norm": d,
             "mse": (samples - self.real).square().flatten(1).mean(1),
         }  # fmt: skip
+        if self.others is not None:
+            found["w1"] = wasserstein(samples[:, : self.plane.compared], self.others)
         for name, values in found.items():
             self.rows.setdefault(name, []).append(values.double())
         self.steps.append(step)
@@ -218,9 +233,11 @@ class Measurements:
     def run(self, seeds: tuple[int, ...], players: Players) -> PlaneRun:
         """The results of the run: all measurements, samples and logits."""
         line = torch.linspace(-1, 1, MESH, dtype=self.real.dtype) * self.plane.distribution.extent
+        count = self.plane.compared
+        floor = None if self.others is None else wasserstein(self.real[:, :count], self.others)
         return PlaneRun(
             self.plane, seeds, torch.tensor(self.steps), {n: torch.stack(rows) for n, rows in self.rows.items()},
-            self.diverged, self.real, self._samples(), line, self._judged(line), self.game, players,
+            floor, self.diverged, self.real, self._samples(), line, self._judged(line), self.game, players,
         )  # fmt: skip
 
     @torch.no_grad()

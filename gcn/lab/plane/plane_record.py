@@ -28,6 +28,11 @@ def record(run: PlaneRun) -> dict[str, Any]:
         "diverged": lost,
         "rate_bits": run.plane.bits,
     }
+    if run.w1_of_data is not None:
+        floor = _numpy(run.w1_of_data)
+        found["w1_of_data"] = {
+            "mean": floor.mean(), "half_interval": interval(floor).half, "each": floor.tolist()
+        }  # fmt: skip
     for name, curve in run.curves.items():
         last, late = _numpy(curve[-1]), _numpy(curve[-max(1, len(curve) // LATE) :]).mean(0)
         found[name] = {
