@@ -8,6 +8,7 @@ A *training model* holds the weights of a discriminator as well; coding does not
 
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,16 +16,16 @@ from typing import Any, NamedTuple
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from gcn.cli.invocation import as_called
 from gcn.errors import InputError, NotNamed
-from gcn.files.atomic import write_bytes
+from gcn.files.atomic import replacing
 from gcn.files.names import printable
 from gcn.models.architectures import empty
 from gcn.models.codec import Codec
 from gcn.models.places import OF_RUN, shipped_files, superseded
+from gcn.models.tensor_file import write_tensors
 from gcn.schema.plugins import NONE, Extension
 
 FORMAT = "gcn-model-1"
@@ -93,8 +94,11 @@ def save(
         metadata["base"] = base.name
         tensors = {name: value for name, value in tensors.items() if name.startswith("weights.g_s.")}
     tensors |= {f"{DISCRIMINATOR}{name}": value for name, value in (discriminator or {}).items()}
-    data = to_bytes({name: _compact(value) for name, value in tensors.items()}, metadata)
-    write_bytes(path, data, overwrite, sync=True)  # without its tables, files that it wrote cannot be read
+    tensors = {name: _compact(value) for name, value in tensors.items()}
+    with replacing(
+        path, overwrite, sync=True
+    ) as partial:  # without its tables, files that it wrote cannot be read
+        write_tensors(partial, tensors, metadata)
 
 
 def save_of_run(codec: Codec, run: Path, about: Mapping[str, Any]) -> None:
@@ -110,7 +114,8 @@ def save_of_run(codec: Codec, run: Path, about: Mapping[str, Any]) -> None:
         except InputError:  # of another version of this program, perhaps
             kept = run / "codec-unreadable.safetensors"
         if kept != superseded(run, codec.latents_id, codec.picture_id):
-            write_bytes(kept, target.read_bytes(), sync=True)
+            with replacing(kept, sync=True) as partial:
+                shutil.copyfile(target, partial)
     save(codec, target, about)
 
 
@@ -123,7 +128,8 @@ def rounded(codec: Codec) -> Codec:
 
 
 def _compact(value: Tensor) -> Tensor:
-    value = value.detach().cpu().contiguous()
+    """The tensor, in half precision if that holds it exactly."""
+    value = value.detach()
     half = value.half() if value.dtype == torch.float32 else value
     return half if torch.equal(half.to(value.dtype), value) else value
 
