@@ -59,7 +59,7 @@ def filled(found: Converted) -> Codec:
         ValueError: its weights are too large for exact sums.
     """
     codec: Codec = resolve("generator", found.target.network)(**found.target.arguments)
-    codec.load_state_dict(codec.state_dict() | found.weights)
+    codec.load_state_dict(codec.state_dict() | found.weights, assign=True)
     return codec.for_coding()
 
 
