@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcn.game.slots import AdversarialLoss, Perturbation, Term
+from gcn.game.slots import AdversarialLoss, Ingredient, Perturbation, Term
 from gcn.game.turn import PlayerName, Turn
 
 # The weight of the adversarial loss from a turn, the weighted sum of G's terms without D, and the adversarial loss.
@@ -117,52 +117,56 @@ class Objective(nn.Module):
         return total
 
     def measure(self, turn: Turn, player: PlayerName) -> dict[str, Tensor]:
-        """Values of the terms that are not optimised in this turn; measuring does not influence the training.
+        """Values of the terms that are not optimised in this turn, and what else the adversarial loss measures.
 
-        These are the terms of weight 0, and lazy ones between two of their updates.
+        These terms are those of weight 0, and lazy ones between two of their updates. Measuring does not influence the
+        training.
         """
+        found = self.loss.measure(turn, player) if self.loss is not None and turn.playing else {}
+        values = {f"adv/{name}": value for name, value in found.items()}
         names = [name for name, _ in self._names(turn, player, active=False)]
         if not names:
-            return {}
+            return values
         aside = turn.aside()
         with torch.enable_grad(), aside.discriminator_untouched():
-            return {name: self._evaluate(aside, player, name).detach() for name in names}
+            return values | {name: self._evaluate(aside, player, name).detach() for name in names}
 
     def after_update(self, turn: Turn) -> None:
-        """Let the terms that have a memory update it; nothing else is changed."""
+        """Let the ingredients that have a memory update it; nothing else is changed."""
         self._with_memory(turn, "after_update")
 
     def settle(self, turn: Turn) -> None:
-        """Set the terms' memories to their limit while the players stand still."""
+        """Set the memories to their limit while the players stand still."""
         self._with_memory(turn, "settle")
 
     def _with_memory(self, turn: Turn, hook: str) -> None:
-        terms = [
-            t for t in self.terms.values() if t.has_memory and (turn.playing or not t.needs_discriminator)
-        ]
-        if terms:
+        parts = [p for p in self._remembering().values() if turn.playing or not p.needs_discriminator]
+        if parts:
             aside = turn.aside()
             with torch.no_grad(), aside.discriminator_untouched():
-                for term in terms:
-                    getattr(term, hook)(aside)
+                for part in parts:
+                    getattr(part, hook)(aside)
+
+    def _remembering(self) -> dict[str, Ingredient]:
+        """The ingredients that have a memory, by their name as modules: ``loss``, ``terms.lecam``."""
+        parts = self.named_modules()
+        return {name: part for name, part in parts if isinstance(part, Ingredient) and part.has_memory}
 
     def memory(self) -> dict[str, dict[str, Tensor]]:
-        """Buffers of optimised terms that have a memory, by term and name: part of a checkpoint."""
-        return {
-            name: dict(term.named_buffers())
-            for name, term in self.terms.items()
-            if term.has_memory and is_optimised(self.weights[name])
-        }
+        """Buffers of ingredients that have a memory, by ingredient and name, without terms that are only measured."""
+        measured = {f"terms.{name}" for name, weight in self.weights.items() if not is_optimised(weight)}
+        parts = self._remembering()
+        return {name: dict(part.named_buffers()) for name, part in parts.items() if name not in measured}
 
     def load_memory(self, memory: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Restore :meth:`memory`."""
         for name, buffers in memory.items():
             for buffer, value in buffers.items():
-                setattr(self.terms[name], buffer, value)
+                setattr(self.get_submodule(name), buffer, value)
 
     def fresh(self) -> "Objective":
-        """A copy of the objective with memories of its own, for another game; itself if no term has a memory."""
-        return copy.deepcopy(self) if any(term.has_memory for term in self.terms.values()) else self
+        """A copy of the objective with memories of its own, for another game; itself if it has no memory."""
+        return copy.deepcopy(self) if self._remembering() else self
 
 
 def is_optimised(weight: float | Tensor | Weighting) -> bool:

@@ -11,8 +11,9 @@ slot                     provides                                        example
 =======================  ==============================================  ===================================
 
 An ingredient costs one class in one of these slots and one file ``conf/knob/<name>.yaml``. It holds no optimizer, no
-device and no configuration; a state that must survive a checkpoint lives in buffers. Terms take no branch on a tensor's
-value and no in-place operation, so that many games can be trained at once.
+device and no configuration. Losses, terms and perturbations may keep a state from update to update, all in the same
+way: see :class:`Ingredient`. They take no branch on a tensor's value and no in-place operation, so that many games can
+be trained at once.
 """
 
 from typing import Self
@@ -23,7 +24,32 @@ from gcn.game.streams import Stream
 from gcn.game.turn import PlayerName, Turn
 
 
-class AdversarialLoss(nn.Module):
+class Ingredient(nn.Module):
+    """A loss, a term or a perturbation, which may keep a state from update to update: its memory.
+
+    The memory lives in buffers. So checkpoints hold it, each game of the lab has its own, and the spectrum of the
+    update contains it. It is computed from means over the joint batch, hence the same in all processes.
+
+    Attributes:
+        has_memory: :meth:`after_update` is called; what it keeps lives in buffers.
+        needs_discriminator: it is computed from D, so it is absent in warm-up and with ``loss=none``.
+    """
+
+    has_memory = False
+    needs_discriminator = True
+
+    def after_update(self, turn: Turn) -> None:
+        """Update the memory, once a generator update, whatever the rule and the weight; without gradient.
+
+        Args:
+            turn: the update's last batch and reconstruction, with D as the update left it.
+        """
+
+    def settle(self, turn: Turn) -> None:
+        """Set the memory to its limit while the players stand still; for spectra at an equilibrium."""
+
+
+class AdversarialLoss(Ingredient):
     """The adversarial losses of both players, each a scalar to be minimised."""
 
     def d_loss(self, turn: Turn) -> Tensor:
@@ -33,6 +59,10 @@ class AdversarialLoss(nn.Module):
     def g_loss(self, turn: Turn) -> Tensor:
         """G's loss in this turn, a scalar."""
         raise NotImplementedError
+
+    def measure(self, turn: Turn, player: PlayerName) -> dict[str, Tensor]:
+        """Further values of a player's turn, logged as ``d/adv/NAME``, without gradient; none by default."""
+        return {}
 
     def check(self, discriminator: nn.Module | None, labeller: object | None) -> None:
         """Raise :class:`gcn.errors.InputError` if the loss cannot work with this discriminator and labeller."""
@@ -46,17 +76,15 @@ class LossWrapper(AdversarialLoss):
         raise NotImplementedError
 
 
-class Term(nn.Module):
+class Term(Ingredient):
     """A scalar that is added, times its weight, to the loss of one player or of both.
 
     Attributes:
         players: whose loss it is added to.
-        needs_discriminator: the term is computed from D, so it is absent in warm-up and with ``loss=none``.
         differentiates_losses: the term is a function of the players' *gradients* and is left out of the losses that
             it differentiates.
         reaches_generator: as a term of D's loss its gradient needs the generator's graph in D's turn.
         every: the term is evaluated at every ``every``-th update only, with ``every`` times the weight.
-        has_memory: :meth:`after_update` is called; what it keeps lives in buffers.
         has_noise: it draws normal numbers of the shape of the images; the lab then copies its samples for them.
     """
 
@@ -65,7 +93,6 @@ class Term(nn.Module):
     differentiates_losses = False
     reaches_generator = False
     every = 1
-    has_memory = False
     has_noise = False
 
     def forward(self, turn: Turn) -> Tensor:
@@ -78,18 +105,8 @@ class Term(nn.Module):
     def check_images(self, side: int) -> None:
         """Raise :class:`gcn.errors.InputError` if the term cannot work on images of ``side`` pixels."""
 
-    def after_update(self, turn: Turn) -> None:
-        """Update the term's memory, once a generator update, whatever the rule and the weight; without gradient.
 
-        Args:
-            turn: the update's last batch and reconstruction, with D as the update left it.
-        """
-
-    def settle(self, turn: Turn) -> None:
-        """Set the memory to its limit while the players stand still; for spectra at an equilibrium."""
-
-
-class Perturbation(nn.Module):
+class Perturbation(Ingredient):
     """A random change of D's inputs, of images and reconstructions alike.
 
     Attributes:

@@ -18,6 +18,7 @@ from gcn.losses.adversarial import (
     Vanilla,
     Wasserstein,
 )
+from gcn.losses.began import BEGAN
 from gcn.losses.perturbation import InstanceNoise
 
 
@@ -72,8 +73,8 @@ def force(loss: AdversarialLoss) -> Force | None:
     """
     if isinstance(loss, LSGAN) and loss.fake_label == 0:
         return LABELS_01
-    if isinstance(loss, EBGAN):
-        return Force(1.0, 1.0, 0.0, 0.0, 0.0, margin=loss.margin)
+    if isinstance(loss, EBGAN | BEGAN):
+        return _of_energies(loss)
     if isinstance(loss, FGAN):
         return DIVERGENCES[loss.divergence]
     if not isinstance(loss, Relativistic):
@@ -87,6 +88,12 @@ def force(loss: AdversarialLoss) -> Force | None:
         g=2 * weight * plain.d, d=2 * weight * plain.d, curvature=weight * plain.curvature * noise,
         curvature_of_bias=0.0, curvature_of_g=0.0, margin=plain.margin,
     )  # fmt: skip
+
+
+def _of_energies(loss: EBGAN | BEGAN) -> Force:
+    if isinstance(loss, BEGAN):
+        return Force(1.0, float(loss.k), 0.0, 0.0, 0.0)
+    return Force(1.0, 1.0, 0.0, 0.0, 0.0, margin=loss.margin)
 
 
 @dataclass(frozen=True)

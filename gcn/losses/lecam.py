@@ -62,4 +62,4 @@ def means(turn: Turn) -> tuple[Tensor, Tensor]:
 
 def along(values: Tensor, like: Tensor) -> Tensor:
     """A scalar, or one value a game (E,), in a shape that broadcasts against logits (E, ...)."""
-    return values.reshape(*values.shape, *[1] * (like.dim() - values.dim()))
+    return values[(..., *[None] * (like.dim() - values.dim()))]

@@ -40,7 +40,8 @@ def test_every_knob_builds(name):
 
 @pytest.mark.parametrize(("group", "choice"), [(g, c) for g in ("loss", "dynamics") for c in groups()[g]])
 def test_every_loss_and_rule_builds(group, choice):
-    needed = {"oasis": ["discriminator=unet", "labeller=patches"], "ebgan": ["discriminator=autoencoder"]}
+    energies = {name: ["discriminator=autoencoder"] for name in ("ebgan", "began")}
+    needed = {"oasis": ["discriminator=unet", "labeller=patches"], **energies}
     others = needed.get(choice, [])
     assert (build(parse([f"{group}={choice}", *others]), group) is None) == (choice == "none")
 

@@ -29,7 +29,7 @@ NEEDED = {
     "folder": ["data.root=somewhere"], "frozen": ["init_from=some.ckpt"],
     **{f"msillm_q{n}": ["init_from=x.safetensors", "labeller=patches"] for n in range(1, 7)},
     "oasis": ["labeller=patches", "discriminator=unet"],
-    "ebgan": ["discriminator=autoencoder"],
+    **{name: ["discriminator=autoencoder"] for name in ("ebgan", "began")},
     "patches": ["loss=oasis", "discriminator=unet"],
     "vq": ["loss=oasis", "discriminator=unet", "labeller.weights=some.safetensors"],
 }  # fmt: skip

@@ -22,15 +22,16 @@ from gcn.losses.adversarial import (
     Vanilla,
     Wasserstein,
 )
+from gcn.losses.began import BEGAN
 from gcn.losses.label_smoothing import LabelSmoothing
 
 PAIRINGS = ("pair", "pair_shuffled", "average")
 LOSSES = {
     "ns": NonSaturating, "vanilla": Vanilla, "ml": MaximumLikelihood, "hinge": Hinge, "wgan": Wasserstein,
     "lsgan": LSGAN, "lsgan01": lambda: LSGAN("01"), "fgan": FGAN,
-    "ebgan": lambda: EBGAN(1.0),
+    "ebgan": lambda: EBGAN(1.0), "began": lambda: BEGAN(k=0.5),
 }  # fmt: skip
-RELATIVE = [name for name in LOSSES if name not in {"ml", "lsgan01", "fgan", "ebgan"}]
+RELATIVE = [name for name in LOSSES if name not in {"ml", "lsgan01", "fgan", "ebgan", "began"}]
 REAL, FAKE = [2.0, 0.0], [-1.0, 2.0]
 # pair: a = (3, -2), b = -a; average: the means are 1 (real) and ½ (fake), a = (1.5, -.5), b = (-2, 1)
 
@@ -54,6 +55,7 @@ VALUES = {  # (loss, pairing): D pays, G pays
     ("lsgan", "average"): (1.875, 3.875),
     ("fgan", None): (0.125, -1.125),  # -(2 + 0)/2 + ½((¼ - 1) + (1 + 2)); minus the second part
     ("ebgan", None): (0.5, -0.5),  # -(2 + 0)/2 + ½(relu(1 - 1) + relu(1 + 2)); -(-1 + 2)/2
+    ("began", None): (-0.75, -0.5),  # -(2 + 0)/2 + ½·½(-1 + 2); -(-1 + 2)/2
     ("lsgan01", None): (1.75, 1.25),  # ¼(1 + 1) + ¼(1 + 4)
 }
 
@@ -137,7 +139,7 @@ def test_relativistic_gradients_flow_through_the_means(name):
         assert on_real.sum().item() == pytest.approx(-on_fake.sum().item(), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["ml", "lsgan01", "ebgan"])
+@pytest.mark.parametrize("name", ["ml", "lsgan01", "ebgan", "began"])
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_losses_without_a_relativistic_form_say_so(name, pairing):
     with pytest.raises(InputError, match="no relativistic form"):
@@ -204,7 +206,7 @@ def test_forces_of_the_closed_forms_are_derivatives_of_the_loss(name):
         return first.item(), second
 
     (real, real2), (fake, fake2), (g, g2) = map(slopes, (loss.real, loss.fake, loss.generator))
-    assert real == pytest.approx(-fake)  # nothing moves the logit
+    assert real == pytest.approx(-fake / (loss.k if name == "began" else 1))  # nothing moves the logit
     assert (known.d, known.g) == pytest.approx((fake, -g))
     assert known.curvature == known.curvature_of_bias == pytest.approx(real2 + fake2)
     assert known.curvature_of_g == pytest.approx(g2)

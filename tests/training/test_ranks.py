@@ -98,6 +98,7 @@ NETWORKS = {
     "hific": "discriminator=hific discriminator.width=4",
     "vqgan": "discriminator=vqgan discriminator.width=4 discriminator.norm=none",
     "energies": "loss=ebgan discriminator=autoencoder discriminator.width=4 pulling_away=0.1",
+    "energies in equilibrium": "loss=began loss.rate=0.1 discriminator=autoencoder discriminator.width=4",
     "classes": "loss=oasis labeller=patches discriminator=unet discriminator.width=4 data.crop=64",
 }
 IMAGES = (1, 3, 4)  # over two processes: none for one of them, unequal shares, equal shares

@@ -52,6 +52,8 @@ MEMORIES = {
     "spectral norm and batch statistics": "spectral_norm=true discriminator.norm=batch",
     "rate-distortion": "loss=none optim.schedule.name=cosine",
     "gradient descent with and without momentum": "optim=sgd optim.g.lr=1e-5 optim.d.lr=1e-3 optim.d.momentum=0.9",
+    "unrolled, energies in equilibrium": "dynamics=unrolled dynamics.k=2 dynamics.step=1e-6 "
+    "loss=began discriminator=autoencoder",
     "hyperprior": "generator=hyperprior generator.quantisation=mixed target_bpp=0.5",
     "bf16": "trainer.precision=bf16 relativistic=pair_shuffled",
 }

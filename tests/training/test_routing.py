@@ -119,6 +119,7 @@ def _looks_back(small: Small) -> None:
 CASES = {
     **{f"loss {loss}": f"loss={loss}" for loss in LOSSES},
     "loss ebgan": "loss=ebgan discriminator=autoencoder discriminator.depth=3 mse=1 pulling_away=1 r1=1",
+    "loss began": "loss=began loss.k=0.5 discriminator=autoencoder discriminator.depth=3 mse=1 r1=1",
     "loss oasis": f"{CLASSES} mse=1",
     "loss oasis, penalty and noise": f"{CLASSES} r1=1 instance_noise=0.1 consensus=0.1",
     "classes with a loss of one logit": "loss=hinge discriminator=unet data.crop=64 relativistic=pair",
@@ -150,7 +151,7 @@ def test_every_knob_and_rule_is_among_the_cases():
     assert {words.removeprefix("dynamics=").split()[0] for words in RULES.values() if words} | {
         "alternating"
     } == set(groups()["dynamics"])
-    assert {*LOSSES, "oasis", "ebgan", "none"} == set(groups()["loss"])
+    assert {*LOSSES, "oasis", "ebgan", "began", "none"} == set(groups()["loss"])
 
 
 LATER = [
