@@ -26,6 +26,7 @@ from gcn.cli.quoting import value
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
 from gcn.config.several import GROUPS, chosen_lists, spelled
+from gcn.config.sources import register
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.schema.conf_folder import CONF
@@ -35,6 +36,8 @@ from gcn.schema.plugins import FOLDER, NONE, Extension
 PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 PLAIN_KEY = re.compile(r"\w+(\.\w+)*")
 KNOBS = "knob"  # the folder of the knobs, which is no group of choices
+
+register()
 
 
 class Root(NamedTuple):

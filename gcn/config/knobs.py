@@ -26,6 +26,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from gcn.config.sources import load
 from gcn.errors import InputError
 from gcn.schema.fields import Field, declarations
 
@@ -118,7 +119,7 @@ class Knob:
 
 def read(path: Path) -> Knob:
     """The knob that a file of ``conf/knob`` declares; raises InputError for unknown keys and values."""
-    content: Any = OmegaConf.to_container(OmegaConf.load(path))
+    content: Any = OmegaConf.to_container(load(path)[0])
     known = {f.name for f in fields(Knob)} - {"name", "declared"}
     if not isinstance(content, dict) or (strange := set(content) - known):
         raise InputError(

@@ -50,6 +50,7 @@ TEXTS = dict.fromkeys(("str", "path", "address"), "str")  # types whose values a
 LARGEST = {"float": 1e30, "int": 1e15}  # numbers of 32 bits, whose squares are still numbers of 64
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser, where PyYAML has it
 _GRAMMAR = re.compile(
     r"""(?P<listed>list\ of(\ (?P<length>\d+))?)?\s*
         (?P<type>float|int|bool|str|path|address)?\s*
@@ -268,7 +269,7 @@ def _declarations(path: Path, _changed: int, _size: int) -> Mapping[str, Field]:
 def declared(text: str, where: str) -> dict[str, Field]:
     """The ``#:`` comments of a yaml text: dotted name of the setting to its field; ``where`` names it in errors."""
     lines, fields = text.splitlines(), {}
-    for name, node in _leaves(yaml.compose(text, Loader=yaml.SafeLoader)):
+    for name, node in _leaves(yaml.compose(text, Loader=_LOADER)):
         end = node.end_mark
         comment = re.match(r"\s*#:(.*)", lines[end.line][end.column :]) if end.line < len(lines) else None
         if comment:

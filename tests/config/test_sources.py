@@ -1,0 +1,100 @@
+"""Hydra's configuration files, read by libyaml and kept, are what Hydra and OmegaConf read."""
+
+import os
+import time
+from pathlib import Path
+
+import hydra
+import pytest
+import yaml
+from hydra._internal.core_plugins.file_config_source import FileConfigSource as OfHydra
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigLoadError
+from omegaconf import OmegaConf
+
+from gcn.config import sources
+from gcn.config.compose import CONF
+from gcn.config.sources import FileConfigSource, load
+from gcn.schema import fields
+
+FILES = [*sorted(CONF.rglob("*.yaml")), *sorted((Path(hydra.__file__).parent / "conf").rglob("*.yaml"))]
+STRANGE = [
+    "", "# nothing\n", "~\n", "word\n", "3\n", "[a, {b: 1}]\n", "a: 1e-4\nb: 1_0.5\nc: 2001-01-01\nd: 0o17\n",
+    "a: &x {b: [1, 2]}\nc: *x\n", "a: é ☃ 😀\n", "a: ${b}\nb: ???\n", "a: |\n  two\n  lines\nb: 'it''s'\n",
+    "a: 1\na: 2\n", "a: {b: 1, b: 2}\n", "a: [1\n", "a: b: c\n", "a: *nowhere\n", "\ta: 1\n",
+    "a: !!python/name:os.system\n", "a: !own 1\n", "on: yes\n1: 2\n", "a: <<\n", "a: ${\n", "- ${oc.env:HOME}\n",
+    "a: 1\n---\nb: 2\n", "a: \x07\n", "a: %x\n",
+]  # fmt: skip
+
+
+def outcome(read, path):
+    """Nodes in their order with their classes, or the error and its whole message."""
+
+    def nodes(node):
+        if OmegaConf.is_dict(node):
+            return [(key, nodes(node._get_node(key))) for key in node]
+        if OmegaConf.is_list(node):
+            return [nodes(child) for child in node._content]
+        return type(node).__name__, node._value()
+
+    try:
+        return nodes(read(path))
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def ours(path):
+    return load(path)[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-3:]))
+def test_every_file_is_as_omegaconf_reads_it(path, monkeypatch):
+    assert outcome(ours, path) == outcome(OmegaConf.load, path)
+    found = fields.declared(path.read_text(encoding="utf-8"), str(path))
+    monkeypatch.setattr(fields, "_LOADER", yaml.SafeLoader)
+    assert found == fields.declared(path.read_text(encoding="utf-8"), str(path))
+
+
+@pytest.mark.parametrize("libyaml", [True, False])
+@pytest.mark.parametrize("text", STRANGE)
+def test_strange_files_too_and_what_is_wrong_is_said_in_the_same_words(text, libyaml, tmp_path, monkeypatch):
+    path = tmp_path / "a.yaml"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(yaml, "__with_libyaml__", yaml.__with_libyaml__ and libyaml)
+    sources._loader.cache_clear()
+    assert outcome(ours, path) == outcome(OmegaConf.load, path)
+    sources._loader.cache_clear()
+
+
+def test_hydra_reads_with_it():
+    """Also after Hydra has registered its plugins, of which the source of files is one."""
+    Plugins.instance()
+    assert SourcesRegistry.instance().resolve("file") is FileConfigSource
+
+
+@pytest.mark.parametrize("name", ["train", "loss/ns", "experiment/rd", "optim/hific.yaml"])
+def test_a_result_is_hydras(name):
+    def result(source):
+        found = source("main", str(CONF)).load_config(name)
+        return {**vars(found), "config": OmegaConf.to_container(found.config)}
+
+    assert result(FileConfigSource) == result(OfHydra)
+
+
+def test_a_missing_file_is_hydras_error():
+    for source in (FileConfigSource, OfHydra):
+        with pytest.raises(ConfigLoadError, match=r"Config not found : .*/conf/loss/nothing\.yaml"):
+            source("main", str(CONF)).load_config("loss/nothing")
+
+
+def test_a_content_is_the_callers_own_and_a_changed_file_is_read_again(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("# @package here\na: [1]\n")
+    content, header = load(path)
+    content.a.append(2)
+    header.clear()
+    assert load(path) == (OmegaConf.create({"a": [1]}), {"package": "here"})
+    path.write_text("a: [3]\n")
+    os.utime(path, ns=(0, time.time_ns() + 10**9))  # a clock may be too coarse for two writes
+    assert load(path) == (OmegaConf.create({"a": [3]}), {"package": None})
