@@ -81,21 +81,25 @@ class MarginPlan:
     """How a run of a margin is judged and what is searched; see :mod:`gcn.study.margin.margins`.
 
     Attributes:
-        reference: further words of the training by distortion alone whose bits a run must not exceed.
-        settle: updates of such a training, at a falling learning rate, before all runs of a seed; 0: none.
+        reference: further words of the training by distortion alone with which the runs are compared. Its learning
+            rate must be so low that nothing comes of it.
+        settling: further words of the training by distortion alone that comes before all runs of a seed, at a falling
+            learning rate.
+        settle: its updates; 0: none.
         judge_train, judge_test: crops of 32 pixels for the classifier: trained on, tested on; at most.
         judge_side, judge_width, judge_epochs, judge_rate: of the classifier, see :class:`gcn.metrics.c2st.Classifier`.
         judges: classifiers that judge a run, with different seeds, the same for all runs.
-        classifiers: of which the deviation of the bits is computed.
+        classifiers: of which the judge's noise is computed.
+        delta: δ, octaves by which the log-loss of the classifiers may be below that of the reference; the same for all
+            seeds.
         lr_lowest, lr_octaves: smallest learning rate of G, and how many octaves above it are searched.
         adv_lowest, adv_octaves: the same of the adversary's weight.
         whole: train runs to their end that have failed before.
-        delta: bits above the reference at which a run fails, the same for all seeds; None: of each seed its own, two
-            standard deviations of a classifier's bits.
         ramp_updates: length of a run in which the learning rate rises over all octaves.
     """
 
     reference: tuple[str, ...]
+    settling: tuple[str, ...]
     settle: int = 2000
     judge_train: int = 1024
     judge_test: int = 512
@@ -105,20 +109,24 @@ class MarginPlan:
     judge_rate: float = 1e-2
     judges: int = 2
     classifiers: int = 6
+    delta: float = 0.3
     lr_lowest: float = 7.8125e-8
     lr_octaves: int = 15
     adv_lowest: float = 0.0625
     adv_octaves: int = 12
     ramp_updates: int = 600
     whole: bool = False
-    delta: float | None = None
+
+    @property
+    def lr_highest(self) -> float:
+        """The highest learning rate that is searched."""
+        return self.lr_lowest * 2.0**self.lr_octaves
 
     def judged(self) -> tuple[object, ...]:
         """What decides the result of a run, without the values that are searched: a grid may be extended."""
         crops, budget = (self.judge_train, self.judge_test), (self.judge_epochs, self.judge_rate)
         judge = (*crops, self.judge_side, self.judge_width, *budget, self.judges, self.classifiers)
-        same = () if self.delta is None else (self.delta,)
-        return (self.reference, self.settle, *judge, self.whole, *same)
+        return (self.reference, self.settling, self.settle, *judge, self.whole, self.delta)
 
 
 @dataclass(frozen=True)

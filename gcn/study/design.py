@@ -170,7 +170,9 @@ def _protocol(
     numbers = {key: plan[key] for key in COMMANDS[command]}
     margin = None
     if command == "margin":
-        margin = MarginPlan(**{**plan["margin"], "reference": tuple(plan["margin"]["reference"])})
+        said = plan["margin"]
+        lists = {name: tuple(said[name]) for name in ("reference", "settling")}
+        margin = MarginPlan(**{**said, **lists})
     return Protocol(
         (*codec, *words) if codec else (),
         (*plan["arm"], *words),

@@ -20,7 +20,8 @@ from gcn.study.arms import MarginPlan
 from gcn.study.margin import own_margin
 
 SMALL = MarginPlan(
-    own_margin.REFERENCE, settle=2, judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
+    own_margin.REFERENCE, own_margin.SETTLING, settle=2,
+    judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
     lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
 )  # fmt: skip
 WORDS = ("loss=ns", "+mse=1", *TINY, "data.dead_leaves=0", "data.scales=[0.35]", "updates=6")

@@ -1,8 +1,9 @@
 """One run of a margin: training at one learning rate and one weight of the adversary, judged at fixed updates.
 
-A run *holds* if its weights stay finite and at each of the last ``JUDGED`` looks a fresh classifier tells photographs
-from reconstructions by at most b₀ + δ bits (:class:`gcn.study.margin.judge.Reference`). It *reaches* if it is below
-b₀ - δ at each of them. Learning rates are constant: the schedule of a configuration is left out.
+A run *holds* if its weights stay finite and at each of the last ``JUDGED`` looks the log-loss of fresh classifiers that
+tell photographs from reconstructions is at most δ octaves below that of the reference
+(:class:`gcn.study.margin.judge.Reference`). It *reaches* if it is δ above it at each of them. Learning rates are
+constant: the schedule of a configuration is left out.
 """
 
 import math
@@ -47,18 +48,31 @@ def looks(updates: int) -> list[int]:
     return sorted(early | set(range(EVERY, updates, EVERY)) | {updates})
 
 
-def refer(training: ArmTraining, judge: Judge, updates: int, classifiers: int, judges: int) -> Reference:
+def refer(
+    training: ArmTraining,
+    failed: ArmTraining,
+    judge: Judge,
+    updates: int,
+    classifiers: int,
+    judges: int,
+    delta: float,
+) -> Reference:
     """Train by distortion alone and judge at the looks at which a run is judged.
 
     Args:
-        training: the twin ``distortion_alone``.
+        training: the twin ``distortion_alone`` at a learning rate without an effect of its own.
+        failed: the same at the highest learning rate that is searched; judged at its end.
         judge, updates: as of the runs.
-        classifiers: how many seeds of the classifier δ is computed from.
+        classifiers: how many seeds of the classifier the judge's noise is computed from.
         judges: how many of them judge a run.
+        delta: δ, octaves.
 
     Raises:
         InputError: the training diverged.
     """
+    for _ in range(updates):
+        failed.advance()
+    seen = judge.look(_decoder(failed), judges) if _is_finite(failed) else None
     found, steps = list[list[float]](), looks(updates)[-JUDGED:]
     for step in range(1, updates + 1):
         training.advance()
@@ -69,7 +83,7 @@ def refer(training: ArmTraining, judge: Judge, updates: int, classifiers: int, j
                     "the distortion alone diverged at the learning rate of the reference; lower it"
                 )
             found.append([one.bits for one in look])
-    return reference_of(found, judges)
+    return reference_of(found, judges, delta, None if seen is None else seen.bits)
 
 
 def hold(
@@ -81,7 +95,7 @@ def hold(
     ``whole`` one, when it does not hold.
     """
     begun, rows = time.perf_counter(), list[dict[str, float]]()
-    steps, limit = looks(updates), reference.bits + reference.margin
+    steps, limit = looks(updates), reference.limit
     for step in range(1, updates + 1):
         training.advance()
         if step not in steps:
@@ -97,7 +111,7 @@ def hold(
             break
     bits = [(int(row["step"]), row["bits"]) for row in rows if "bits" in row]
     failed = next((step for step, value in bits if value > limit), None)
-    reach = all(value <= reference.bits - reference.margin for _, value in bits)
+    reach = all(value <= reference.better for _, value in bits)
     shown = ", ".join(f"{value:.3f}" for _, value in bits)
     reason = f"{shown} bits, limit {limit:.3f}"
     verdict = "holds" if failed is None else "fails"
@@ -109,13 +123,13 @@ def ramp(
 ) -> tuple[Outcome, float]:
     """Train while both learning rates rise by so many octaves, a half between two looks, until the run fails.
 
-    It fails when two looks in succession are above b₀ + δ, or when it is not finite.
+    It fails when two looks in succession are above the limit, or when it is not finite.
 
     Returns:
         The outcome, and the factor of the learning rates at the last look before the failure; 0.0 if there is none.
     """
     begun, rows = time.perf_counter(), list[dict[str, float]]()
-    every, limit = max(1, updates // (2 * octaves)), reference.bits + reference.margin
+    every, limit = max(1, updates // (2 * octaves)), reference.limit
     held, factor, above = 0.0, 1.0, 0
     for step in range(1, updates + 1):
         factor = 2 ** (octaves * step / updates)
@@ -146,7 +160,9 @@ def numbers(outcome: Outcome, reference: Reference) -> dict[str, float | None]:
         "holds": float(outcome.verdict == "holds"),
         "reach": float(outcome.reach),
         "b0": reference.bits,
-        "delta": reference.margin,
+        "limit": reference.limit,
+        "judge_noise": reference.noise,
+        "judge_failed": reference.failed,
         **{name: found.get(name) for name in names},
         "psnr": outcome.rows[-1]["psnr"] if outcome.rows else None,
     }

@@ -1,7 +1,9 @@
 """The judge of a margin: a classifier that is trained after the decoder on crops of images the decoder never saw.
 
-A run *holds* as long as a fresh classifier tells its reconstructions from photographs no better than it tells those of
-the same decoder trained by distortion alone, the reference. So a run is never compared with its own start.
+A run *holds* as long as a fresh classifier tells its reconstructions from photographs hardly better than it tells those
+of the same decoder trained by distortion alone, the reference. So a run is never compared with its own start. *Hardly*
+is said of the classifier's log-loss, 1 - bits, and not of the bits: these cannot exceed 1, so where the reference has
+.85 bits a fixed number of bits more would be out of reach.
 """
 
 import math
@@ -23,19 +25,50 @@ TILE = 32  # pixels; larger crops are cut into tiles of this side
 MANY = 8  # images from which whole images are held out; of fewer, a part of each is
 _PLACES = 73  # a purpose of random numbers
 BATCH = 128  # patches of each kind in an update of the classifier
+LEAST = 1e-6  # log-loss in bits that is told from none
 PART = 8  # crops that are decoded at once; from 16 on, a 1x1 convolution takes twice as long
 
 
 class Reference(NamedTuple):
-    """Bits of the decoder trained by distortion alone, and their spread.
+    """What the judge says of the decoder trained by distortion alone, and whether this judge can be used.
 
     Attributes:
         bits: mean over its judged looks, b₀.
-        margin: δ, two standard deviations of a classifier's bits between these looks.
+        delta: δ, octaves by which the log-loss of a run may be below that of the reference.
+        noise: standard deviation of the judge's log-loss between looks at equally good decoders, octaves.
+        failed: octaves by which the log-loss falls for a decoder that has failed by any standard: trained by the
+            distortion alone at the highest learning rate of the search. None: it is not finite.
     """
 
     bits: float
-    margin: float
+    delta: float
+    noise: float = 0.0
+    failed: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """Bits above which a run fails."""
+        return 1 - (1 - self.bits) * 2**-self.delta
+
+    @property
+    def better(self) -> float:
+        """Bits below which a run is better than the reference."""
+        return 1 - (1 - self.bits) * 2**self.delta
+
+    @property
+    def problem(self) -> str | None:
+        """Why this judge cannot be used; None if it can."""
+        if self.failed is not None and self.failed <= self.delta:
+            return (
+                "the classifiers do not see that a decoder has failed: trained by the distortion alone at the highest "
+                f"learning rate, it lowers their log-loss by {self.failed:.2f} octaves, and {self.delta:g} are allowed"
+            )
+        if 2 * self.noise > self.delta:
+            return (
+                f"chance alone changes the classifiers' log-loss by {self.noise:.2f} octaves (standard deviation), too "
+                f"much for the {self.delta:g} that are allowed"
+            )
+        return None
 
 
 class Look(NamedTuple):
@@ -87,7 +120,9 @@ class Judge:
         return [c2st(real, fake, held_out, seed, self.options) for seed in range(seeds)]
 
 
-def reference_of(looks: Sequence[Sequence[float]], judges: int) -> Reference:
+def reference_of(
+    looks: Sequence[Sequence[float]], judges: int, delta: float, failed: float | None = None
+) -> Reference:
     """The reference from the bits of several classifiers at several looks.
 
     The looks are those of equally good decoders, so that a classifier's differences between them are what chance does.
@@ -95,11 +130,20 @@ def reference_of(looks: Sequence[Sequence[float]], judges: int) -> Reference:
     Args:
         looks: for each look the bits of every classifier, in the order of their seeds; two looks or more.
         judges: how many of the classifiers judge a run: the first ones, whose bits b₀ is the mean of.
+        delta: δ, octaves.
+        failed: bits of these classifiers for a decoder that has failed; None: it is not finite.
     """
-    own = [sum(bits) / len(looks) for bits in zip(*looks, strict=True)]
-    squares = sum((bit - mean) ** 2 for bits in looks for bit, mean in zip(bits, own, strict=True))
-    deviation = math.sqrt(squares / ((len(looks) - 1) * len(own)))
-    return Reference(sum(own[:judges]) / judges, 2 * deviation)
+    own = [sum(octaves) / len(looks) for octaves in zip(*map(_octaves, looks), strict=True)]
+    squares = sum((one - mean) ** 2 for bits in looks for one, mean in zip(_octaves(bits), own, strict=True))
+    noise = math.sqrt(squares / ((len(looks) - 1) * len(own)) / judges)
+    bits = sum(sum(one[:judges]) / judges for one in looks) / len(looks)
+    fall = None if failed is None else _octaves([bits])[0] - _octaves([failed])[0]
+    return Reference(bits, delta, noise, fall)
+
+
+def _octaves(bits: Sequence[float]) -> list[float]:
+    """Logarithms to base 2 of log-losses; a classifier that is always right has a small one instead of none."""
+    return [math.log2(max(1 - one, LEAST)) for one in bits]
 
 
 def tiles(x: Tensor) -> Tensor:

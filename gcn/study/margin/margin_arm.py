@@ -35,8 +35,16 @@ TRIES = 3  # values, an octave apart, at which that game is asked whether it hol
 def play(
     arm: Arm, folder: Path, protocol: Protocol, report: Report = lambda text, stored: None
 ) -> list[dict[str, Any]]:
-    """Search for the margin of an arm; returns the results of its runs, as :func:`gcn.study.table.row` takes them."""
+    """Search for the margin of an arm; returns the results of its runs, as :func:`gcn.study.table.row` takes them.
+
+    Raises:
+        InputError: the judge of the arm's seed cannot be used, or of its twin's other seed; or what :class:`Cell` says.
+    """
     cell = Cell(arm, folder, protocol, report)
+    for judged in [cell, *([cell.game(partner(arm.seed))] if cell.twin in HELD else [])]:
+        problem = judged.reference().problem
+        if problem is not None:
+            raise InputError(f"seed {judged.arm.seed}: {problem}; take another seed")
     cell.search()
     return [cell.runs[key] for key in sorted(cell.runs)]
 
@@ -146,17 +154,20 @@ class Cell:
         self.runs[0.0] = self._stored((*words, self.twin, "ramp", updates), compute)
 
     def reference(self) -> Reference:
-        """Bits of the decoder after as many updates by distortion alone, stored for all runs of the seed."""
-        words = [*self.protocol.arm, *self.plan.reference, f"seed={self.arm.seed}"]
-        file = self.folder / "runs" / f"reference-{digest((*words, self.updates), self.protocol)}.json"
+        """What the judge says after as many updates by distortion alone, stored for all runs of the seed."""
+        plan, words = self.plan, [*self.protocol.arm, *self.plan.reference, f"seed={self.arm.seed}"]
+        key = (*words, self.updates, plan.lr_highest)
+        file = self.folder / "runs" / f"reference-{digest(key, self.protocol)}.json"
         if not file.is_file():
             ground, judging = material(str(self.folder), self.protocol, self.arm.seed)
-            training = training_of(self._parse(words), ground, ALONE)
-            plan = self.plan
-            found = holding.refer(training, judging, self.updates, plan.classifiers, plan.judges)
+            fast = [word for word in words if not word.startswith("optim.g.lr=")]
+            fast.append(f"optim.g.lr={plan.lr_highest:.6g}")
+            training, failed = (training_of(self._parse(own), ground, ALONE) for own in (words, fast))
+            found = holding.refer(
+                training, failed, judging, self.updates, plan.classifiers, plan.judges, plan.delta
+            )
             write_json_atomic(file, found._asdict())
-        found = Reference(**read_json(file))
-        return found if self.plan.delta is None else found._replace(margin=self.plan.delta)
+        return Reference(**read_json(file))
 
     @cached_property
     def recording(self) -> Recording:
@@ -169,7 +180,7 @@ class Cell:
             InputError: a game holds nowhere on the grid, or the partner's at none of ``TRIES`` values below that.
         """
         seed = partner(self.arm.seed)
-        games = [self._game(one) for one in (self.arm.seed, seed)]
+        games = [self.game(one) for one in (self.arm.seed, seed)]
         places = [found.place for game in games if (found := game.search()) is not None and not found.below]
         for octave in range(BELOW, BELOW + TRIES) if len(places) == len(games) else ():
             value = margins.value(self.lowest, min(places) - margins.STEPS * octave)
@@ -180,7 +191,7 @@ class Cell:
             " search from a lower value, or choose twin=frozen_d"
         )
 
-    def _game(self, seed: int) -> "Cell":
+    def game(self, seed: int) -> "Cell":
         """The game of this configuration with a seed, its margin searched by bisection."""
         words = (*(word for word in self.arm.words if not word.startswith("seed=")), f"seed={seed}")
         own = {"axis": self.axis, "method": "bisection", "updates": str(self.updates)}

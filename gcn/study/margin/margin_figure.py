@@ -19,7 +19,7 @@ def draw(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]], record: Ma
     Args:
         path: of the PNG.
         rows: by arm, as in a study's table.
-        record: of ``margin.json``: ``axis``, ``b0``, ``delta`` and ``margins``.
+        record: of ``margin.json``: ``axis``, ``b0``, ``limit`` and ``margins``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -37,9 +37,9 @@ def draw(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]], record: Ma
         axes.plot([], [], "o-", color=colour, label=_label(arm, found))
         if math.isfinite(found["margin"]):
             axes.axvline(found["margin"], color=colour, linewidth=1, linestyle="--")
-    b0, limit = record["b0"], record["b0"] + record["delta"]
-    axes.axhspan(b0 - record["delta"], limit, color=GREY, alpha=0.15, linewidth=0)
-    axes.axhline(limit, color=GREY, linewidth=1, label="limit, b0 + delta")
+    b0, limit = record["b0"], record["limit"]
+    axes.axhspan(b0, limit, color=GREY, alpha=0.15, linewidth=0)
+    axes.axhline(limit, color=GREY, linewidth=1, label=f"limit; reference {b0:.3f}")
     axes.set_xscale("log")
     highest = max(limit, *(worst(row) for own in rows.values() for row in own))
     axes.set_ylim(0, min(1.05 * TOP, 1.4 * highest))

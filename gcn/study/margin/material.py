@@ -52,7 +52,7 @@ def _settled(ground: Ground, folder: Path, protocol: Protocol, seed: int) -> Gro
     updates = protocol.margin.settle
     if not updates:
         return ground
-    words = [*protocol.arm, *protocol.margin.reference, f"seed={seed}", "init_from=codec"]
+    words = [*protocol.arm, *protocol.margin.settling, f"seed={seed}", "init_from=codec"]
     file = make_folder(folder / "runs") / f"start-{digest((*words, seed), protocol)}.safetensors"
     if not file.is_file():
         training = training_of(parse(words, protocol.extra), ground, ALONE)

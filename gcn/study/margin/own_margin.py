@@ -27,8 +27,11 @@ from gcn.study.margin.margin_arm import Cell
 from gcn.study.margin.margins import CEILING, has_ceiling, of_rows
 from gcn.study.run import codec_file
 
-REFERENCE = ("loss=none", "mse=1", "optim=gan", "optim.g.lr=1e-4")  # b0: constant rates, without momentum
-PLAN = MarginPlan(REFERENCE, settle=500)  # the decoders that ship were trained longer than those of studies
+ALONE = ("loss=none", "mse=1", "optim=gan")  # the distortion alone, without momentum
+REFERENCE, SETTLING = (*ALONE, "optim.g.lr=1e-5"), (*ALONE, "optim.g.lr=1e-4")
+PLAN = MarginPlan(
+    REFERENCE, SETTLING, settle=500
+)  # the decoders that ship were trained longer than those of studies
 POOL, VAL_CROPS = 1024, 4  # training crops; crops of 128 pixels for PSNR
 NAMES = {"lr": "h*", "adv": "a*"}
 
@@ -82,7 +85,9 @@ def measure(asked: Asked, folder: Path, tell: Callable[[str], None]) -> dict[str
             rows[who or "game"] = [table.row(cell.runs[value]) for value in sorted(cell.runs)]
             limit = cell.reference()
         record = _record(asked, rows, parse([*words, "init_from=codec"], asked.extra).optim.g.lr)
-        record |= {"b0": limit.bits, "delta": limit.margin}
+        record |= {"b0": limit.bits, "limit": limit.limit, "judge_problem": limit.problem}
+        if limit.problem is not None:
+            record["says"].append(f"these margins may mean little: {limit.problem}")
         write_json_atomic(folder / "margin.json", record)
         margin_figure.draw(folder / "margin.png", rows, record)
     return record

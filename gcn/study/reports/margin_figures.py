@@ -49,7 +49,7 @@ def bits(rows: Sequence[Row], path: Path) -> Path | None:
                 part = [row for row in own if (row["loss"], row["beta1"], row["mse"]) == (loss, beta1, mse)]
                 for trick, colour in zip(tricks, _colours(), strict=False):
                     _curves(axes, [row for row in part if row["trick"] == trick], colour)
-                for limit in sorted({row["b0"] + row["delta"] for row in part or own}):
+                for limit in sorted({row["limit"] for row in part or own}):
                     axes.axhline(limit, color=GREY, linewidth=0.8)
                 axes.set_xscale("log")
                 axes.tick_params(labelsize=8)

@@ -36,13 +36,14 @@ QUESTION = (
 WORDS = (
     "In a *game* a decoder G is trained against a discriminator D. `mse=W` adds W times G's squared error to the"
     " original images, the *distortion*; `r1=10` and the like are tricks. A run *holds* if fresh classifiers tell its"
-    " images from photographs no better than those of the distortion alone at a low learning rate. The *twin* is the"
-    f" same training without feedback: D repeats what it did in another seed's game that held (`{TWIN}`, see below)."
+    " images from photographs hardly better than those of the distortion alone at a low learning rate. The *twin* is"
+    " the same training without feedback: D repeats what it did in another seed's game that held"
+    f" (`{TWIN}`, see below)."
 )
 BITS = (
     "Bits of the judge for every run of a game, the largest of its three looks (0: cannot tell reconstructions from"
-    " photographs, 1: always right), over the learning rate. Grey: the limit b₀ + δ of each seed; a run at or"
-    " below it holds."
+    " photographs, 1: always right), over the learning rate. Grey: the limit of each seed; a run at or below it"
+    " holds."
 )
 BESIDE = (
     "Margins of each game, of its twins and of the distortion alone, a mark for each seed. An arrow stands at an"

@@ -16,7 +16,7 @@ from gcn.study.margin.margins import Margin
 from gcn.study.margin.material import Material
 
 SETTINGS = Settings(updates=2, align=1, every=1, directions=1, distances=())
-PROTOCOL = Protocol(("x",), GROUND_WORDS, 6, command="margin", margin=MarginPlan((), settle=0))
+PROTOCOL = Protocol(("x",), GROUND_WORDS, 6, command="margin", margin=MarginPlan((), (), settle=0))
 
 
 def arm(*said, **own):

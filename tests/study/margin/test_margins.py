@@ -27,7 +27,8 @@ from gcn.study.twins import training_of
 
 ARM = ("experiment=frozen", "rate=null", "mse=1", "loss=ns", *TINY)
 PLAN = MarginPlan(
-    ("mse=1", "optim.g.lr=1e-4"), settle=20, judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
+    ("mse=1", "optim.g.lr=1e-5"), ("mse=1", "optim.g.lr=1e-4"), settle=20,
+    judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
     lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
 )  # fmt: skip
 
@@ -168,6 +169,12 @@ def training(material, protocol):
     return training_of(parse([*protocol.arm, "init_from=codec", "seed=0"]), material.ground)
 
 
+@pytest.fixture
+def usable(monkeypatch):
+    """The judge of these tests learns from a dozen crops and sees nothing; its arms are trained all the same."""
+    monkeypatch.setattr(Reference, "problem", None)
+
+
 def test_held_out_crops_come_from_another_part_of_the_images(material, folder, protocol):
     """The right third of each of two images, 10 by 6 crops each; the latents are those of the crops."""
     kept, held = (material.judge.x[material.judge.held_out == side] for side in (False, True))
@@ -273,11 +280,49 @@ def test_a_judge_sees_noise(material, training):
     assert sharp.look(Copy(math.nan), 1) is None
 
 
-def test_a_classifier_s_own_offset_is_no_spread():
-    """Two looks, three classifiers far apart: their bits differ by .02, .04 and .06 between the looks."""
-    found = judge.reference_of([[0.2, 0.5, 0.8], [0.22, 0.54, 0.86]], judges=2)
-    assert found.bits == pytest.approx((0.21 + 0.52) / 2)
-    assert found.margin == pytest.approx(2 * math.sqrt((0.02**2 + 0.04**2 + 0.06**2) / 2 / 3))
+def test_a_classifier_s_own_offset_is_no_noise():
+    """Two looks, three classifiers far apart, whose log-losses differ by .1, .2 and .3 octaves between the looks."""
+    first, second = [0.8, 0.4, 0.1], [0.8 * 2**0.1, 0.4 * 2**0.2, 0.1 * 2**0.3]
+    found = judge.reference_of([[1 - loss for loss in look] for look in (first, second)], 2, delta=0.3)
+    assert found.bits == pytest.approx(1 - (sum(first[:2]) + sum(second[:2])) / 4)
+    assert found.noise == pytest.approx(math.sqrt((0.1**2 + 0.2**2 + 0.3**2) / 2 / 3 / 2))
+    assert (found.delta, found.failed) == (0.3, None)
+
+
+@pytest.mark.parametrize("bits", [0.0, 0.5, 0.85, 0.99])
+def test_a_limit_is_a_share_of_the_log_loss(bits):
+    """At δ = 1 octave a run fails below half of the reference's log-loss, however much the reference has."""
+    found = Reference(bits, 1.0)
+    assert 1 - found.limit == pytest.approx((1 - bits) / 2)
+    assert 1 - found.better == pytest.approx((1 - bits) * 2)
+    assert found.limit < 1
+
+
+def test_a_judge_that_sees_no_failure_or_is_too_noisy_cannot_be_used():
+    looks = [[0.8, 0.8], [0.8, 0.8]]
+    blind = judge.reference_of(looks, 2, 0.3, failed=0.83)
+    assert blind.failed == pytest.approx(math.log2(0.2 / 0.17))
+    assert "do not see that a decoder has failed" in blind.problem
+    assert judge.reference_of(looks, 2, 0.3, failed=0.84).problem is None
+    assert judge.reference_of(looks, 2, 0.3, failed=None).problem is None, "not finite: that is seen"
+    noisy = judge.reference_of([[0.8, 0.8], [0.9, 0.9]], 2, 0.3, failed=1.0)
+    assert noisy.noise == pytest.approx(0.5)
+    assert "chance alone" in noisy.problem
+
+
+def test_an_arm_whose_judge_cannot_be_used_is_refused(protocol, folder, monkeypatch):
+    monkeypatch.setattr(margin_arm.Cell, "reference", lambda cell: Reference(0.8, 0.3, failed=0.1))
+    with pytest.raises(InputError, match=r"seed 0: the classifiers do not see .* take another seed"):
+        margin_arm.play(arm_of(protocol), folder, protocol)
+
+
+def test_an_arm_of_a_twin_asks_the_judges_of_both_seeds(protocol, folder, monkeypatch):
+    def reference(cell):
+        return Reference(0.8, 0.3, failed=0.1 if cell.arm.seed == 1 else None)
+
+    monkeypatch.setattr(margin_arm.Cell, "reference", reference)
+    with pytest.raises(InputError, match="seed 1: the classifiers do not see"):
+        margin_arm.play(arm_of(protocol, twin="rescaled"), folder, protocol)
 
 
 def test_runs_start_from_a_decoder_that_the_distortion_alone_has_settled(material, folder, protocol):
@@ -301,29 +346,30 @@ def test_runs_start_from_a_decoder_that_the_distortion_alone_has_settled(materia
 
 def test_the_reference_is_judged_where_runs_are(material, protocol):
     cfg = parse([*protocol.arm, "init_from=codec", "seed=0"])
-    alone, again = (training_of(cfg, material.ground, "distortion_alone") for _ in range(2))
-    found = holding.refer(alone, material.judge, 6, 2, 1)
+    alone, failed, again = (training_of(cfg, material.ground, "distortion_alone") for _ in range(3))
+    found = holding.refer(alone, failed, material.judge, 6, 2, 1, 0.3)
     bits = []
     for updates in (5, 1):
         for _ in range(updates):
             again.advance()
         bits.append([one.bits for one in material.judge.each(again.generator, 2)])
-    assert found == judge.reference_of(bits, 1)
+    seen = material.judge.look(failed.generator, 1).bits
+    assert found == judge.reference_of(bits, 1, 0.3, seen)
     look = material.judge.look(again.generator, 2)
     assert look.bits == pytest.approx(np.mean(bits[1]))
 
 
-def test_a_delta_that_is_given_is_that_of_every_seed(protocol, folder):
-    """The seeds' own differ; b0 stays each seed's own, and runs with another limit are other runs."""
-    fixed = dataclasses.replace(protocol, margin=dataclasses.replace(PLAN, delta=0.25))
+def test_delta_is_the_same_for_all_seeds_and_b0_is_each_seed_s_own(protocol, folder):
+    """Runs with another limit are other runs; the judge's check trains at the highest rate of the search."""
+    other = dataclasses.replace(protocol, margin=dataclasses.replace(PLAN, delta=0.25))
     found = {}
-    for plan in (protocol, fixed):
+    for plan in (protocol, other):
         arms = [dataclasses.replace(arm_of(plan), seed=s, words=(*plan.arm, f"seed={s}")) for s in (0, 1)]
         found[plan] = [margin_arm.Cell(arm, folder, plan, lambda *_: None).reference() for arm in arms]
-    assert found[protocol][0].margin != found[protocol][1].margin
-    assert [one.margin for one in found[fixed]] == [0.25, 0.25]
-    assert [one.bits for one in found[fixed]] == [one.bits for one in found[protocol]]
-    assert fixed.margin.judged() != protocol.margin.judged()
+    assert [one.delta for one in found[protocol] + found[other]] == [0.3, 0.3, 0.25, 0.25]
+    assert found[protocol][0].bits != found[protocol][1].bits
+    assert [one.bits for one in found[other]] == [one.bits for one in found[protocol]]
+    assert other.margin.judged() != protocol.margin.judged()
 
 
 def test_a_ramp_rises_by_its_octaves_and_stops_where_it_fails(training, material):
@@ -343,6 +389,7 @@ def test_a_ramp_fails_at_two_looks_in_succession(training, material):
 # Arms
 
 
+@pytest.mark.usefixtures("usable")
 def test_an_arm_is_stored_and_resumed(protocol, folder, tmp_path, monkeypatch):
     for seed in (0, 1):
         running.codec_file(tmp_path, seed).symlink_to(running.codec_file(folder, seed))
@@ -367,6 +414,7 @@ def test_an_arm_is_stored_and_resumed(protocol, folder, tmp_path, monkeypatch):
     assert found["runs"] == 5
 
 
+@pytest.mark.usefixtures("usable")
 def test_a_search_from_a_start_has_it_in_its_rows(protocol, folder):
     arm = dataclasses.replace(arm_of(protocol, method="near"), start=1.9e-4)
     runs = margin_arm.play(arm, folder, protocol)
@@ -492,13 +540,14 @@ def test_a_ramp_of_a_weight_is_refused(protocol, folder):
         cell.search()
 
 
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("usable")
 def test_a_study_of_margins_has_a_table(protocol, folder, tmp_path):
-    from gcn.study.executors.local import LocalExecutor
-
     arms = [arm_of(protocol, method="ramp"), arm_of(protocol, twin="yokd")]
     study = Study("margin", "Margins", protocol, {"loss": ["ns"]}, arms)
-    assert running.run(study, tmp_path, LocalExecutor(running.train_task, 1), kept=folder) == 0
+    assert running.train_codecs(study, tmp_path, [0], folder)
+    for arm in running.remaining(study, tmp_path):
+        running.train_task((arm, protocol, str(tmp_path), False))
+    assert running.remaining(study, tmp_path) == []
     table.write(running.finished(study, tmp_path), tmp_path / "table")
     good, bad = table.read(tmp_path / "table")
     assert (good["method"], good["verdict"]) == ("ramp", "holds")

@@ -29,7 +29,7 @@ def runs(octaves, seed=0, method="grid", top=8, **levels):
                 "method": method, "updates": 800 if levels.get("length") == "4N" else 200,
                 "run": f"{seed}{h}{levels}", "commit": "abc",
                 "verdict": "holds" if holds else "fails", "seconds": 10.0 if holds else 5.0, "h": h, "adv": 1.0,
-                "holds": holds, "reach": 0.0, "b0": 0.8, "delta": 0.02, "bits_1": 0.8 if holds else 0.9,
+                "holds": holds, "reach": 0.0, "b0": 0.8, "limit": 0.82, "bits_1": 0.8 if holds else 0.9,
                 "bits_2": None, "bits_3": None,
             }
         )  # fmt: skip
