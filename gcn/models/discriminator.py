@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from gcn.errors import InputError
 from gcn.game.protocols import DiscriminatorOutput
+from gcn.models.minibatch_discrimination import MinibatchDiscrimination
 
 NORMS = {
     "none": lambda channels: nn.Identity(),
@@ -52,6 +53,7 @@ class Patch(nn.Module):
         latent_channels: channels of y_hat; unused without ``condition``.
         norm: ``none``, ``instance`` or ``batch``, after every hidden layer but the first.
         minibatch_std: put a :class:`MinibatchStd` before the last hidden layer, so that a nonlinearity follows it.
+        minibatch_discrimination: kernels of a :class:`MinibatchDiscrimination` in the same place; None for none.
     """
 
     def __init__(
@@ -63,16 +65,18 @@ class Patch(nn.Module):
         latent_channels: int,
         norm: str,
         minibatch_std: bool = False,
+        minibatch_discrimination: int | None = None,
     ) -> None:
         super().__init__()
         self.depth, self.norm, self.condition_gradient = depth, norm, condition_gradient
         self.condition = nn.Conv2d(latent_channels, CONDITION_CHANNELS, 3, padding=1) if condition else None
         channels = [3 + CONDITION_CHANNELS * condition, *(width * min(2**i, 8) for i in range(depth))]
-        deviations = [minibatch_std and i == depth - 1 for i in range(depth)]
+        kernels = minibatch_discrimination or 0
+        added = [0] * (depth - 1) + [minibatch_std + kernels]
         self.hidden = nn.ModuleList(
             nn.Sequential(
-                *[MinibatchStd()] * deviations[i],
-                _convolution(channels[i] + deviations[i], channels[i + 1], halve=i < HALVINGS),
+                *(_of_batch(channels[i], minibatch_std, kernels) if added[i] else []),
+                _convolution(channels[i] + added[i], channels[i + 1], halve=i < HALVINGS),
                 _norm(norm, channels[i + 1], i),
             )
             for i in range(depth)
@@ -104,6 +108,12 @@ class Patch(nn.Module):
         logits = self.head(x)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return DiscriminatorOutput((logits,), tuple(features))
+
+
+def _of_batch(channels: int, deviation: bool, kernels: int) -> list[nn.Module]:
+    """Layers that append to features what depends on the other images of the batch."""
+    appended: list[nn.Module] = [MinibatchDiscrimination(channels, kernels)] if kernels else []
+    return [*appended, MinibatchStd()] if deviation else appended
 
 
 def _convolution(inputs: int, outputs: int, halve: bool) -> nn.Conv2d:

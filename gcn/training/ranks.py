@@ -20,6 +20,7 @@ from gcn.cli.invocation import program, starting
 from gcn.errors import InputError
 from gcn.game.game import Game
 from gcn.models.discriminator import MinibatchStd
+from gcn.models.minibatch_discrimination import MinibatchDiscrimination
 
 PATIENCE = 10.0  # seconds from the end of one process to the end of the others
 TAIL = 40  # lines shown of what a failed process wrote
@@ -173,6 +174,12 @@ def check_ranks(game: Game, world: int) -> None:
             f"discriminator.minibatch_std=true with {world} processes: each would compute the standard deviation of "
             "its own part of the batch; use discriminator.minibatch_std=false, or one process"
         )
+    for layer in layers:
+        if world > 1 and isinstance(layer, MinibatchDiscrimination):
+            raise InputError(
+                f"discriminator.minibatch_discrimination={layer.kernels} with {world} processes: each would compare "
+                "images of its own part of the batch; use discriminator.minibatch_discrimination=null, or one process"
+            )
     if world > 1 and any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in layers):
         raise InputError(
             f"discriminator.norm=batch with {world} processes: each would normalise with the statistics of "

@@ -262,6 +262,8 @@ def test_every_other_mistake_is_one_line(words, says):
         ("loss=oasis discriminator=unet labeller=patches diffaugment=all", "a class for each place"),
         ("discriminator.minibatch_std=true trainer=ddp devices=2", "its own part"),
         ("discriminator.minibatch_std=true data.batch=1", "one image is 0"),
+        ("discriminator.minibatch_discrimination=3 trainer=ddp devices=2", "its own part"),
+        ("discriminator.minibatch_discrimination=3 data.batch=1", "no other to be compared with"),
         ("discriminator=hific discriminator.minibatch_std=true data.batch=1", "one image is 0"),
         *[
             (f"d_steps=2 dynamics={rule}", "alternating")

@@ -136,6 +136,7 @@ CASES = {
     **{f"rule {name}": words for name, words in RULES.items()},
     **{f"{norm} norm": f"discriminator.norm={norm} mse=1" for norm in ("instance", "batch")},
     "deviation of the batch": "discriminator.minibatch_std=true r1=10 consensus=0.1",
+    "distances in the batch": "discriminator.minibatch_discrimination=3 r1=10 consensus=0.1",
     "colours, and a noise of their own": "diffaugment=color instance_noise=0.1 r1=10 feature_matching=1",
     "adaptive weight": "adv=adaptive mse=1",
     "unconditional": "discriminator.condition=false",
@@ -304,8 +305,9 @@ def test_warm_up_moves_the_generator_alone():
     assert isinstance(small.players, Players)
 
 
-def test_the_deviation_of_a_batch_takes_one_process():
-    game = Small("discriminator.minibatch_std=true").game
+@pytest.mark.parametrize("word", ["minibatch_std=true", "minibatch_discrimination=2"])
+def test_what_compares_the_images_of_a_batch_takes_one_process(word):
+    game = Small(f"discriminator.{word}").game
     check_ranks(game, 1)
-    with pytest.raises(InputError, match="minibatch_std=true with 2 processes"):
+    with pytest.raises(InputError, match=f"{word} with 2 processes"):
         check_ranks(game, 2)
