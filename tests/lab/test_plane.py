@@ -16,7 +16,7 @@ from gcn.lab.plane.distributions import Circle, Gaussians, Ring
 from gcn.lab.plane.plane import Plane
 from gcn.lab.plane.plane_figure import multiples, portrait, view
 from gcn.lab.plane.transport import wasserstein
-from gcn.lab.players import SGD, Adam
+from gcn.lab.players import SGD, Adam, RMSProp
 from gcn.losses.adversarial import Hinge, NonSaturating, Relativistic, Wasserstein
 from gcn.losses.constraints import WeightClip
 from gcn.losses.distortion import MSE
@@ -141,6 +141,53 @@ def test_a_game_among_many_is_the_game_alone(arm):
                 assert (weight[i].T - linear.weight).abs().max() < 1e-7
                 assert (bias[i, 0] - linear.bias).abs().max() < 1e-7
         assert (many.generator.decoder.weights[0][i] - started.generator.decoder.weights[0][i]).norm() > 0.01
+
+
+def leaky_network(weights, biases, x):
+    *hidden, last = zip(weights, biases, strict=True)
+    for weight, bias in hidden:
+        x = x @ weight + bias
+        x = torch.where(x > 0, x, 0.2 * x)
+    return x @ last[0] + last[1]
+
+
+def test_an_update_with_r1_and_rmsprop_is_that_of_the_formulas():
+    """One alternating update of networks as in the study ``plane``, by the formulas of loss, penalty and optimizer."""
+    plane = Plane(Circle(), width=5, depth=3, latent=4, batch=6, slope=0.2)
+    found = plane.train(
+        Objective(NonSaturating(), 1.0, {"r1": (3.0, R1())}), g_optimizer=partial(RMSProp, lr=0.01), steps=1, seeds=[8],
+        dtype=torch.float64,
+    )  # fmt: skip
+    begun = plane.game(Objective(NonSaturating()), [8], torch.float64)
+    g, d = begun.generator.decoder, begun.discriminator.layers
+    streams = Streams(8)
+    x = plane.distribution.sample(streams.at("data", 0, 0), torch.empty(6, 2, dtype=torch.float64))
+    z = streams.at("update", 0, 0).child("quantisation").normal(torch.empty(6, 4, dtype=torch.float64))
+
+    def rmsprop(parameters, loss):
+        gradients = torch.autograd.grad(loss, parameters)
+        with torch.no_grad():  # v = (1 - .99)·g² after the first update
+            for w, grad in zip(parameters, gradients, strict=True):
+                w.sub_(0.01 * grad / (0.1 * grad.abs() + 1e-8))
+
+    def logits(points):
+        return leaky_network([w[0] for w in d.weights], [b[0] for b in d.biases], points)
+
+    def fake():
+        return leaky_network([w[0] for w in g.weights], [b[0] for b in g.biases], z)
+
+    x.requires_grad_()
+    real = logits(x)
+    (slope,) = torch.autograd.grad(real.sum(), x, create_graph=True)
+    loss = (
+        -torch.nn.functional.logsigmoid(real).mean() - torch.nn.functional.logsigmoid(-logits(fake())).mean()
+    )
+    rmsprop(list(d.parameters()), loss + 3.0 / 2 * slope.square().sum(1).mean())
+    rmsprop(list(g.parameters()), -torch.nn.functional.logsigmoid(logits(fake())).mean())
+    for name, expected in begun.named_parameters():
+        assert torch.allclose(dict(found.game.named_parameters())[name], expected, rtol=1e-9, atol=1e-10), (
+            name
+        )
 
 
 def run(plane, objective, seeds, steps=UPDATES, **options):

@@ -23,14 +23,16 @@ class LabInside:
         return forking().Process(target=_with_lab_inside, args=(target, args), **options)
 
 
-def _with_lab_inside(target, args):
-    def run(command, **_):
-        assert command[: len(starting("lab"))] == [*starting("lab")]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = call("lab", command[len(starting("lab")) :])
-        return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+def inside(command, **_):
+    """``subprocess.run`` for the lab's command, which it calls in this process."""
+    assert command[: len(starting("lab"))] == [*starting("lab")]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = call("lab", command[len(starting("lab")) :])
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
-    lab_arm.subprocess = SimpleNamespace(run=run)
+
+def _with_lab_inside(target, args):
+    lab_arm.subprocess = SimpleNamespace(run=inside)
     plane_figure.portrait = lambda *_: None  # the study looks at numbers
     target(*args)

@@ -5,12 +5,17 @@ import json
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from lab_inside import inside
 
 from gcn.commands.study import main
+from gcn.config.compose import LAB
+from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.lab.intervals import interval
+from gcn.lab.plane import plane_figure
 from gcn.study import design, lab_arm, report, table
 from gcn.study import run as running
 from gcn.study.arms import Arm, Protocol
@@ -99,6 +104,31 @@ def test_an_arm_is_a_run_folder_of_the_lab(tmp_path):
     assert (folder / "lab.json").stat().st_mtime_ns == before  # a finished folder is read, not played again
     (look,) = running.finished(study, tmp_path, running.diagnostics_file)
     assert bytes.fromhex(look["view"]) == (folder / "view.npz").read_bytes()
+
+
+def test_an_arm_that_was_interrupted_is_trained_again_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(lab_arm, "subprocess", SimpleNamespace(run=inside))
+    monkeypatch.setattr(plane_figure, "portrait", lambda *_: None)
+    study = design.load("plane", choice=design.Choice(["modes"], {"data": ["ring"], "generator": ["noise"]}))
+    own = [w for w in study.arms[0].words if not w.startswith(("seed", "steps="))]
+    small = (*own, "game.compared=16", "steps=3")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    first = lab_arm.play(arm(*small), whole)
+    cut.mkdir()  # a killed run has no lab.json, which is written last
+    (cut / "curves.csv").write_text("update,seed\n0,")
+    again = lab_arm.play(arm(*small), cut)
+    for name in ("curves.csv", "view.npz"):
+        assert (whole / name).read_bytes() == (cut / name).read_bytes()
+    for one, other in zip(first, again, strict=True):
+        assert (one["rows"], one["responses"]) == (other["rows"], other["responses"])
+        assert {"w1", "recovered", "held"} < set(one["rows"][-1])
+        assert one["responses"]["w1"] == one["rows"][-1]["w1"] > one["responses"]["w1_of_data"] > 0
+
+
+@pytest.mark.parametrize("level", ["pearson", "gp0", "clip", "unrolled", "mse"])
+def test_words_of_the_plane_study_are_words_of_the_lab(level):
+    trained = next(a for a in design.load("plane").arms if level in a.levels.values())
+    parse(list(trained.words), root=LAB)
 
 
 def test_a_command_that_fails_is_an_outcome_of_its_seeds(tmp_path):
