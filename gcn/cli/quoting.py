@@ -57,11 +57,6 @@ def nested(node: Any) -> str:
     return value(node) if isinstance(node, str) else str(node).lower()
 
 
-def callback_words(settings: Mapping[str, Any]) -> list[str]:
-    """The words that name the callbacks of a configuration, which a resumed run is given again."""
-    return [f"callbacks.{name}={nested(node)}" for name, node in (settings.get("callbacks") or {}).items()]
-
-
 def command(*words: str) -> str:
     """One line that can be pasted into a shell and passes exactly these arguments.
 

@@ -25,7 +25,8 @@ python scripts/train.py resume=outputs/DATE/RUN steps=20000
 WEIGHTS = """\
   A knob that is a weight is null (absent), 0 (measured, not optimised) or a number (optimised).
   Options of a knob, in brackets: terms.KNOB.OPTION=VALUE.
-  Lightning callbacks: callbacks.NAME={_target_: lightning.pytorch.callbacks.CLASS, ARGUMENT: VALUE}.
+  Lightning callbacks: callbacks=[early_stopping,checkpoint], callbacks.early_stopping.patience=9; any other:
+  callbacks.NAME={_target_: lightning.pytorch.callbacks.CLASS, ARGUMENT: VALUE}.
 """
 LABORATORY = """\
 python scripts/lab.py loss=ns                                    circles

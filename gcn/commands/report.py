@@ -96,12 +96,12 @@ def _extra(run: "Run", compared: Sequence["Classical"], own: Extension) -> "Extr
 def _again(run: "Run", own: Extension) -> list[str]:
     """Words that resume the run beside its folder, shown and never used; of plugins alone where it cannot be read."""
     from gcn.config.destinations import words_again
-    from gcn.config.lightning_words import checked_callbacks
-    from gcn.config.parse import Config, load
+    from gcn.config.lightning_words import CALLBACKS, checked_callbacks
+    from gcn.config.parse import load
 
     try:
-        callbacks = checked_callbacks(run.config.get("callbacks"), own.packages)
-        return words_again(Config({**load(run.folder, own=own), "callbacks": callbacks}))
+        checked_callbacks(run.config.get(CALLBACKS), own.packages)
+        return words_again(load(run.folder, own=own), run.config)
     except InputError:
         return stored_words(run.config)
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from gcn.cli.quoting import callback_words, word
-from gcn.config.destinations import destinations
-from gcn.config.lightning_words import CALLBACKS
+from gcn.cli.quoting import word
+from gcn.config.destinations import callback_words, destinations
+from gcn.config.lightning_words import CALLBACKS, NO_CALLBACK
 from gcn.config.parse import Config, load, parse
 from gcn.errors import InputError
 from gcn.files.names import printable
@@ -30,6 +30,7 @@ def refuse_other(cfg: Config, folder: Path) -> None:
     """Raise InputError if the folder holds a run of another configuration."""
     stored, now = load(folder, own=of_settings(cfg)).plain(), cfg.plain()
     stored[CALLBACKS] = now[CALLBACKS]  # a stored run has none
+    stored["choices"][CALLBACKS] = now["choices"][CALLBACKS]
     for name in sorted({*paths(stored), *paths(now)} - {"run_dir", "resume"}):
         if at(stored, name) != at(now, name):
             raise InputError(
@@ -41,7 +42,7 @@ def refuse_other(cfg: Config, folder: Path) -> None:
 def resumed(folder: Path, cfg: Config) -> Config:
     """The configuration that resumes the run in a folder, which this command began with the configuration ``cfg``."""
     own = of_settings(cfg)
-    callbacks = callback_words(cfg) or [f"{CALLBACKS}=null"]
+    callbacks = callback_words(cfg, own) or [f"{CALLBACKS}={NO_CALLBACK}"]
     plugins = own._replace(config_dir=None).words
     return parse([word("resume", folder), *plugins, *callbacks, *destinations(cfg)], own.config_dir)
 

@@ -129,7 +129,7 @@ def callbacks(cfg: Config) -> list[L.Callback]:
         kind: type[L.Callback] = resolve(f"callbacks.{name}", node["_target_"], packages)
         if issubclass(kind, ProgressBar):
             raise InputError(f"callbacks.{name}: {NO_BAR}")
-        found.append(built(name, kind, arguments(node)))
+        found.append(built(name, kind, arguments(node), Path(cfg.run_dir)))
     return found
 
 

@@ -332,16 +332,22 @@ def _refuse_what_no_job_may_say(override: Override, offered: dict[str, list[str]
         command = as_called(f"scripts/{root.name}.py")
         raise InputError(f"{word}: no group of {command}, which has {', '.join(offered)}")
     if name in offered:
-        choice = override.value()
-        if choice is None and {name: None} in _defaults(root):
-            raise InputError(f"{word}: is so without the word; drop it")
-        if name in GROUPS and isinstance(choice, list) and choice:
-            unknown = [one for one in choice if one not in offered[name]]
-            if unknown:
-                raise InputError(f"{word}: no {name} {unknown[0]}; choose from {', '.join(offered[name])}")
-            return
-        if not isinstance(choice, str):
-            said = word.partition("=")[2]
-            raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered[name])}")
-        if str(choice).startswith("_"):
-            raise InputError(f"{word}: no such choice; {name} is one of {', '.join(offered[name])}")
+        _refuse_no_choice(override, offered[name], {name: None} in _defaults(root))
+
+
+def _refuse_no_choice(override: Override, offered: Sequence[str], optional: bool) -> None:
+    word, name, choice = str(override.input_line), override.key_or_group, override.value()
+    if choice is None and optional:
+        raise InputError(f"{word}: is so without the word; drop it")
+    if name in GROUPS and isinstance(choice, list) and choice:
+        unknown = [one for one in choice if one not in offered]
+        if unknown:
+            raise InputError(f"{word}: no {name} {unknown[0]}; choose from {', '.join(offered)}")
+        return
+    if not isinstance(choice, str):
+        said, own = word.partition("=")[2], ""
+        if name in GROUPS:
+            own = f", or several, {name}=[a,b]; for a class write {name}.NAME={{_target_: CLASS, ARGUMENT: VALUE}}"
+        raise InputError(f"{name}={said}: takes exactly one of {', '.join(offered)}{own}")
+    if choice.startswith("_"):
+        raise InputError(f"{word}: no such choice; {name} is one of {', '.join(offered)}")

@@ -1,32 +1,30 @@
 """Words of ``scripts/train.py`` for Lightning: callbacks of the user's choice, and arguments of its Trainer.
 
-``callbacks.NAME={_target_: CLASS, ARGUMENT: VALUE}`` adds a callback: a class of Lightning, or of a package that
-``plugins=`` names. Like ``plugins=`` it counts on the command line alone: what a run folder says about it is shown when
-the run is resumed, and never built.
+``callbacks=early_stopping`` is a file of ``conf/callbacks``, ``callbacks.NAME={_target_: CLASS, ARGUMENT: VALUE}``
+any other callback: a class of Lightning, or of a package that ``plugins=`` names. Like ``plugins=`` both count on the
+command line alone: what a run folder says about them is shown when the run is resumed, and never built.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gcn.cli.quoting import callback_words
 from gcn.config.compose import key_of
 from gcn.errors import InputError
-from gcn.files.names import printable
-from gcn.schema.fields import show
+from gcn.schema.fields import Field, show
 from gcn.schema.kinds import check_name
 
 CALLBACKS = "callbacks"
+NO_CALLBACK = "none"  # the choice of the group
+NOTHING: Mapping[str, Field] = {}
 BARS = ("ProgressBar", "TQDMProgressBar", "RichProgressBar")  # classes of Lightning
 NO_BAR = "a run has a progress bar of its own; drop this one (2> FILE hides the other)"
-_LONGEST = 300  # characters of a stored callback that are shown
 _SEED = "batches and validation images are fixed by the seed and data.…"
 
 # Arguments of Lightning's Trainer that scripts/train.py sets itself, and what does it instead.
 INSTEAD = {
     "num_nodes": "start the processes by torchrun or srun, with out=FOLDER",
     "logger": "logger=csv, wandb, tensorboard, mlflow or a list",
-    "callbacks": "callbacks.NAME={_target_: CLASS}",
+    "callbacks": "callbacks=early_stopping, checkpoint, … or callbacks.NAME={_target_: CLASS}",
     "fast_dev_run": "steps=1",
     "max_epochs": "steps=N",
     "min_epochs": "steps=N",
@@ -59,12 +57,12 @@ INSTEAD = {
 
 
 def appended(word: str) -> str:
-    """The word as Hydra takes it: a callback has no place in ``conf/``, so its key is new to Hydra."""
-    return f"++{word}" if is_of_callbacks(word) else word
+    """The word as Hydra takes it: what a callback is given may have no place in ``conf/``, so its key is new."""
+    return f"++{word}" if is_of_callbacks(word) and key_of(word) != CALLBACKS else word
 
 
 def is_of_callbacks(word: str) -> bool:
-    """Whether an override is about callbacks: ``callbacks=null``, ``callbacks.early.patience=3``."""
+    """Whether an override is about callbacks: ``callbacks=none``, ``callbacks.early.patience=3``."""
     return key_of(word).partition(".")[0] == CALLBACKS
 
 
@@ -77,15 +75,18 @@ def instead(name: str) -> str | None:
     )
 
 
-def checked_callbacks(values: Any, packages: Sequence[str]) -> dict[str, Any]:
+def checked_callbacks(
+    values: Any, packages: Sequence[str], fields: Mapping[str, Field] = NOTHING
+) -> dict[str, Any]:
     """The callbacks of a configuration by name, without those that are null.
 
     Args:
         values: the node ``callbacks`` of the composed configuration.
         packages: that the user has named, whose classes are allowed beside Lightning's.
+        fields: declarations of arguments by dotted name; the class alone knows what others it takes.
 
     Raises:
-        InputError: no class, one of another kind, or an argument that is no plain value.
+        InputError: no class, one of another kind, an argument that is no plain value, or one out of its range.
     """
     if values is None:
         return {}
@@ -101,31 +102,16 @@ def checked_callbacks(values: Any, packages: Sequence[str]) -> dict[str, Any]:
         check_name(place, node["_target_"], packages)
         if str(node["_target_"]).rpartition(".")[2] in BARS:
             raise InputError(f"{place}: {NO_BAR}")
-        for key, value in node.items():
-            if key != "_target_":
-                _check_plain(f"{place}.{key}", value)
-        found[str(name)] = dict(node)
+        found[str(name)] = {
+            key: value if key == "_target_" else _checked(f"{place}.{key}", value, fields)
+            for key, value in node.items()
+        }
     return found
 
 
-def refuse_forgotten(stored: Any, words: Sequence[str], shown: str) -> None:
-    """Refuse to resume a run that had callbacks, unless the words of the command line say something about them.
-
-    Args:
-        stored: the node ``callbacks`` of an untrusted run folder.
-        words: of the command line.
-        shown: name of the folder.
-
-    Raises:
-        InputError: with the callbacks that the run had, as words.
-    """
-    if any(map(is_of_callbacks, words)) or not isinstance(stored, Mapping) or not stored:
-        return
-    before = " ".join(map(shlex.quote, callback_words({CALLBACKS: stored})))
-    raise InputError(
-        f"{shown}: the run has callbacks, and what a run folder names is not built; give them again, "
-        f"{printable(before)[:_LONGEST]}, or go on without them, callbacks=null"
-    )
+def _checked(name: str, value: Any, fields: Mapping[str, Field]) -> Any:
+    _check_plain(name, value)
+    return fields[name].check(name, value) if name in fields else value
 
 
 def _check_plain(name: str, value: Any) -> None:

@@ -32,8 +32,8 @@ from gcn.config.compose import (
     taken,
 )
 from gcn.config.conflicts import Configured, conflicts
-from gcn.config.destinations import LOGGER, refuse_unsaid
-from gcn.config.lightning_words import CALLBACKS, refuse_forgotten
+from gcn.config.destinations import LOGGER, refuse_forgotten, refuse_unsaid
+from gcn.config.lightning_words import CALLBACKS, NO_CALLBACK
 from gcn.config.reference import Reference, chosen, reference_of, without_remarks
 from gcn.config.several import names as single
 from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored, stored_text
@@ -180,7 +180,7 @@ def _refuse_changes(words: Sequence[str]) -> None:
 def _resumed(folder: Path, words: Sequence[str], own: Extension) -> Config:
     """The configuration stored in a run folder, with the changes of the user's overrides."""
     content = load(folder, own=own).plain()
-    refuse_forgotten(stored(folder).get(CALLBACKS), words, printable(folder))
+    refuse_forgotten(stored(folder), words, printable(folder), own)
     refuse_unsaid(content, words, printable(folder))
     said = {key_of(word) for word in words}
     kind = [f"{group}={content['choices'][group]}" for group in groups() if group in RESUMABLE]
@@ -243,7 +243,7 @@ def _load(said: dict[str, Any], file: str, base: Path, only: str | None, own: Ex
     choices, once = said.pop("choices"), stored_words(said)
     for name in (SETTING, FOLDER):
         said.pop(name, None)
-    said[CALLBACKS] = {}
+    choices, said[CALLBACKS] = {**choices, CALLBACKS: NO_CALLBACK}, {}
     try:
         return _loaded(said, file, base, choices, only, own)
     except InputError as problem:

@@ -17,7 +17,7 @@ from gcn.config.lightning_words import CALLBACKS, checked_callbacks, instead
 from gcn.config.several import names as single
 from gcn.config.stored import OVERLAY
 from gcn.errors import InputError
-from gcn.schema.fields import MISSING, Field, declarations, paths, show, suggestion
+from gcn.schema.fields import MISSING, Field, at, declarations, paths, show, suggestion
 from gcn.schema.kinds import check_name
 from gcn.schema.plugins import NONE, Extension
 
@@ -65,7 +65,12 @@ class Reference:
 
     def _value(self, name: str, value: Any, default: Any) -> Any:
         if name == CALLBACKS:
-            return checked_callbacks(value, self.own.packages)
+            fields = {
+                one: field.beside(at(self.values, one))
+                for one, field in self.fields.items()
+                if one.startswith(f"{CALLBACKS}.")
+            }
+            return checked_callbacks(value, self.own.packages, fields)
         if name.rpartition(".")[2].startswith("_"):
             if value != default:
                 raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")

@@ -1,4 +1,4 @@
-"""Groups of which several choices can be made at once: ``logger=[csv,tensorboard]``.
+"""Several choices of one group: ``logger=[csv,tensorboard]``, ``callbacks=[early_stopping,checkpoint]``.
 
 Their choices are merged into one node, in alphabetical order; in ``choices`` of a configuration they are the text
 ``[csv,tensorboard]``.
@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-GROUPS = ("logger",)
+GROUPS = ("logger", "callbacks")
+_NAMES = re.compile(r"\w+(\s*,\s*\w+)*", re.ASCII)
 _LIST = re.compile(r"\[\s*(\w+(?:\s*,\s*\w+)*)\s*\]", re.ASCII)
 
 
@@ -25,8 +26,13 @@ def text(choice: Any) -> str:
 
 
 def spelled(word: str) -> str:
-    """An override in which a list of choices has its one spelling; any other override as it is."""
+    """An override in which a list of choices has its one spelling; any other override as it is.
+
+    ``callbacks=null`` is ``callbacks=none``, since a choice of a group is the name of a file.
+    """
     key, _, choice = word.partition("=")
+    if key.lstrip("+") == "callbacks" and _NAMES.fullmatch(choice):  # one, or those of a sweep
+        return f"{key}={','.join('none' if name.strip() == 'null' else name for name in choice.split(','))}"
     return f"{key}={text(choice)}" if key.lstrip("+") in GROUPS and _LIST.fullmatch(choice) else word
 
 

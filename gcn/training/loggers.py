@@ -35,8 +35,7 @@ def started(
     Raises:
         InputError: the logger refuses its arguments.
     """
-    places = {"{folder}": str(folder), "{run}": folder.resolve().name}
-    given = {key: _placed(value, places) for key, value in options.items() if value is not None}
+    given = {key: placed(value, folder) for key, value in options.items() if value is not None}
     if resumed and issubclass(kind, TensorBoardLogger):
         given["purge_step"] = 0
     try:
@@ -61,8 +60,9 @@ def send(
             logger.log_metrics(numbers, int(row["step"]))
 
 
-def _placed(value: Any, places: Mapping[str, str]) -> Any:
-    for mark, text in places.items():
+def placed(value: Any, folder: Path) -> Any:
+    """An argument in which ``{folder}`` and ``{run}`` are the run folder and its name; others than texts unchanged."""
+    for mark, text in {"{folder}": str(folder), "{run}": folder.resolve().name}.items():
         value = value.replace(mark, text) if isinstance(value, str) else value
     return value
 

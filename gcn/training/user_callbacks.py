@@ -9,6 +9,7 @@ trusted: ModelCheckpoint deletes the paths that its state names, and EarlyStoppi
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -17,15 +18,26 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.schema.plugins import said
+from gcn.training.loggers import placed
 
 UNCALLED = ("on_validation_batch_start", "on_validation_batch_end")
 RESTORING = ("load_state_dict", "on_load_checkpoint")  # hooks that would be given parts of a checkpoint
 
 
-def built(name: str, kind: type[L.Callback], options: Mapping[str, Any]) -> L.Callback:
-    """A callback of this class that takes nothing from a checkpoint; raises InputError if it refuses its arguments."""
+def built(name: str, kind: type[L.Callback], options: Mapping[str, Any], folder: Path) -> L.Callback:
+    """A callback that takes nothing from a checkpoint.
+
+    Args:
+        name: of the callback, for messages.
+        kind: its class.
+        options: its arguments; ``{folder}`` and ``{run}`` in them become the run folder and its name.
+        folder: the run folder.
+
+    Raises:
+        InputError: the class refuses its arguments.
+    """
     try:
-        callback = kind(**options)
+        callback = kind(**{key: placed(value, folder) for key, value in options.items()})
     except Exception as problem:  # of the user's class, or of Lightning
         raise InputError(f"callbacks.{name}: cannot be built ({said(problem)}); mend its arguments") from None
     for hook in RESTORING:

@@ -15,7 +15,12 @@ from gcn.schema.fields import at, declarations
 
 WORDS = ["mse=1", "data=folder", "data.root=tests", "trainer=cpu"]
 LOGGERS = sorted(path.stem for path in (CONF / "logger").glob("*.yaml"))
-NO_RUN = ("study", "lab", "knob")  # folders of conf/ that are no groups of a run
+NO_RUN = (
+    "study",
+    "lab",
+    "knob",
+    "callbacks",
+)  # folders of conf/ of which a run folder's config.yaml decides nothing
 FIELDS = {
     **declarations(CONF / "train.yaml"),
     **{f"{path.parent.name}.{name}": field

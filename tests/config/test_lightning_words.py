@@ -3,6 +3,7 @@
 import pytest
 
 from gcn.commands.hydra_command import main
+from gcn.config.destinations import callback_words
 from gcn.config.parse import load, parse, save
 from gcn.errors import InputError
 
@@ -17,6 +18,58 @@ def test_a_callback_and_its_arguments_are_words():
         "patience": 7,
     }
     assert parse(["mse=1", EARLY, "callbacks.early=null"]).callbacks == {}
+
+
+def test_choices_of_the_group_have_declared_arguments_and_take_others_of_their_class():
+    said = ["callbacks=[early_stopping, checkpoint]", "callbacks.early_stopping.strict=false", EARLY]
+    cfg = parse(
+        ["mse=1", *said, "callbacks.early_stopping.patience=2.0", "callbacks.checkpoint.save_top_k=-1"]
+    )
+    assert set(cfg.callbacks) == {"early_stopping", "checkpoint", "early"}
+    assert (cfg.callbacks.early_stopping.patience, cfg.callbacks.early_stopping.strict) == (2, False)
+    assert cfg.choices.callbacks == "[checkpoint,early_stopping]"
+    assert callback_words(cfg) == [
+        "callbacks=[checkpoint,early_stopping]",
+        "callbacks.checkpoint.save_top_k=-1",
+        "callbacks.early_stopping.patience=2",
+        "callbacks.early_stopping.strict=false",
+        EARLY,
+    ]
+    assert parse(["mse=1", *callback_words(cfg)]) == cfg
+    fewer = parse(["mse=1", said[0], "callbacks.checkpoint=null"])
+    assert callback_words(fewer)[1:] == ["callbacks.checkpoint=null"]
+    assert parse(["mse=1", "callbacks=none"]).callbacks == {}
+
+
+def test_a_choice_is_taken_from_the_users_folder_and_never_from_a_run_folder(tmp_path):
+    own, run = tmp_path / "own", tmp_path / "run"
+    run.mkdir()
+    (own / "callbacks").mkdir(parents=True)
+    (own / "callbacks" / "clock.yaml").write_text(
+        "clock:\n  _target_: lightning.pytorch.callbacks.Timer\n  interval: step  #: one of step, epoch\n"
+    )
+    with pytest.raises(InputError, match="one of step, epoch"):
+        parse(["mse=1", "callbacks=clock", "callbacks.clock.interval=x"], str(own))
+    cfg = parse(["mse=1", "callbacks=[clock,early_stopping]"], str(own))
+    save(cfg, run)
+    loaded = load(run)
+    assert (loaded.callbacks, loaded.choices.callbacks) == ({}, "none")
+    with pytest.raises(InputError, match=r"'callbacks=\[clock,early_stopping\]', or go on .* callbacks=none"):
+        parse([f"resume={run}"], str(own))
+    assert parse([f"resume={run}", "callbacks=none"]).callbacks == {}
+    assert parse([f"resume={run}", "callbacks=[clock,early_stopping]"], str(own)).callbacks == cfg.callbacks
+    changed = parse([f"resume={run}", "callbacks=early_stopping", "callbacks.early_stopping.patience=9"])
+    assert changed.callbacks.early_stopping.patience == 9
+    assert changed.choices.callbacks == "early_stopping"
+
+
+def test_hydra_takes_choices_in_a_run_and_a_sweep(tmp_path):
+    seen = []
+    said = ["loss=ns", "mse=1", "callbacks.early_stopping.verbose=true"]
+    assert main([*said, "+callbacks=early_stopping", f"out={tmp_path / 'run'}"], seen.append) == 0
+    main(["-m", "loss=ns", "mse=1", "callbacks=null,checkpoint", f"out={tmp_path / 'sweep'}"], seen.append)
+    assert [list(cfg.callbacks) for cfg in seen] == [["early_stopping"], [], ["checkpoint"]]
+    assert seen[0].callbacks.early_stopping.verbose is True
 
 
 @pytest.mark.parametrize("sign", ["", "+", "++"])
@@ -56,6 +109,8 @@ def test_a_run_that_the_cluster_restarts_keeps_the_callbacks_of_its_command(tmp_
         ("callbacks.a=1", "names no class"),
         ("callbacks=1", r"write callbacks\.NAME="),
         ("callback.a=1", "nearest: callbacks"),
+        ("callbacks=[checkpoint,timer]", "no callbacks timer; choose from checkpoint"),
+        ("callbacks=_hidden", "no such choice"),
     ],
 )
 def test_what_is_no_callback_is_refused(word, reason):
