@@ -2,6 +2,7 @@
 
 import copy
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -188,15 +189,61 @@ def test_an_update_of_msillm_q3(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(frozen, after, strict=True))
 
 
+PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8").replace("\\\n", "")
+
+
 def commands_of_the_page():
-    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8").replace("\\\n", "")
-    return re.findall(r"^ +python scripts/train\.py (.*)", text, flags=re.MULTILINE)
+    return re.findall(r"^ +python scripts/train\.py (.*)", PAGE, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("words", commands_of_the_page())
 def test_the_commands_of_the_page_compose(words):
     cfg = parse([word for word in words.split() if not word.startswith("out=")])
     assert cfg.choices.experiment in words
+
+
+def convolutions(*channels, kernel=4):
+    """Weights and biases of convolutions one behind the other."""
+    return sum(kernel**2 * a * b + b for a, b in pairwise(channels))
+
+
+HIFIC = 181_481_103  # of NeuralCompression's state dict, 960 quantiles included
+UNET = 17_877_073
+PATCHES = (64, 128, 256, 512, 1)
+HIFICS_OWN = convolutions(220, 12, kernel=3) + convolutions(3 + 12, *PATCHES)
+# Of VQGAN's PatchGAN (n_layers=3) by its layers: no bias before a batch norm, which has two numbers a channel.
+PUBLISHED_VQGAN = 3136 + 131_072 + 2 * 128 + 524_288 + 2 * 256 + 2_097_152 + 2 * 512 + 8193
+SIZES = {
+    **dict.fromkeys(("hific_lo_rd", "hific_mi_rd", "hific_hi_rd"), (HIFIC, None)),
+    **dict.fromkeys(("hific_lo", "hific_mi", "hific_hi"), (HIFIC, HIFICS_OWN)),
+    **{f"msillm_q{i}": (HIFIC, UNET) for i in range(1, 7)},
+    "dcvic_balance": (None, convolutions(3, *PATCHES)),
+    "vqgan_balance": (None, PUBLISHED_VQGAN + 128 + 256 + 512),  # and the biases, which have no effect
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_networks_have_the_sizes_of_the_page(name):
+    """Numbers of parameters, exactly, where the recipe decides them; nothing is allocated."""
+    words = ["init_from=codec", "labeller.weights=labels"] if name.startswith("msillm") else []
+    cfg = parse([f"experiment={name}", *words])
+    system = name.partition("_")[0]
+    row = next(row for row in PAGE.splitlines() if row.startswith(f"| `{system}_") and " M" in row)
+    for kind, wanted in zip(("generator", "discriminator"), SIZES[name], strict=True):
+        if wanted is not None:
+            with torch.device("meta"):
+                network = build(cfg, kind)
+            assert sum(p.numel() for p in network.parameters()) == wanted
+            assert f"{wanted / 1e6:.2f} M" in row
+
+
+def test_vqgans_patchgan_is_published_with_2_77_million_parameters():
+    assert PUBLISHED_VQGAN == 2_765_633
+
+
+def test_every_recipe_has_a_size_or_takes_any_networks():
+    free = {"frozen", "rd", "hific_balance", "r3gan"}
+    assert set(SIZES) | free == {name for name in groups()["experiment"] if not name.startswith("_")}
 
 
 def test_each_recipe_is_on_the_page():
