@@ -19,6 +19,43 @@ COST = (
 )
 
 
+JUDGES = (
+    "All runs of a seed are judged by the same small classifiers. A run fails where their log-loss, 1 - bits, is below"
+    " its limit, a fixed share of the reference's. *Noise*: standard deviation of the log-loss between equally good"
+    " decoders, in octaves (factors of two). *Failed decoder*: octaves by which the log-loss falls for the distortion"
+    " alone at the highest learning rate. A judge that does not fail this decoder, or whose noise is more than half of"
+    " what is allowed, is not used."
+)
+
+
+def judges(stored: Sequence[Row]) -> Table | None:
+    """What the judge of each seed says of the reference, with its noise and of a decoder that has failed."""
+    found = {(row["seed"], row["length"]): row for row in stored if math.isfinite(row.get("b0", math.nan))}
+    body = []
+    for (seed, length), row in sorted(found.items()):
+        allowed = math.log2((1 - row["b0"]) / (1 - row["limit"]))
+        failed = row["judge_failed"]
+        seen = f"{failed:.2f}" if math.isfinite(failed) else "not finite"
+        numbers = (
+            f"{row['b0']:.3f}",
+            f"{row['limit']:.3f}",
+            f"{allowed:.2f}",
+            f"{row['judge_noise']:.3f}",
+            seen,
+        )
+        body.append([str(seed), length, *numbers])
+    head = [
+        "seed",
+        "updates",
+        "bits of the reference",
+        "limit, bits",
+        "allowed octaves",
+        "noise",
+        "failed decoder",
+    ]
+    return (head, body) if body else None
+
+
 def monotone(games: Margins) -> list[str]:
     """In how many whole grids nothing holds above the margin, and where something does."""
     whole = [

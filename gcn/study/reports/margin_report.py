@@ -104,6 +104,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
             figures[0],
         ),
         Block("Bits over the learning rate", [], None, figures[1]),
+        Block("What do the judges see?", [margin_checks.JUDGES], margin_checks.judges(rows)),
         Block("Margins", [MARGINS], _margins(games, twins)),
         Block("What do the twins bear?", [margin_twins.ABOUT], margin_twins.table(games, kinds)),
         Block("Which games have room?", [ROOM], _rooms(games, rooms, twins, distortion)),

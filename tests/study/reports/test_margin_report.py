@@ -29,7 +29,8 @@ def runs(octaves, seed=0, method="grid", top=8, **levels):
                 "method": method, "updates": 800 if levels.get("length") == "4N" else 200,
                 "run": f"{seed}{h}{levels}", "commit": "abc",
                 "verdict": "holds" if holds else "fails", "seconds": 10.0 if holds else 5.0, "h": h, "adv": 1.0,
-                "holds": holds, "reach": 0.0, "b0": 0.8, "limit": 0.82, "bits_1": 0.8 if holds else 0.9,
+                "holds": holds, "reach": 0.0, "b0": 0.8, "limit": 0.9,
+                "judge_noise": 0.07, "judge_failed": 1.1, "bits_1": 0.8 if holds else 0.9,
                 "bits_2": None, "bits_3": None,
             }
         )  # fmt: skip
@@ -44,6 +45,16 @@ def study():
 def said(blocks, title):
     (block,) = [block for block in blocks if block.title == title]
     return block
+
+
+def test_each_judge_has_its_limit_in_octaves(study, tmp_path):
+    """Bits .8 and .9 are log-losses of .2 and .1: an octave."""
+    blind = [{**row, "judge_failed": math.nan} for row in runs(-17, seed=1, length="4N")]
+    blocks = margin_report.blocks(study, [*runs(-17), *blind], tmp_path, tmp_path)
+    assert said(blocks, "What do the judges see?").table[1] == [
+        ["0", "N", "0.800", "0.900", "1.00", "0.070", "1.10"],
+        ["1", "4N", "0.800", "0.900", "1.00", "0.070", "not finite"],
+    ]
 
 
 def test_margins_stand_beside_their_twins(study, tmp_path):
