@@ -30,6 +30,7 @@ from gcn.commands.reservation import (
     refuse_lonely_folder,
     refuse_used,
     reserved,
+    unused_removed,
 )
 from gcn.config import objective
 from gcn.config.compose import (
@@ -149,7 +150,8 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Exte
     if begun or resumed or is_helper_process():
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
-        return _hydra([*flags, *overrides, *place], train, own, root)
+        with unused_removed(folder):
+            return _hydra([*flags, *overrides, *place], train, own, root)
     except KeyboardInterrupt as signalled:
         raise type(signalled)(_how_to_go_on(folder, root, cfg)) from None
 

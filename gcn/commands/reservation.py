@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gcn.cli.quoting import resuming
@@ -64,6 +64,18 @@ def reserved(folder: Path, words: Sequence[str], swept: bool) -> Iterator[None]:
                 if not swept:
                     shutil.rmtree(folder)
             raise
+
+
+@contextmanager
+def unused_removed(folder: Path) -> Iterator[None]:
+    """Remove the folders above a run that the block has made and left empty: ``outputs/DATE`` of a refused run."""
+    new = [above for above in folder.absolute().parents if not above.exists()]  # the innermost first
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # one is in use, or there is none
+            for above in new:
+                above.rmdir()
 
 
 def refuse_lonely_folder(overrides: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from gcn.config.assemble import module as assemble
 from gcn.config.build import build as built
-from gcn.config.compose import is_hydras, key_of
+from gcn.config.compose import is_hydras, key_of, refuse_doubled
 from gcn.config.parse import Config, as_text, load, load_text, parse
 from gcn.config.stored import FILE
 from gcn.config.trained import run_of
@@ -113,7 +113,7 @@ def build(words: Sequence[str]) -> tuple[GameModule, GameDataModule]:
         words: as on the command line of ``scripts/train.py``: ``["loss=ns", "mse=1", "steps=400"]``.
 
     Raises:
-        InputError: a word that is unknown, out of range, or of the trainer.
+        InputError: a word that is unknown, out of range, given twice, or of the trainer.
     """
     if isinstance(words, str):
         raise InputError(f"gcn.build: give a list of words, gcn.build({words.split()}), not one string")
@@ -121,5 +121,6 @@ def build(words: Sequence[str]) -> tuple[GameModule, GameDataModule]:
         name = key_of(word).lstrip("+").partition(".")[0]
         if is_hydras(word) or (name in OTHERS and word.lstrip("+") != "trainer.channels_last=false"):
             raise InputError(f"gcn.build: {word}: {OTHERS.get(name, 'Hydra has no part in this; drop it')}")
+    refuse_doubled(words)
     cfg = parse(words)
     return _module(GameModule, cfg), GameDataModule(built(cfg, "data"), cfg.seed, cfg.steps, cfg.d_steps)

@@ -131,6 +131,22 @@ def test_a_refused_run_leaves_no_folder_behind(trained, capfd, before, written, 
     assert all(Path("here", name).exists() for name in before + (written if stays else []))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([], []), (["outputs/mine"], ["outputs", "outputs/mine"]), (["outputs"], ["outputs"])],
+)
+def test_a_refused_run_leaves_no_folder_above_its_own(trained, capfd, before, after):
+    def refusing(cfg):
+        raise InputError("no image")
+
+    for name in before:
+        Path(name).mkdir(parents=True)
+    assert run(refusing, capfd, "mse=1")[0] == 2
+    assert sorted(map(str, Path().rglob("*"))) == after
+    assert run(trained, capfd, "mse=1")[0] == 0
+    assert len(list(Path("outputs").glob("*-*-*/*/config.yaml"))) == 1
+
+
 def test_resume(trained, capfd):
     run(trained, capfd, "hydra.run.dir=here", "mse=3", "steps=10")
     record = Path("here/.hydra/overrides.yaml").read_text()

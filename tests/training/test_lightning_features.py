@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import callbacks, loggers
 from lightning.pytorch.strategies import FSDPStrategy
-from runs import TINY, differences, run
+from runs import TINY, differences, once, run
 
 import gcn
 from gcn.callbacks import MetricsCSV, Panels, StopOnSignal, Verdict
@@ -35,7 +35,7 @@ def one_thread(monkeypatch):
 @pytest.fixture
 def parts(data):
     """A function that makes a fresh module and its data."""
-    return lambda *more: gcn.build([*GAME, f"data.root={data}", *more])
+    return lambda *more: gcn.build(once([*GAME, f"data.root={data}", *more]))
 
 
 @pytest.fixture
@@ -308,7 +308,8 @@ def test_validate_test_and_predict(parts):
 @pytest.mark.parametrize(
     ("word", "remedy"),
     [("out=folder", "default_root_dir"), ("trainer=ddp", "strategy"), ("resume=folder", "ckpt_path"),
-     ("+val_every=3", "val_check_interval"), ("hydra.run.dir=x", "drop it"), ("msee=1", "mse")],
+     ("+val_every=3", "val_check_interval"), ("hydra.run.dir=x", "drop it"), ("msee=1", "mse"),
+     ("+loss=hinge", r"^loss=ns and \+loss=hinge: loss is given twice")],
 )  # fmt: skip
 def test_a_word_that_is_not_the_games_is_refused(word, remedy):
     with pytest.raises(InputError, match=remedy):
