@@ -11,6 +11,7 @@ EXTRAS = {
         "rich", "scipy", "skimage", "torchvision", "tqdm", "wandb",
     ),
     "evaluation": ("bjontegaard", "pillow_jxl", "torch_fidelity", "torchmetrics"),
+    "digits": ("sklearn",),
     "sweeps": ("joblib", "optuna"),
     "study": ("pyarrow",),
     "board": ("wandb_workspaces",),

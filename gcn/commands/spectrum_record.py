@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from gcn.config.trained import Trained, crops, run_of, trained
 from gcn.errors import InputError
 from gcn.files.atomic import check_results, make_folder
 from gcn.files.names import printable
 from gcn.game.game import Game
+from gcn.game.labelled import Batch, images_of
 from gcn.report.spectra import spectra
 from gcn.report.summary import write_json_atomic
 from gcn.schema.plugins import NONE, Extension
@@ -119,8 +119,9 @@ def examine(request: Request) -> dict[str, Any]:
     x = crops(of.cfg, request.images, request.seed)
     of.players(request.factor)  # refuses at once what could not be moved
     numbers = {arm: _arm(request, of, x, arm) for arm in arms(of)}
+    images = images_of(x)
     record: dict[str, Any] = {
-        "checkpoint": str(request.checkpoint), "step": of.step, "images": len(x), "crop": x.shape[-1],
+        "checkpoint": str(request.checkpoint), "step": of.step, "images": len(images), "crop": images.shape[-1],
         "words": {name: value for name, value in asdict(request).items() if name not in ("checkpoint", "own")},
         "rule": of.cfg.choices.dynamics if of.playing else "descend", "parameters": of.parameters,
         "closed_form": None, "tolerance": TOLERANCE,
@@ -130,7 +131,7 @@ def examine(request: Request) -> dict[str, Any]:
     return record | {"without": numbers}
 
 
-def _arm(request: Request, of: Trained, x: Tensor, arm: str | None) -> dict[str, Any]:
+def _arm(request: Request, of: Trained, x: Batch, arm: str | None) -> dict[str, Any]:
     """All numbers of one arm."""
     clock = _Clock("all terms" if arm is None else f"without {arm}")
     with switched(of.game, arm):

@@ -30,6 +30,7 @@ GPU_FILES = (
     "nvgpu",
 )  # in /dev, of the systems for which torch has GPUs
 PHOTOS, FOLDER = "gcn.data.photos.Photos", "gcn.data.folder.Folder"
+DIGITS = "gcn.data.digits.Digits"
 EXAMPLE = "for instance: python scripts/train.py loss=ns mse=1"
 
 
@@ -104,6 +105,11 @@ def note(cfg: Config) -> str | None:
             f"note: experiment={experiment} is a second stage and starts from random weights here; train "
             f"experiment={first} first, and give its run, init_from=RUN"
         )
+    if cfg.resume is None and cfg.choices.discriminator == "auxiliary" and not cfg.get("class_entropy"):
+        return (
+            "note: discriminator=auxiliary without class_entropy: its logits of labels are not trained, and the labels "
+            "have no influence; set class_entropy=1"
+        )
     known = knobs(of_settings(cfg))
     untied = not [name for name, knob in known.items() if knob.trains_g and knob.alone and cfg.get(name)]
     if cfg.resume is None and cfg.freeze is None and cfg.get("rate") and untied:
@@ -140,6 +146,8 @@ def _check_data(data: Config) -> None:
     if "root" not in data:
         if data["_target_"] == PHOTOS and find_spec("skimage") is None:
             raise InputError(f"data=photos needs scikit-image: {install('train')}, or use data=folder")
+        if data["_target_"] == DIGITS and find_spec("sklearn") is None:
+            raise InputError(f"data=digits needs scikit-learn: {install('digits')}, or use data=photos")
         return
     if data["_target_"] != FOLDER:  # a plugin's, which checks its own
         return

@@ -14,6 +14,7 @@ from gcn.config.build import build
 from gcn.config.parse import Config, load
 from gcn.errors import InputError
 from gcn.game.game import Game
+from gcn.game.labelled import Batch, parts_of, with_images
 from gcn.game.protocols import Players
 from gcn.game.rules import Descend, Rule
 from gcn.game.slots import Constraint
@@ -137,15 +138,15 @@ class TrainedTraining:
         data = build(of.cfg, "data", workers=0)
         self._crops = data.train_loader(seed=of.cfg.seed, steps=1, d_steps=of.cfg.d_steps).crops
         self._turns = of.cfg.d_steps
-        self._kept: dict[int, Tensor] = {}
+        self._kept: dict[int, Batch] = {}
 
-    def batches(self, step: int) -> Sequence[Tensor]:
+    def batches(self, step: int) -> Sequence[Batch]:
         """The run's batches of an update, one (B, 3, P, P) for each of D's turns, float64."""
         if step not in self._kept:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[step] = self._crops[step]
-        return self._kept[step].double().chunk(self._turns)
+        return parts_of(with_images(self._kept[step], Tensor.double), self._turns)
 
 
 def run_of(path: Path) -> Path:
@@ -182,7 +183,7 @@ def restored(path: Path, own: Extension = NONE) -> tuple[Config, GameModule, dic
     return cfg, module, checkpoint
 
 
-def crops(cfg: Config, images: int, seed: int) -> Tensor:
-    """A batch of the run's own training crops, float64."""
+def crops(cfg: Config, images: int, seed: int) -> Batch:
+    """A batch of the run's own training crops (B, 3, P, P), with their labels where the data have some, float64."""
     data = build(cfg, "data", batch=images, workers=0)
-    return next(iter(data.train_loader(seed=seed, steps=1))).double()
+    return with_images(next(iter(data.train_loader(seed=seed, steps=1))), Tensor.double)

@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data._utils import signal_handling
 
 from gcn.errors import InputError
+from gcn.game.labelled import Batch, Labelled
 
 PATIENCE = 5.0  # seconds for the processes and threads of a loader to end
 DYING = 1.0  # seconds between the first sign of a worker's death and its end
@@ -26,7 +26,7 @@ DYING = 1.0  # seconds between the first sign of a worker's death and its end
 class Maker(Protocol):
     """Interface of what makes batches; see :class:`gcn.data.loader.Crops`."""
 
-    def __getitem__(self, step: int) -> Tensor:
+    def __getitem__(self, step: int) -> Batch:
         """The batch of one generator update."""
 
     def new_bad(self) -> dict[str, str]:
@@ -36,7 +36,7 @@ class Maker(Protocol):
 class Made(NamedTuple):
     """A worker's message for one update: a batch or the reason why there is none, and newly unreadable images."""
 
-    batch: Tensor | None
+    batch: Batch | None
     problem: str | None
     bad: dict[str, str]  # images that turned out to be bad since the worker's last batch, with the reasons
 
@@ -55,14 +55,15 @@ class _Guarded(Dataset[Made]):
         return Made(batch, problem, self.crops.new_bad())
 
 
-def _shared(batch: Tensor) -> Tensor:
+def _shared(batch: Batch) -> Batch:
     """The batch, moved to shared memory if a worker made it.
 
     torch would move it there in a thread of its own, whose failure nobody hears of: the main process would wait on.
     """
     if get_worker_info() is not None:
         try:
-            batch.share_memory_()
+            for whole in batch if isinstance(batch, Labelled) else (batch,):
+                whole.share_memory_()
         except (RuntimeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
@@ -72,7 +73,7 @@ def _shared(batch: Tensor) -> Tensor:
 
 
 class TrainLoader:
-    """One tensor (d_steps · batch / world, 3, P, P) for each update from ``start_step`` to ``steps - 1``.
+    """One batch (d_steps · batch / world, 3, P, P), labelled or not, for each update ``start_step`` to ``steps - 1``.
 
     Order and pixels are the same for any number of workers, and nothing is drawn from the global generator. As a
     context manager it closes the workers at the end and says in one line if one of them has died.
@@ -104,7 +105,7 @@ class TrainLoader:
     def __len__(self) -> int:
         return max(0, self.steps - self.start_step)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Batch]:
         iterator = self._start()
         try:
             for batch, problem, bad in iterator:

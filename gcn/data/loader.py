@@ -105,12 +105,30 @@ class Crops(Dataset[Tensor]):
         Block ``i`` of ``batch / world`` rows is this rank's part of the joint batch ``i``: the blocks ``i``
         of all ranks, joined in order of rank, are the batch that one process would see.
         """
-        local = self.batch // self.world
-        crops = np.empty((self.d_steps * local, self.crop, self.crop, 3), np.uint8)
-        for row in range(len(crops)):
-            block, within = divmod(row, local)
-            crops[row] = self.sample((step * self.d_steps + block) * self.batch + self.rank * local + within)
+        crops = np.stack([self.sample(k) for k in self.positions(step)])
         return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
+
+    def positions(self, step: int) -> list[int]:
+        """Numbers k of this rank's crops of one generator update, in the order of the rows."""
+        local = self.batch // self.world
+        places = [divmod(row, local) for row in range(self.d_steps * local)]
+        return [
+            (step * self.d_steps + block) * self.batch + self.rank * local + within
+            for block, within in places
+        ]
+
+    def image_of(self, k: int) -> tuple[int, int]:
+        """The image that crop ``k`` is taken from: the index of its source, and its index there."""
+        which = self._source(uniforms(self.seed, _CROP, k, 1)[0])
+        return which, self._image(which, k)
+
+    def _source(self, u: float) -> int:
+        return sum(u >= limit for limit in self.limits)
+
+    def _image(self, which: int, k: int) -> int:
+        number = len(self.sources[which].images)
+        epoch, place = divmod(k, number)
+        return int(order(self.seed, _ORDER + which, epoch, number)[place])
 
     def new_bad(self) -> dict[str, str]:
         """Images that this process found to have become unreadable since the last call, with the reasons."""
@@ -120,10 +138,8 @@ class Crops(Dataset[Tensor]):
     def sample(self, k: int) -> Pixels:
         """Crop ``k`` of the run, uint8 (P, P, 3)."""
         which_u, zoom_u, top_u, left_u, flip_u, colour_u, tone_u = uniforms(self.seed, _CROP, k, 7)
-        which = sum(which_u >= limit for limit in self.limits)
-        images = self.sources[which].images
-        epoch, place = divmod(k, len(images))
-        pixels = images[int(order(self.seed, _ORDER + which, epoch, len(images))[place])]
+        which = self._source(which_u)
+        pixels = self.sources[which].images[self._image(which, k)]
         side = self.crop
         if self.augment.downscale is not None:
             low, high = self.augment.downscale

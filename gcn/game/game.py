@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from gcn.game.labelled import Batch, Labelled, images_of
 from gcn.game.objective import Objective, WeightedLoss, total_of
 from gcn.game.reduction import Reduction
 from gcn.game.streams import Stream, Streams
@@ -35,7 +36,7 @@ class Game(nn.Module):
         reals: what D is shown as real, given the batch; by default the batch itself. Distortions always compare with
             the batch.
         labeller: the class of each place of images (B, 3, H, W), integers (B, h, w), for losses and terms that need
-            it; see :mod:`gcn.models.labeller`.
+            it; see :mod:`gcn.models.labeller`. Without one the labels are those of the batch, one an image.
 
     Raises:
         InputError: the loss or a term cannot work with these networks.
@@ -69,14 +70,14 @@ class Game(nn.Module):
         return [] if module is None else [p for p in module.parameters() if p.requires_grad]
 
     def turn(
-        self, player: str, x: Tensor, step: int, batch: int = 0, attached: bool = True, playing: bool = True
+        self, player: str, x: Batch, step: int, batch: int = 0, attached: bool = True, playing: bool = True
     ) -> Turn:
         """Open a turn on a fresh batch: one forward pass of the generator.
 
         Args:
             player: whose turn it is, ``"both"`` for rules that move the players together; names the turn's random
                 numbers.
-            x: images (B, 3, H, W) in [0, 1].
+            x: images (B, 3, H, W) in [0, 1], with labels or without.
             step: number of generator updates so far.
             batch: which of the update's batches this is.
             attached: keep the generator's graph.
@@ -84,8 +85,9 @@ class Game(nn.Module):
         """
         stream = self.streams.at("update", step, batch)
         with torch.set_grad_enabled(attached or self.objective.d_reaches_generator()):
-            out = self.generator(x, stream.child("quantisation"))
-        return Turn(self, x, out, step, stream, player, playing)
+            out = self.generator(images_of(x), stream.child("quantisation"))
+        label = (lambda: x.labels) if isinstance(x, Labelled) and self.labeller is None else None
+        return Turn(self, images_of(x), out, step, stream, player, playing, label=label)
 
     def gradient(
         self, player: PlayerName, turn: Turn, create_graph: bool = False, retain_graph: bool = False

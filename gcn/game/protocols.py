@@ -32,11 +32,14 @@ class DiscriminatorOutput(NamedTuple):
         features: activations of hidden layers, for feature matching.
         classes: one tensor (B, K+1, h, w) a scale, the logits of K classes of real places and, last, of `fake`; empty
             for a discriminator without classes. ``logits`` are then the log-odds of real.
+        label_logits: one tensor (B, K), the logits of the K labels of an image; empty for a discriminator without an
+            auxiliary classifier.
     """
 
     logits: tuple[Tensor, ...]
     features: tuple[Tensor, ...] = ()
     classes: tuple[Tensor, ...] = ()
+    label_logits: tuple[Tensor, ...] = ()
 
 
 def of_classes(classes: Tensor, features: tuple[Tensor, ...] = ()) -> DiscriminatorOutput:
@@ -62,6 +65,7 @@ class Discriminator(Protocol):
 
     Attributes:
         condition_gradient: whether G's gradient passes through the condition; false where it is absent.
+        takes_labels: whether the labels (B,) of the images are a third argument; false where it is absent.
     """
 
     condition_gradient: bool

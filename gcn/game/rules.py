@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gcn.game.game import Game
+from gcn.game.labelled import Batch
 from gcn.game.protocols import Players, ScheduledPlayer
 from gcn.game.turn import Turn
 
@@ -28,7 +29,7 @@ class Rule:
     several_d_steps = False
     period = 1
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         """Move the players once; returns the last :class:`gcn.game.turn.Turn`."""
         raise NotImplementedError
 
@@ -43,7 +44,7 @@ class Rule:
 def update(
     game: Game,
     rule: Rule,
-    batches: Sequence[Tensor],
+    batches: Sequence[Batch],
     step: int,
     players: Players,
     learning_rate: float | None = None,
@@ -54,7 +55,7 @@ def update(
     Args:
         game: what is trained; ``game.values`` holds afterwards what was observed, empty without ``observe``.
         rule: how the players move; :class:`Descend` while there is no adversary.
-        batches: one batch (B, 3, H, W) for each of D's turns.
+        batches: one batch (B, 3, H, W), with labels or without, for each of D's turns.
         step: number of generator updates so far; names the random numbers and the terms that are due.
         players: the optimizers of both.
         learning_rate: factor on the initial learning rates; None leaves the present ones.
@@ -74,7 +75,7 @@ class Alternating(Rule):
 
     several_d_steps = True
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         for i, x in enumerate(batches):
             turn = game.turn("d", x, step, i, attached=i == len(batches) - 1)
             players.d.step(game.gradient("d", turn))
@@ -86,7 +87,7 @@ class Alternating(Rule):
 class Simultaneous(Rule):
     """Both players move at once from the same point."""
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         turn = game.turn("both", batches[-1], step)
         g, d = game.field(turn)
         players.g.step(g)
@@ -97,7 +98,7 @@ class Simultaneous(Rule):
 class Descend(Rule):
     """G alone: rate-distortion training, and the warm-up before a game."""
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         turn = game.turn("g", batches[-1], step, playing=False)
         players.g.step(game.gradient("g", turn))
         return turn
@@ -116,7 +117,7 @@ class Extragradient(Rule):
     def __init__(self, moments: str = "both") -> None:
         self.moments = moments
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         origins, states = [], []
         with _unobserved(game):
             field = game.field(game.turn("both", batches[-1], step))
@@ -148,7 +149,7 @@ class Optimistic(Rule):
     def __init__(self) -> None:
         self.previous: list[list[Tensor]] | None = None
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         turn = game.turn("both", batches[-1], step)
         field = game.field(turn)
         moves = []
@@ -185,7 +186,7 @@ class Lookahead(Rule):
         self.period, self.share, self.inner = k, share, Alternating()
         self.moved: list[list[Tensor]] | None = None  # w - slow of both players
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         before = [_copy(player.parameters) for player in players]
         turn = self.inner(game, batches, step, players)
         moves = [_moved(player.parameters, origin) for player, origin in zip(players, before, strict=True)]
@@ -219,7 +220,7 @@ class SGA(Rule):
     def __init__(self, strength: float = 1.0, align: bool = False) -> None:
         self.strength, self.align = strength, align
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         turn = game.turn("both", batches[-1], step)
         g, d = game.field(turn, create_graph=True)
         field, parameters = [*g, *d], [*players.g.parameters, *players.d.parameters]

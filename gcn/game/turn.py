@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from gcn.errors import InputError
 from gcn.game.protocols import DiscriminatorOutput, GeneratorOutput
 from gcn.game.reduction import Reduction
 from gcn.game.streams import Stream
@@ -112,7 +113,13 @@ class Turn:
 
     @property
     def labels(self) -> Tensor:
-        """Class of each place of x, integers (B, h, w) by the game's labeller; computed once a batch, on demand."""
+        """Class of each image of x, integers (B,), where the batch has labels and the game no labeller.
+
+        With a labeller the class of each place of x, integers (B, h, w), computed once a batch, on demand.
+
+        Raises:
+            InputError: there are neither labels nor a labeller.
+        """
         return self._label()
 
     # D's inputs and outputs
@@ -139,11 +146,13 @@ class Turn:
     def discriminate(self, images: Tensor) -> DiscriminatorOutput:
         """D's output on images (B, 3, H, W) of this batch, logits in fp32 or better."""
         assert self.game.discriminator is not None
-        output: DiscriminatorOutput = self.game.discriminator(images, self.condition)
-        logits, classes = (
-            tuple(_full_precision(scale) for scale in part) for part in (output.logits, output.classes)
+        labels = (self.labels,) if getattr(self.game.discriminator, "takes_labels", False) else ()
+        output: DiscriminatorOutput = self.game.discriminator(images, self.condition, *labels)
+        logits, classes, label_logits = (
+            tuple(_full_precision(scale) for scale in part)
+            for part in (output.logits, output.classes, output.label_logits)
         )
-        return output._replace(logits=logits, classes=classes)
+        return output._replace(logits=logits, classes=classes, label_logits=label_logits)
 
     @cached_property
     def real(self) -> DiscriminatorOutput:
@@ -245,7 +254,11 @@ def mean_over_scales(values: Sequence[Tensor]) -> Tensor:
 
 
 def _labels(game: TurnGame, x: Tensor) -> Tensor:
-    assert game.labeller is not None
+    if game.labeller is None:
+        raise InputError(
+            "discriminator: it is given the class of each image, and these images have no labels; choose data=digits, "
+            "or discriminator=patch"
+        )
     return game.labeller(x)
 
 

@@ -7,6 +7,7 @@ from torch.func import functional_call
 
 from gcn.errors import InputError
 from gcn.game.game import Game
+from gcn.game.labelled import Batch
 from gcn.game.objective import total_of
 from gcn.game.protocols import Players
 from gcn.game.rules import Rule
@@ -34,7 +35,7 @@ class Unrolled(Rule):
     def __init__(self, k: int = 5, step: float = 0.01) -> None:
         self.k, self.size = k, step
 
-    def __call__(self, game: Game, batches: Sequence[Tensor], step: int, players: Players) -> Turn:
+    def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         _check(game)
         turn = game.turn("both", batches[-1], step)
         present = game.gradient("d", turn, create_graph=True)

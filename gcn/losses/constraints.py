@@ -8,7 +8,7 @@ from gcn.game.slots import Constraint
 
 
 class SpectralNorm(Constraint):
-    """Every convolution and linear layer of D divided by its largest singular value (Miyato et al. 2018)."""
+    """Every convolution, linear layer and embedding of D divided by its largest singular value (Miyato et al. 2018)."""
 
     def __init__(self, on: bool = True) -> None:
         self.on = on
@@ -17,7 +17,7 @@ class SpectralNorm(Constraint):
         if not self.on:
             return
         for module in list(discriminator.modules()):
-            if isinstance(module, nn.Conv2d | nn.Linear):
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
                 spectral_norm(module)
 
 

@@ -81,7 +81,8 @@ class Patch(nn.Module):
             )
             for i in range(depth)
         )
-        self.head = _convolution(channels[-1], 1, halve=False)
+        self.channels = channels[-1]
+        self.head: nn.Module = _convolution(channels[-1], 1, halve=False)
 
     def check_input(self, height: int, width: int) -> None:
         """Raise InputError for images that are too small for the depth; sizes in pixels."""
@@ -95,6 +96,13 @@ class Patch(nn.Module):
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> DiscriminatorOutput:
         """Logits and features of x (B, 3, H, W), decoded from ``cond`` = y_hat (B, latent_channels, h, w)."""
+        features = self.hidden_features(x, cond)
+        logits = self.head(features[-1])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return DiscriminatorOutput((logits,), tuple(features))
+
+    def hidden_features(self, x: Tensor, cond: Tensor | None) -> list[Tensor]:
+        """Activations (B, C, h, w) of the hidden layers; arguments as of :meth:`forward`."""
         if self.condition is not None:
             if cond is None:
                 raise ValueError("this discriminator is conditional: give it y_hat")
@@ -105,9 +113,7 @@ class Patch(nn.Module):
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), 0.2)
             features.append(x)
-        logits = self.head(x)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return DiscriminatorOutput((logits,), tuple(features))
+        return features
 
 
 def _of_batch(channels: int, deviation: bool, kernels: int) -> list[nn.Module]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gcn.errors import InputError
 from gcn.game.game import Game
+from gcn.game.labelled import Batch
 from gcn.game.protocols import Players
 from gcn.game.replay import Point, Recorded, Replayed
 from gcn.game.rules import Rule, update
@@ -34,7 +35,7 @@ class Training(Protocol):
     players: Players
     step: int
 
-    def batches(self, step: int) -> Sequence[Tensor]:
+    def batches(self, step: int) -> Sequence[Batch]:
         """The batches of an update, the same whenever they are asked for; makes the generator ready for them."""
 
 
@@ -191,7 +192,7 @@ class Copies:
             turn = game.turn("both", x, first, attached=False, playing=not self.alone)
             found = {"x_hat": turn.x_hat}
             if not self.alone:
-                logits = [*turn.discriminate(x).logits, *turn.discriminate(turn.x_hat).logits]
+                logits = [*turn.discriminate(turn.x).logits, *turn.discriminate(turn.x_hat).logits]
                 found["logits"] = torch.cat([scale.reshape(-1) for scale in logits])
         return {name: value.detach().clone() for name, value in found.items()}
 

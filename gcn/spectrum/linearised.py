@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gcn.game.game import Game
+from gcn.game.labelled import Batch
 from gcn.game.objective import is_optimised
 from gcn.game.turn import PlayerName, Turn
 
@@ -60,7 +61,7 @@ class Linearised:
 
     Args:
         game: one game; of an ensemble, J is block-diagonal.
-        x: the batch (B, 3, H, W), in the type of the parameters.
+        x: the batch (B, 3, H, W), with labels or without, in the type of the parameters.
         step: names the noise, and the update whose terms are paid.
         playing: false while there is no adversary.
 
@@ -70,7 +71,7 @@ class Linearised:
         inexact: names of parts and terms where J is not exact, each with the reason.
     """
 
-    def __init__(self, game: Game, x: Tensor, step: int = 0, playing: bool = True) -> None:
+    def __init__(self, game: Game, x: Batch, step: int = 0, playing: bool = True) -> None:
         self.game, self.x, self.step, self.playing = game, x, step, playing
         self.players = players_of(game, playing)
         self.parameters = [p for player in self.players for p in game.parameters_of(player)]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gcn.game.game import Game
+from gcn.game.labelled import Batch
 from gcn.game.protocols import Players
 from gcn.game.rules import Rule, update
 from gcn.spectrum.linearised import still
@@ -95,7 +96,7 @@ class UpdateMap:
         self,
         game: Game,
         rule: Rule,
-        batches: Sequence[Tensor],
+        batches: Sequence[Batch],
         players: tuple[LinearPlayer, LinearPlayer],
         step: int = 0,
         period: int | None = None,

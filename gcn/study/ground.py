@@ -16,6 +16,7 @@ from gcn.config.assemble import codec as first_codec
 from gcn.config.build import build
 from gcn.config.parse import Config, parse
 from gcn.data.loader import order
+from gcn.game.labelled import images_of
 from gcn.game.protocols import GeneratorOutput
 from gcn.game.streams import Stream, Streams
 from gcn.models import package
@@ -82,8 +83,8 @@ def prepare(model: Path | None, protocol: Protocol, seed: int) -> Ground:
     words = [*protocol.arm, *([] if protocol.joint else ["init_from=codec"]), f"seed={seed}"]
     cfg = parse(words, protocol.extra)
     data = build(cfg, "data")
-    batches = list(data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
-    x = torch.cat(batches)[: protocol.pool]
+    batches = map(images_of, data.train_loader(seed=seed, steps=-(-protocol.pool // cfg.data.batch)))
+    x = torch.cat(list(batches))[: protocol.pool]
     val_x = _val_crops([image.x[0] for image in data.val_images()], protocol.val_crops)
     frozen = None if model is None else freeze(package.load(model, of_settings(cfg)), x, val_x)
     return Ground((x * 255).round().to(torch.uint8), val_x, frozen)

@@ -12,6 +12,7 @@ from torch import Tensor
 from gcn.data.loader import Whole
 from gcn.errors import InputError
 from gcn.game.game import Game
+from gcn.game.labelled import Batch, parts_of, with_images
 from gcn.game.protocols import Players
 from gcn.game.rules import Descend, Rule, update
 from gcn.game.slots import Constraint
@@ -164,15 +165,15 @@ class GameModule(L.LightningModule):
         for constraint in self.constraints:
             constraint.after_step(self.game.discriminator)
 
-    def training_step(self, batch: Tensor, batch_index: int) -> None:
-        """Make one generator update with the batch (d_steps·B, 3, P, P) in [0, 1]."""
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        """Make one generator update with the batch (d_steps·B, 3, P, P) in [0, 1], with labels or without."""
         plan, step = self.training_plan, self.trainer.global_step
         for player in self.players:
             player.norms.clear()
         update(
             self.game,
             self.rule if self.has_game and step >= plan.warmup else self.warm_rule,
-            self._laid_out(batch).chunk(plan.d_steps),
+            parts_of(with_images(batch, self._laid_out), plan.d_steps),
             step,
             Players(*self.players),
             learning_rate=plan.schedule.factor(step, plan.steps),
@@ -264,7 +265,7 @@ class GameModule(L.LightningModule):
         self.log_dict(joint(self.seen).named("test"), sync_dist=True)
 
     def _laid_out(self, batch: Tensor) -> Tensor:
-        """The batch in the memory layout of the weights."""
+        """The images in the memory layout of the weights."""
         weights = next(p for p in self.game.generator.parameters() if p.dim() == 4)
         last = weights.is_contiguous(memory_format=torch.channels_last) and not weights.is_contiguous()
         return batch.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)

@@ -8,6 +8,7 @@ from torch import Tensor
 from gcn.config.assemble import game as assemble
 from gcn.config.build import build
 from gcn.config.parse import Config, parse
+from gcn.game.labelled import Batch, Labelled, parts_of
 from gcn.game.protocols import Players
 from gcn.game.rules import update
 from gcn.training.instruments import INSTRUMENTS
@@ -25,14 +26,18 @@ ON = {
     "approx_r1": 10.0, "roth": 1.0, "lecam": 1.0, "historical_averaging": 1.0, "consensus": 0.1, "jare": 0.1,
     "target_bpp": 0.5, "instance_noise": 0.1, "spectral_norm": True, "weight_clip": 0.05, "d_steps": 2,
     "relativistic": "pair", "pulling_away": 1.0, "diffaugment": "all", "label_smoothing": 0.1,
+    "class_entropy": 1.0,
 }  # fmt: skip
 
+LABELS = "data=digits discriminator=auxiliary"  # what class_entropy needs
 CLASSES = "loss=oasis discriminator=unet labeller=patches data.crop=64"
 
 
 def words(*said: str) -> list[str]:
     """The words of a command line, with those that make the networks small."""
     own = [word for text in said for word in text.split()]
+    if any(word.startswith("class_entropy=") for word in own):
+        own = [*LABELS.split(), *own]
     lacks = ["discriminator.depth=2"] if "discriminator=unet" in own else []
     return [*(word for word in WORDS if word not in lacks), *own]
 
@@ -61,12 +66,15 @@ class Small:
         for constraint in self.constraints:
             constraint.after_step(self.game.discriminator)
 
-    def batches(self, step: int) -> Sequence[Tensor]:
-        """The batches of one update."""
+    def batches(self, step: int) -> Sequence[Batch]:
+        """The batches of one update, with labels where the data have some."""
         size = self.cfg.data.batch * self.cfg.d_steps
         generator = torch.Generator().manual_seed(step)
         crop = self.cfg.data.crop
-        return torch.rand(size, 3, crop, crop, generator=generator).chunk(self.cfg.d_steps)
+        batch: Batch = torch.rand(size, 3, crop, crop, generator=generator)
+        if "classes" in self.cfg.data:
+            batch = Labelled(batch, torch.randint(self.cfg.data.classes, (size,), generator=generator))
+        return parts_of(batch, self.cfg.d_steps)
 
     def play(self, updates: int, observe_every: int = 1, start: int = 0) -> "Small":
         """Some updates; what was observed must be finite."""

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 import torch
-from small import Small, differing
+from small import LABELS, Small, differing
 
 from gcn.config.compose import knobs
 from gcn.game.rules import Descend
@@ -12,7 +12,9 @@ from gcn.game.rules import Descend
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
 
 WEIGHTS = [name for name, knob in knobs().items() if knob.kind == "weight"]
-BASE = {"mse": "mse=null rate=1", "rate": "mse=1 rate=null"}  # what there is beside the weight in question
+BASE = {  # what there is beside the weight in question
+    "mse": "mse=null rate=1", "rate": "mse=1 rate=null", "class_entropy": f"mse=1 {LABELS}",
+}  # fmt: skip
 UPDATES = 5
 
 
@@ -30,7 +32,7 @@ def test_a_weight_of_zero_trains_as_none_at_all(name):
     assert differing(trained(base), measured.weights()) == []
 
 
-EVERYTHING = " ".join(f"{name}=0" for name in WEIGHTS if name not in {"mse", "rate"})
+EVERYTHING = " ".join(f"{name}=0" for name in WEIGHTS if name not in BASE)
 
 
 @pytest.mark.parametrize(
