@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gcn.cli.invocation import as_called
 from gcn.cli.quoting import value
+from gcn.config import exchange
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
 from gcn.config.several import GROUPS, chosen_lists, spelled
@@ -263,17 +264,37 @@ _bases: dict[tuple[Root, tuple[str, ...]], _Base] = {}
 
 
 def _base(chosen: tuple[str, ...], root: Root) -> _Base:
-    """The composition of choices alone; Hydra takes a tenth of a second for it, so it is made once."""
+    """The composition of choices alone, which is made once in a process."""
     if (root, chosen) not in _bases:
-        cfg = composed_by_hydra([*chosen, *search_path(root)], root)
-        choices = _choices(cfg, chosen)
-        hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
-        assert isinstance(hydra, dict)
-        places = {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]}
-        _bases[root, chosen] = base = _Base(pickle.dumps(cfg), choices, places)
-        named = tuple(f"{group}={choice}" for group, choice in sorted(choices.items()) if choice is not None)
+        _bases[root, chosen] = base = _exchanged(chosen, root) or _base_of_hydra(chosen, root)
+        named = tuple(
+            f"{group}={choice}" for group, choice in sorted(base.choices.items()) if choice is not None
+        )
         _bases.setdefault((root, named), base)  # as a reference names them, see gcn.config.parse
     return _bases[root, chosen]
+
+
+def _exchanged(chosen: tuple[str, ...], root: Root) -> _Base | None:
+    """The base of choices, from that of the defaults; None where Hydra must make it."""
+    said = dict(word.partition("=")[::2] for word in chosen)
+    if not said or len(said) < len(chosen):
+        return None
+    default = _base((), root)
+    found = exchange.nodes(said, default.choices, root.file, root.folders)
+    if found is None:
+        return None
+    cfg = pickle.loads(default.cfg)
+    for group, node in found.items():
+        cfg[group] = node
+    return _Base(pickle.dumps(cfg), {**default.choices, **said}, default.places)
+
+
+def _base_of_hydra(chosen: tuple[str, ...], root: Root) -> _Base:
+    cfg = composed_by_hydra([*chosen, *search_path(root)], root)
+    choices = _choices(cfg, chosen)
+    hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
+    assert isinstance(hydra, dict)
+    return _Base(pickle.dumps(cfg), choices, {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]})
 
 
 def _composed_from_base(

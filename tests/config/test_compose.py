@@ -7,11 +7,13 @@ from unittest import mock
 import pytest
 
 from gcn.config import compose as composing
-from gcn.config.compose import LAB, TRAIN, compose
+from gcn.config import exchange
+from gcn.config.compose import CONF, LAB, TRAIN, compose, groups
 from gcn.errors import InputError
-from gcn.schema.fields import declarations
+from gcn.schema.fields import declarations, paths
 from gcn.schema.plugins import Extension
 
+ROOTS = (TRAIN, LAB)
 SAID = [
     (TRAIN, []),
     (TRAIN, ["loss=hinge", "mse=1", "optim.g.lr=3e-4", "optim.g.betas=[0.5,0.9]"]),
@@ -48,6 +50,13 @@ def by_hydra(words, number=0, root=TRAIN):
         return compose(words, number=number, root=root)
 
 
+def outcome(made, words):
+    try:
+        return made(words)
+    except InputError as refused:
+        return str(refused)
+
+
 @pytest.mark.parametrize("number", [0, 3])
 @pytest.mark.parametrize(("root", "words"), SAID)
 def test_a_composition_is_hydras(root, words, number):
@@ -56,13 +65,64 @@ def test_a_composition_is_hydras(root, words, number):
 
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_hydra_refuses_is_refused_in_its_words(words):
-    def outcome(made):
-        try:
-            return made(words)
-        except InputError as refused:
-            return str(refused)
+    assert outcome(compose, words) == outcome(by_hydra, words)
 
-    assert outcome(compose) == outcome(by_hydra)
+
+@pytest.mark.parametrize(
+    "number", range(max(len(choices) for root in ROOTS for choices in groups(root).values()))
+)
+@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
+def test_every_choice_is_composed_as_by_hydra_down_to_the_order_of_its_settings(root, number):
+    """Each number stands for one choice of every group at once, where the group has as many."""
+    offered = {
+        group: choices for group, choices in groups(root).items() if group not in ("experiment", "game")
+    }
+    words = [f"{group}={choices[number]}" for group, choices in offered.items() if number < len(choices)]
+    whole = "generator=dcgan" in words  # the file that sets more than its own group
+    if words and not whole:
+        compose([], root=root)
+        with mock.patch.object(composing, "hydra_compose", side_effect=AssertionError):
+            made = compose(words, root=root)
+    else:
+        made = compose(words, root=root)
+    expected = by_hydra(words, root=root)
+    assert made == expected
+    assert list(paths(made.values)) == list(paths(expected.values))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "# @package _global_\nsteps: 3\n",
+        "defaults: [override /loss: hinge]\nlr: 1\n",
+        "defaults: [_self_, adam]\nlr: 1\n",
+        "defaults: [/loss/hinge]\nlr: 1\n",
+        "defaults: [nothing]\nlr: 1\n",
+        "",
+        "[1, 2]\n",
+    ],
+)
+def test_a_file_that_may_set_more_than_its_own_node_is_left_to_hydra(file, tmp_path):
+    (tmp_path / "optim").mkdir()
+    (tmp_path / "optim" / "own.yaml").write_text(file)
+    assert exchange.node("optim", "own", [tmp_path, CONF]) is None
+    assert exchange.node("optim", "gan", [tmp_path, CONF]) is not None
+
+
+@pytest.mark.parametrize(("choice", "root"), [("dcgan", ""), ("tiny", "generator: {N: 3}\n")])
+def test_so_are_choices_beside_such_a_file_and_a_root_that_sets_their_node(choice, root, tmp_path):
+    (tmp_path / "root.yaml").write_text(root + "steps: 1\n")
+    found = exchange.nodes({"generator": "tiny"}, {"generator": choice}, tmp_path / "root.yaml", [CONF])
+    assert found is None
+    (tmp_path / "root.yaml").write_text("steps: 10\n")
+    assert exchange.nodes({"generator": "hific"}, {"generator": "tiny"}, tmp_path / "root.yaml", [CONF])
+
+
+@pytest.mark.parametrize(
+    "words", [["loss=hinge", "loss=wgan"], ["loss='hinge'"], ["loss=_hinge"], ["optim=gan.yaml"]]
+)
+def test_unusual_spellings_of_a_choice_have_hydras_outcome(words):
+    assert outcome(compose, words) == outcome(by_hydra, words)
 
 
 def test_a_composition_is_the_callers_own():

@@ -1,0 +1,62 @@
+"""Other choices of groups in a composition, without Hydra, where each choice is about its own group alone.
+
+Hydra takes a tenth of a second for a composition, which a study or a sweep with hundreds of arms pays for each. Most
+files of ``conf/`` set nothing but the node that is named after their group. With one of them in place of another, the
+composition differs in that node and nowhere else.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from gcn.config.sources import load
+
+_NAME = re.compile(r"[a-z]\w*", re.ASCII)
+_ITSELF = "_self_"  # in a defaults list: the file's own content, which is last unless the list says otherwise
+
+
+def nodes(chosen: Mapping[str, str], defaults: Mapping[str, str | None], root: Path,
+          folders: Sequence[Path]) -> dict[str, DictConfig] | None:  # fmt: skip
+    """The nodes of chosen groups by name; None where Hydra must compose.
+
+    Args:
+        chosen: choices by group.
+        defaults: choice of each group in the composition whose nodes are replaced.
+        root: the root's file.
+        folders: where the groups are; of two files of one name, that in the earlier folder counts.
+    """
+    if load(root)[0].keys() & chosen.keys():
+        return None  # the root adds to the node of a group
+    for group, choice in defaults.items():
+        if choice is not None and node(group, choice, folders) is None:
+            return None  # its file may set the node of another group
+    found = {group: node(group, choice, folders) for group, choice in chosen.items()}
+    return None if None in found.values() else found  # type: ignore[return-value]
+
+
+def node(group: str, choice: str, folders: Sequence[Path]) -> DictConfig | None:
+    """What the file of a choice and the files that it builds on make of their group's node.
+
+    Returns:
+        None if there is no such file, if it sets anything outside of the node, or if it is empty.
+    """
+    paths = (folder / group / f"{choice}.yaml" for folder in folders)
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None or not _NAME.fullmatch(choice):
+        return None
+    content, header = load(path)
+    if not isinstance(content, DictConfig) or header["package"] is not None:
+        return None
+    bases = list(content.pop("defaults", []))
+    if bases[-1:] == [_ITSELF]:
+        bases.pop()
+    merged = OmegaConf.create()
+    for base in bases:
+        below = node(group, base, folders) if isinstance(base, str) and base != _ITSELF else None
+        if below is None:
+            return None
+        merged.merge_with(below)
+    merged.merge_with(content)
+    return merged or None
