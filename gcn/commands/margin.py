@@ -16,7 +16,7 @@ from gcn.files.atomic import check_folder
 from gcn.files.names import printable
 from gcn.schema.fields import nearest, suggestion
 from gcn.schema.plugins import Extension, extension, named
-from gcn.study.arms import METHODS, TWINS
+from gcn.study.arms import HELD, METHODS, TWINS
 
 COMMAND = Command(
     name="margin",
@@ -31,7 +31,7 @@ python scripts/margin.py loss=mine plugins=[mypackage]      a loss of your own, 
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume
 axis: lr                #: one of lr, adv ; what is raised: both learning rates, or the weight of the adversary
 method: bisection       #: one of {", ".join(METHODS)} ; which values are tried: 61, 31, about 6, or one run with rising rates
-twin: yoked             #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
+twin: rescaled          #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
 updates: 200            #: int in [6, 1e6] ; of each run
 init_from: null         #: path ; first decoder: low, mid or high, which ship, a model file, or a run of experiment=rd
 """,  # noqa: E501
@@ -45,11 +45,12 @@ A run holds if photographs and reconstructions are as hard to tell apart as with
 octaves (a factor of .81) below what it is for the same decoder trained by the distortion alone, at a learning
 rate of 1e-5. h* is the largest learning rate, and a* the largest weight, up to which all tried values hold.
 
-The discriminator of the yoked twin repeats the updates of another seed's discriminator at the same learning
-rate: it has the gradients of a game and does not react to this generator. h* of the twin divided by h* is
-what the game costs. Beyond its margin the other game has failed, and the twin may fail for this reason alone.
-twin=rescaled repeats a game that held, an octave below the margins of both seeds, and enlarges its updates in
-proportion to the learning rate; twin=recorded leaves them as they are. Both take some seven runs more.
+The discriminator of the rescaled twin repeats the updates of another seed's discriminator: it has the
+gradients of a game and does not react to this generator. The other game is recorded where it holds, an octave
+below the margins of both seeds; its updates are enlarged in proportion to the learning rate. h* of the twin
+divided by h* is what the game costs. twin=recorded does not enlarge them. twin=yoked repeats the other game at
+the same learning rate, with some seven runs less; beyond its margin that game has failed, and the twin may fail
+for this reason alone.
 """,
 )
 PLACE = Path("outputs/margin")
@@ -94,6 +95,11 @@ def _main(words: Sequence[str]) -> int:
     if arguments["axis"] == "adv" and arguments["method"] == "ramp":
         raise InputError(
             "method=ramp: raises learning rates; with axis=adv give another method, method=bisection"
+        )
+    if arguments["method"] == "ramp" and arguments["twin"] in HELD:
+        raise InputError(
+            f"method=ramp: raises learning rates, and twin={arguments['twin']} repeats a game at a constant one; give "
+            "twin=yoked, twin=null or method=bisection"
         )
     import torch
 

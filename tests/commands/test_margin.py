@@ -18,6 +18,7 @@ from gcn.config.parse import parse
 from gcn.models import package
 from gcn.study.arms import MarginPlan
 from gcn.study.margin import own_margin
+from gcn.study.margin.judge import Reference
 
 SMALL = MarginPlan(
     own_margin.REFERENCE, own_margin.SETTLING, settle=2,
@@ -43,7 +44,7 @@ def test_a_margin_is_measured_written_and_resumed(model, tmp_path, capsys):
     first = capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "margin.json").read_text())
     assert (tmp_path / "out" / "margin.png").read_bytes().startswith(b"\x89PNG")
-    assert {run["arm"] for run in record["runs"]} == {"game", "yoked"}
+    assert {run["arm"] for run in record["runs"]} == {"game", "rescaled"}
     for found in record["margins"]:
         own = [run for run in record["runs"] if run["arm"] == found["arm"]]
         assert found["runs"] == len(own) in (2, 3)
@@ -51,9 +52,21 @@ def test_a_margin_is_measured_written_and_resumed(model, tmp_path, capsys):
         assert found["below"] == (not holding)
         assert found["below"] or found["margin"] == max(holding)
     assert margin.main(said) == 0
-    again = capsys.readouterr().out.splitlines()
-    assert [line.removesuffix(" (stored)") for line in again] == first.splitlines()
-    assert sum(line.endswith("(stored)") for line in again) == len(record["runs"])
+    again = capsys.readouterr().out
+    assert again.replace(" (stored)", "") == first.replace(" (stored)", "")
+    runs = [line for line in again.splitlines() if " bits, limit " in line]
+    assert len(runs) >= len(record["runs"])
+    assert all(line.endswith(" (stored)") for line in runs)
+
+
+def test_a_game_that_holds_nowhere_has_a_record_without_its_twin(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(own_margin.Cell, "reference", lambda cell: Reference(-1.0, 0.0))
+    assert margin.main([*WORDS, f"init_from={model}", f"out={tmp_path / 'out'}"]) == 0
+    record = json.loads((tmp_path / "out" / "margin.json").read_text())
+    assert {run["arm"] for run in record["runs"]} == {"game"}
+    assert record["margin"] is None
+    assert record["twin_margin"] is None
+    assert "does not hold below its margin, so there is none to repeat" in capsys.readouterr().out
 
 
 def test_the_game_alone_by_a_ramp(model, tmp_path, capsys):
@@ -91,6 +104,7 @@ def test_a_loss_of_the_user_has_a_margin(model, tmp_path, monkeypatch, capsys):
         (["experiment=frozen"], "give its words one by one"),
         (["loss=none"], "the generator has nothing to learn from"),
         (["axis=adv", "method=ramp"], "method=ramp: raises learning rates"),
+        (["method=ramp"], "twin=rescaled repeats a game at a constant one; give twin=yoked, twin=null"),
         (["-m", "loss=ns"], "--multirun: not a flag of this command"),
         (["init_from=nothing"], "init_from=nothing: "),
         (["generator.N=8"], "init_from=mid: its architecture is not the configured generator's"),

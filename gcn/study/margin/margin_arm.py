@@ -49,6 +49,10 @@ def play(
     return [cell.runs[key] for key in sorted(cell.runs)]
 
 
+class NothingHolds(InputError):
+    """There is no game that holds, for a twin to repeat."""
+
+
 class Recording(NamedTuple):
     """The game of another seed that a twin repeats.
 
@@ -177,7 +181,7 @@ class Cell:
         seed may see less than that of another. Both are searched by bisection; the games' own arms share these runs.
 
         Raises:
-            InputError: a game holds nowhere on the grid, or the partner's at none of ``TRIES`` values below that.
+            NothingHolds: a game holds nowhere on the grid, or the partner's at none of ``TRIES`` values below that.
         """
         seed = partner(self.arm.seed)
         games = [self.game(one) for one in (self.arm.seed, seed)]
@@ -186,7 +190,7 @@ class Cell:
             value = margins.value(self.lowest, min(places) - margins.STEPS * octave)
             if games[-1].holds(value):
                 return Recording(value, games[-1]._rate_and_weight(value)[0], games[-1]._words(value))
-        raise InputError(
+        raise NothingHolds(
             f"twin={self.twin}: the game of seed {seed} does not hold below its margin, so there is none to repeat;"
             " search from a lower value, or choose twin=frozen_d"
         )

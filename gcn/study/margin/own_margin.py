@@ -23,7 +23,7 @@ from gcn.schema.plugins import Extension, of_settings
 from gcn.study import table
 from gcn.study.arms import Arm, MarginPlan, Protocol, partner
 from gcn.study.margin import margin_figure
-from gcn.study.margin.margin_arm import Cell
+from gcn.study.margin.margin_arm import Cell, NothingHolds
 from gcn.study.margin.margins import CEILING, has_ceiling, of_rows
 from gcn.study.run import codec_file
 
@@ -51,7 +51,7 @@ class Asked:
     extra: str | None = None
     axis: str = "lr"
     method: str = "bisection"
-    twin: str | None = "yoked"
+    twin: str | None = "rescaled"
     updates: int = 200
     init_from: str | None = None
 
@@ -76,15 +76,20 @@ def measure(asked: Asked, folder: Path, tell: Callable[[str], None]) -> dict[str
     """
     with only_writer(make_folder(folder)):
         protocol, words, seed = _planned(asked, folder)
-        rows = dict[str, list[dict[str, Any]]]()
+        rows, unmeasured = dict[str, list[dict[str, Any]]](), list[str]()
         for who in [None, *([] if asked.twin is None else [asked.twin])]:
             own = {"axis": asked.axis, "method": asked.method, **({} if who is None else {"twin": who})}
             arm = Arm({"arm": who or "game"}, seed, words, False, own=own)
             cell = Cell(arm, folder, protocol, _teller(who or "game", tell))
-            cell.search()
-            rows[who or "game"] = [table.row(cell.runs[value]) for value in sorted(cell.runs)]
             limit = cell.reference()
+            try:
+                cell.search()
+            except NothingHolds as problem:  # the game's own margin, or that there is none, is a result
+                unmeasured.append(str(problem))
+                continue
+            rows[who or "game"] = [table.row(cell.runs[value]) for value in sorted(cell.runs)]
         record = _record(asked, rows, parse([*words, "init_from=codec"], asked.extra).optim.g.lr)
+        record["says"] += unmeasured
         record |= {"b0": limit.bits, "limit": limit.limit, "judge_problem": limit.problem}
         if limit.problem is not None:
             record["says"].append(f"these margins may mean little: {limit.problem}")
