@@ -1,8 +1,13 @@
-"""A file decodes to the same latents whatever decodes it: threads, layouts, precision, processor, process."""
+"""A file decodes to the same latents whatever decodes it: threads, layouts, precision, processor, process.
+
+For published weights stand slim copies of the three networks with random numbers, imported from a file of the published
+layout: 12 latent channels and 16 of the hyper-latents instead of 220 and 320 (hific), 192 and 128 (the others).
+"""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +15,16 @@ import torch
 from gcn.codec.container import parse, write
 from gcn.models import package
 
+sys.path.insert(0, str(Path(__file__).parent / "published"))
+from synthetic import compressai, hific
+
 NAMES = ("tiny", "factorized", "hyperprior", "hific", "mbt2018", "bmshj2018")
 IMAGES = 100
+PUBLISHED = {  # state dicts, and the layers whose factors decide how many different symbols there are
+    "hific": (lambda: hific(4, 12, 16, 1), ("encoder.blocks.5.weight", "hyper_analysis.4.weight")),
+    "mbt2018": (lambda: compressai("mbt2018-mean", 16, 12), ("g_a.6.weight", "h_a.4.weight")),
+    "bmshj2018": (lambda: compressai("bmshj2018-hyperprior", 16, 12), ("g_a.6.weight", "h_a.4.weight")),
+}
 
 
 def image(number):
@@ -23,13 +36,32 @@ def image(number):
     return (smooth + 0.1 * torch.randn(1, 3, height, width, generator=generator)).clamp(0, 1)
 
 
+def imported(name, folder):
+    """The codec of a file with random numbers in the published layout, through ``gcn convert``."""
+    from gcn.commands.convert import main
+
+    make, layers = PUBLISHED[name]
+    state = make()
+    for layer in layers:
+        state[layer] *= 20  # else nearly all symbols are 0
+    torch.save(state, folder / f"{name}.pth")
+    out = folder / f"{name}.safetensors"
+    licence = ["accept_license=CC-BY-NC-4.0"] * (name == "hific")
+    assert main([str(folder / f"{name}.pth"), f"out={out}", *licence]) == 0
+    return package.load(out)
+
+
 @pytest.fixture(scope="module", params=NAMES)
-def written(request, spread_generator):
+def written(request, spread_generator, tmp_path_factory):
     """A codec, its files of 100 images and their latents, made with one thread in the default layout."""
-    wide = {"hyper": 16} if request.param == "hific" else {"N": 16}
-    codec = spread_generator(request.param, 2.0, M=12, **wide).for_coding()
+    if request.param in PUBLISHED:
+        codec = imported(request.param, tmp_path_factory.mktemp("published"))
+    else:
+        codec = spread_generator(request.param, 2.0, M=12, N=16).for_coding()
     files = [write(codec, image(number)) for number in range(IMAGES)]
-    return codec, files, [codec.latents(parse(data).coded) for data in files]
+    latents = [codec.latents(parse(data).coded) for data in files]
+    assert torch.cat([y_hat.flatten() for y_hat in latents]).round().unique().numel() > 10
+    return codec, files, latents
 
 
 @pytest.fixture
