@@ -59,7 +59,7 @@ def logits_turn(real, fake) -> Turn:
     real, fake = (torch.as_tensor(t, dtype=torch.float64) for t in (real, fake))
     real, fake = (t if t.dim() == 4 else t.reshape(-1, 1, 1, 1) for t in (real, fake))
     turn = open_turn(torch.zeros(len(real), 1, 1, 1, dtype=torch.float64), torch.zeros(len(real), 1, 1, 1))
-    turn.__dict__["real"], turn.__dict__["fake"] = (
+    turn.__dict__["real"], turn.fakes_of_g.output = (
         DiscriminatorOutput((t.requires_grad_(),)) for t in (real, fake)
     )
     return turn

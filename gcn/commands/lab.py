@@ -65,6 +65,10 @@ def ensemble(cfg: Config, game: SmallGame) -> GameEnsemble:
             "terms.instance_noise.per_image=true: the two-point rule has one level of noise for all samples; add "
             "sampling=random"
         )
+    if exact and paid.fakes is not None:
+        raise InputError(
+            "history: each draw from the buffer is another game, which quadrature cannot average; add sampling=random"
+        )
     return GameEnsemble(
         game, paid, rule=partial(build, cfg, "dynamics") if cfg.dynamics["_target_"] else Simultaneous,
         optimizer=g, d_optimizer=d, d_steps=cfg.d_steps, constraints=tuple(constraints),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from gcn.config.compose import knobs
 from gcn.config.parse import Config
 from gcn.game.objective import Objective, Weighting
-from gcn.game.slots import AdversarialLoss, Constraint, LossWrapper, Perturbation, Term
+from gcn.game.slots import AdversarialLoss, Constraint, FakeSource, LossWrapper, Perturbation, Term
 from gcn.schema.fields import at
 from gcn.schema.kinds import resolve
 from gcn.schema.plugins import of_settings
@@ -95,19 +95,22 @@ def objective(
     terms: dict[str, tuple[float, Term]] = {}
     perturbations: list[Perturbation] = []
     constraints: list[Constraint] = []
+    fakes: FakeSource | None = None
     for name, weight, part in present:
+        if isinstance(part, Term | FakeSource) and side is not None:
+            part.check_images(side)
         if isinstance(part, Term):
-            if side is not None:
-                part.check_images(side)
             terms[name] = (float(weight or 0.0), part)
         elif isinstance(part, Perturbation):
             perturbations.append(part)
         elif isinstance(part, LossWrapper):
             assert loss is not None
             loss = part.wrap(loss)
+        elif isinstance(part, FakeSource):
+            fakes = part
         elif isinstance(part, Constraint):
             constraints.append(part)
-    return Objective(loss, _adversarial_weight(cfg.adv), terms, perturbations), constraints
+    return Objective(loss, _adversarial_weight(cfg.adv), terms, perturbations, fakes), constraints
 
 
 def _adversarial_weight(adv: float | str) -> float | Weighting:

@@ -116,6 +116,11 @@ class Game(nn.Module):
             images = perturbation(images, shared if perturbation.paired else shared.child(which), step)
         return images
 
+    def fakes_for_d(self, turn: Turn) -> Tensor | None:
+        """Reconstructions (B, 3, H, W) that D's loss is computed from; None for those of the batch."""
+        source = self.objective.fakes
+        return None if source is None else source(turn)
+
     def differentiable_loss(self, turn: Turn, player: PlayerName) -> Tensor:
         """Loss of a player without the terms that are functions of the players' gradients, with its graph."""
         return self.objective.differentiable_loss(turn, player)

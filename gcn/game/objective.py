@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcn.game.slots import AdversarialLoss, Ingredient, Perturbation, Term
+from gcn.game.slots import AdversarialLoss, FakeSource, Ingredient, Perturbation, Term
 from gcn.game.turn import PlayerName, Turn
 
 # The weight of the adversarial loss from a turn, the weighted sum of G's terms without D, and the adversarial loss.
@@ -33,6 +33,7 @@ class Objective(nn.Module):
         adv: weight of G's part of it, or a function that computes it in each of G's turns.
         terms: name to (weight, term).
         perturbations: of D's inputs, applied in order.
+        fakes: the reconstructions that D's loss is computed from; None for those of the batch.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Objective(nn.Module):
         adv: float | Tensor | Weighting = 1.0,
         terms: Mapping[str, tuple[float | Tensor, Term]] | None = None,
         perturbations: Iterable[Perturbation] = (),
+        fakes: FakeSource | None = None,
     ) -> None:
         super().__init__()
         terms = terms or {}
@@ -48,6 +50,7 @@ class Objective(nn.Module):
         self.weights = {name: weight for name, (weight, _) in terms.items()}
         self.terms: Mapping[str, Term] = nn.ModuleDict({n: t for n, (_, t) in terms.items()})  # type: ignore[assignment]
         self.perturbations = nn.ModuleList(perturbations)
+        self.fakes = fakes
 
     def d_reaches_generator(self) -> bool:
         """Whether D's gradient needs the generator's graph."""
@@ -95,6 +98,7 @@ class Objective(nn.Module):
 
     def losses(self, turn: Turn, player: PlayerName) -> list[WeightedLoss]:
         """All parts of a player's loss in this turn."""
+        turn.payer = player
         names = self._names(turn, player, active=True)
         return [WeightedLoss(name, weight, self._evaluate(turn, player, name)) for name, weight in names]
 
@@ -143,6 +147,7 @@ class Objective(nn.Module):
         parts = [p for p in self._remembering().values() if turn.playing or not p.needs_discriminator]
         if parts:
             aside = turn.aside()
+            aside.payer = "g"  # with the batch's own reconstructions
             with torch.no_grad(), aside.discriminator_untouched():
                 for part in parts:
                     getattr(part, hook)(aside)

@@ -7,13 +7,14 @@ slot                     provides                                        example
 :class:`LossWrapper`      an adversarial loss made of another             relativistic, label_smoothing
 :class:`Term`             ``forward(turn) -> scalar`` for ``players``     mse, rate, r1, consensus
 :class:`Perturbation`     ``forward(images, stream, step) -> images``     instance_noise, diffaugment
+:class:`FakeSource`       ``forward(turn) -> images``                     history
 :class:`Constraint`       ``prepare`` before training, ``after_step``     spectral_norm, weight_clip
 =======================  ==============================================  ===================================
 
 An ingredient costs one class in one of these slots and one file ``conf/knob/<name>.yaml``. It holds no optimizer, no
-device and no configuration. Losses, terms and perturbations may keep a state from update to update, all in the same
-way: see :class:`Ingredient`. They take no branch on a tensor's value and no in-place operation, so that many games can
-be trained at once.
+device and no configuration. Losses, terms, perturbations and sources of fakes may keep a state from update to update,
+all in the same way: see :class:`Ingredient`. They take no branch on a tensor's value and no in-place operation, so that
+many games can be trained at once.
 """
 
 from typing import Self
@@ -25,7 +26,7 @@ from gcn.game.turn import PlayerName, Turn
 
 
 class Ingredient(nn.Module):
-    """A loss, a term or a perturbation, which may keep a state from update to update: its memory.
+    """A loss, a term, a perturbation or a source of fakes, which may keep a state from update to update: its memory.
 
     The memory lives in buffers. So checkpoints hold it, each game of the lab has its own, and the spectrum of the
     update contains it. It is computed from means over the joint batch, hence the same in all processes.
@@ -118,6 +119,17 @@ class Perturbation(Ingredient):
     def forward(self, images: Tensor, stream: Stream, step: int) -> Tensor:
         """Perturbed images, of the shape (B, ...) of ``images``."""
         raise NotImplementedError
+
+
+class FakeSource(Ingredient):
+    """Reconstructions that D's loss is computed from, in place of the batch's own; G's loss keeps those."""
+
+    def forward(self, turn: Turn) -> Tensor:
+        """Reconstructions (B, 3, H, W) for D's loss in this turn, before perturbations."""
+        raise NotImplementedError
+
+    def check_images(self, side: int) -> None:
+        """Raise :class:`gcn.errors.InputError` if the source cannot work on images of ``side`` pixels."""
 
 
 class Constraint:

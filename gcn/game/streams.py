@@ -53,6 +53,11 @@ class Stream:
         shape = self._joint_shape(like)
         return self._local(torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype))
 
+    def common_uniform(self, like: Tensor) -> Tensor:
+        """Values uniform on [0, 1) of the shape, type and device of ``like``, the same on every process."""
+        generator = self._generator(torch.device("cpu"))
+        return torch.rand(like.shape, generator=generator, dtype=like.dtype).to(like.device)
+
     def permutation(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """A random permutation of ``range(n)``, the same on every process."""
         return torch.randperm(n, generator=self._generator(torch.device("cpu"))).to(device)

@@ -3,12 +3,14 @@
     x ─► generator ─► x_hat              one forward pass a batch, shared by both players' turns
     x, x_hat ─► perturbations ─► D ─► logits, features            computed when first asked for, and cached
 
-D, its penalties and G see the same perturbed tensors: each is drawn once a turn.
+D, its penalties and G see the same perturbed tensors: each is drawn once a turn. Only where the objective has a source
+of fakes is D's loss computed from other reconstructions than G's.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Literal, Protocol
 
@@ -38,11 +40,29 @@ class TurnGame(Protocol):
     def perturb(self, images: Tensor, stream: Stream, which: str, step: int) -> Tensor:
         """Perturbed images, of the shape (B, ...) of ``images``, as D's input; ``which`` is ``real`` or ``fake``."""
 
+    def fakes_for_d(self, turn: "Turn") -> Tensor | None:
+        """Reconstructions (B, 3, H, W) that D's loss is computed from; None for those of the batch."""
+
     def differentiable_loss(self, turn: "Turn", player: PlayerName) -> Tensor:
         """Loss of a player without the terms that are functions of the players' gradients."""
 
     def adversarial_d_loss(self, turn: "Turn") -> Tensor:
         """D's adversarial loss alone, a scalar."""
+
+
+@dataclass
+class Fakes:
+    """Reconstructions that D is given in a turn, and what is computed from them when it is asked for.
+
+    Attributes:
+        x_hat: (B, 3, H, W), before the perturbations.
+        seen: x_hat, perturbed.
+        output: D's output on ``seen``.
+    """
+
+    x_hat: Tensor
+    seen: Tensor | None = None
+    output: DiscriminatorOutput | None = None
 
 
 class Turn:
@@ -131,10 +151,28 @@ class Turn:
         return self.game.perturb(shown, self._stream, "real", self.step).detach().requires_grad_()
 
     @cached_property
+    def fakes_of_g(self) -> Fakes:
+        """The reconstructions of the batch, from which G's loss is computed."""
+        return Fakes(self.x_hat)
+
+    @cached_property
+    def fakes_of_d(self) -> Fakes:
+        """The reconstructions that D's loss is computed from: those of the batch, or what the objective puts there."""
+        x_hat = self.game.fakes_for_d(self)
+        return self.fakes_of_g if x_hat is None else Fakes(x_hat)
+
+    @property
+    def _fakes(self) -> Fakes:
+        return self.fakes_of_d if self.payer == "d" else self.fakes_of_g
+
+    @property
     def seen_fake(self) -> Tensor:
         """D's fake input (B, 3, H, W): x_hat, perturbed; attached to the generator where that has a graph."""
-        seen = self.game.perturb(self.x_hat, self._stream, "fake", self.step)
-        return seen if seen.requires_grad else seen.detach().requires_grad_()
+        fakes = self._fakes
+        if fakes.seen is None:
+            seen = self.game.perturb(fakes.x_hat, self._stream, "fake", self.step)
+            fakes.seen = seen if seen.requires_grad else seen.detach().requires_grad_()
+        return fakes.seen
 
     @cached_property
     def condition(self) -> Tensor | None:
@@ -159,10 +197,13 @@ class Turn:
         """D's output on :attr:`seen_real`."""
         return self.discriminate(self.seen_real)
 
-    @cached_property
+    @property
     def fake(self) -> DiscriminatorOutput:
         """D's output on :attr:`seen_fake`."""
-        return self.discriminate(self.seen_fake)
+        fakes = self._fakes
+        if fakes.output is None:
+            fakes.output = self.discriminate(self.seen_fake)
+        return fakes.output
 
     def logit_mean(self, function: Callable[..., Tensor], *logits: Sequence[Tensor]) -> Tensor:
         """Mean over the joint batch, patches and scales of a function of logits.

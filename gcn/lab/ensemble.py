@@ -69,7 +69,8 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor, noise: Stream) -> GeneratorOutput:
         """Reconstructions of x (E, B, d), same shape."""
-        return GeneratorOutput(self.small.decode(self.theta, x))
+        x_hat = self.small.decode(self.theta, x)
+        return GeneratorOutput(x_hat.clone())  # decode may give a view of θ, which the update moves
 
 
 class Discriminator(nn.Module):
@@ -97,6 +98,9 @@ class Common(Stream):
 
     def uniform(self, like: Tensor) -> Tensor:
         return super().uniform(like[:1]).expand_as(like)
+
+    def common_uniform(self, like: Tensor) -> Tensor:
+        return super().common_uniform(like[:1]).expand_as(like)
 
 
 class CommonStreams(Streams):
@@ -173,7 +177,8 @@ class GameEnsemble:
     def batch(self, games: int) -> Tensor:
         """The samples of each game (E, B, d), with copies where noise on them needs these."""
         source = self.small.source()
-        if len(self.objective.perturbations) or any(t.has_noise for t in self.objective.terms.values()):
+        chance = len(self.objective.perturbations) or self.objective.fakes is not None
+        if chance or any(t.has_noise for t in self.objective.terms.values()):
             source = source.repeat(self.copies or TwoPoint.copies(source.shape[1]), 1)
         return source.expand(games, *source.shape)
 
@@ -223,7 +228,8 @@ class GameEnsemble:
         }
         adv = weights.get("adv", self.objective.adv)
         perturbations = cast(Iterable[Perturbation], self.objective.perturbations)
-        return replace(self, objective=Objective(self.objective.loss, adv, terms, perturbations))
+        changed = Objective(self.objective.loss, adv, terms, perturbations, self.objective.fakes)
+        return replace(self, objective=changed)
 
 
 def coordinates(game: Game) -> Tensor:

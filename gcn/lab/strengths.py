@@ -132,7 +132,7 @@ class Strengths(Force):
         """The strengths of an objective whose weights are plain numbers."""
         loss = objective.loss
         known: dict[str, Any] = {}
-        other = False
+        other = objective.fakes is not None
         for name, weight in objective.weights.items():
             if not weight:
                 continue

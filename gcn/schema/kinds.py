@@ -29,7 +29,7 @@ class Kind(NamedTuple):
         return f"a subclass of {' or '.join(self.bases)} in {self.package}"
 
 
-SLOTS = ("Term", "Perturbation", "LossWrapper", "Constraint")
+SLOTS = ("Term", "Perturbation", "FakeSource", "LossWrapper", "Constraint")
 
 # By the dotted name of the node that holds ``_target_``.
 KINDS = {

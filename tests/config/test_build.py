@@ -34,8 +34,13 @@ def test_what_is_absent_is_not_even_imported(monkeypatch):
 
 @pytest.mark.parametrize("name", [name for name, knob in knobs().items() if knob.target and name != "lpips"])
 def test_every_knob_builds(name):
-    value = {"relativistic": "pair", "spectral_norm": "true", "diffaugment": "all"}.get(name, "0.5")
-    assert name in [present.name for present in present_terms(parse([f"{name}={value}"]))]
+    values = {"relativistic": "pair", "spectral_norm": "true", "diffaugment": "all", "history": "50"}
+    beside = {
+        "history": ["discriminator.condition=false"],
+        "class_entropy": ["data=digits", "discriminator=auxiliary"],
+    }
+    words = [f"{name}={values.get(name, '0.5')}", *beside.get(name, [])]
+    assert name in [present.name for present in present_terms(parse(words))]
 
 
 @pytest.mark.parametrize(("group", "choice"), [(g, c) for g in ("loss", "dynamics") for c in groups()[g]])

@@ -41,7 +41,9 @@ EXAMPLE = {
     "d_steps": "2",
     "weight_clip": "0.01",
     "diffaugment": "all",
+    "history": "4",
 }
+BESIDE = {"history": ["discriminator.condition=false", "data.batch=4"]}  # what a knob needs
 
 
 def refusal(*words: str) -> str:
@@ -264,6 +266,10 @@ def test_every_other_mistake_is_one_line(words, says):
         ("loss=oasis discriminator=unet labeller=patches diffaugment=all", "a class for each place"),
         ("discriminator.minibatch_std=true trainer=ddp devices=2", "its own part"),
         ("discriminator.minibatch_std=true data.batch=1", "one image is 0"),
+        ("history=50", "no y_hat of the batch"),
+        ("history=50 data=digits discriminator=projection discriminator.condition=false", "another label"),
+        ("history=50 discriminator.condition=false data.batch=1", "half of the reconstructions"),
+        ("history=5 discriminator.condition=false data.batch=6", "holds a batch or more"),
         ("discriminator.minibatch_discrimination=3 trainer=ddp devices=2", "its own part"),
         ("discriminator.minibatch_discrimination=3 data.batch=1", "no other to be compared with"),
         ("discriminator=hific discriminator.minibatch_std=true data.batch=1", "one image is 0"),
@@ -329,10 +335,17 @@ def test_every_pair_of_knobs_composes_or_is_refused_with_a_reason():
     beside_any_discriminator = [name for name in knobs() if name != "class_entropy"]
     for a, b in itertools.combinations(beside_any_discriminator, 2):
         try:
-            with_values(*(f"{name}={EXAMPLE.get(name, '0.5')}" for name in (a, b)))
+            beside = [word for name in (a, b) for word in BESIDE.get(name, [])]
+            with_values(*(f"{name}={EXAMPLE.get(name, '0.5')}" for name in (a, b)), *beside)
         except InputError as error:
             refused[a, b] = str(error)
-    assert set(refused) == {("label_smoothing", "relativistic"), ("spectral_norm", "weight_clip")}
+    impossible = {
+        ("label_smoothing", "relativistic"),
+        ("spectral_norm", "weight_clip"),
+        ("history", "relativistic"),
+    }
+    assert set(refused) == impossible
+    assert "its own reconstruction" in refused["history", "relativistic"]
     assert "labels a difference" in refused["label_smoothing", "relativistic"]
     assert "no effect" in refused["spectral_norm", "weight_clip"]
 

@@ -25,7 +25,7 @@ GAMMA, RATE, K, H = 0.4, 0.9, 0.25, 0.2
 
 
 def test_its_recursion_on_the_dirac_gan_with_a_bias():
-    """L(x) = -b, L(x_hat) = -(ψθ + b): θ ← θ + hψ, ψ ← ψ - hkθ, b ← b + h(1 - k), and then k by the new energies."""
+    """L(x) = -b, L(x_hat) = -(ψθ + b): θ ← θ + hψ, ψ ← ψ - hkθ, b ← b + h(1 - k), and then k by D's new energies."""
     starts = [(0.7, -0.4, -0.5), (-1.0, 0.2, -0.3), (0.3, 0.9, 0.8)]
     game = ensemble(BEGAN(GAMMA, RATE, K), small=Dirac(bias=True))
     paths = played(game, starts, 40, Simultaneous, H)
@@ -33,8 +33,9 @@ def test_its_recursion_on_the_dirac_gan_with_a_bias():
     for i, start in enumerate(starts):
         (t, p, b), k = start, K
         for found in paths[1:, i].tolist():
+            x_hat = t
             t, p, b = t + H * p, p - H * k * t, b + H * (1 - k)
-            k = min(max(k + RATE * (GAMMA * -b + (p * t + b)), 0), 1)
+            k = min(max(k + RATE * (GAMMA * -b + (p * x_hat + b)), 0), 1)
             shares.append(k)
             assert found == pytest.approx((t, p, b), abs=1e-12)
     assert {0, 1} <= set(shares)  # both bounds were reached

@@ -18,7 +18,7 @@ IMAGES, PLACES = 3, (2, 4)
 def classes_turn(real, fake, labels):
     """A turn in which D has said these class logits (B, K+1, h, w), and the labeller these labels."""
     turn = open_turn(torch.zeros(len(real), 3, 8, 8).double(), torch.zeros(len(real), 3, 8, 8).double())
-    turn.__dict__["real"], turn.__dict__["fake"] = of_classes(real), of_classes(fake)
+    turn.__dict__["real"], turn.fakes_of_g.output = of_classes(real), of_classes(fake)
     turn.game.labeller = lambda x: labels
     return turn
 

@@ -26,11 +26,18 @@ ON = {
     "approx_r1": 10.0, "roth": 1.0, "lecam": 1.0, "historical_averaging": 1.0, "consensus": 0.1, "jare": 0.1,
     "target_bpp": 0.5, "instance_noise": 0.1, "spectral_norm": True, "weight_clip": 0.05, "d_steps": 2,
     "relativistic": "pair", "pulling_away": 1.0, "diffaugment": "all", "label_smoothing": 0.1,
-    "class_entropy": 1.0,
+    "class_entropy": 1.0, "history": 3,
 }  # fmt: skip
 
 LABELS = "data=digits discriminator=auxiliary"  # what class_entropy needs
+BESIDE = {"history": {"discriminator.condition": False}}  # what a knob needs
 CLASSES = "loss=oasis discriminator=unet labeller=patches data.crop=64"
+
+
+def on(name: str) -> str:
+    """The words of a command line that switch a knob on."""
+    own = {name: ON[name], **BESIDE.get(name, {})}
+    return " ".join(f"{key}={str(value).lower()}" for key, value in own.items())
 
 
 def words(*said: str) -> list[str]:

@@ -61,6 +61,7 @@ KNOBS = {
     "historical_averaging": "historical_averaging=1",
     "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4 terms.instance_noise.per_image=true",
     "diffaugment": "diffaugment=all",
+    "history": "history=5 discriminator.condition=false relativistic=average d_steps=2",
     "label_smoothing": "label_smoothing=0.1",
     "spectral_norm": "spectral_norm=true",
     "weight_clip": "weight_clip=0.05",

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from small import CLASSES, LABELS, ON, Small, differing
+from small import CLASSES, LABELS, ON, Small, differing, on
 
 from gcn.config.compose import knobs
 from gcn.errors import InputError
@@ -128,7 +128,7 @@ CASES = {
         f"loss {loss} {pairing}": f"loss={loss} relativistic={pairing}"
         for loss, pairing in itertools.product(RELATIVE, PAIRINGS)
     },
-    **{f"knob {name}": f"{name}={str(value).lower()}" for name, value in ON.items()},
+    **{f"knob {name}": on(name) for name in ON},
     "every": "r1=10 r2=10 gp=10 terms.r1.every=2 terms.r2.every=3 terms.gp.every=4",
     "zero-centred": "gp=10 terms.gp.target=0",
     "a level of noise for each image": "instance_noise=0.5 terms.instance_noise.per_image=true",
@@ -138,6 +138,7 @@ CASES = {
     "deviation of the batch": "discriminator.minibatch_std=true r1=10 consensus=0.1",
     "distances in the batch": "discriminator.minibatch_discrimination=3 r1=10 consensus=0.1",
     "colours, and a noise of their own": "diffaugment=color instance_noise=0.1 r1=10 feature_matching=1",
+    "both players at once, and a history": f"{on('history')} dynamics=simultaneous consensus=0.1 r2=1",
     "adaptive weight": "adv=adaptive mse=1",
     "unconditional": "discriminator.condition=false",
     "two scales": "discriminator=multiscale discriminator.depth=1 r1=10 feature_matching=1",
@@ -164,6 +165,7 @@ LATER = [
     "weight_clip",
     "lecam",
     "historical_averaging",
+    "history",
     "prox",
     "extragradient",
     "optimistic",
@@ -182,7 +184,7 @@ def test_some_updates(said):
 
 @pytest.mark.parametrize("name", [name for name in ON if name != "d_steps"])
 def test_two_turns_of_the_discriminator(name):
-    routed(f"{name}={str(ON[name]).lower()} d_steps=2", updates=2)
+    routed(f"{on(name)} d_steps=2", updates=2)
 
 
 @pytest.mark.parametrize("said", ["consensus=1", "jare=1", "r1=10 gp=10 instance_noise=0.1"])

@@ -39,6 +39,9 @@ class PairedStream(Stream):
     def uniform(self, like: Tensor) -> Tensor:
         return self._spread([stream.uniform(like[0]) for stream in self.streams])
 
+    def common_uniform(self, like: Tensor) -> Tensor:
+        return self._spread([stream.common_uniform(like[0]) for stream in self.streams])
+
     def permutation(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """Raises InputError: a permutation of rows would exchange the games."""
         raise InputError(
