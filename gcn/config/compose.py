@@ -27,7 +27,7 @@ from gcn.config import exchange
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
 from gcn.config.several import GROUPS, chosen_lists, spelled
-from gcn.config.sources import register
+from gcn.config.sources import load, register
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.schema.conf_folder import CONF
@@ -277,16 +277,23 @@ def _base(chosen: tuple[str, ...], root: Root) -> _Base:
 def _exchanged(chosen: tuple[str, ...], root: Root) -> _Base | None:
     """The base of choices, from that of the defaults; None where Hydra must make it."""
     said = dict(word.partition("=")[::2] for word in chosen)
-    if not said or len(said) < len(chosen):
+    if not said or len(said) < len(chosen) or not _exchangeable(root):
         return None
     default = _base((), root)
-    found = exchange.nodes(said, default.choices, root.file, root.folders)
-    if found is None:
-        return None
+    changed = {group: choice for group, choice in said.items() if choice != default.choices[group]}
     cfg = pickle.loads(default.cfg)
-    for group, node in found.items():
+    for group, choice in changed.items():
+        node = exchange.node(group, choice, root.folders)
+        if node is None or group in load(root.file)[0]:  # where the root adds to the node
+            return None
         cfg[group] = node
-    return _Base(pickle.dumps(cfg), {**default.choices, **said}, default.places)
+    return _Base(pickle.dumps(cfg), {**default.choices, **changed}, default.places)
+
+
+@cache
+def _exchangeable(root: Root) -> bool:
+    """Whether no default choice sets anything outside of its own node."""
+    return exchange.apart(_base((), root).choices, root.folders)
 
 
 def _base_of_hydra(chosen: tuple[str, ...], root: Root) -> _Base:

@@ -17,30 +17,21 @@ _NAME = re.compile(r"[a-z]\w*", re.ASCII)
 _ITSELF = "_self_"  # in a defaults list: the file's own content, which is last unless the list says otherwise
 
 
-def nodes(chosen: Mapping[str, str], defaults: Mapping[str, str | None], root: Path,
-          folders: Sequence[Path]) -> dict[str, DictConfig] | None:  # fmt: skip
-    """The nodes of chosen groups by name; None where Hydra must compose.
-
-    Args:
-        chosen: choices by group.
-        defaults: choice of each group in the composition whose nodes are replaced.
-        root: the root's file.
-        folders: where the groups are; of two files of one name, that in the earlier folder counts.
-    """
-    if load(root)[0].keys() & chosen.keys():
-        return None  # the root adds to the node of a group
-    for group, choice in defaults.items():
-        if choice is not None and node(group, choice, folders) is None:
-            return None  # its file may set the node of another group
-    found = {group: node(group, choice, folders) for group, choice in chosen.items()}
-    return None if None in found.values() else found  # type: ignore[return-value]
+def apart(defaults: Mapping[str, str | None], folders: Sequence[Path]) -> bool:
+    """Whether the files of these choices, by group, set nothing but their own nodes."""
+    return all(c is None or node(group, c, folders) is not None for group, c in defaults.items())
 
 
 def node(group: str, choice: str, folders: Sequence[Path]) -> DictConfig | None:
     """What the file of a choice and the files that it builds on make of their group's node.
 
+    Args:
+        group: its name.
+        choice: its name.
+        folders: where the groups are; of two files of one name, that in the earlier folder counts.
+
     Returns:
-        None if there is no such file, if it sets anything outside of the node, or if it is empty.
+        None if there is no such file, or if it may set anything outside of the node.
     """
     paths = (folder / group / f"{choice}.yaml" for folder in folders)
     path = next((path for path in paths if path.is_file()), None)
@@ -52,6 +43,8 @@ def node(group: str, choice: str, folders: Sequence[Path]) -> DictConfig | None:
     bases = list(content.pop("defaults", []))
     if bases[-1:] == [_ITSELF]:
         bases.pop()
+    if not bases:
+        return content
     merged = OmegaConf.create()
     for base in bases:
         below = node(group, base, folders) if isinstance(base, str) and base != _ITSELF else None
@@ -59,4 +52,4 @@ def node(group: str, choice: str, folders: Sequence[Path]) -> DictConfig | None:
             return None
         merged.merge_with(below)
     merged.merge_with(content)
-    return merged or None
+    return merged

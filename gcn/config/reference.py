@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import DictConfig
 
 from gcn.config.compose import Root, compose, knobs
 from gcn.config.knobs import Knob
 from gcn.config.lightning_words import CALLBACKS, checked_callbacks, instead
 from gcn.config.several import names as single
+from gcn.config.sources import load
 from gcn.config.stored import OVERLAY
 from gcn.errors import InputError
 from gcn.schema.fields import MISSING, Field, at, declarations, paths, show, suggestion
@@ -116,7 +117,8 @@ def _lineage(group: str, choice: str, own: Extension, root: Root) -> list[Path]:
     for folder in (*root.folders, *own.folders):
         path = folder / group / f"{choice}.yaml"
         if path.exists():
-            defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
+            content, _ = load(path)
+            defaults = content.get("defaults", []) if isinstance(content, DictConfig) else []
             bases = [base for base in defaults if isinstance(base, str) and base != "_self_"]
             return [*(found for base in bases for found in _lineage(group, base, own, root)), path]
     return []

@@ -14,6 +14,7 @@ from gcn.schema.fields import declarations, paths
 from gcn.schema.plugins import Extension
 
 ROOTS = (TRAIN, LAB)
+SHARED = ("experiment", "game", "callbacks")  # whose nodes several files set
 SAID = [
     (TRAIN, []),
     (TRAIN, ["loss=hinge", "mse=1", "optim.g.lr=3e-4", "optim.g.betas=[0.5,0.9]"]),
@@ -68,22 +69,21 @@ def test_what_hydra_refuses_is_refused_in_its_words(words):
     assert outcome(compose, words) == outcome(by_hydra, words)
 
 
+def own_choices(root, number):
+    """One choice of every group at once, where the group has as many."""
+    offered = {group: choices for group, choices in groups(root).items() if group not in SHARED}
+    return {group: choices[number] for group, choices in offered.items() if number < len(choices)}
+
+
 @pytest.mark.parametrize(
-    "number", range(max(len(choices) for root in ROOTS for choices in groups(root).values()))
+    ("root", "number"), [(root, n) for root in ROOTS for n in range(20) if own_choices(root, n)]
 )
-@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
 def test_every_choice_is_composed_as_by_hydra_down_to_the_order_of_its_settings(root, number):
-    """Each number stands for one choice of every group at once, where the group has as many."""
-    offered = {
-        group: choices for group, choices in groups(root).items() if group not in ("experiment", "game")
-    }
-    words = [f"{group}={choices[number]}" for group, choices in offered.items() if number < len(choices)]
-    whole = "generator=dcgan" in words  # the file that sets more than its own group
-    if words and not whole:
-        compose([], root=root)
-        with mock.patch.object(composing, "hydra_compose", side_effect=AssertionError):
-            made = compose(words, root=root)
-    else:
+    chosen = own_choices(root, number)
+    words = [f"{group}={choice}" for group, choice in chosen.items()]
+    compose([], root=root)
+    needed = None if exchange.apart(chosen, root.folders) else composing.hydra_compose
+    with mock.patch.object(composing, "hydra_compose", needed):
         made = compose(words, root=root)
     expected = by_hydra(words, root=root)
     assert made == expected
@@ -98,7 +98,6 @@ def test_every_choice_is_composed_as_by_hydra_down_to_the_order_of_its_settings(
         "defaults: [_self_, adam]\nlr: 1\n",
         "defaults: [/loss/hinge]\nlr: 1\n",
         "defaults: [nothing]\nlr: 1\n",
-        "",
         "[1, 2]\n",
     ],
 )
@@ -109,13 +108,9 @@ def test_a_file_that_may_set_more_than_its_own_node_is_left_to_hydra(file, tmp_p
     assert exchange.node("optim", "gan", [tmp_path, CONF]) is not None
 
 
-@pytest.mark.parametrize(("choice", "root"), [("dcgan", ""), ("tiny", "generator: {N: 3}\n")])
-def test_so_are_choices_beside_such_a_file_and_a_root_that_sets_their_node(choice, root, tmp_path):
-    (tmp_path / "root.yaml").write_text(root + "steps: 1\n")
-    found = exchange.nodes({"generator": "tiny"}, {"generator": choice}, tmp_path / "root.yaml", [CONF])
-    assert found is None
-    (tmp_path / "root.yaml").write_text("steps: 10\n")
-    assert exchange.nodes({"generator": "hific"}, {"generator": "tiny"}, tmp_path / "root.yaml", [CONF])
+def test_nothing_is_exchanged_where_a_default_may_set_more_than_its_own_node():
+    assert exchange.apart({"generator": "tiny", "loss": None}, [CONF])
+    assert not exchange.apart({"generator": "dcgan", "loss": "ns"}, [CONF])
 
 
 @pytest.mark.parametrize(
