@@ -26,7 +26,7 @@ def distances(
     families: Mapping[str, Sequence["Method"]], late: Mapping[str, float], path: Path, ask: Asked
 ) -> Path | None:
     """Draw the late distance of every method: a row for each, a column for each data, a dot for each seed."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import MaxNLocator, NullFormatter
 
     lines: list[tuple[str, Method | None]] = []
     for title, own in families.items():
@@ -35,9 +35,8 @@ def distances(
     if not shown:
         return None
     with paper_figure(path, (2.0 + 2.0 * len(shown), 0.19 * len(lines) + 1.1)) as figure:
-        for axes, data in zip(
-            figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True
-        ):
+        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axes, data in zip(panels, shown, strict=True):
             plain = [
                 late[r["name"]] for _, m in lines if m and m.levels == ask.plain for r in _of(m, data, ask)
             ]
@@ -52,15 +51,15 @@ def distances(
             floor = [r["w1_of_data"] for _, m in lines if m for r in _of(m, data, ask)]
             axes.axvline(float(np.mean(floor)), color=GREY, linewidth=1, linestyle=(0, (4, 3)))
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set(title=ask.label(data), xlabel="Wasserstein-1 distance")
-            axes.set_ylim(len(lines) - 0.4, -0.6)
-            axes.set_yticks(range(len(lines)), [name for name, _ in lines], fontsize=7.5)
-            for label, (_, method) in zip(axes.get_yticklabels(), lines, strict=True):
-                label.set_fontweight("bold" if method is None else "normal")
             axes.tick_params(axis="x", which="both", labelsize=7)
+        panels[0].set_ylim(len(lines) - 0.4, -0.6)
+        panels[0].set_yticks(range(len(lines)), [name for name, _ in lines], fontsize=7.5)
+        for label, (_, method) in zip(panels[0].get_yticklabels(), lines, strict=True):
+            label.set_fontweight("bold" if method is None else "normal")
     return path
 
 
@@ -132,14 +131,15 @@ def samples(
     if not data:
         return None
     grid: list[list[View | None]] = []
+    named: set[str] = set()  # a column is named at its first picture
     for one in data:
         line: list[View | None] = []
         for method in columns:
             found = [row for row in _of(method, one, ask) if row["name"] in kept]
             seen = read_view(io.BytesIO(kept[str(found[0]["name"])])) if found else None
-            line.append(
-                seen._replace(title="" if grid else method.name.replace(": ", "\n")) if seen else None
-            )
+            title = "" if method.name in named else method.name.replace(": ", "\n")
+            named |= {method.name} if seen else set()
+            line.append(seen._replace(title=title) if seen else None)
         grid.append(line)
     return multiples(path, grid, [ask.label(one) for one in data], side=1.9)
 

@@ -43,10 +43,7 @@ def blocks(
 ) -> list[Block]:
     """The sections, with their figures in ``folder``; the arguments are those of ``lab_report.blocks``."""
     late = late_distances(points, ask.content["late"])
-    families = {one["title"]: methods(stored, one, ask) for one in ask.content["families"]}
-    families = {
-        title: found for title, found in families.items() if any(m.levels != ask.plain for m in found)
-    }
+    families = _families(stored, ask)
     arms = modes(stored, ask)
     drawn = [
         (
@@ -74,7 +71,7 @@ def blocks(
     figures = [(named(path, "png"), caption) for path, caption in drawn if path is not None]
     remark = ask.content["remark"]
     return [
-        Block("What is seen", _answer(study, stored, families, late, ask), None, figures[:1]),
+        Block("What is seen", _answer(study, stored, families, arms, late, ask), None, figures[:1]),
         Block("What this study may not say", study.cannot_say),
         Block("Distances", [_TABLE], _distances(_once(families), late, stored, ask)),
         Block("Lost modes", [_MODES] if arms else [], _modes(arms, late, ask)),
@@ -85,7 +82,10 @@ def blocks(
     ]  # fmt: skip
 
 
-_TABLE = "Wasserstein-1 distance: mean over seeds [smallest, largest], over the last fifth of the updates."
+_TABLE = (
+    "Mean over seeds [smallest, largest]. W1: Wasserstein-1 distance over the last fifth of the updates. Good: share of"
+    " 2500 samples within three standard deviations of the data after the last update."
+)
 _MODES = "Mean over seeds [smallest, largest] after the last update; W1 over the last fifth of the updates."
 
 
@@ -117,6 +117,12 @@ def methods(rows: Sequence[Row], family: Mapping[str, Any], ask: Asked) -> list[
     return found
 
 
+def _families(rows: Sequence[Row], ask: Asked) -> dict[str, list[Method]]:
+    """The families of the file, by their titles, that have more than the plain method."""
+    found = {one["title"]: methods(rows, one, ask) for one in ask.content["families"]}
+    return {title: own for title, own in found.items() if any(m.levels != ask.plain for m in own)}
+
+
 def _once(families: Mapping[str, Sequence[Method]]) -> dict[str, list[Method]]:
     """The families, each method in the first of those that have it."""
     seen: set[str] = set()
@@ -124,7 +130,7 @@ def _once(families: Mapping[str, Sequence[Method]]) -> dict[str, list[Method]]:
     for title, own in families.items():
         found[title] = [method for method in own if method.name not in seen]
         seen |= {method.name for method in own}
-    return found
+    return {title: own for title, own in found.items() if own}
 
 
 def _name(levels: Mapping[str, str], ask: Asked) -> str:
@@ -152,34 +158,54 @@ def _answer(
     study: Study,
     stored: Sequence[Row],
     families: Mapping[str, Sequence[Method]],
+    arms: Sequence[Method],
     late: Mapping[str, float],
     ask: Asked,
 ) -> list[str]:
-    """The sentences of the file, in which counts of methods are computed."""
-    others = {m.name: m for own in families.values() for m in own if m.levels != ask.plain}
-    plain = matching(stored, ask.plain)
+    """The sentences of the file, whose numbers are computed here."""
+    every = {m.name: m for own in families.values() for m in own}
 
-    def differences(data: str) -> list[list[float]]:
-        base = _by_seed(matching(plain, {ask.factor: data}), late)
-        found = [_by_seed(matching(m.rows, {ask.factor: data}), late) for m in others.values()]
-        return [[own[seed] - base[seed] for seed in base if seed in own] for own in found if own]
+    def distances(data: str) -> dict[str, dict[int, float]]:
+        found = {name: _by_seed(matching(m.rows, {ask.factor: data}), late) for name, m in every.items()}
+        return {name: own for name, own in found.items() if own}
 
-    def counted(data: str, sign: int) -> str:
-        return str(sum(bool(own) and all(sign * d > 0 for d in own) for own in differences(data)))
+    def compared(data: str, sign: int) -> str:
+        found = distances(data)
+        base = found.pop(_name({}, ask), {})
+        own = [
+            name
+            for name, seeds in found.items()
+            if all(sign * (seeds[s] - base[s]) > 0 for s in base if s in seeds)
+        ]
+        return f"{len(own)} ({'; '.join(own)})" if own else "0"
 
-    return [
+    def smallest(data: str, count: int = 5) -> str:
+        means = {name: float(np.mean(list(own.values()))) for name, own in distances(data).items()}
+        return "; ".join(f"{name} {means[name]:.3f}" for name in sorted(means, key=means.__getitem__)[:count])
+
+    def ends(data: str, response: str) -> str:
+        names = list(ask.content["modes"]["arms"])
+        found = [(arm, matching(arm.rows, {ask.factor: data})) for arm in arms if arm.variant == 0]
+        return "; ".join(
+            f"{names[arm.arm]} {_said([row[response] for row in own], 1)}" for arm, own in found if own
+        )
+
+    said = (
         filled(
             text,
             runs=len(stored),
             planned=sum(arm.seeds for arm in study.planned()),
             updates=study.protocol.updates,
             seeds=len({row["seed"] for row in stored}),
-            methods=lambda data: str(len(differences(data))),
-            nearer=lambda data: counted(data, -1),
-            farther=lambda data: counted(data, 1),
+            methods=lambda data: str(len(distances(data).keys() - {_name({}, ask)})),
+            nearer=lambda data: compared(data, -1),
+            farther=lambda data: compared(data, 1),
+            smallest=smallest,
+            ends=ends,
         )
         for text in ask.content["answer"]
-    ]
+    )
+    return [sentence for sentence in said if sentence]  # a template may leave out what was not trained
 
 
 def _said(values: Sequence[float], digits: int) -> str:
@@ -201,14 +227,19 @@ def _distances(
     floors = {
         data: {r["seed"]: r["w1_of_data"] for r in matching(stored, {ask.factor: data})} for data in shown
     }
-    body = [["floor", *(_said(list(floors[data].values()), 3) for data in shown)]]
+    body = [["floor", *(said for data in shown for said in (_said(list(floors[data].values()), 3), ""))]]
     for title, own in families.items():
-        body.append([f"*{title}*", *("" for _ in shown)])
+        body.append([f"*{title}*", *("" for _ in (*shown, *shown))])
         for method in own:
             cells = [_by_seed(matching(method.rows, {ask.factor: data}), late) for data in shown]
+            good = [[r["good"] for r in matching(method.rows, {ask.factor: data})] for data in shown]
             if any(cells):
-                body.append([method.name, *(_said(list(cell.values()), 3) for cell in cells)])
-    return ["method", *(ask.label(data) for data in shown)], body
+                values = [(list(cell.values()), own) for cell, own in zip(cells, good, strict=True)]
+                body.append(
+                    [method.name, *(said for w1, own in values for said in (_said(w1, 3), _said(own, 2)))]
+                )
+    head = [f"{ask.label(data)}: {name}" for data in shown for name in ("W1", "good")]
+    return ["method", *head], body
 
 
 def _modes(arms: Sequence[Method], late: Mapping[str, float], ask: Asked) -> Table | None:
@@ -231,10 +262,8 @@ def _modes(arms: Sequence[Method], late: Mapping[str, float], ask: Asked) -> Tab
 
 def _design(study: Study, stored: Sequence[Row]) -> list[str]:
     lost = sum(row["verdict"] == "diverged" for row in stored)
-    seconds = [row["seconds"] for row in stored if row["seconds"] and math.isfinite(row["seconds"])]
     return [
-        f"{lost} of {len(stored)} games diverged to numbers that are not finite. The games took"
-        f" {sum(seconds) / 60:.0f} minutes, one arm after another.",
+        f"{lost} of {len(stored)} games diverged to numbers that are not finite.",
         f"Arms: `{' '.join(study.protocol.arm)}` of `scripts/lab.py` and their own words, in"
         f" `conf/study/{study.name}.yaml`.",
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from gcn.errors import InputError
 from gcn.study import design, report, table
 from gcn.study.reports import contrasts, distance_report
 
+STORED = Path(__file__).parents[3] / "docs" / "study" / "plane"
 STEPS = (0, 50, 80, 90, 100)
 
 
@@ -50,6 +52,7 @@ def games():
         yield game("circle", seed, 0.25 if seed < 2 else 0.9, loss="hinge")  # farther with two of three seeds
         yield game("circle", seed, 0.5 + 0.1 * seed, rule="sga")  # farther with every seed
         yield game("circle", seed, math.nan if seed == 1 else 0.3, loss="wgan")
+        yield game("line", seed, 0.4)
         yield game("ring", seed, 0.4)
         yield game("ring", seed, 0.3, generator="codec", distortion="mse")
 
@@ -73,7 +76,8 @@ def test_distances_are_means_over_the_last_fifth_of_the_updates():
 
 def test_the_table_has_each_method_once_with_the_range_of_its_seeds(page):
     rows = {line.split(" |")[0][2:]: line for line in page.splitlines() if line.startswith("| ")}
-    assert "0.300 [0.200, 0.400]" in rows["ns"]
+    assert rows["ns"].count("0.50 [0.50, 0.50]") == 2
+    assert "0.400 [0.400, 0.400] | 0.50 [0.50, 0.50] | 0.300 [0.200, 0.400] |" in rows["ns"]
     assert "0.250 [0.150, 0.350]" in rows["ns, r1"]
     assert "1 of 3 not finite" in rows["wgan"]
     assert "0.100 [0.100, 0.100]" in rows["floor"]
@@ -83,9 +87,15 @@ def test_the_table_has_each_method_once_with_the_range_of_its_seeds(page):
 
 def test_a_method_is_nearer_or_farther_only_if_it_is_so_with_each_seed(page):
     said = " ".join(page.split())
-    assert "Of 4 methods on the circle 1 are nearer to the data than `ns` and 1 farther" in said
-    assert "of 0 on the four lines 0 are nearer" in said
-    assert "21 of 456 planned games" in said
+    assert "Circle: of 4 methods nearer to the data than `ns`: 1 (ns, r1); farther: 1 (ns, sga)." in said
+    assert "Four lines: of" not in said  # none was trained there
+    assert (
+        "Circle, smallest mean distances: ns, r1 0.250; ns 0.300; hinge 0.467; ns, sga 0.600; wgan inf."
+        in said
+    )
+    assert "of 25 on the grid" not in said
+    assert "of 8 on the ring: GAN 6.0 [5.0, 7.0]; codec, mse = 1 6.0 [5.0, 7.0]." in said
+    assert "24 of 456 planned games" in said
 
 
 def test_a_page_names_what_was_not_verified(page, ask):
@@ -109,6 +119,25 @@ def test_every_planned_arm_has_a_place_in_the_report(study, ask):
     shown = [m for family in ask.content["families"] for m in distance_report.methods(rows, family, ask)]
     names = {row["name"] for method in [*shown, *distance_report.modes(rows, ask)] for row in method.rows}
     assert names == {arm.name for arm in study.arms}
+
+
+def test_the_published_page_is_that_of_the_stored_table(study, ask):
+    rows, points = table.read(STORED), table.read_curves(STORED)
+    planned = {run for arm in study.arms for run in arm.runs}
+    assert {row["name"] for row in rows} <= planned
+    assert all(row["steps"] == study.protocol.updates for row in rows)
+    late = distance_report.late_distances(points, ask.content["late"])
+    assert late.keys() == {row["name"] for row in rows}
+    said = (STORED / "README.md").read_text(encoding="utf-8")
+    tables = [
+        distance_report._distances(
+            distance_report._once(distance_report._families(rows, ask)), late, rows, ask
+        ),
+        distance_report._modes(distance_report.modes(rows, ask), late, ask),
+    ]
+    for _, body in filter(None, tables):
+        for line in body:
+            assert f"| {' | '.join(line)} |" in said
 
 
 def test_an_unknown_kind_of_report_is_refused(study, tmp_path, monkeypatch):
