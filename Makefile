@@ -1,7 +1,8 @@
 # `make` lists the targets.
 VENV ?= .venv
-# Tests run one thread each; a file's stay together, so that what it prepares is prepared once.
-PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+# Tests run one thread each; a file's stay together, so that what it prepares is prepared once. Bytecode is kept even if the
+# variable says otherwise, for many processes import the same modules.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 PYTHON ?= python3
 BIN = $(VENV)/bin
 ARGS ?= loss=ns +mse=1

@@ -13,9 +13,11 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 LIBRARIES = [
     "gcn.commands",  # first: it decides how others are imported
@@ -27,6 +29,7 @@ LIBRARIES = [
     "gcn.commands.train",
     "pytest",
     "hypothesis",
+    "prepared",  # last: tests/prepared.py
 ]
 
 
@@ -35,6 +38,11 @@ def forking() -> Any:
     """Context of ``multiprocessing`` whose processes have the libraries already."""
     context = get_context("forkserver")
     context.set_forkserver_preload(LIBRARIES)
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # of the server, to which Python 3.11 does not hand on sys.path
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
     return context
 
 

@@ -12,12 +12,12 @@ import pytest
 from gcn.study.executors.executor import results
 from gcn.study.executors.ray_tasks import RayExecutor
 
-ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def cluster():
+    ray = pytest.importorskip("ray", reason="the extra ray is not installed")
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
@@ -52,6 +52,8 @@ def test_an_exception_of_a_task_is_raised(cluster):
 
 
 def test_an_interruption_ends_the_tasks(cluster, tmp_path):
+    import ray
+
     def terminate():
         counted.soon(lambda: counted.attempts(tmp_path, "a"))
         os.kill(os.getpid(), signal.SIGTERM)
