@@ -113,6 +113,12 @@ def product() -> tuple[Step, int]:
     return lambda _: a @ b, 2 * side**3
 
 
+def alternating(words: Sequence[str], crop: int, batch: int) -> Loop:
+    """The update of :func:`ours` by ``dynamics=alternating``, whatever the rule of ``words``."""
+    others = [word for word in words if not word.lstrip("+").startswith(("dynamics=", "dynamics."))]
+    return ours([*others, "dynamics=alternating"], crop, batch)
+
+
 def plain(words: Sequence[str], crop: int, batch: int) -> Loop:
     """A plain loop on the networks of the game."""
     module, _ = gcn.build([*words, "trainer.channels_last=false"])
@@ -210,7 +216,7 @@ def _looped(optim: PlayerOptim, parameters: list[nn.Parameter]) -> Callable[[flo
     return move
 
 
-CONTENDERS = {"gcn": ours, "plain": plain, "compressai": compressai}
+CONTENDERS = {"gcn": ours, "alternating": alternating, "plain": plain, "compressai": compressai}
 
 
 def serve(pipe: Any, name: str, words: Sequence[str], crop: int, batch: int, threads: int) -> None:
