@@ -79,7 +79,7 @@ workers: 2              #: int >= 1 ; arms that are trained at once
 words: [loss=ns, mse=1]  #: list of str ; of scripts/train.py, separated by commas
 crop: [64]              #: list of int >= 1 ; sides of the images, in pixels
 batch: [8]              #: list of int >= 1 ; images of an update
-against: [plain]        #: list of str ; plain: a loop; compressai: that with CompressAI's codec; alternating: another rule
+against: [plain]        #: list of str ; plain: a loop; compressai: it on CompressAI's codec; alternating: this rule
 updates: 5              #: int >= 1 ; of each contender in each round
 repeats: 5              #: int >= 1 ; rounds
 threads: 1              #: int >= 1 ; of torch, on the CPU

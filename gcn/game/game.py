@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gcn.game.labelled import Batch, Labelled, images_of
 from gcn.game.objective import Objective, WeightedLoss, total_of
+from gcn.game.protocols import Beginning
 from gcn.game.reduction import Reduction
 from gcn.game.streams import Stream, Streams
 from gcn.game.turn import PlayerName, Turn
@@ -88,6 +89,13 @@ class Game(nn.Module):
             out = self.generator(images_of(x), stream.child("quantisation"))
         label = (lambda: x.labels) if isinstance(x, Labelled) and self.labeller is None else None
         return Turn(self, images_of(x), out, step, stream, player, playing, label=label)
+
+    def begin(self, x: Batch) -> None:
+        """Give the images of an update's first batch to the parts of D that begin with them."""
+        modules = () if self.discriminator is None else self.discriminator.modules()
+        for part in modules:
+            if isinstance(part, Beginning):
+                part.begin(self.reduce.gather(images_of(x)))
 
     def gradient(
         self, player: PlayerName, turn: Turn, create_graph: bool = False, retain_graph: bool = False

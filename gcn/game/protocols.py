@@ -1,7 +1,7 @@
 """What the game expects of its parts: a generator, a discriminator, and the optimizers that move them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -72,6 +72,14 @@ class Discriminator(Protocol):
 
     def __call__(self, images: Tensor, condition: Tensor | None) -> DiscriminatorOutput:
         """Logits of images (B, 3, H, W), given the latents y_hat (B, M, h, w) where it uses them."""
+
+
+@runtime_checkable
+class Beginning(Protocol):
+    """A part of a discriminator that begins with the first batch of images of a training."""
+
+    def begin(self, images: Tensor) -> None:
+        """Given the images (B, 3, H, W) of the joint batch in each update; only the first ones change anything."""
 
 
 class Player(Protocol):

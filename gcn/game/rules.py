@@ -65,6 +65,7 @@ def update(
         for player in dict.fromkeys(players):
             cast(ScheduledPlayer, player).set_learning_rate(learning_rate)
     game.values, game.observing = {}, observe
+    game.begin(batches[0])
     turn = rule(game, batches, step, players)
     game.objective.after_update(turn)
     return turn

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gcn.errors import InputError
 from gcn.game.protocols import DiscriminatorOutput
 from gcn.models.minibatch_discrimination import MinibatchDiscrimination
+from gcn.models.virtual_norm import Reference, VirtualNorm
 
 NORMS = {
     "none": lambda channels: nn.Identity(),
@@ -51,9 +52,11 @@ class Patch(nn.Module):
         condition_gradient: let G's gradient pass through the condition (HiFiC does not). The turn reads it and
             cuts the condition, see :attr:`gcn.game.turn.Turn.condition`.
         latent_channels: channels of y_hat; unused without ``condition``.
-        norm: ``none``, ``instance`` or ``batch``, after every hidden layer but the first.
+        norm: ``none``, ``instance``, ``batch`` or ``virtual``, after every hidden layer but the first.
         minibatch_std: put a :class:`MinibatchStd` before the last hidden layer, so that a nonlinearity follows it.
         minibatch_discrimination: kernels of a :class:`MinibatchDiscrimination` in the same place; None for none.
+        reference: number of images in the reference batch of ``virtual``, see :class:`VirtualNorm`.
+        side: of these images, in pixels.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Patch(nn.Module):
         norm: str,
         minibatch_std: bool = False,
         minibatch_discrimination: int | None = None,
+        reference: int = 8,
+        side: int = 64,
     ) -> None:
         super().__init__()
         self.depth, self.norm, self.condition_gradient = depth, norm, condition_gradient
@@ -77,10 +82,11 @@ class Patch(nn.Module):
             nn.Sequential(
                 *(_of_batch(channels[i], minibatch_std, kernels) if added[i] else []),
                 _convolution(channels[i] + added[i], channels[i + 1], halve=i < HALVINGS),
-                _norm(norm, channels[i + 1], i),
+                _norm(norm, channels[i + 1], i, reference),
             )
             for i in range(depth)
         )
+        self.reference = Reference(reference, side) if norm == "virtual" else None
         self.channels = channels[-1]
         self.head: nn.Module = _convolution(channels[-1], 1, halve=False)
 
@@ -109,6 +115,18 @@ class Patch(nn.Module):
             maps = F.leaky_relu(self.condition(cond), 0.2)
             # In the maps' type, which under autocast is that of the convolutions: half the memory, the same numbers.
             x = torch.cat((x.to(maps.dtype), F.interpolate(maps, size=x.shape[-2:], mode="nearest")), dim=1)
+        if self.reference is None:
+            return self._activations(x)
+        self._activations(self.reference.images)  # the layers of normalisation keep its statistics
+        features = self._activations(x)
+        for layer in self._virtual():
+            layer.statistics = None
+        return features
+
+    def _virtual(self) -> list[VirtualNorm]:
+        return [layer for layer in self.modules() if isinstance(layer, VirtualNorm)]
+
+    def _activations(self, x: Tensor) -> list[Tensor]:
         features = []
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), 0.2)
@@ -135,5 +153,7 @@ class _Same(nn.Conv2d):
         return super().forward(F.pad(input, (1, 2, 1, 2)))
 
 
-def _norm(name: str, channels: int, layer: int) -> nn.Module:
-    return NORMS[name](channels) if layer > 0 else nn.Identity()
+def _norm(name: str, channels: int, layer: int, reference: int) -> nn.Module:
+    if layer == 0:
+        return nn.Identity()
+    return VirtualNorm(channels, reference) if name == "virtual" else NORMS[name](channels)

@@ -267,6 +267,19 @@ def test_every_other_mistake_is_one_line(words, says):
         ("discriminator.minibatch_std=true trainer=ddp devices=2", "its own part"),
         ("discriminator.minibatch_std=true data.batch=1", "one image is 0"),
         ("history=50", "no y_hat of the batch"),
+        ("discriminator.norm=virtual", "have no y_hat"),
+        (
+            "discriminator.norm=virtual discriminator.condition=false discriminator.minibatch_std=true",
+            "compares them",
+        ),
+        (
+            "discriminator.norm=virtual discriminator.condition=false discriminator.reference=9",
+            "of the first batch",
+        ),
+        (
+            "discriminator.norm=virtual discriminator.condition=false discriminator.side=32",
+            "size of the crops",
+        ),
         ("history=50 data=digits discriminator=projection discriminator.condition=false", "another label"),
         ("history=50 discriminator.condition=false data.batch=1", "half of the reconstructions"),
         ("history=5 discriminator.condition=false data.batch=6", "holds a batch or more"),

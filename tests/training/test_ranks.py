@@ -94,6 +94,7 @@ NETWORKS = {
     "hyperprior": "generator=hyperprior",
     "instance normalisation": "discriminator.norm=instance",
     "unconditional": "discriminator.condition=false",
+    "virtual normalisation": "discriminator.norm=virtual discriminator.condition=false",
     "two scales": "discriminator=multiscale discriminator.depth=1 r1=10",
     "gradient through the condition": "discriminator.condition_gradient=true",
     "hific": "discriminator=hific discriminator.width=4",

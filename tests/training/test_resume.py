@@ -47,7 +47,7 @@ MEMORIES = {
     "extragradient, averages of parameters": "dynamics=extragradient dynamics.moments=update prox=1 wrong=0.1 "
     "historical_averaging=0.1",
     "two turns of D on processed data, past images": "d_steps=2 data.workers=2 r1=1 terms.r1.every=2 history=3 "
-    "discriminator.condition=false",
+    "discriminator.condition=false discriminator.norm=virtual",
     "warm-up, annealed noise, sparse penalties": "warmup.steps=4 instance_noise=0.2 terms.instance_noise.anneal=7 "
     "r1=1 terms.r1.every=3",
     "spectral norm and batch statistics": "spectral_norm=true discriminator.norm=batch",

@@ -136,6 +136,7 @@ CASES = {
     **{f"rule {name}": words for name, words in RULES.items()},
     **{f"{norm} norm": f"discriminator.norm={norm} mse=1" for norm in ("instance", "batch")},
     "deviation of the batch": "discriminator.minibatch_std=true r1=10 consensus=0.1",
+    "virtual norm": "discriminator.norm=virtual discriminator.condition=false mse=1 r1=10 consensus=0.1",
     "distances in the batch": "discriminator.minibatch_discrimination=3 r1=10 consensus=0.1",
     "colours, and a noise of their own": "diffaugment=color instance_noise=0.1 r1=10 feature_matching=1",
     "both players at once, and a history": f"{on('history')} dynamics=simultaneous consensus=0.1 r2=1",
