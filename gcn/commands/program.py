@@ -31,6 +31,7 @@ COMMANDS = {
     "board": "show a study in Weights & Biases",
 }
 PROJECT = {
+    "methods": "write the table of all methods, docs/methods.md",
     "registered": "decide the registered contrasts of the margin study, or simulate them",
     "instruments": "validate the metrics of realism on degraded photographs",
     "features": "train the network of patch features that comes with the package",

@@ -86,7 +86,7 @@ class Alternating(Rule):
 
 
 class Simultaneous(Rule):
-    """Both players move at once from the same point."""
+    """Both players move at once from the same point: simultaneous gradient descent (Mescheder et al. 2017)."""
 
     def __call__(self, game: Game, batches: Sequence[Batch], step: int, players: Players) -> Turn:
         turn = game.turn("both", batches[-1], step)

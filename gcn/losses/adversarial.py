@@ -87,9 +87,9 @@ class MaximumLikelihood(NonSaturating):
 
 
 class LSGAN(Adversarial):
-    """Squares of the distance to a label (Mao et al. 2017); G's target is D's label of real.
+    """D: ½(t-1)², ½(t-b)²; G: ½(t-1)², the label b of fake is -1 or 0 (Mao et al. 2017).
 
-    labels ``pm1``: D ½(t-1)², ½(t+1)²; G ½(t-1)². labels ``01``: D ½(t-1)², ½t²; G ½(t-1)².
+    Squares of the distance to a label: b = -1 for labels ``pm1``, b = 0 for ``01``. G's target is D's label of real.
     Its relativistic form has labels ±1 and squares without a further ½ (Jolicoeur-Martineau 2019).
     """
 
@@ -138,7 +138,7 @@ class Wasserstein(Adversarial):
 
 
 class EBGAN(Adversarial):
-    """Energies E = -t (Zhao et al. 2016). D: E on real, relu(margin - E) on fake; G: E. Not relativistic.
+    """D: E on real, relu(margin - E) on fake; G: E, energies E = -t (Zhao et al. 2016). Not relativistic.
 
     Energies must not be negative, as those of an auto-encoder (:class:`gcn.models.autoencoder.AutoEncoder`).
 

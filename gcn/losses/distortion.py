@@ -142,7 +142,7 @@ def centre_of(generator: nn.Module) -> float:
 
 
 class L1(Term):
-    """E|x - x_hat| / (unit/255)."""
+    """E|x - x_hat| / (unit/255), the distortion of pix2pix (Isola et al. 2017)."""
 
     def __init__(self, unit: float = 8.0) -> None:
         super().__init__()

@@ -130,6 +130,31 @@ class MarginPlan:
 
 
 @dataclass(frozen=True)
+class RampPlan:
+    """How the arms of a study of methods are trained and judged; see :mod:`gcn.study.methods.ramp`.
+
+    Attributes:
+        lowest: first learning rate of both players.
+        octaves: by which it rises at most, over the updates of the protocol.
+        look: updates between two looks.
+        decibels: PSNR lost at which a training fails.
+        settle, settle_lr: updates by distortion alone before all arms of a seed, and their first learning rate.
+        exponent_lr, exponent_before, exponent_updates: constant learning rate at which the exponent is measured,
+            updates before its measurement, and updates that count.
+    """
+
+    lowest: float
+    octaves: int
+    look: int
+    decibels: float
+    settle: int
+    settle_lr: float
+    exponent_lr: float
+    exponent_before: int
+    exponent_updates: int
+
+
+@dataclass(frozen=True)
 class Protocol:
     """How arms are trained; see the remarks in ``conf/study``.
 
@@ -139,8 +164,10 @@ class Protocol:
         updates: of the generator. log_every, val_every: between rows and between validations.
         pool: training crops. val_crops: of 128 pixels.
         command: ``train`` or ``lab``, the script whose words arms are; ``lab`` trains the seeds of an arm side by side
-            and needs neither crops nor validations. With ``margin`` an arm is a search among runs of training.
+            and needs neither crops nor validations. With ``margin`` an arm is a search among runs of training, with
+            ``methods`` a training at rising learning rates.
         margin: of an arm that is such a search.
+        ramp: of an arm with rising learning rates.
         extra: a further folder of configurations, Hydra's ``--config-dir``.
     """
 
@@ -153,6 +180,7 @@ class Protocol:
     val_crops: int = 0
     command: str = "train"
     margin: MarginPlan | None = None
+    ramp: RampPlan | None = None
     extra: str | None = None
 
     @property

@@ -13,7 +13,7 @@ from gcn.files.names import printable
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
 from gcn.schema.plugins import NONE, Extension
-from gcn.study.arms import HELD, LEAST, NEAR, OWN, Arm, MarginPlan, Protocol
+from gcn.study.arms import HELD, LEAST, NEAR, OWN, Arm, MarginPlan, Protocol, RampPlan
 from gcn.study.margin import starts
 
 STANDARD = "gan=standard"  # of withdrawn levels alone: their runs are in a stored table, and none is trained
@@ -23,6 +23,7 @@ COMMANDS = {
     "train": NUMBERS,
     "lab": NUMBERS[:1],
     "margin": ("updates", "pool", "val_crops"),
+    "methods": ("updates", "pool", "val_crops"),
 }  # what arms are: scripts whose words they have, or searches for a margin; and what their protocols say
 
 
@@ -178,6 +179,7 @@ def _protocol(
         (*plan["arm"], *words),
         command=command,
         margin=margin,
+        ramp=RampPlan(**plan["ramp"]) if command == "methods" else None,
         extra=config_dir,
         **numbers,
     )
@@ -261,7 +263,7 @@ class _Grids:
     def _own(self, said: Iterable[str]) -> dict[str, str]:
         """Values of the words that only a study has; of the search for a margin only where arms are such searches."""
         command = self.protocol.command
-        known = {"margin": list(OWN), "train": ["twin"]}.get(command, [])
+        known = {"margin": list(OWN), "train": ["twin"], "methods": ["method"]}.get(command, [])
         own = {}
         for word in said:
             name, _, value = word.partition("=")

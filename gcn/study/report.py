@@ -7,7 +7,14 @@ from gcn.files.atomic import make_folder
 from gcn.schema.fields import suggestion
 from gcn.study import diagnostics
 from gcn.study.design import Study
-from gcn.study.reports import contrasts, distance_report, lab_report, margin_report, training_report
+from gcn.study.reports import (
+    contrasts,
+    distance_report,
+    lab_report,
+    margin_report,
+    method_report,
+    training_report,
+)
 from gcn.study.reports.pages import markdown, page
 from gcn.study.table import read, read_curves
 
@@ -23,6 +30,8 @@ def write(study: Study, table: Path, folder: Path) -> list[Path]:
     make_folder(folder)
     if study.protocol.margin is not None:
         question, found = margin_report.QUESTION, margin_report.blocks(study, read(table), table, folder)
+    elif study.protocol.ramp is not None:
+        question, found = method_report.QUESTION, method_report.blocks(study, read(table))
     else:
         asked = contrasts.load(study.text, study.labels)
         kind = asked.content.get("report", study.protocol.command)

@@ -210,7 +210,9 @@ Task = tuple[Arm, Protocol, str, bool]
 def train_task(task: Task) -> Result:
     """Train an arm and write its result file; what a worker does. An arm that fails is a result as well."""
     try:
-        result, look = {"lab": _lab, "margin": _margin}.get(task[1].command, _train_arm)(task)
+        result, look = {"lab": _lab, "margin": _margin, "methods": _methods}.get(task[1].command, _train_arm)(
+            task
+        )
     except Exception as problem:  # a failed run is an outcome of the study, not its end
         return _failed(task, f"{type(problem).__name__}: {problem}")
     return _written(task, result, look)
@@ -272,6 +274,13 @@ def _margin(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
         rate = margin_exponent.low_rate(arm, Path(folder), protocol)
         return {"runs": [], "exponents": [margin_exponent.measure(arm, Path(folder), protocol, rate)]}, {}
     return {"runs": margin_arm.play(arm, Path(folder), protocol)}, {}
+
+
+def _methods(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
+    from gcn.study.methods import ramp
+
+    arm, protocol, _, _ = task
+    return {"runs": [ramp.play(arm, protocol)]}, {}
 
 
 def _lab(task: Task) -> tuple[dict[str, Any], dict[str, Any]]:

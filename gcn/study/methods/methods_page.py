@@ -1,0 +1,229 @@
+"""docs/methods.md: what each method is, what it does in the Dirac-GAN, and what was measured on a codec."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gcn.study.methods.catalogue import Method
+from gcn.study.methods.effects import Effect, effects
+
+Row = Mapping[str, Any]
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+WEIGHTS = ("0", "1")  # levels of ``mse``
+SECTIONS = {
+    "losses": "Adversarial losses",
+    "discriminator": "On the discriminator: penalties, perturbations, constraints",
+    "both": "Terms of both players, and what G is told of D",
+    "rules": "Update rules",
+    "distortions": "Distortions and their controls",
+    "networks": "Discriminators",
+}
+COMMAND = ("loss=ns", "mse=1")  # of scripts/train.py, to which a row's words are added
+HEAD = """\
+# Methods
+
+Losses, terms, rules and networks of this project in one table, made from the configuration and from stored
+runs by
+
+    python scripts/methods.py
+
+A test holds this page equal to what the command makes. [objective.md](objective.md) has the formulas at length,
+[theory.md](theory.md) the derivations. t is a logit of D, sp is softplus, E a mean. A row's words are added to
+
+    python scripts/train.py {command}
+
+where a word such as `loss=wgan` replaces the first.
+"""
+DIRAC = """\
+## In the Dirac-GAN
+
+The data are the point 0, G is a number θ, D the line ψx. Given is the largest |λ| of one update's derivative at
+the equilibrium, computed by the code that trains a codec: the distance from the equilibrium is multiplied by
+|λ| in each update, in the long run. Both learning rates are {rate}, plain gradient descent, `loss=ns` and
+alternating updates where a row says nothing else; every weight is {strength}, and the last columns have
+`{distortion}` too, in the units of this game (`python scripts/lab.py`). "Stays" is an eigenvalue of exactly 1:
+the update leaves a direction as it is, such as the mean of the past (`historical_averaging`), the share k of
+`began`, or everything where a D without a bias has no force (`lsgan_01`). Charbonnier's ε is 1. Without an
+eigenvalue, a trajectory of {steps} updates says whether it comes nearer.
+"""
+CODEC = """\
+## On a codec, with and without a distortion
+
+**Exploratory**: one strength each, chosen before the runs and not tuned, three seeds. The decoder of the model
+`mid` is trained against a new discriminator, encoder and entropy model frozen, on crops of {crop} pixels of
+eight photographs, Adam with β₁ = 0. Both learning rates double {octaves} times in {updates} updates, from
+{lowest} on. **h\\*** is the rate up to which the training held: it fails when the validation photographs have
+lost more than {decibels} dB of PSNR at two looks in succession. 3 dB is the price of perfect realism (Blau and
+Michaeli 2019), so a larger loss is none that realism asks for. Given are the geometric mean over seeds, and the
+difference to the plain game of the same seed in octaves (factors of two) with its 95 % interval (Student's t,
+three seeds: wide). A look is half an octave. **Λ** is the [exponent](exponent.md) of a training at the constant
+rate {exponent_lr}, over {exponent_updates} updates after {exponent_before}, and again its difference to the
+plain game.
+
+    python scripts/study.py study=methods only.measured=margin minutes=20 table=docs/study/methods
+    python scripts/study.py study=methods only.measured=exponent minutes=20 table=docs/study/methods
+
+train what the table lacks, and go on where they were stopped. The runs are in [study/methods](study/methods).
+"""
+
+
+@dataclass(frozen=True)
+class Leading:
+    """The slowest part of a small game's training.
+
+    Attributes:
+        modulus: largest |λ| of the update, per update; not a number without a linearisation.
+        word: ``converges``, ``circles`` or ``diverges``; or what a trajectory did.
+        reason: why there is no number; empty where there is one.
+    """
+
+    modulus: float
+    word: str
+    reason: str = ""
+
+
+def page(
+    methods: Sequence[Method],
+    spectra: Mapping[str, Sequence[Leading]],
+    rows: Sequence[Row],
+    content: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> str:
+    """The text of the page.
+
+    Args:
+        methods: of the catalogue.
+        spectra: by name, alone and with a distortion.
+        rows: of the table of the study's runs.
+        content: of ``conf/study/methods.yaml``.
+        settings: of the Dirac-GAN: ``rate``, ``strength``, ``distortion``, ``steps``.
+    """
+    parts = [HEAD.format(command=" ".join(COMMAND))]
+    for section, title in SECTIONS.items():
+        own = [method for method in methods if method.section == section]
+        parts += [
+            f"## {title}\n",
+            _table(("method", "what it computes", "source", "code, test"), map(_what, own)),
+        ]
+    parts += [DIRAC.format(**settings), _dirac(methods, spectra)]
+    protocol = content["protocol"]
+    crop = next(word.partition("=")[2] for word in protocol["both"] if word.startswith("data.crop="))
+    ramp = {name: _number(v) if isinstance(v, float) and v < 1 else v for name, v in protocol["ramp"].items()}
+    parts += [CODEC.format(crop=crop, updates=protocol["updates"], **ramp)]
+    parts += [
+        _table(*margins_table(methods, rows, content)),
+        _table(*exponents_table(methods, rows, content)),
+    ]
+    parts += ["What these runs may not say:\n"]
+    parts += ["\n".join(f"* {sentence}" for sentence in content["cannot_say"]) + "\n"]
+    parts += ["## Not here, and why\n", _table(("method", "because"), content["not_here"].items())]
+    parts += ["Files of the configuration that are no row:\n"]
+    parts += [_table(("file", "because"), ((f"`{name}`", why) for name, why in content["not_a_row"].items()))]
+    return "\n".join(parts)
+
+
+def _what(method: Method) -> tuple[str, ...]:
+    words = "<br>".join(f"`{word}`" for word in method.words)
+    code = f"[{method.class_name}](../{method.code})"
+    test = f"[test](../{method.test})" if method.test else ""
+    return f"**{method.name}**<br>{words}", _text(method.formula), method.source, f"{code}<br>{test}"
+
+
+def _text(formula: str) -> str:
+    """A docstring's text as Markdown: code in single backquotes, stars and underscores as they are."""
+    code = re.split(r"(``[^`]+``|`[^`]+`)", re.sub(r":\w+:`~?([^`]+)`", r"`\1`", formula))
+    signs = re.compile(r"\*\w+\*|[*_<]")  # emphasis stays as it is
+    plain = [
+        signs.sub(lambda found: found[0] if len(found[0]) > 1 else f"\\{found[0]}", part)
+        if k % 2 == 0
+        else part.replace("``", "`")
+        for k, part in enumerate(code)
+    ]
+    return "".join(plain)
+
+
+def _dirac(methods: Sequence[Method], spectra: Mapping[str, Sequence[Leading]]) -> str:
+    head = ("method", "|λ| alone", "outcome", "|λ| with a distortion", "outcome")
+    body = []
+    for method in methods:
+        alone, beside = spectra[method.name]
+        if not alone.word:
+            body.append((f"`{method.name}`", "", _text(alone.reason), "", ""))
+            continue
+        body.append((f"`{method.name}`", *_modulus(alone), *_modulus(beside)))
+    return _table(head, body)
+
+
+def _modulus(found: Leading) -> tuple[str, str]:
+    if math.isnan(found.modulus):
+        return "", f"{found.word}; {found.reason}" if found.word else _text(found.reason)
+    return f"{found.modulus + 1e-9:.4f}", found.word  # a tie is rounded up on every machine
+
+
+def margins_table(methods: Sequence[Method], rows: Sequence[Row], content: Mapping[str, Any]) -> Table:
+    """h* without and with the distortion, and differences to the plain game."""
+    return _measured(methods, effects(rows, "margin"), content, ("h\\*", "octaves to plain"), _margin)
+
+
+def exponents_table(methods: Sequence[Method], rows: Sequence[Row], content: Mapping[str, Any]) -> Table:
+    """Λ without and with the distortion, and differences to the plain game."""
+    return _measured(methods, effects(rows, "exponent"), content, ("Λ", "difference to plain"), _exponent)
+
+
+def _measured(
+    methods: Sequence[Method],
+    found: Mapping[tuple[str, str], Effect],
+    content: Mapping[str, Any],
+    head: tuple[str, str],
+    cells: Callable[[Effect | None, Mapping[str, Any]], tuple[str, str]],
+) -> Table:
+    why = {name: text for own in content["not_measured"].values() for name, text in own.items()}
+    body = []
+    for method in methods:
+        if method.name in why:
+            body.append((f"`{method.name}`", f"not measured: {why[method.name]}", *[""] * 3))
+        else:
+            both = (cells(found.get((method.name, mse)), content["protocol"]["ramp"]) for mse in WEIGHTS)
+            body.append((f"`{method.name}`", *(cell for own in both for cell in own)))
+    return ("method", *(f"{name}, `mse={mse}`" for mse in WEIGHTS for name in head)), body
+
+
+def _margin(found: Effect | None, ramp: Mapping[str, Any]) -> tuple[str, str]:
+    if found is None:
+        return "not measured", ""
+    if not found.values:
+        return f"< {_number(ramp['lowest'])}", ""
+    return f"{'≥ ' * bool(found.above)}{_number(2**found.mean)}{_seeds(found)}", _difference(found, 2)
+
+
+def _exponent(found: Effect | None, ramp: Mapping[str, Any]) -> tuple[str, str]:
+    if found is None:
+        return "not measured", ""
+    if not found.values:
+        return found.missing[0] if found.missing else "", ""
+    return f"{found.mean:.3f}{_seeds(found)}", _difference(found, 3)
+
+
+def _number(value: float) -> str:
+    """Two digits, as 4.5e-4."""
+    return re.sub(r"e-0", "e-", f"{value:.1e}")
+
+
+def _seeds(found: Effect) -> str:
+    """How many seeds there are, where it is not three."""
+    return "" if len(found.values) == 3 else f" (n={len(found.values)})"
+
+
+def _difference(found: Effect, digits: int) -> str:
+    mean, half = found.difference
+    if math.isnan(mean):
+        return ""
+    return f"{mean:+.{digits}f}" + (f" ± {half:.{digits}f}" if math.isfinite(half) else "")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
+    bars = [f"| {' | '.join(row)} |" for row in lines]
+    return "\n".join([bars[0], "|---" * len(head) + "|", *bars[1:]]) + "\n"
