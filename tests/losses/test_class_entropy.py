@@ -25,7 +25,7 @@ def judged(player):
     turn = open_turn(torch.zeros(5, 3, 8, 8).double(), torch.zeros(5, 3, 8, 8).double(), player=player)
     turn._label = lambda: LABELS
     leaves = [logits.clone().requires_grad_() for logits in (REAL, FAKE)]
-    turn.__dict__["real"], turn.__dict__["fake"] = (
+    turn.__dict__["real"], turn.fakes_of_g.output = (
         DiscriminatorOutput((logits[:, :1, None, None],), label_logits=(logits,)) for logits in leaves
     )
     return turn, leaves
@@ -62,7 +62,9 @@ def test_values_and_gradients_by_the_formula(fakes, share):
 
 def test_equal_logits_cost_the_logarithm_of_the_number_of_labels():
     turn, _ = judged("g")
-    turn.__dict__["fake"] = DiscriminatorOutput((FAKE[:, :1, None, None],), label_logits=(torch.zeros(5, 4),))
+    turn.fakes_of_g.output = DiscriminatorOutput(
+        (FAKE[:, :1, None, None],), label_logits=(torch.zeros(5, 4),)
+    )
     assert ClassEntropy()(turn).item() == pytest.approx(torch.tensor(4.0).log().item())
 
 
