@@ -1,24 +1,25 @@
 """The panel of reconstructions of a run, and what all figures have in common: colours, and how a chart is written.
 
 Scales that a reader compares between figures are fixed and printed: nothing is stretched to its own minimum
-and maximum. matplotlib is imported for other figures than those of a run.
+and maximum. Panels, which a run draws while it trains, need Pillow alone; matplotlib is imported for charts.
 """
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from gcn.files.atomic import make_folder, replacing
 from gcn.metrics.stability import TOO_SHORT
-from gcn.report.canvas import GREY, LABEL, Canvas
 from gcn.report.colour_scales import coloured
 from gcn.report.panel_tiles import Tile, written
 
@@ -31,6 +32,7 @@ SMALLEST_TILE = 192  # pixels; smaller images are magnified by a whole number
 NARROWEST = 96  # pixels of a column, for its heading and its scale
 COLOURS = 256  # of a chart's PNG: its lines have a dozen, the rest smooths their edges
 
+GREY = "#555555"
 BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#785ef0", "#8c564b", "#cc79a7",
 )  # fmt: skip
@@ -110,13 +112,13 @@ def panel(path: str | os.PathLike[str], rows: Sequence[PanelRow], title: str = "
     tops = list(accumulate((zoom * row.x.shape[-2] + caption for row in rows), initial=top))
     height = tops.pop() + foot
 
-    page = Canvas(width, height)
-    page.text(left, 18, title, LABEL)
+    page = Image.new("RGB", (width, height), "white")
+    _write(page, (left, 18), title, 14)
     starts = [left + index * (wide + gap) for index in range(len(columns))]
     for start, column in zip(starts, columns, strict=True):
-        page.text(start, top - 12, column, LABEL, "black", bold=True)
+        _write(page, (start, top - 12), column, 14, colour="black", bold=True)
     for row, y in zip(rows, tops, strict=True):
-        page.text(left, y + zoom * row.x.shape[-2] + 11, row.caption())
+        _write(page, (left, y + zoom * row.x.shape[-2] + 11), row.caption(), 13)
     bars = [
         (ERROR_COLOURS, 0.0, float(ERROR_LIMIT), "grey levels of 255"),
         (LOGIT_COLOURS, -LOGIT_LIMIT, LOGIT_LIMIT, "← fake    logit    real →"),
@@ -126,23 +128,41 @@ def panel(path: str | os.PathLike[str], rows: Sequence[PanelRow], title: str = "
     places = []
     for row, y in zip(rows, tops, strict=True):
         for start, tile in zip(starts, _tiles(row), strict=False):
-            page.image.paste(Image.fromarray(tile.repeat(zoom, 0).repeat(zoom, 1)), (start, y))
+            page.paste(Image.fromarray(tile.repeat(zoom, 0).repeat(zoom, 1)), (start, y))
         high, across = (zoom * side for side in row.x.shape[-2:])
         boxes = [(start, y, start + across, y + high) for start in starts[:2]]
         places.append(Tile(row.caption(), boxes[0], boxes[1]))
-    return _save(Path(path), page.done(), places)
+    return _save(Path(path), page, places)
 
 
-def _bar(page: Canvas, left: int, width: int, name: str, low: float, high: float, label: str) -> None:
+def _bar(page: Image.Image, left: int, width: int, name: str, low: float, high: float, label: str) -> None:
     """Draw a colour scale with five numbers at the foot of a page."""
-    top = page.size[1] - 46
-    scale = coloured(np.linspace(0, 1, width)[None].repeat(8, 0), name)
-    page.image.paste(Image.fromarray(scale), (left, top))
+    top = page.height - 46
+    page.paste(Image.fromarray(coloured(np.linspace(0, 1, width)[None].repeat(8, 0), name)), (left, top))
     for part in range(5):
         x = left + part * (width - 1) / 4
-        page.line([(x, top + 8), (x, top + 10)], GREY)
-        page.text(x, top + 18, f"{low + part * (high - low) / 4:g}".replace("-", "−"), 11, anchor="mm")
-    page.text(left + width / 2, top + 34, label, 11, anchor="mm")
+        ImageDraw.Draw(page).line([(x, top + 8), (x, top + 10)], fill=GREY)
+        number = f"{low + part * (high - low) / 4:g}".replace("-", "−")
+        _write(page, (x, top + 18), number, 11, anchor="mm")
+    _write(page, (left + width / 2, top + 34), label, 11, anchor="mm")
+
+
+def _write(
+    page: Image.Image, place: tuple[float, float], text: str, size: int, colour: str = GREY, bold: bool = False,
+    anchor: str = "lm",
+) -> None:  # fmt: skip
+    """Write a line of text; ``anchor`` as in Pillow: ``lm`` puts its left end, at half of its height, at the place."""
+    ImageDraw.Draw(page).text(place, text, fill=colour, font=_font(size, bold), anchor=anchor)
+
+
+@cache
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """DejaVu Sans as matplotlib brings it, or Pillow's own font; ``size`` in pixels."""
+    spec = find_spec("matplotlib")
+    name = f"mpl-data/fonts/ttf/DejaVuSans{'-Bold' if bold else ''}.ttf"
+    if spec is not None and spec.origin is not None and (file := Path(spec.origin).parent / name).is_file():
+        return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.load_default(size)
 
 
 def to_pixels(x: Tensor) -> Pixels:

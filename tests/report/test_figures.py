@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from gcn.metrics.stability import Verdict
-from gcn.report.canvas import _numbers as numbers_at
 from gcn.report.colour_scales import coloured
 from gcn.report.plots import PanelRow, panel, to_pixels
 from gcn.report.run_curves import curves
@@ -122,38 +121,60 @@ def test_curves_of_any_record(tmp_path, rows):
     assert page(path).std() > 0
 
 
-def test_a_curve_is_drawn_where_its_values_are(tmp_path):
-    rows = [{"step": k, "train/d/logit_real": 1.0 if k < 50 else 3.0} for k in range(101)]
-    drawn = page(curves(tmp_path / "curves.png", rows)).astype(int)
-    blue = (abs(drawn - [0, 0x72, 0xB2]).max(-1) < 20)[:390]
-    first, second = (np.flatnonzero(blue[:, column]) for column in (640, 780))  # of the plot of the logits
-    top, bottom, room = 40, 374, 0.1  # of the plot in pixels, and beyond the values 1 and 3
-    for rows_found, value in ((first, 1.0), (second, 3.0)):
-        at = bottom - (bottom - top) * (value - 1 + room) / (2 + 2 * room)
-        assert len(rows_found) > 0
-        assert abs(rows_found - at).max() < 2
+@pytest.fixture
+def figure(tmp_path, monkeypatch):
+    """Draws rows and gives the figure of matplotlib as it was written."""
+    kept = []
+
+    def keep(figure, path):
+        kept.append(figure)
+        return path
+
+    def draw(rows, verdict=None):
+        monkeypatch.setattr("gcn.report.run_curves.save_png", keep)
+        curves(tmp_path / "curves.png", rows, verdict)
+        return kept.pop()
+
+    return draw
 
 
-@pytest.mark.parametrize(
-    ("limits", "scale", "numbers"),
-    [
-        ((0.0, 1.0), "linear", ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
-        ((-0.31, 0.11), "linear", ["−0.3", "−0.2", "−0.1", "0", "0.1"]),
-        ((19.0, 4100.0), "linear", ["1000", "2000", "3000", "4000"]),
-        ((0.02, 300.0), "log", ["10⁻¹", "10⁰", "10¹", "10²"]),
-        ((1.5, 7.0), "log", ["2", "3", "5"]),
-        ((1e-12, 1e12), "log", ["10⁻¹⁰", "10⁻⁵", "10⁰", "10⁵", "10¹⁰"]),
-        ((-20.0, 2e3), "symlog", ["−10¹", "−10⁰", "0", "10⁰", "10¹", "10²", "10³"]),
-    ],
-)
-def test_numbers_at_an_axis_are_round_and_at_their_values(limits, scale, numbers):
-    found = numbers_at(limits, scale)
-    assert sorted(text for _, text in found) == sorted(numbers)
-    superscripts = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
-    for value, text in found:
-        sign, plain = (-1, text[1:]) if text[0] == "−" else (1, text)
-        is_power = len(plain) > 2 and plain[:2] == "10" and plain[2] in "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
-        assert value == sign * (10.0 ** int(plain[2:].translate(superscripts)) if is_power else float(plain))
+def test_a_curve_is_drawn_where_its_values_are(figure):
+    rows = [
+        {"step": k, "train/d/logit_real": 1.0 if k < 2 else math.nan, "val/bpp": 0.1 * k} for k in range(4)
+    ]
+    *plots, rate = figure(rows).axes[:7]
+    (logits,) = plots[1].lines
+    assert logits.get_xydata().tolist() == [[0, 1], [1, 1]]
+    assert rate.lines[0].get_ydata().tolist() == [row["val/bpp"] for row in rows]
+    assert {axes.get_xlim() for axes in (*plots, rate)} == {plots[0].get_xlim()}  # one range of updates
+
+
+def test_names_of_curves_cover_none_of_them(figure):
+    drawn = figure(
+        [{"train/g/a_distortion_with_a_long_name": float(k)} | row for k, row in enumerate(record(2))]
+    )
+    drawn.canvas.draw()
+    legends = [axes.get_legend() for axes in drawn.axes if axes.get_legend()]
+    assert len(legends) == 4
+    whole = drawn.bbox
+    for legend in legends:
+        own, plot = legend.get_window_extent(), legend.axes.get_window_extent()
+        assert own.x0 >= plot.x1 - 1
+        assert own.x1 <= whole.x1
+        for other in drawn.axes:
+            assert other is legend.axes or not own.overlaps(other.get_window_extent())
+
+
+def test_the_step_of_a_failure_is_marked(figure):
+    rows = record(20)
+    failed = figure(rows, Verdict("diverged", 110, "a term ran away", {}))
+    stable = figure(rows, Verdict("stable", 110, "nothing went wrong", {}))
+    marks = [
+        [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] for axes in failed.axes
+    ]
+    assert marks == [[110]] * 6 + [[]] * 2  # the axes on the right have none of their own
+    assert not [line for axes in stable.axes for line in axes.lines if line.get_linestyle() == ":"]
+    assert failed.get_suptitle() == "diverged, step 110: a term ran away"
 
 
 def test_the_colours_are_those_of_matplotlib():
@@ -165,16 +186,12 @@ def test_the_colours_are_those_of_matplotlib():
         assert abs(coloured(at, name).astype(int) - theirs).max() <= far
 
 
-def test_a_run_is_drawn_without_matplotlib(tmp_path):
+def test_a_panel_is_drawn_without_matplotlib(tmp_path):
     code = """
 import sys, torch
-from gcn.report.canvas import _numbers as numbers_at
-from gcn.report.colour_scales import coloured
 from gcn.report.plots import PanelRow, panel
-from gcn.report.run_curves import curves
 x = torch.zeros(3, 32, 32)
 panel(sys.argv[1] + "/panel.png", [PanelRow("a", x, x, torch.zeros(2, 2))])
-curves(sys.argv[1] + "/curves.png", [{"step": 1, "val/psnr": 20.0}, {"step": 2, "val/psnr": 21.0}])
 assert "matplotlib" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=300)
