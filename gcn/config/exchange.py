@@ -47,7 +47,7 @@ def node(group: str, choice: str, folders: Sequence[Path]) -> DictConfig | None:
         return content
     merged = OmegaConf.create()
     for base in bases:
-        below = node(group, base, folders) if isinstance(base, str) and base != _ITSELF else None
+        below = node(group, base, folders) if isinstance(base, str) else None
         if below is None:
             return None
         merged.merge_with(below)

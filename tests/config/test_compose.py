@@ -108,6 +108,15 @@ def test_a_file_that_may_set_more_than_its_own_node_is_left_to_hydra(file, tmp_p
     assert exchange.node("optim", "gan", [tmp_path, CONF]) is not None
 
 
+def test_a_node_of_which_the_root_sets_a_part_is_left_to_hydra():
+    compose([])
+    with (
+        mock.patch.object(composing, "hydra_compose", side_effect=AssertionError("asked")),
+        pytest.raises(InputError, match="asked"),
+    ):
+        compose(["callbacks=early_stopping", "loss=ebgan", "dynamics=sga"])
+
+
 def test_nothing_is_exchanged_where_a_default_may_set_more_than_its_own_node():
     assert exchange.apart({"generator": "tiny", "loss": None}, [CONF])
     assert not exchange.apart({"generator": "dcgan", "loss": "ns"}, [CONF])
