@@ -297,8 +297,8 @@ def mean_over_scales(values: Sequence[Tensor]) -> Tensor:
 def _labels(game: TurnGame, x: Tensor) -> Tensor:
     if game.labeller is None:
         raise InputError(
-            "discriminator: it is given the class of each image, and these images have no labels; choose data=digits, "
-            "or discriminator=patch"
+            "the discriminator or class_entropy needs the label of each image, and these batches have none, as in "
+            "studies and margins; train with data=digits, or choose discriminator=patch"
         )
     return game.labeller(x)
 

@@ -113,7 +113,7 @@ def test_other_labels_are_another_game_for_both_players():
 def test_labels_that_are_missing_are_one_line():
     small = Small(PROJECTION)
     turn = small.game.turn("d", small.batches(0)[0].x, 0)
-    with pytest.raises(InputError, match="these images have no labels; choose data=digits"):
+    with pytest.raises(InputError, match="needs the label of each image, and these batches have none"):
         small.game.gradient("d", turn)
 
 
