@@ -67,6 +67,7 @@ plain game.
 
 train what the table lacks, and go on where they were stopped. The runs are in [study/methods](study/methods).
 """
+NO_EXPONENTS = "Λ has not been measured yet: the second command does.\n"
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,9 @@ def page(
     crop = next(word.partition("=")[2] for word in protocol["both"] if word.startswith("data.crop="))
     ramp = {name: _number(v) if isinstance(v, float) and v < 1 else v for name, v in protocol["ramp"].items()}
     parts += [CODEC.format(crop=crop, updates=protocol["updates"], **ramp)]
-    parts += [
-        _table(*margins_table(methods, rows, content)),
-        _table(*exponents_table(methods, rows, content)),
-    ]
+    known = any(row["measured"] == "exponent" for row in rows)
+    parts += [_table(*margins_table(methods, rows, content))]
+    parts += [_table(*exponents_table(methods, rows, content)) if known else NO_EXPONENTS]
     parts += ["What these runs may not say:\n"]
     parts += ["\n".join(f"* {sentence}" for sentence in content["cannot_say"]) + "\n"]
     parts += ["## Not here, and why\n", _table(("method", "because"), content["not_here"].items())]
