@@ -48,9 +48,9 @@ rate of 1e-5. h* is the largest learning rate, and a* the largest weight, up to 
 The discriminator of the rescaled twin repeats the updates of another seed's discriminator: it has the
 gradients of a game and does not react to this generator. The other game is recorded where it holds, an octave
 below the margins of both seeds; its updates are enlarged in proportion to the learning rate. h* of the twin
-divided by h* is what the game costs. twin=recorded does not enlarge them. twin=yoked repeats the other game at
-the same learning rate, with some seven runs less; beyond its margin that game has failed, and the twin may fail
-for this reason alone.
+divided by h* is what the game costs. twin=recorded does not enlarge them. twin=yoked repeats the other game
+at the same learning rate, with some seven runs less; beyond its margin that game has failed, and the twin may
+fail for this reason alone.
 """,
 )
 PLACE = Path("outputs/margin")
