@@ -16,6 +16,7 @@ from gcn.config.assemble import codec as first_codec
 from gcn.config.build import build
 from gcn.config.parse import Config, parse
 from gcn.data.loader import order
+from gcn.errors import InputError
 from gcn.game.labelled import images_of
 from gcn.game.protocols import GeneratorOutput
 from gcn.game.streams import Stream, Streams
@@ -113,6 +114,11 @@ def _val_crops(images: list[Tensor], number: int) -> Tensor:
         rows, columns = (n // SIDE for n in image.shape[-2:])
         places = [(i * SIDE, j * SIDE) for i in range(rows) for j in range(columns)]
         grids.append([image[:, top : top + SIDE, left : left + SIDE] for top, left in places])
+    if not any(grids):
+        raise InputError(
+            f"validation images: none has {SIDE}x{SIDE} pixels, the size of the crops that studies and margins use; "
+            f"give larger images, or with data=digits data.crop={SIDE}"
+        )
     turns = [grid[k] for k in range(max(map(len, grids))) for grid in grids if k < len(grid)]
     return torch.stack(turns[:number])
 
