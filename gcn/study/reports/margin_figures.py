@@ -13,6 +13,7 @@ from gcn.study.reports.margin_cells import CELL, EXACT, PLAIN, SAME, Found, Key,
 DPI = 120
 WIDEST = 10.4  # inches; 1248 pixels
 PANEL = (2.9, 1.75)  # inches of a panel, at most
+APART = 0.1  # inches between the lines of two seeds
 CURVE = 8  # values of a search from which its bits are drawn as a line
 MARKERS = "os^Dv"
 TWINS = "oDsv^"  # a marker for each kind of twin
@@ -85,7 +86,8 @@ def beside(
 ) -> Path | None:
     """Draw the margin of each cell's game, its twins by kind, and the distortion alone, a row for each cell.
 
-    An arrow stands where a margin lies beyond the lowest or the highest value of its grid; it is drawn at that value.
+    Within a row the marks of a seed stand on a line of their own, the first seed on top. An arrow stands where a margin
+    lies beyond the lowest or the highest value of its grid; it is drawn at that value.
     """
     if not games:
         return None
@@ -97,14 +99,20 @@ def beside(
            own.get) for place, (kind, own) in enumerate(twins.items())),
         ("game", {"marker": "o", "color": BLUE, "markersize": 5}, games.get),
     ]  # fmt: skip
-    with paper_figure(path, (7.5, 0.22 * len(order) + 1.3), DPI) as figure:
+    seeds = sorted({seed for found in games.values() for seed in found.octaves})
+    height = 0.22 + APART * (len(seeds) - 1)  # of a row, inches
+    line = {seed: -APART / height * (i - (len(seeds) - 1) / 2) for i, seed in enumerate(seeds)}
+    with paper_figure(path, (7.5, height * len(order) + 1.3), DPI) as figure:
         axes = figure.subplots()
+        for place in range(1, len(order)):
+            axes.axhline(place - 0.5, color=GREY, linewidth=0.3)
         for label, style, find in kinds:
             marks = [
-                (place, *mark)
+                (place + line[seed], *mark)
                 for place, key in enumerate(order)
                 if (found := find(key)) is not None
-                for mark in found.points
+                for seed, mark in zip(found.octaves, found.points, strict=True)
+                if seed in line
             ]
             if marks:
                 axes.plot([], [], linestyle="", label=label, **style)
@@ -112,7 +120,7 @@ def beside(
                 marker = {"": style["marker"], "below": "<", "above": ">"}[end]
                 axes.plot(2**value, place, linestyle="", **{**style, "marker": marker})
         axes.set_yticks(range(len(order)), [name_of(key) for key in order], fontsize=8)
-        axes.set_ylim(-0.7, len(order) - 0.3)
+        axes.set_ylim(-0.5, len(order) - 0.5)
         axes.set_xscale("log")
         axes.set_xlabel("margin h*: largest learning rate of G that holds")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)

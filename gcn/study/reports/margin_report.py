@@ -46,8 +46,8 @@ BITS = (
     " holds."
 )
 BESIDE = (
-    "Margins of each game, of its twins and of the distortion alone, a mark for each seed. An arrow stands at an"
-    " end of the grid beyond which a margin lies."
+    "Margins of each game, of its twins and of the distortion alone. Marks on one line are those of one seed, the"
+    " smallest seed on top. An arrow stands at an end of the grid beyond which a margin lies."
 )
 AGAINST = "Margin against exponent, a mark for each game, means over seeds."
 MARGINS = (
