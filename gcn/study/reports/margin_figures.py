@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from gcn.study.reports.margin_cells import CELL, EXACT, PLAIN, SAME, Found, Key,
 DPI = 120
 WIDEST = 10.4  # inches; 1248 pixels
 PANEL = (2.9, 1.75)  # inches of a panel, at most
-APART = 0.1  # inches between the lines of two seeds
+ROW, APART = 0.22, 0.1  # inches: a row of one seed, and between the lines of two seeds
 CURVE = 8  # values of a search from which its bits are drawn as a line
 MARKERS = "os^Dv"
 TWINS = "oDsv^"  # a marker for each kind of twin
@@ -99,28 +100,29 @@ def beside(
            own.get) for place, (kind, own) in enumerate(twins.items())),
         ("game", {"marker": "o", "color": BLUE, "markersize": 5}, games.get),
     ]  # fmt: skip
-    seeds = sorted({seed for found in games.values() for seed in found.octaves})
-    height = 0.22 + APART * (len(seeds) - 1)  # of a row, inches
-    line = {seed: -APART / height * (i - (len(seeds) - 1) / 2) for i, seed in enumerate(seeds)}
-    with paper_figure(path, (7.5, height * len(order) + 1.3), DPI) as figure:
+    seeds = [sorted(games[key].octaves) for key in order]
+    heights = [ROW + APART * (len(own) - 1) for own in seeds]  # inches
+    edges = [0.0, *accumulate(heights)]
+    middles = [(low + high) / 2 for low, high in pairwise(edges)]
+    with paper_figure(path, (7.5, edges[-1] + 1.3), DPI) as figure:
         axes = figure.subplots()
-        for place in range(1, len(order)):
-            axes.axhline(place - 0.5, color=GREY, linewidth=0.3)
+        for edge in edges[1:-1]:
+            axes.axhline(edge, color=GREY, linewidth=0.3)
         for label, style, find in kinds:
             marks = [
-                (place + line[seed], *mark)
-                for place, key in enumerate(order)
+                (middle - APART * (own.index(seed) - (len(own) - 1) / 2), *mark)
+                for middle, own, key in zip(middles, seeds, order, strict=True)
                 if (found := find(key)) is not None
                 for seed, mark in zip(found.octaves, found.points, strict=True)
-                if seed in line
+                if seed in own
             ]
             if marks:
                 axes.plot([], [], linestyle="", label=label, **style)
             for place, value, end in marks:
                 marker = {"": style["marker"], "below": "<", "above": ">"}[end]
                 axes.plot(2**value, place, linestyle="", **{**style, "marker": marker})
-        axes.set_yticks(range(len(order)), [name_of(key) for key in order], fontsize=8)
-        axes.set_ylim(-0.5, len(order) - 0.5)
+        axes.set_yticks(middles, [name_of(key) for key in order], fontsize=8)
+        axes.set_ylim(0, edges[-1])
         axes.set_xscale("log")
         axes.set_xlabel("margin h*: largest learning rate of G that holds")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
