@@ -62,7 +62,8 @@ class Request:
             raise InputError(
                 f"updates={self.updates}: too few for an interval with every={self.every}; use {2 * self.every} or more"
             )
-        check_results(self.folder)
+        if self.out is not None or self.checkpoint.exists():  # else reading it says so
+            check_results(self.folder)
 
 
 def examine(request: Request) -> dict[str, Any]:

@@ -66,6 +66,8 @@ class Request:
         """Raise InputError for arguments that would fail only after minutes."""
         if self.basis <= self.k + 1:
             raise InputError(f"basis={self.basis}: too few products for k={self.k}; use {self.k + 2} or more")
+        if self.out is None and not self.checkpoint.exists():
+            return  # reading it says so; its folder would be another one
         check_results(self.folder)
         there = [name for name in (f"{NAME}.png", f"{NAME}.svg") if os.path.lexists(self.folder / name)]
         if there and not any((self.folder / own).is_file() for own in ("config.yaml", f"{NAME}.json")):

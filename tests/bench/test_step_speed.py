@@ -71,7 +71,7 @@ def test_another_rule_can_be_compared_with_alternating_updates():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("generator", ["tiny", "hyperprior"])
 def test_compressai_s_codec_has_the_same_size_and_trains(generator):
-    words = [f"generator={generator}", *SMALL, "data.crop=64"]
+    words = [f"generator={generator}", *(word for word in SMALL if word != "data.crop=32"), "data.crop=64"]
     loop, own = step_contenders.compressai(words, 64, 2), step_contenders.ours(words, 64, 2)
     sizes = [sum(p.numel() for p in one.game.parameters_of("g")) for one in (loop, own)]
     if generator == "tiny":
@@ -106,7 +106,7 @@ def test_a_bad_word_is_refused_before_a_process_starts():
     for words, against, said in (
         (["mse=one"], ["plain"], "mse=one"),
         (["data.crop=64"], ["plain"], "give crop= and batch="),
-        (["loss=ns"], ["naive"], "against=naive: choose of plain, compressai"),
+        (["loss=ns"], ["naive"], "against=naive: choose of alternating, plain, compressai"),
     ):
         with pytest.raises(InputError, match=said):
             step_speed.bench(words, [64], [8], against, 1, 1, 1)

@@ -243,6 +243,7 @@ ELSEWHERE = {
     "gcn/evaluation/journal.py": "appends rows to evaluation.csv, so that an interruption loses one at most",
     "gcn/report/metrics_table.py": "appends rows to metrics.csv, which a reader may see grow",
     "gcn/cli/terminal.py": "writes into the null device what nobody reads",
+    "gcn/models/tensor_file.py": "writes into the partial file that gcn.files.atomic.replacing gives it",
     "gcn/training/checkpoint.py": "keeps the checkpoint before as a hard link",
 }
 

@@ -21,6 +21,7 @@ from gcn.config.build import build
 from gcn.config.compose import groups, knobs
 from gcn.config.parse import Config, parse
 from gcn.data.loader import Crops, Source, WholeImages
+from gcn.game.labelled import Labelled, parts_of
 from gcn.game.protocols import Players
 from gcn.game.rules import Descend, update
 from gcn.game.streams import Streams
@@ -99,6 +100,8 @@ NETWORKS = {
     "gradient through the condition": "discriminator.condition_gradient=true",
     "hific": "discriminator=hific discriminator.width=4",
     "vqgan": "discriminator=vqgan discriminator.width=4 discriminator.norm=none",
+    "projection": "data=digits discriminator=projection",
+    "auxiliary classifier": "data=digits discriminator=auxiliary class_entropy=1",
     "energies": "loss=ebgan discriminator=autoencoder discriminator.width=4 pulling_away=0.1",
     "energies in equilibrium": "loss=began loss.rate=0.1 discriminator=autoencoder discriminator.width=4",
     "classes": "loss=oasis labeller=patches discriminator=unet discriminator.width=4 data.crop=64",
@@ -149,6 +152,11 @@ def batches(cfg, rank: int, world: int) -> Crops:
     )  # fmt: skip
 
 
+def labelled(x: torch.Tensor) -> Labelled:
+    """Images with a class each, which follows from the image: it is the same in any number of processes."""
+    return Labelled(x, (x.mean((1, 2, 3)) * 1e6).long() % 10)
+
+
 def updates_of(name: str) -> int:
     """Updates of a case. Terms on gradients cost the most, and one update shows them where the rule forgets."""
     return (
@@ -179,7 +187,8 @@ def play(
     data, values = batches(cfg, rank, world), {}
     before = {name: tensor.detach().clone() for name, tensor in game.state_dict().items()}
     for step in range(updates):
-        update(game, rule, data[step].double().chunk(cfg.d_steps), step, Players(g, d), observe=True)
+        batch = labelled(data[step].double()) if "classes" in cfg.data else data[step].double()
+        update(game, rule, parts_of(batch, cfg.d_steps), step, Players(g, d), observe=True)
         values |= {f"{step} {name}": value.detach().clone() for name, value in game.values.items()}
         values |= {f"{step} norm": g.norms[-1], f"{step} norm of d": d.norms[-1]}
     return {"before": before, "after": game.state_dict(), "values": values}
