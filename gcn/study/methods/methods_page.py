@@ -125,7 +125,7 @@ def page(
 
 
 def _what(method: Method) -> tuple[str, ...]:
-    words = "<br>".join(f"`{word}`" for word in method.words)
+    words = "<br>".join(f"`{word}`" for word in method.words) or "`loss=ns`"
     code = f"[{method.class_name}](../{method.code})"
     test = f"[test](../{method.test})" if method.test else ""
     return f"**{method.name}**<br>{words}", _text(method.formula), method.source, f"{code}<br>{test}"
