@@ -7,6 +7,7 @@ from gcn.errors import InputError
 from gcn.game.reduction import world_size
 from gcn.game.slots import FakeSource
 from gcn.game.turn import Turn
+from gcn.losses.lecam import along
 
 
 class History(FakeSource):
@@ -64,16 +65,16 @@ class History(FakeSource):
         rows = torch.arange(x_hat.shape[dim] * world_size(), device=x_hat.device)
         half, rows = self._half(len(rows)), turn.reduce.local(rows)
         places = self._order(turn, free_first=False)[..., rows.clamp(max=half - 1)]
-        past = self.images.take_along_dim(_beside(places, x_hat), dim).to(x_hat)
+        past = self.images.take_along_dim(along(places, x_hat), dim).to(x_hat)
         replaced = (rows < half) & (rows < self.filled[..., None])
-        return torch.where(_beside(replaced, x_hat), past, x_hat)
+        return torch.where(along(replaced, x_hat), past, x_hat)
 
     def after_update(self, turn: Turn) -> None:
         joint, dim = turn.reduce.gather(turn.x_hat), turn.reduce.sample_dim
         half = self._half(joint.shape[dim])
         images, new = self._begun(joint, dim), joint.narrow(dim, 0, half)
         places = self._order(turn, free_first=True)[..., :half]
-        self.images = images.scatter(dim, _beside(places, joint).expand_as(new), new.to(images))
+        self.images = images.scatter(dim, along(places, joint).expand_as(new), new.to(images))
         self._hold(turn, self.filled + half)
 
     def settle(self, turn: Turn) -> None:
@@ -89,8 +90,3 @@ class History(FakeSource):
 
     def _hold(self, turn: Turn, count: Tensor) -> None:
         self.filled = count.clamp(max=self.size) * torch.ones_like(turn.mean(turn.x))  # one a game
-
-
-def _beside(values: Tensor, images: Tensor) -> Tensor:
-    """Values of images (B,) or (E, B) in a shape that broadcasts against the images."""
-    return values.reshape(*values.shape, *[1] * (images.dim() - values.dim()))

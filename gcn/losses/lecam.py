@@ -61,5 +61,5 @@ def means(turn: Turn) -> tuple[Tensor, Tensor]:
 
 
 def along(values: Tensor, like: Tensor) -> Tensor:
-    """A scalar, or one value a game (E,), in a shape that broadcasts against logits (E, ...)."""
+    """A scalar, or one value a game (E,) or image (E, B), in a shape that broadcasts against ``like`` (E, ...)."""
     return values[(..., *[None] * (like.dim() - values.dim()))]
