@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from gcn.config.assemble import game as assemble_game
@@ -75,6 +76,22 @@ class ArmTraining:
         turn = update(self.game, self.rule, batches, self.step, self.players, learning_rate, observe)
         self.step += 1
         return turn
+
+    def settle(self, updates: int) -> None:
+        """Make so many updates at learning rates that fall to zero."""
+        for step in range(updates):
+            self.advance(learning_rate=1 - step / updates)
+
+    def is_finite(self) -> bool:
+        """Whether all parameters of both networks are finite."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.game.parameters())
+
+    @torch.no_grad()
+    def psnr(self) -> float:
+        """Mean PSNR of the validation crops in dB; not a number where reconstructions are not finite."""
+        x_hat, _ = self.generator.validate(self.ground.val_x)
+        error = (x_hat.clamp(0, 1) - self.ground.val_x).double().square().mean((1, 2, 3))
+        return float(-10 * error.clamp(min=1e-12).log10().mean())
 
 
 def _players(cfg: Config, game: Game, constrain: Callable[[], None]) -> Players:

@@ -10,8 +10,6 @@ import math
 import time
 from typing import NamedTuple
 
-import torch
-
 from gcn.errors import InputError
 from gcn.study.arm_training import ArmTraining
 from gcn.study.ground import Decoder
@@ -72,12 +70,12 @@ def refer(
     """
     for _ in range(updates):
         failed.advance()
-    seen = judge.look(_decoder(failed), judges) if _is_finite(failed) else None
+    seen = judge.look(_decoder(failed), judges) if failed.is_finite() else None
     found, steps = list[list[float]](), looks(updates)[-JUDGED:]
     for step in range(1, updates + 1):
         training.advance()
         if step in steps:
-            look = judge.each(_decoder(training), classifiers) if _is_finite(training) else None
+            look = judge.each(_decoder(training), classifiers) if training.is_finite() else None
             if look is None:
                 raise InputError(
                     "the distortion alone diverged at the learning rate of the reference; lower it"
@@ -100,8 +98,8 @@ def hold(
         training.advance()
         if step not in steps:
             continue
-        row = {"step": step, "psnr": _psnr(training)}
-        if _is_finite(training) and step in steps[-JUDGED:]:
+        row = {"step": step, "psnr": training.psnr()}
+        if training.is_finite() and step in steps[-JUDGED:]:
             row |= _judged(training, judge, judges)
         rows.append(row)
         if not math.isfinite(row.get("bits", row["psnr"])):
@@ -136,8 +134,8 @@ def ramp(
         training.advance(learning_rate=factor)
         if step % every and step != updates:
             continue
-        finite = _is_finite(training)
-        row = {"step": step, "learning_rate": factor, "psnr": _psnr(training)}
+        finite = training.is_finite()
+        row = {"step": step, "learning_rate": factor, "psnr": training.psnr()}
         row |= _judged(training, judge, judges) if finite else {}
         rows.append(row)
         bits = row.get("bits", math.nan)
@@ -174,18 +172,6 @@ def _judged(training: ArmTraining, judge: Judge, judges: int) -> dict[str, float
     return {"bits": math.nan, "auc": math.nan} if look is None else {"bits": look.bits, "auc": look.auc}
 
 
-def _psnr(training: ArmTraining) -> float:
-    """PSNR of the validation crops in dB; not a number where they are not finite."""
-    with torch.no_grad():
-        x_hat, _ = training.generator.validate(training.ground.val_x)
-    error = (x_hat.clamp(0, 1) - training.ground.val_x).double().square().mean((1, 2, 3))
-    return float(-10 * error.clamp(min=1e-12).log10().mean())
-
-
 def _decoder(training: ArmTraining) -> Decoder:
     assert isinstance(training.generator, Decoder)
     return training.generator
-
-
-def _is_finite(training: ArmTraining) -> bool:
-    return all(bool(parameter.isfinite().all()) for parameter in training.game.parameters())

@@ -56,8 +56,7 @@ def _settled(ground: Ground, folder: Path, protocol: Protocol, seed: int) -> Gro
     file = make_folder(folder / "runs") / f"start-{digest((*words, seed), protocol)}.safetensors"
     if not file.is_file():
         training = training_of(parse(words, protocol.extra), ground, ALONE)
-        for step in range(updates):
-            training.advance(learning_rate=1 - step / updates)
+        training.settle(updates)
         own = {
             name: value.contiguous()
             for name, value in training.generator.state_dict().items()

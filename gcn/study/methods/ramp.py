@@ -14,8 +14,6 @@ import time
 from functools import cache
 from typing import Any, NamedTuple
 
-import torch
-
 from gcn.config.parse import parse
 from gcn.models.places import model_path
 from gcn.report.summary import plain
@@ -67,14 +65,9 @@ def ramp(training: ArmTraining, limit: float, plan: RampPlan, updates: int) -> R
     return Ramp("holds", f"up to {held:.3g} times the first learning rate", None, held, rows)
 
 
-@torch.no_grad()
 def psnr(training: ArmTraining) -> float:
     """Mean PSNR of the validation crops in dB; not a number where weights or reconstructions are not finite."""
-    if not all(bool(p.isfinite().all()) for p in training.game.parameters()):
-        return math.nan
-    x_hat, _ = training.generator.validate(training.ground.val_x)
-    error = (x_hat.clamp(0, 1) - training.ground.val_x).double().square().mean((1, 2, 3))
-    return float(-10 * error.clamp(min=1e-12).log10().mean())
+    return training.psnr() if training.is_finite() else math.nan
 
 
 class Start(NamedTuple):
@@ -101,8 +94,7 @@ def start(protocol: Protocol, seed: int) -> Start:
     words = [*protocol.arm, *SETTLING, f"optim.g.lr={plan.settle_lr:g}", f"seed={seed}"]
     ground = prepare(model_path(parse(words, protocol.extra).init_from), protocol, seed)
     training = training_of(parse(words, protocol.extra), ground, "distortion_alone")
-    for step in range(plan.settle):
-        training.advance(learning_rate=1 - step / plan.settle)
+    training.settle(plan.settle)
     decoder = {k: v.clone() for k, v in training.generator.state_dict().items() if k.startswith("g_s.")}
     return Start(ground.starting_from(decoder), psnr(training))
 
