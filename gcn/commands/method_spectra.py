@@ -53,9 +53,7 @@ def lab_words(method: Method) -> list[str]:
 def _of(made: GameEnsemble) -> Leading:
     rest = equilibrium(made)
     g, d = made.players(made.game(point(made.small.start)))
-    remembers = any(
-        term.has_memory for term in made.objective.terms.values()
-    )  # and judges a point by its past
+    remembers = made.objective.has_memory  # and judges a point by its past
     if rest.point is None or not (rest.smooth or remembers):
         path = play(made, point(made.small.start), STEPS)[:, 0]
         return Leading(math.nan, outcome(path, rest.point).name, rest.note)

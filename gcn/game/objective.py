@@ -157,6 +157,11 @@ class Objective(nn.Module):
         parts = self.named_modules()
         return {name: part for name, part in parts if isinstance(part, Ingredient) and part.has_memory}
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether a loss, a term, a perturbation or a source of fakes keeps a state from update to update."""
+        return bool(self._remembering())
+
     def memory(self) -> dict[str, dict[str, Tensor]]:
         """Buffers of ingredients that have a memory, by ingredient and name, without terms that are only measured."""
         measured = {f"terms.{name}" for name, weight in self.weights.items() if not is_optimised(weight)}

@@ -8,8 +8,14 @@ from gcn.commands.lab import ensemble
 from gcn.config.build import build
 from gcn.config.compose import LAB
 from gcn.config.parse import parse
+from gcn.game.objective import Objective
 from gcn.game.rules import update
 from gcn.lab.ensemble import coordinates, play, play_on
+from gcn.losses.adversarial import NonSaturating
+from gcn.losses.began import BEGAN
+from gcn.losses.distortion import MSE
+from gcn.losses.history import History
+from gcn.losses.lecam import LeCam
 
 RULES = [
     "alternating d_steps=2",
@@ -119,3 +125,12 @@ def test_the_discrete_spectrum_holds_the_averages():
     leading = max(abs(value) for value in eigenvalues.tolist() if abs(value - 0.7) > 1e-6)
     assert rate.exp().item() == pytest.approx(leading, abs=0.01)
     assert coordinates(game.game(near)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("objective", [
+    Objective(BEGAN()), Objective(NonSaturating(), terms={"lecam": (1.0, LeCam())}),
+    Objective(NonSaturating(), fakes=History(4)),
+], ids=["loss", "term", "fakes"])  # fmt: skip
+def test_every_kind_of_ingredient_is_asked_for_a_memory(objective):
+    assert objective.has_memory
+    assert not Objective(NonSaturating(), terms={"mse": (1.0, MSE())}).has_memory

@@ -1,6 +1,7 @@
 """Figures of a report on distances to two-dimensional data: by method, over the updates, and final samples."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#222222", BLUE, ORANGE, GREEN, PURPLE, RED, BROWN, "#17a2b8", "#b8a217", "#d65db1")
 DASHES = ("-", "--", ":", "-.")
+SPAN = 5.0  # smallest ratio of the ends of an axis of distances: a narrower one shows noise as if it were an effect
 Points = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -26,12 +28,10 @@ def distances(
     families: Mapping[str, Sequence["Method"]], late: Mapping[str, float], path: Path, ask: Asked
 ) -> Path | None:
     """Draw the late distance of every method: a row for each, a column for each data, a dot for each seed."""
-    from matplotlib.ticker import MaxNLocator, NullFormatter
-
     lines: list[tuple[str, Method | None]] = []
     for title, own in families.items():
         lines += [(title, None), *((method.name, method) for method in own)]
-    shown = _shown([m for _, m in lines if m is not None], ask)
+    shown = shown_data([m for _, m in lines if m is not None], ask)
     if not shown:
         return None
     with paper_figure(path, (2.0 + 2.0 * len(shown), 0.19 * len(lines) + 1.1)) as figure:
@@ -51,9 +51,8 @@ def distances(
             floor = [r["w1_of_data"] for _, m in lines if m for r in _of(m, data, ask)]
             axes.axvline(float(np.mean(floor)), color=GREY, linewidth=1, linestyle=(0, (4, 3)))
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.set_xlim(*_widened(*axes.get_xlim()))
+            _plain_numbers(axes.xaxis)
             axes.set(title=ask.label(data), xlabel="Wasserstein-1 distance")
             axes.tick_params(axis="x", which="both", labelsize=7)
         panels[0].set_ylim(len(lines) - 0.4, -0.6)
@@ -67,7 +66,7 @@ def over_updates(
     families: Mapping[str, Sequence["Method"]], points: Points, path: Path, ask: Asked
 ) -> Path | None:
     """Draw the distance over the updates: a row for each family, a column for each data."""
-    shown = _shown([method for own in families.values() for method in own], ask)
+    shown = shown_data([method for own in families.values() for method in own], ask)
     if not shown:
         return None
     with paper_figure(path, (2.4 * len(shown) + 2.2, 2.1 * len(families))) as figure:
@@ -77,6 +76,7 @@ def over_updates(
                 for method, colour in zip(own, COLOURS, strict=False):
                     _band(axes, _of(method, data, ask), points, "w1", colour, method.name)
                 axes.set_yscale("log")
+                _plain_numbers(axes.yaxis)
             line[0].set_ylabel(f"{title}\nW1", fontsize=8)
             entries = {
                 label: handle
@@ -111,6 +111,7 @@ def modes_over_updates(arms: Sequence["Method"], points: Points, path: Path, ask
                 for arm in arms:
                     colour, dashes = COLOURS[1 + arm.arm], DASHES[arm.variant]
                     _band(axes, _of(arm, data, ask), points, response, colour, arm.name, dashes)
+                _without_first_look(axes)
                 axes.set_title(title)
             line[0].set_ylabel(ask.label(data))
         for axes in grid[-1]:
@@ -122,12 +123,22 @@ def modes_over_updates(arms: Sequence["Method"], points: Points, path: Path, ask
 
 
 def samples(
-    shown: Sequence["Method"], looks: Sequence[Mapping[str, Any]], path: Path, ask: Asked
+    shown: Sequence["Method"],
+    looks: Sequence[Mapping[str, Any]],
+    path: Path,
+    ask: Asked,
+    among: Sequence[str] | None = None,
 ) -> Path | None:
-    """Draw data and final samples of the first seed: a row for each data, a column for each method."""
+    """Draw data and final samples of the first seed: a row for each data, a column for each method.
+
+    Args:
+        shown: methods; of their data those in ``among`` are drawn.
+        among: levels of the factor of data; all by default.
+    """
     kept = {str(look["name"]): look["view"] for look in looks if look["view"]}
     columns = [method for method in shown if any(row["name"] in kept for row in method.rows)]
     data = ask.found([row for method in columns for row in method.rows if row["name"] in kept])
+    data = [one for one in data if among is None or one in among]
     if not data:
         return None
     grid: list[list[View | None]] = []
@@ -144,10 +155,35 @@ def samples(
     return multiples(path, grid, [ask.label(one) for one in data], side=1.9)
 
 
-def _shown(methods: Sequence["Method"], ask: Asked) -> list[str]:
+def shown_data(methods: Sequence["Method"], ask: Asked) -> list[str]:
     """The data that methods were trained on, without those of the section on lost modes."""
     found = ask.found([row for method in methods for row in method.rows])
     return [data for data in found if data not in ask.content["modes"]["settings"]]
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """Limits of a logarithmic axis about the same middle that are a factor of ``SPAN`` apart or more."""
+    middle, half = math.sqrt(low * high), math.sqrt(max(high / low, SPAN))
+    return middle / half, middle * half
+
+
+def _plain_numbers(axis: Any) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 times the powers of ten, without exponents."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _without_first_look(axes: Any) -> None:
+    """Fit the vertical limits to the looks after updates: all samples may lie in one mode before the first."""
+    later = [collection.get_paths()[0].vertices for collection in axes.collections]
+    values = [v[(v[:, 0] > 0) & np.isfinite(v[:, 1]), 1] for v in later]
+    values = [v for v in values if len(v)]
+    if values:
+        top = max(float(v.max()) for v in values)
+        axes.set_ylim(-0.04 * top, 1.06 * top)
 
 
 def _of(method: "Method", data: str, ask: Asked) -> list[Row]:

@@ -44,7 +44,7 @@ def blocks(
     """The sections, with their figures in ``folder``; the arguments are those of ``lab_report.blocks``."""
     late = late_distances(points, ask.content["late"])
     families = _families(stored, ask)
-    arms = modes(stored, ask)
+    arms, first = modes(stored, ask), next(iter(families.values()), [])
     drawn = [
         (
             distance_figures.distances(_once(families), late, folder / "distances", ask),
@@ -56,7 +56,9 @@ def blocks(
             "Wasserstein-1 distance over the updates: mean over seeds, and from the smallest to the largest of them.",
         ),
         (
-            distance_figures.samples(next(iter(families.values()), []), looks, folder / "samples", ask),
+            distance_figures.samples(
+                first, looks, folder / "samples", ask, distance_figures.shown_data(first, ask)
+            ),
             "The game of the first seed at the end. Discs: data; dots: samples; colours: D's logit about its middle.",
         ),
         (

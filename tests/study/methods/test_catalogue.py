@@ -1,5 +1,6 @@
 """The catalogue of methods: complete, with a source, a formula and a test for each, and commands that are accepted."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,12 @@ def test_each_row_has_formula_source_code_and_test_and_its_command_is_accepted(m
             *method.words,
         ]
     )
+
+
+def test_three_rows_drawn_by_a_seed_have_a_second_derivation():
+    drawn = sorted(ROWS, key=lambda name: hashlib.sha256(f"2026 {name}".encode()).digest())[:3]
+    derivations = (ROOT / "tests" / "theory" / "test_drawn_rows.py").read_text(encoding="utf-8")
+    assert [name for name in drawn if f"def test_{name}_" not in derivations] == []
 
 
 def keys(method):
