@@ -34,8 +34,7 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
         smaller: what the user can do when memory runs out.
         command: the words of the command line, with which an error shows the whole command that is right.
     """
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         _print_anything(stream)
     try:
@@ -45,27 +44,27 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
             finally:
                 sys.stdout.flush()
     except BrokenPipeError:
-        _abandon_stdout()
+        _abandon(sys.stdout)
         return PIPE_CLOSED
     except KeyboardInterrupt as signalled:
         terminated = isinstance(signalled, Terminated)
-        print(str(signalled) or ("terminated" if terminated else "interrupted"), file=sys.stderr)
+        _say(str(signalled) or ("terminated" if terminated else "interrupted"))
         return TERMINATED if terminated else INTERRUPTED
     except ImportError as problem:
         line = remedy(problem)
         if line is None:
             raise
-        print(f"error: {line}", file=sys.stderr)
+        _say(f"error: {line}")
         return BAD_INPUT
     except (InputError, OSError, MemoryError, RuntimeError) as problem:
         if not (isinstance(problem, InputError | OSError) or is_memory_error(problem)):
             raise
         again = f": {shell(*command, *problem.words)}" if command and isinstance(problem, NotNamed) else ""
-        print(f"error: {reason(problem, smaller)}{again}", file=sys.stderr)
+        _say(f"error: {reason(problem, smaller)}{again}")
         if (
             isinstance(problem, OSError) and problem.filename is None
         ):  # as a rule stdout itself: its disk is full
-            _abandon_stdout()
+            _abandon(sys.stdout)
         return BAD_INPUT
 
 
@@ -88,11 +87,38 @@ def _print_anything(stream: TextIO | None) -> None:
         reconfigure(errors="backslashreplace")
 
 
-def _abandon_stdout() -> None:
-    """Redirect a broken stdout so that the interpreter can flush it at its end."""
-    with contextlib.suppress(OSError, ValueError):  # no stdout, or one without a number
+def _say(line: str) -> None:
+    """Print the last line of a command on stderr, whose disk may be full: the exit status says enough then."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        _abandon(sys.stderr)
+
+
+def _open_closed_streams() -> None:
+    """Open the null device where the caller has closed stdin, stdout or stderr (``2>&-``).
+
+    Otherwise the next file that is opened gets the number of the closed one, and what a library prints on stderr is
+    written into an image or a checkpoint.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(
+                os.open(os.devnull, os.O_RDWR), True
+            )  # the lowest free number, which is this one
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _abandon(stream: TextIO) -> None:
+    """Redirect a broken stdout or stderr so that the interpreter can flush it at its end."""
+    with contextlib.suppress(OSError, ValueError):  # one without a number
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stderr
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -130,7 +130,7 @@ def _view(words: Sequence[str], own: Extension, root: Root) -> int:
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            return _hydra(words, nothing, own, root)
+            return _hydra(words, nothing, own, root, "standard output")
     except SystemExit as end:
         if end.code:  # Hydra has said why
             raise InputError(" ".join(said.getvalue().split())) from None
@@ -151,7 +151,7 @@ def _run(flags: Sequence[str], overrides: Sequence[str], train: Train, own: Exte
         place.append("hydra.output_subdir=null")  # Hydra's record is the first process's, of its first start
     try:
         with unused_removed(folder):
-            return _hydra([*flags, *overrides, *place], train, own, root)
+            return _hydra([*flags, *overrides, *place], train, own, root, folder)
     except KeyboardInterrupt as signalled:
         raise type(signalled)(_how_to_go_on(folder, root, cfg)) from None
 
@@ -167,7 +167,12 @@ def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Ext
 
 
 def _hydra(
-    words: Sequence[str], train: Train, own: Extension, root: Root, sweep: Sequence[str] | None = None
+    words: Sequence[str],
+    train: Train,
+    own: Extension,
+    root: Root,
+    place: str | Path,
+    sweep: Sequence[str] | None = None,
 ) -> int:
     """Run Hydra, which calls ``train`` for each job; returns the exit status.
 
@@ -176,6 +181,7 @@ def _hydra(
         train: what is done with the checked configuration of a job.
         own: what the user adds.
         root: whose configuration.
+        place: where Hydra itself writes, for errors.
         sweep: names of the numbers that the jobs of a sweep return; None: this is a single run.
     """
     failed, problems, starter = False, [], os.getpid()
@@ -199,8 +205,7 @@ def _hydra(
         nonlocal failed
         state = HydraConfig.get()
         # unresolved: a name with an escaped ${ in it would lose its escape
-        said = OmegaConf.to_container(state.overrides.task, resolve=False)
-        assert isinstance(said, list)
+        said = cast(list[Any], OmegaConf.to_container(state.overrides.task, resolve=False))
         folder = Path(state.runtime.output_dir)
         if sweep is not None:
             multirun.forget_failure(folder)
@@ -216,10 +221,9 @@ def _hydra(
             return None
         except Exception as problem:
             problems.append(problem)
-            if sweep is not None:
-                multirun.note_failure(folder, problem)
-            if os.getpid() != starter:
-                traceback.print_exc()  # the sweep's own process gets the message alone
+            if sweep is None:
+                return None  # raised below: Hydra would print a line of its own about it
+            _note_bug(folder, problem, starter)
             raise
         finally:
             declare(own)  # for the next job of a sweep
@@ -227,11 +231,20 @@ def _hydra(
     declare(own)
     sys.argv = [sys.argv[0], *map(appended, words), *search_path(root, own.conf)]
     try:
-        with plain_errors(problems), composed_once():
+        with plain_errors(problems, place), composed_once():
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
+        if sweep is None and problems:
+            raise problems[0]
     finally:
         sys.argv = sys.argv[:1]
     return 2 if failed else 0
+
+
+def _note_bug(folder: Path, problem: Exception, starter: int) -> None:
+    """Record what ended a job of a sweep, and show where if the job has a process of its own."""
+    multirun.note_failure(folder, problem)
+    if os.getpid() != starter:
+        traceback.print_exc()  # the sweep's own process gets the message alone
 
 
 def _sweep(
@@ -267,9 +280,8 @@ def _sweep(
             _, _, whole, folder = check(words, number)
             known.append(multirun.Job(number, words, folder))
         multirun.refuse_common(known)
-    place = word("hydra.sweep.dir", whole)
     try:
-        _hydra([*flags, *overrides, place], train, own, root, goals)
+        _hydra([*flags, *overrides, word("hydra.sweep.dir", whole)], train, own, root, whole, goals)
     except KeyboardInterrupt as signalled:
         begun = [job for job in known or multirun.begun(whole) if (job.folder / "config.yaml").exists()]
         if not begun:

@@ -20,7 +20,7 @@ from gcn.config.parse import Config, Planned
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, write_text
 from gcn.files.names import printable
-from gcn.files.reading import LARGEST_YAML, read_text
+from gcn.files.reading import LARGEST_YAML, check_events, read_text
 from gcn.report.verdicts import read_summary
 from gcn.report.wandb_content import SWEEP_FILE
 from gcn.schema.plugins import Extension
@@ -206,8 +206,13 @@ def begun(whole: Path) -> list[Job]:
 def _words(folder: Path) -> list[str]:
     """The overrides in Hydra's record of a job; none if it has no record."""
     path = folder / ".hydra" / "overrides.yaml"
-    found = yaml.safe_load(read_text(path, LARGEST_YAML)) if path.is_file() else []
-    return [str(word) for word in found or []]
+    try:
+        text = read_text(path, LARGEST_YAML)
+        check_events(text, interpolations=True)
+        found = yaml.safe_load(text)
+    except (InputError, yaml.YAMLError, ValueError, RecursionError):
+        return []
+    return [str(word) for word in found] if isinstance(found, list) else []
 
 
 def write_record(whole: Path, words: Sequence[str]) -> None:

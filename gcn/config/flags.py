@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.hydra import Hydra
@@ -86,8 +87,8 @@ def read_flags(words: Sequence[str]) -> Flags:
 
 
 @contextmanager
-def plain_errors(own: Sequence[Exception]) -> Iterator[None]:
-    """Turn Hydra's exceptions in the block into InputError; exceptions of the types in ``own`` pass."""
+def plain_errors(own: Sequence[Exception], place: str | Path) -> Iterator[None]:
+    """Turn Hydra's exceptions in the block into InputError; those in ``own`` pass. ``place``: where Hydra writes."""
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
     try:
@@ -96,7 +97,7 @@ def plain_errors(own: Sequence[Exception]) -> Iterator[None]:
     except Exception as error:
         if any(error is problem for problem in own):
             raise
-        with one_line_errors():
+        with one_line_errors(place):
             raise
     finally:
         if before is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -25,8 +26,12 @@ PLUGINS = {  # choices of Hydra's that come with packages: of the extra, or othe
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn the exceptions of Hydra and OmegaConf in the block into :class:`InputError` of one line."""
+def one_line_errors(place: str | Path = "the run folder") -> Iterator[None]:
+    """Turn the exceptions of Hydra and OmegaConf in the block into :class:`InputError` of one line.
+
+    Args:
+        place: where Hydra writes, for errors of the file system.
+    """
     try:
         yield
     except MissingConfigException as error:
@@ -49,7 +54,7 @@ def one_line_errors() -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        raise cannot_write(error.filename or "the run folder", error) from None
+        raise cannot_write(error.filename or place, error) from None
     except UserWarning as error:  # of Hydra, which would go on
         raise InputError(_line(error)) from None
     except (HydraException, yaml.YAMLError, ValueError, TypeError) as error:

@@ -43,7 +43,10 @@ def check_output(path: str | Path, overwrite: bool = False, remedy: str = "overw
             raise InputError(f"{shown} exists; give another name, or {remedy} to replace it")
         folder = target.parent
         if not folder.is_dir():
-            raise InputError(f"{printable(folder)}: no such folder; make it first")
+            here = (
+                "not a folder; choose another place" if folder.exists() else "no such folder; make it first"
+            )
+            raise InputError(f"{printable(folder)}: {here}")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise InputError(f"{shown}: the folder {printable(folder)} is read-only; choose another place")
     except (

@@ -82,6 +82,8 @@ def parse_yaml(text: str, shown: str, largest: int = LARGEST_YAML) -> dict[str, 
         content = OmegaConf.to_container(OmegaConf.create(text))
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as problem:
         raise InputError(f"{shown}: {_line(problem)}") from None
+    except AssertionError:  # of OmegaConf: the whole text is one number
+        content = None
     if not isinstance(content, dict) or not _named(content):
         raise InputError(f"{shown}: not a mapping of names to values")
     return content  # type: ignore[return-value]

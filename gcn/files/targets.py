@@ -143,6 +143,17 @@ def _identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino
 
 
+def _hidden(path: Path) -> bool:
+    """Whether nothing but the name can be seen: the permission to enter its folder is missing. Its reader says so."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except OSError:  # it has vanished
+        return False
+    return False
+
+
 def files_below(top: Path, without: Collection[Path] = ()) -> list[Path]:
     """Visible files below a folder, sorted by name; a link to a folder is followed once.
 
@@ -170,8 +181,8 @@ def files_below(top: Path, without: Collection[Path] = ()) -> list[Path]:
         for child in children:
             if child.name.startswith(".") or child.name == "__MACOSX":
                 continue
-            if child.is_dir():
+            if os.path.isdir(child):
                 pending.append(child)
-            elif child.is_file() or child.is_symlink():  # a dangling link is reported, a pipe is not opened
-                found.append(child)
+            elif os.path.isfile(child) or os.path.islink(child) or _hidden(child):
+                found.append(child)  # a dangling link is reported, a pipe is not opened
     return sorted(found, key=lambda path: path.relative_to(top).parts)

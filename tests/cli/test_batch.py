@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -118,6 +119,30 @@ def test_the_reader_may_go():
         raise BrokenPipeError
 
     assert guarded(gone) == 141
+
+
+CLOSED = """
+import os, sys
+from gcn.cli.terminal import guarded
+from gcn.errors import InputError
+def work():
+    with open("written", "xb", buffering=0) as file:
+        os.system("echo a library's warning >&2")
+        file.write(b"an image")
+    raise InputError("refused")
+sys.exit(guarded(work))
+"""
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "<&- 2>&-", "2>/dev/full", ">/dev/full"])
+def test_what_is_printed_on_a_closed_stream_reaches_no_file_and_no_other_stream(closed, tmp_path):
+    """A system gives the number of a closed stream to the next file that is opened."""
+    script = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(CLOSED)} {closed}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, check=False)
+    assert (tmp_path / "written").read_bytes() == b"an image"
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert (b"error: refused" in done.stderr) == (closed == ">/dev/full")
 
 
 def test_nobody_need_read(monkeypatch):

@@ -419,6 +419,36 @@ def test_a_missing_plug_in_is_named_with_what_brings_it(choice, package):
     assert str(refused.value) == f"{choice}: needs a package that is not installed; pip install {package}"
 
 
+FREE = "free or choose another place\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "said"),
+    [
+        (OSError(28, "No space left on device"), 2, f"standard output: No space left on device; {FREE}"),
+        (OSError(5, "Input/output error", "a.png"), 2, f"a.png: Input/output error; {FREE}"),
+        (MemoryError(), 2, "out of memory; close other programs, or use smaller images\n"),
+        (BrokenPipeError(), 141, ""),
+    ],
+)
+def test_what_ends_a_job_is_one_line_and_none_of_hydras(problem, status, said, trained, capfd, monkeypatch):
+    def train(cfg):
+        raise problem
+
+    monkeypatch.setattr("gcn.cli.terminal._abandon", lambda stream: None)  # pytest's own
+    assert run(train, capfd, "mse=1") == (status, "", said and f"error: {said}")
+
+
+def test_a_full_disk_at_hydras_own_record_names_the_folder(trained, capfd, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hydra.core.utils._save_config", full)
+    status, _, err = run(trained, capfd, "mse=1", "out=here")
+    assert (status, trained.seen) == (2, [])
+    assert err.endswith("here: cannot be written (No space left on device); free or choose another place\n")
+
+
 def test_a_plug_in_that_no_extra_brings_is_refused_before_the_first_job(trained, capfd):
     status, _, err = run(trained, capfd, "-m", "hydra/sweeper=nevergrad", "mse=0,1")
     assert (status, trained.seen) == (2, [])

@@ -185,6 +185,8 @@ FILES = {
     "several": "choices: {}\n---\nchoices: {}\n",
     "list": "[1, 2]\n",
     "text": "choices\n",
+    "number": "3\n",
+    "truth": "true\n",
     "empty": "",
     "number as name": "choices: {}\n3: 4\n",
     "digits": "choices: {}\nsteps: " + "9" * 10000,

@@ -198,6 +198,9 @@ def test_a_folder_that_is_missing_is_named_before_any_work(tmp_path):
         check_output(tmp_path / "nowhere" / "file")
     with pytest.raises(InputError, match="no such folder"):
         check_output(tmp_path / "nowhere" / "file", overwrite=True)
+    (tmp_path / "photo.png").touch()
+    with pytest.raises(InputError, match=r"photo.png: not a folder; choose another place"):
+        check_output(tmp_path / "photo.png" / "file")
 
 
 def test_a_read_only_folder_is_named_before_any_work(tmp_path, monkeypatch):

@@ -62,6 +62,25 @@ def test_a_folder_stands_for_its_images_and_keeps_its_structure(here):
     assert planned("in/b.png", output="in/sub") == [("in/b.png", "in/sub/b.gcn")]
 
 
+@pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="needs to become another user")
+def test_what_may_not_be_looked_at_costs_no_other_file(here):
+    """One file in a closed folder, or behind a link into one, is an error of that file."""
+    os.chmod(here, 0o777)
+    touch(Path("in/a.png"), Path("in/listed/b.png"), Path("closed/c.png"))
+    Path("in/link.png").symlink_to(here / "closed" / "c.png")
+    os.chmod("in/listed", 0o644)
+    os.chmod("closed", 0o600)
+    for above in [*here.parents][:4]:
+        above.chmod(above.stat().st_mode | 0o011)
+    os.seteuid(65534)
+    try:
+        assert [source for source, _ in planned("in", output="out")] == [
+            "in/a.png", "in/link.png", "in/listed/b.png",
+        ]  # fmt: skip
+    finally:
+        os.seteuid(0)
+
+
 def refused(here, said, *words, **options):
     before = sorted(here.rglob("*"))
     with pytest.raises(InputError) as caught:
