@@ -134,15 +134,18 @@ class RampPlan:
     """How the arms of a study of methods are trained and judged; see :mod:`gcn.study.methods.ramp`.
 
     Attributes:
-        lowest: first learning rate of both players.
+        lr: learning rate of G, constant.
+        lowest: first learning rate of D.
         octaves: by which it rises at most, over the updates of the protocol.
         look: updates between two looks.
         decibels: PSNR lost at which a training fails.
         settle, settle_lr: updates by distortion alone before all arms of a seed, and their first learning rate.
-        exponent_lr, exponent_before, exponent_updates: constant learning rate at which the exponent is measured,
-            updates before its measurement, and updates that count.
+        exponent_lr: constant learning rate of both players at which the exponent is measured.
+        exponent_before, exponent_align, exponent_updates: updates before the displacement, updates in which it turns,
+            and updates that count.
     """
 
+    lr: float
     lowest: float
     octaves: int
     look: int
@@ -151,7 +154,16 @@ class RampPlan:
     settle_lr: float
     exponent_lr: float
     exponent_before: int
+    exponent_align: int
     exponent_updates: int
+
+    def deciding(self, exponent: bool) -> tuple[object, ...]:
+        """The values that decide an arm's margin, or its exponent."""
+        begun = (self.settle, self.settle_lr)
+        if exponent:
+            lengths = (self.exponent_before, self.exponent_align, self.exponent_updates)
+            return (*begun, self.exponent_lr, *lengths)
+        return (*begun, self.lr, self.lowest, self.octaves, self.look, self.decibels)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gcn.files.names import printable
 from gcn.files.reading import read_yaml
 from gcn.schema.fields import suggestion
 from gcn.schema.plugins import NONE, Extension
-from gcn.study.arms import HELD, LEAST, NEAR, OWN, Arm, MarginPlan, Protocol, RampPlan
+from gcn.study.arms import EXPONENT, HELD, LEAST, NEAR, OWN, Arm, MarginPlan, Protocol, RampPlan
 from gcn.study.margin import starts
 
 STANDARD = "gan=standard"  # of withdrawn levels alone: their runs are in a stored table, and none is trained
@@ -258,6 +258,10 @@ class _Grids:
         words = [*self.protocol.arm, *trained, f"seed={seed}"]
         if self.protocol.command == "lab":
             words += [f"steps={self.protocol.updates}", f"seeds={seeds}"]
+        ramp = self.protocol.ramp
+        if ramp is not None:  # another plan is another arm
+            decides = ramp.deciding(own.get("method") == EXPONENT)
+            own["plan"] = repr((self.protocol.updates, self.protocol.pool, self.protocol.val_crops, *decides))
         return Arm(named, seed, tuple(words), STANDARD in said, seeds, own)
 
     def _own(self, said: Iterable[str]) -> dict[str, str]:

@@ -64,7 +64,7 @@ def test_relativistic_pair_learns_the_odds_of_a_pair_as_bradley_and_terry_do():
     loss = Relativistic("pair").wrap(NonSaturating())
 
     def paid(t):
-        return loss.d_loss(logits_turn(t[pairs[:, 0]].detach(), t[pairs[:, 1]].detach()))
+        return loss.d_loss(logits_turn(t[pairs[:, 0]], t[pairs[:, 1]])).detach()
 
     best = (p.double() / q).log()
     odds = (p[:, None] * q) / (p[:, None] * q + p * q[:, None]).double()

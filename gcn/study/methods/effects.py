@@ -38,7 +38,12 @@ class Effect:
     @property
     def difference(self) -> tuple[float, float]:
         """Mean difference to the plain game, and half of its 95 % interval (Student's t); not numbers without seeds."""
-        return tuple(interval(list(self.differences))) if self.differences else (math.nan, math.nan)  # type: ignore[return-value]
+        return _mean_and_half(self.differences)
+
+    def gain_over(self, other: "Effect") -> tuple[float, float]:
+        """Mean difference to another effect by seed, and half of its interval; not numbers without a common seed."""
+        common = sorted(self.values.keys() & other.values.keys())
+        return _mean_and_half([self.values[seed] - other.values[seed] for seed in common])
 
 
 def effects(rows: Iterable[Mapping[str, Any]], measured: str) -> dict[tuple[str, str], Effect]:
@@ -69,6 +74,11 @@ def effects(rows: Iterable[Mapping[str, Any]], measured: str) -> dict[tuple[str,
             else [],
         )
     return found
+
+
+def _mean_and_half(differences: Sequence[float]) -> tuple[float, float]:
+    mean, half = interval(list(differences)) if differences else (math.nan, math.nan)
+    return mean, half
 
 
 def _is_finite(value: float | None) -> bool:

@@ -2,16 +2,17 @@
 
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gcn.lab.intervals import interval
 from gcn.study.methods.catalogue import Method
 from gcn.study.methods.effects import Effect, effects
 
 Row = Mapping[str, Any]
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-WEIGHTS = ("0", "1")  # levels of ``mse``
 SECTIONS = {
     "losses": "Adversarial losses",
     "discriminator": "On the discriminator: penalties, perturbations, constraints",
@@ -53,14 +54,17 @@ CODEC = """\
 
 **Exploratory**: one strength each, chosen before the runs and not tuned, three seeds. The decoder of the model
 `mid` is trained against a new discriminator, encoder and entropy model frozen, on crops of {crop} pixels of
-eight photographs, Adam with β₁ = 0. Both learning rates double {octaves} times in {updates} updates, from
-{lowest} on. **h\\*** is the rate up to which the training held: it fails when the validation photographs have
-lost more than {decibels} dB of PSNR at two looks in succession. 3 dB is the price of perfect realism (Blau and
-Michaeli 2019), so a larger loss is none that realism asks for. Given are the geometric mean over seeds, and the
-difference to the plain game of the same seed in octaves (factors of two) with its 95 % interval (Student's t,
-three seeds: wide). A look is half an octave. **Λ** is the [exponent](exponent.md) of a training at the constant
-rate {exponent_lr}, over {exponent_updates} updates after {exponent_before}, and again its difference to the
-plain game.
+eight photographs, Adam with β₁ = 0. G's learning rate is {lr} throughout; D's doubles {octaves} times in
+{updates} updates, from {lowest} on. **h\\*** is D's rate up to which the training held: it fails when the
+validation photographs have lost more than {decibels} dB of PSNR at two looks in succession. 3 dB is the price of
+perfect realism (Blau and Michaeli 2019), so a larger loss is none that realism asks for. Given are the geometric
+mean over seeds, and the difference to the plain game of the same seed in octaves (factors of two) with its 95 %
+interval (Student's t, three seeds: wide). A look is {resolution:g} of an octave.
+
+**Λ** is the [exponent](exponent.md) of a training at the constant rate {exponent_lr} of both players, over
+{exponent_updates} updates after {exponent_before}: mean over seeds with its 95 % interval, the number of seeds, and
+the difference to the plain game of the same seed with its interval. An update multiplies a small difference of two
+trainings by exp(Λ).
 
     python scripts/study.py study=methods only.measured=margin minutes=20 table=docs/study/methods
     python scripts/study.py study=methods only.measured=exponent minutes=20 table=docs/study/methods
@@ -112,8 +116,10 @@ def page(
     protocol = content["protocol"]
     crop = next(word.partition("=")[2] for word in protocol["both"] if word.startswith("data.crop="))
     ramp = {name: _number(v) if isinstance(v, float) and v < 1 else v for name, v in protocol["ramp"].items()}
-    parts += [CODEC.format(crop=crop, updates=protocol["updates"], **ramp)]
+    resolution = protocol["ramp"]["octaves"] * protocol["ramp"]["look"] / protocol["updates"]
+    parts += [CODEC.format(crop=crop, updates=protocol["updates"], resolution=resolution, **ramp)]
     known = any(row["measured"] == "exponent" for row in rows)
+    parts += [part for part in (gains(rows, content),) if part]
     parts += [_table(*margins_table(methods, rows, content))]
     parts += [_table(*exponents_table(methods, rows, content)) if known else NO_EXPONENTS]
     parts += ["What these runs may not say:\n"]
@@ -163,47 +169,78 @@ def _modulus(found: Leading) -> tuple[str, str]:
 
 
 def margins_table(methods: Sequence[Method], rows: Sequence[Row], content: Mapping[str, Any]) -> Table:
-    """h* without and with the distortion, and differences to the plain game."""
-    return _measured(methods, effects(rows, "margin"), content, ("h\\*", "octaves to plain"), _margin)
+    """h* without and with the distortion, differences to the plain game, and what the distortion adds to a method."""
+    found, weights = effects(rows, "margin"), list(content["factors"]["mse"])
+    head, body = _measured(methods, found, content, ("h\\*", "octaves to plain"), _margin)
+    gains = (_gain(*(found.get((method.name, weight)) for weight in weights)) for method in methods)
+    added = f"octaves from `mse={weights[0]}` to `mse={weights[-1]}`"
+    return (*head, added), [(*line, gain) for line, gain in zip(body, gains, strict=True)]
+
+
+def gains(rows: Sequence[Row], content: Mapping[str, Any]) -> str:
+    """A sentence: how many methods hold to a higher rate with the distortion, in each of their seeds."""
+    found, (without, *_, beside) = effects(rows, "margin"), list(content["factors"]["mse"])
+    pairs = [(found[m, without], found[m, beside]) for m, w in found if w == without and (m, beside) in found]
+    shared = [[b.values[s] - a.values[s] for s in a.values.keys() & b.values.keys()] for a, b in pairs]
+    shared = [own for own in shared if own]
+    if not shared:
+        return ""
+    higher, lower = (sum(all(sign * d > 0 for d in own) for own in shared) for sign in (1, -1))
+    middle = statistics.median(statistics.fmean(own) for own in shared)
+    return (
+        f"Of {len(shared)} methods {higher} held to a higher rate with `mse={beside}` than with `mse={without}` in"
+        f" each of their seeds, {lower} to a lower one. The median gain is {middle:.1f} octaves; a training that held"
+        " to the end counts with the last rate.\n"
+    )
 
 
 def exponents_table(methods: Sequence[Method], rows: Sequence[Row], content: Mapping[str, Any]) -> Table:
-    """Λ without and with the distortion, and differences to the plain game."""
-    return _measured(methods, effects(rows, "exponent"), content, ("Λ", "difference to plain"), _exponent)
+    """Λ without and with the distortion, with the number of seeds, and differences to the plain game."""
+    found = effects(rows, "exponent")
+    return _measured(methods, found, content, ("Λ", "seeds", "Λ - plain's"), _exponent)
 
 
 def _measured(
     methods: Sequence[Method],
     found: Mapping[tuple[str, str], Effect],
     content: Mapping[str, Any],
-    head: tuple[str, str],
-    cells: Callable[[Effect | None, Mapping[str, Any]], tuple[str, str]],
+    head: Sequence[str],
+    cells: Callable[[Effect, Mapping[str, Any]], Sequence[str]],
 ) -> Table:
     why = {name: text for own in content["not_measured"].values() for name, text in own.items()}
+    weights, plan = list(content["factors"]["mse"]), content["protocol"]["ramp"]
     body = []
     for method in methods:
+        own = [found.get((method.name, mse)) for mse in weights]
+        blank = ["not measured", *[""] * (len(head) - 1)]
+        both = [blank if effect is None else cells(effect, plan) for effect in own]
         if method.name in why:
-            body.append((f"`{method.name}`", f"not measured: {why[method.name]}", *[""] * 3))
-        else:
-            both = (cells(found.get((method.name, mse)), content["protocol"]["ramp"]) for mse in WEIGHTS)
-            body.append((f"`{method.name}`", *(cell for own in both for cell in own)))
-    return ("method", *(f"{name}, `mse={mse}`" for mse in WEIGHTS for name in head)), body
+            both = [[f"not measured: {why[method.name]}", *blank[1:]], *[[""] * len(head)] * (len(own) - 1)]
+        body.append((f"`{method.name}`", *(cell for part in both for cell in part)))
+    return ("method", *(f"{name}, `mse={mse}`" for mse in weights for name in head)), body
 
 
-def _margin(found: Effect | None, ramp: Mapping[str, Any]) -> tuple[str, str]:
-    if found is None:
-        return "not measured", ""
+def _margin(found: Effect, ramp: Mapping[str, Any]) -> tuple[str, str]:
     if not found.values:
         return f"< {_number(ramp['lowest'])}", ""
-    return f"{'≥ ' * bool(found.above)}{_number(2**found.mean)}{_seeds(found)}", _difference(found, 2)
+    bound = "≥ " * bool(found.above)
+    return f"{bound}{_number(2**found.mean)}{_seeds(found)}", _difference(found, 2, bound)
 
 
-def _exponent(found: Effect | None, ramp: Mapping[str, Any]) -> tuple[str, str]:
-    if found is None:
-        return "not measured", ""
+def _gain(alone: Effect | None, beside: Effect | None) -> str:
+    """What the distortion adds to the margin of a method, in octaves; a bound where it held to the last rate."""
+    mean, half = (math.nan, math.nan) if alone is None or beside is None else beside.gain_over(alone)
+    if math.isnan(mean) or alone is None or beside is None:
+        return ""
+    bound = "" if alone.above else "≥ " * bool(beside.above)
+    return f"{bound}{_with_interval(mean, half, 2, '+')}" if not (alone.above and beside.above) else ""
+
+
+def _exponent(found: Effect, ramp: Mapping[str, Any]) -> tuple[str, str, str]:
     if not found.values:
-        return found.missing[0] if found.missing else "", ""
-    return f"{found.mean:.3f}{_seeds(found)}", _difference(found, 3)
+        return next(filter(None, found.missing), ""), "0", ""
+    mean, half = interval(list(found.values.values()))
+    return _with_interval(mean, half, 3), str(len(found.values)), _difference(found, 3)
 
 
 def _number(value: float) -> str:
@@ -216,11 +253,13 @@ def _seeds(found: Effect) -> str:
     return "" if len(found.values) == 3 else f" (n={len(found.values)})"
 
 
-def _difference(found: Effect, digits: int) -> str:
+def _difference(found: Effect, digits: int, bound: str = "") -> str:
     mean, half = found.difference
-    if math.isnan(mean):
-        return ""
-    return f"{mean:+.{digits}f}" + (f" ± {half:.{digits}f}" if math.isfinite(half) else "")
+    return "" if math.isnan(mean) else bound + _with_interval(mean, half, digits, "+")
+
+
+def _with_interval(mean: float, half: float, digits: int, sign: str = "") -> str:
+    return f"{mean:{sign}.{digits}f}" + (f" ± {half:.{digits}f}" if math.isfinite(half) else "")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,10 +1,13 @@
 """An arm of the study of methods: how fast a game can be trained before it fails, and whether it amplifies differences.
 
-One training in which both learning rates rise by ``octaves`` factors of two. It *fails* when the
-weights are not finite, or when the reconstructions are more than ``decibels`` worse than those of the decoder that all
-arms of a seed start from, at two looks in succession. The margin h* is G's learning rate at the last look before. 3 dB
-is the price of perfect realism: a decoder that draws from the images that may have been coded has twice the squared
-error of the best one (Blau and Michaeli 2019, theorem 2), so that a larger loss is none that realism asks for.
+One training in which D's learning rate rises by ``octaves`` factors of two and G's stays at a low value. It *fails*
+when the weights are not finite, or when the reconstructions are more than ``decibels`` worse than those of the decoder
+that all arms of a seed start from, at two looks in succession. The margin h* is D's learning rate at the last look
+before.
+G's rate stays, because a decoder fails at some rate without any adversary too: where both rates rise, that limit hides
+the game's. 3 dB is the price of perfect realism: a decoder that draws from the images that may have been coded has
+twice the squared error of the best one (Blau and Michaeli 2019, theorem 2), so that a larger loss is none that realism
+asks for.
 
 A second training at a constant, low learning rate has its exponent Λ measured (:mod:`gcn.spectrum.exponent`).
 """
@@ -12,9 +15,10 @@ A second training at a constant, low learning rate has its exponent Λ measured 
 import math
 import time
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from gcn.config.parse import parse
+from gcn.game.protocols import ScheduledPlayer
 from gcn.models.places import model_path
 from gcn.report.summary import plain
 from gcn.spectrum import exponent
@@ -28,13 +32,13 @@ LATE = 2  # looks in succession at which a training that fails is too bad
 
 
 class Ramp(NamedTuple):
-    """How a training with rising learning rates ended.
+    """How a training with a rising learning rate of D ended.
 
     Attributes:
         verdict: ``fails``, ``diverged``, or ``holds`` up to the highest learning rate.
         reason: in one line.
         failed_at: update of the failure; None for ``holds``.
-        factor: of the learning rates at the last look before the failure; 0.0 if the first look had failed.
+        factor: of D's learning rate at the last look before the failure; 0.0 if the first look had failed.
         rows: ``step``, ``learning_rate`` (its factor) and ``psnr`` (dB) of each look.
     """
 
@@ -46,11 +50,12 @@ class Ramp(NamedTuple):
 
 
 def ramp(training: ArmTraining, limit: float, plan: RampPlan, updates: int) -> Ramp:
-    """Train while both learning rates rise, until the PSNR is below ``limit`` (dB) or weights are not finite."""
+    """Train while D's learning rate rises, until the PSNR is below ``limit`` (dB) or weights are not finite."""
     rows, held, below = list[dict[str, float]](), 0.0, 0
     for step in range(1, updates + 1):
         factor = 2 ** (plan.octaves * step / updates)
-        training.advance(learning_rate=factor)
+        cast(ScheduledPlayer, training.players.d).set_learning_rate(factor)
+        training.advance()
         if step % plan.look:
             continue
         decibels = psnr(training)
@@ -102,7 +107,7 @@ def start(protocol: Protocol, seed: int) -> Start:
 def play(arm: Arm, protocol: Protocol) -> dict[str, Any]:
     """Train an arm; returns its result, as :func:`gcn.study.table.row` takes it.
 
-    With ``method=ramp`` its responses are ``h``, the margin h* as a learning rate of G, ``octaves``, its logarithm to
+    With ``method=ramp`` its responses are ``h``, the margin h* as a learning rate of D, ``octaves``, its logarithm to
     base 2 (both not a number where no look held), and ``start_psnr`` in dB; with ``method=exponent`` ``exponent``, Λ
     per update.
     """
@@ -111,10 +116,11 @@ def play(arm: Arm, protocol: Protocol) -> dict[str, Any]:
     shared = start(protocol, arm.seed)
     responses: dict[str, float]
     if arm.own.get("method") == EXPONENT:
-        responses = {"exponent": _exponent(_training(arm, shared.ground, protocol, plan.exponent_lr), plan)}
+        rate = plan.exponent_lr
+        responses = {"exponent": _exponent(_training(arm, shared.ground, protocol, rate, rate), plan)}
         found = Ramp("measured", "", None, 1.0, [])
     else:
-        training = _training(arm, shared.ground, protocol, plan.lowest)
+        training = _training(arm, shared.ground, protocol, plan.lr, plan.lowest)
         found = ramp(training, shared.psnr - plan.decibels, plan, protocol.updates)
         h = plan.lowest * found.factor if found.factor else math.nan
         responses = {"h": h, "octaves": math.log2(h), "start_psnr": shared.psnr}
@@ -126,9 +132,9 @@ def play(arm: Arm, protocol: Protocol) -> dict[str, Any]:
     })  # fmt: skip
 
 
-def _training(arm: Arm, ground: Ground, protocol: Protocol, rate: float) -> ArmTraining:
-    """The game of an arm with this learning rate of both players."""
-    words = [*arm.words, f"optim.g.lr={rate:g}", f"optim.d.lr={rate:g}"]
+def _training(arm: Arm, ground: Ground, protocol: Protocol, lr: float, d_lr: float) -> ArmTraining:
+    """The game of an arm with these learning rates of G and of D."""
+    words = [*arm.words, f"optim.g.lr={lr:g}", f"optim.d.lr={d_lr:g}"]
     return training_of(parse(words, protocol.extra), ground)
 
 
@@ -138,7 +144,7 @@ def _exponent(training: ArmTraining, plan: RampPlan) -> float:
         training.advance()
     settings = exponent.Settings(
         updates=plan.exponent_updates,
-        align=plan.exponent_updates // 2,
+        align=plan.exponent_align,
         directions=1,
         conditional=0,
         distances=(),

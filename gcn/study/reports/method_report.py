@@ -11,12 +11,13 @@ from gcn.study.methods.catalogue import FILE, catalogue
 from gcn.study.reports.pages import Block
 
 QUESTION = (
-    "How far can both learning rates be raised before a game fails, with each method, with and without a distortion?"
+    "How far can D's learning rate be raised before a game fails, with each method, with and without a distortion?"
     " And does its training amplify small differences? Exploratory."
 )
 MARGINS = (
-    "h*: learning rate up to which a training at rising rates held, geometric mean over seeds. The difference to the"
-    " plain game of the same seed is in octaves (factors of two), with its 95 % interval (Student's t)."
+    "h*: D's learning rate up to which a training at a rising rate held, geometric mean over seeds. Differences to the"
+    " plain game, and to the same method without the distortion, are of the same seed and in octaves (factors of two),"
+    " with their 95 % intervals (Student's t)."
 )
 EXPONENTS = "Λ: exponent per update at a low learning rate, mean over seeds; Λ > 0: small differences grow."
 

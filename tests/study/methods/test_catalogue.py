@@ -79,6 +79,11 @@ NAMED = {
     "moment reconstruction": [],
     "decoupled learning": [],
     "a detector of collapse": [],
+    "two learning rates": [],
+    "gradient clipping": [],
+    "lazy penalties": [],
+    "warm-up without the adversary": [],
+    "averaged weights of the generator": [],
 }  # fmt: skip
 ROWS = {method.name for method in METHODS}
 

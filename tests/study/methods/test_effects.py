@@ -5,6 +5,7 @@ import math
 import pytest
 from scipy.stats import t
 
+from gcn.study.methods import methods_page
 from gcn.study.methods.effects import effects
 
 
@@ -36,3 +37,41 @@ def test_a_run_without_a_margin_is_counted_and_does_not_enter_the_mean():
     rows = [row("r1", 0, math.nan), row("r1", 1, -8.0, verdict="holds")]
     found = effects(rows, "margin")["r1", "0"]
     assert (found.mean, found.missing, found.above) == (-8.0, ["no look held"], 1)
+
+
+def test_what_the_distortion_adds_is_paired_by_seed_and_a_bound_where_a_training_held_to_the_end():
+    rows = [row("r1", seed, octaves) for seed, octaves in enumerate((-11.0, -10.0))]
+    rows += [row("r1", 1, -8.5, mse="1", verdict="holds"), row("r1", 2, -3.0, mse="1")]
+    found = effects(rows, "margin")
+    assert found["r1", "1"].gain_over(found["r1", "0"]) == (1.5, math.inf)
+    assert methods_page._gain(found["r1", "0"], found["r1", "1"]) == "≥ +1.50"
+    assert methods_page._gain(found["r1", "0"], None) == ""
+    assert methods_page._gain(found["r1", "1"], found["r1", "1"]) == ""  # both held: nothing is known
+
+
+def test_an_exponent_has_its_mean_its_interval_and_its_seeds_or_says_why_there_is_none():
+    rows = [
+        {**row("r1", seed, math.nan), "measured": "exponent", "exponent": value}
+        for seed, value in enumerate((0.1, 0.3))
+    ]
+    found = effects([*rows, {**row("gp", 0, math.nan), "measured": "exponent"}], "exponent")
+    half = t.ppf(0.975, 1) * 0.1
+    assert methods_page._exponent(found["r1", "0"], {})[:2] == (f"0.200 ± {half:.3f}", "2")
+    assert methods_page._exponent(found["gp", "0"], {}) == ("no look held", "0", "")
+
+
+def test_the_sentence_counts_methods_that_gain_or_lose_in_each_seed():
+    content = {"factors": {"mse": {"0": "", "1": ""}}}
+    rows = [
+        row("r1", 0, -11.0),
+        row("r1", 1, -11.0),
+        row("gp", 0, -8.0),
+        row("wgan", 0, -9.0),
+        row("ml", 0, -9.0),
+    ]
+    assert methods_page.gains(rows, content) == ""
+    beside = {("r1", 0): -8.0, ("r1", 1): -10.0, ("gp", 0): -9.0, ("wgan", 0): -9.0}
+    rows += [row(method, seed, octaves, mse="1") for (method, seed), octaves in beside.items()]
+    said = methods_page.gains(rows, content)
+    assert "Of 3 methods 1 held to a higher rate" in said
+    assert "1 to a lower one. The median gain is 0.0 octaves" in said

@@ -1,16 +1,19 @@
-"""A training at rising learning rates: its rates, when it counts as failed, and what an arm stores."""
+"""A training in which D's learning rate rises: its rates, when it counts as failed, and what an arm stores."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from gcn.game.protocols import Players
 from gcn.study.arms import Arm, Protocol, RampPlan
+from gcn.study.design import Choice, load
 from gcn.study.methods import ramp
 
 PLAN = RampPlan(
-    lowest=1e-5, octaves=4, look=2, decibels=3.0, settle=2, settle_lr=1e-5, exponent_lr=1e-5, exponent_before=1,
-    exponent_updates=10,
+    lr=1e-5, lowest=1e-5, octaves=4, look=2, decibels=3.0, settle=2, settle_lr=1e-5, exponent_lr=1e-5,
+    exponent_before=1, exponent_align=5, exponent_updates=10,
 )  # fmt: skip
 
 
@@ -19,9 +22,13 @@ class Told:
 
     def __init__(self, decibels):
         self.decibels, self.rates = list(decibels), []
+        self.players = Players(g=None, d=self)  # whoever moves G's learning rate fails
 
-    def advance(self, learning_rate):
-        self.rates.append(learning_rate)
+    def set_learning_rate(self, factor):
+        self.rate = factor
+
+    def advance(self):
+        self.rates.append(self.rate)
 
 
 @pytest.fixture
@@ -76,10 +83,31 @@ def test_an_arm_of_exponents_has_one_number_of_a_doubled_training(protocol):
     assert math.isfinite(found["responses"]["exponent"])
 
 
+def test_d_s_learning_rate_rises_and_g_s_stays(protocol, monkeypatch):
+    arm = Arm({}, 0, (*protocol.arm, "seed=0"), False)
+    training = ramp._training(arm, ramp.start(protocol, 0).ground, protocol, 3e-5, 1e-5)
+    ramp.ramp(training, 0.0, PLAN, updates=4)
+    rates = [player.optimizer.param_groups[0]["lr"] for player in training.players]
+    assert rates == pytest.approx([3e-5, 1e-5 * 2**4])
+
+
+def test_another_plan_is_another_arm_and_only_where_the_plan_decides():
+    """What an old plan has measured keeps other names in a table, and is not mixed with the new."""
+    longer, slower = replace(PLAN, exponent_updates=20), replace(PLAN, octaves=5)
+    assert PLAN.deciding(False) == longer.deciding(False) != slower.deciding(False)
+    assert PLAN.deciding(True) == slower.deciding(True) != longer.deciding(True)
+    margin, exponent = (
+        next(a for a in load("methods", choice=Choice(only={"measured": [m]}, seeds=1)).arms)
+        for m in ("margin", "exponent")
+    )
+    assert margin.own["plan"] != exponent.own["plan"]
+    assert replace(margin, own={**margin.own, "plan": "another"}).name != margin.name
+
+
 def test_psnr_of_weights_that_are_not_finite_is_not_a_number(protocol):
     arm = Arm({}, 0, (*protocol.arm, "seed=0"), False)
     shared = ramp.start(protocol, 0)
-    training = ramp._training(arm, shared.ground, protocol, 1e-5)
+    training = ramp._training(arm, shared.ground, protocol, 1e-5, 1e-5)
     assert ramp.psnr(training) == pytest.approx(shared.psnr)
     with torch.no_grad():
         next(training.game.discriminator.parameters()).fill_(math.inf)
