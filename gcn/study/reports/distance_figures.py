@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#222222", BLUE, ORANGE, GREEN, PURPLE, RED, BROWN, "#17a2b8", "#b8a217", "#d65db1")
 DASHES = ("-", "--", ":", "-.")
+COUNTS = ("recovered", "held")  # responses that are whole numbers of modes
 SPAN = 5.0  # smallest ratio of the ends of an axis of distances: a narrower one shows noise as if it were an effect
 Points = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -73,8 +74,12 @@ def over_updates(
         grid = figure.subplots(len(families), len(shown), sharex=True, sharey="col", squeeze=False)
         for line, (title, own) in zip(grid, families.items(), strict=True):
             for axes, data in zip(line, shown, strict=True):
+                trained = sum(bool(_of(method, data, ask)) for method in own)
                 for method, colour in zip(own, COLOURS, strict=False):
-                    _band(axes, _of(method, data, ask), points, "w1", colour, method.name)
+                    if trained > 1:
+                        _band(axes, _of(method, data, ask), points, "w1", colour, method.name)
+                if trained < 2:  # the plain game alone is no comparison
+                    axes.text(0.5, 0.5, "not trained yet", transform=axes.transAxes, ha="center", color=GREY)
                 axes.set_yscale("log")
                 _plain_numbers(axes.yaxis)
             line[0].set_ylabel(f"{title}\nW1", fontsize=8)
@@ -100,6 +105,8 @@ def over_updates(
 
 def modes_over_updates(arms: Sequence["Method"], points: Points, path: Path, ask: Asked) -> Path | None:
     """Draw distance and modes over the updates: a row for each data, a column for each response."""
+    from matplotlib.ticker import MaxNLocator
+
     told = ask.content["modes"]
     shown = ask.found([row for arm in arms for row in arm.rows])
     if not shown:
@@ -112,6 +119,8 @@ def modes_over_updates(arms: Sequence["Method"], points: Points, path: Path, ask
                     colour, dashes = COLOURS[1 + arm.arm], DASHES[arm.variant]
                     _band(axes, _of(arm, data, ask), points, response, colour, arm.name, dashes)
                 _without_first_look(axes)
+                if response in COUNTS:
+                    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
                 axes.set_title(title)
             line[0].set_ylabel(ask.label(data))
         for axes in grid[-1]:

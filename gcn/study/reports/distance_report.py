@@ -256,7 +256,7 @@ def _modes(arms: Sequence[Method], late: Mapping[str, float], ask: Asked) -> Tab
             values = (
                 list(_by_seed(own, late).values()) if response == "w1" else [row[response] for row in own]
             )
-            cells.append(_said(values, 1 if response in ("recovered", "held") else 2))
+            cells.append(_said(values, 1 if response in distance_figures.COUNTS else 2))
         body.append([arm.name, *cells])
     head = ["arm", *(f"{ask.label(data)}: {told['responses'][response]}" for data, response in columns)]
     return (head, body) if body else None

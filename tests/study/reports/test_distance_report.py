@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from gcn.errors import InputError
 from gcn.study import design, report, table
-from gcn.study.reports import contrasts, distance_report
+from gcn.study.reports import contrasts, distance_figures, distance_report
 
 STORED = Path(__file__).parents[3] / "docs" / "study" / "plane"
 STEPS = (0, 50, 80, 90, 100)
@@ -147,3 +148,15 @@ def test_an_unknown_kind_of_report_is_refused(study, tmp_path, monkeypatch):
     monkeypatch.setattr(contrasts, "load", lambda *_: kept)
     with pytest.raises(InputError, match="report: distances is unknown"):
         report.write(study, tmp_path, tmp_path / "out")
+
+
+def test_an_axis_of_distances_spans_a_factor_of_five_or_more_about_its_middle():
+    assert distance_figures._widened(1, 1.21) == pytest.approx((1.1 / 5**0.5, 1.1 * 5**0.5))
+    assert distance_figures._widened(0.1, 10) == pytest.approx((0.1, 10))
+
+
+def test_the_look_before_all_updates_does_not_set_the_scale():
+    axes = Figure().subplots()
+    axes.fill_between([0, 100, 200], [0, 0, 0], [1.0, 0.02, 0.1])
+    distance_figures._without_first_look(axes)
+    assert axes.get_ylim() == pytest.approx((-0.004, 0.106))
