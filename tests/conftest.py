@@ -1,5 +1,6 @@
 """One thread: the networks of the tests are so small that threads cost more than they bring."""
 
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("shared", deadline=None)  # a busy machine is no failure
 settings.load_profile("shared")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection():
+    """What is imported and collected stays to the end: the garbage collector need not go through it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(7000, 10, 10)
+        gc.enable()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()  # so that libraries that count their objects at the end miss none
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,6 +25,7 @@ from gcn.cli.quoting import value
 from gcn.config import exchange
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import Knob, scan
+from gcn.config.resolution import changed, plain, read_override, with_settings
 from gcn.config.several import GROUPS, chosen_lists, spelled
 from gcn.config.sources import load, register
 from gcn.errors import InputError
@@ -205,7 +205,7 @@ def compose(words: Sequence[str], own: Extension = NONE, number: int = 0, root: 
     """
     offered = groups(root, own)
     with one_line_errors():
-        overrides = OverridesParser.create().parse_overrides(list(words))
+        overrides = [read_override(word) for word in words]
     for override in overrides:
         _refuse_what_no_job_may_say(override, offered, root)
     if own == NONE:
@@ -237,12 +237,14 @@ def _choices(cfg: DictConfig, words: Sequence[str]) -> dict[str, str | None]:
 
 def _composition(cfg: DictConfig, choices: Mapping[str, str | None], places: DictConfig) -> Composition:
     """Plain values of a composed configuration; ``places`` has the node ``hydra``, which is none of them."""
-    hydra = places.hydra
-    folders = str(hydra.run.dir), str(hydra.sweep.dir), str(hydra.sweep.subdir)
+    folders = _folders(places)
     cfg.pop("hydra", None)
-    values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
-    assert isinstance(values, dict)
-    return Composition({str(key): value for key, value in values.items()}, dict(choices), *folders)
+    return Composition(plain(cfg), dict(choices), *folders)
+
+
+def _folders(places: DictConfig) -> tuple[str, str, str]:
+    hydra = places.hydra
+    return str(hydra.run.dir), str(hydra.sweep.dir), str(hydra.sweep.subdir)
 
 
 class _Base(NamedTuple):
@@ -251,12 +253,12 @@ class _Base(NamedTuple):
     Attributes:
         cfg: the DictConfig without the node ``hydra``, pickled, for copy.deepcopy takes four times as long.
         choices: the name that is chosen in each group.
-        places: of the node ``hydra``, that of which the folders of a run are made, references unresolved.
+        places: of the node ``hydra``, that of which the folders of a run are made, references unresolved; pickled.
     """
 
     cfg: bytes
     choices: dict[str, str | None]
-    places: dict[str, Any]
+    places: bytes
 
 
 # By the choices. As with the knobs, a process reads conf/ once; a user's folder is read for each composition.
@@ -301,34 +303,44 @@ def _base_of_hydra(chosen: tuple[str, ...], root: Root) -> _Base:
     choices = _choices(cfg, chosen)
     hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
     assert isinstance(hydra, dict)
-    return _Base(pickle.dumps(cfg), choices, {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]})
+    places = {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]}
+    return _Base(pickle.dumps(cfg), choices, pickle.dumps(places))
 
 
 def _composed_from_base(
     overrides: Sequence[Override], offered: Mapping[str, Any], number: int, root: Root
 ) -> Composition | None:
     """The composition from that of its choices; ``None`` where Hydra must compose it, or say what is wrong."""
-    chosen, settings = [], []
+    chosen, settings, folders = [], [], []
     for override in overrides:
         name = override.key_or_group
         if name in offered:
             chosen.append(str(override.input_line))
         elif name in PLACES and override.type is OverrideType.CHANGE and isinstance(override.value(), str):
-            settings.append(override)
+            folders.append(override)
         elif is_hydras(str(override.input_line)) or not PLAIN_KEY.fullmatch(name) or name == "hydra":
             return None
         else:
             settings.append(override)
     base = _base(tuple(chosen), root)
-    cfg = pickle.loads(base.cfg)
-    places = OmegaConf.create({"hydra": {**base.places, "job": {"num": number}}})
     try:
-        for override in settings:
-            target = places if override.key_or_group in PLACES else cfg
-            OmegaConf.update(target, override.key_or_group, override.value(), merge=True, force_add=True)
-        return _composition(cfg, base.choices, places)
+        if folders:
+            places = _folders(with_settings(_places(base.places, number), folders))
+        else:
+            places = _own_folders(base.places, number, stamp())
+        return Composition(changed(base.cfg, settings), dict(base.choices), *places)
     except OmegaConfBaseException:
         return None  # a folder named after a value, or something wrong, which Hydra explains
+
+
+def _places(places: bytes, number: int) -> DictConfig:
+    return OmegaConf.create({"hydra": {**pickle.loads(places), "job": {"num": number}}})
+
+
+@lru_cache(maxsize=512)
+def _own_folders(places: bytes, number: int, _stamp: str) -> tuple[str, str, str]:
+    """The folders of a job where no word names them."""
+    return _folders(_places(places, number))
 
 
 @contextmanager

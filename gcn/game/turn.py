@@ -9,7 +9,7 @@ of fakes is D's loss computed from other reconstructions than G's.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Literal, Protocol
@@ -229,7 +229,7 @@ class Turn:
     def score_and_gradient(self, images: str | Tensor) -> tuple[Tensor, Tensor]:
         """Score of each image (B,) and its gradient (B, 3, H, W), of one forward pass; as :meth:`score`."""
         seen, score = self._scored(images)
-        with torch.autocast(self.x.device.type, enabled=False):
+        with _without_autocast(self.x.device.type):
             (gradient,) = torch.autograd.grad(
                 score.sum(), seen, create_graph=not self.measuring, retain_graph=True
             )
@@ -244,7 +244,7 @@ class Turn:
             if isinstance(images, str):
                 images = self.seen_real if images == "real" else self.seen_fake
             seen = images if images.requires_grad else images.detach().requires_grad_()
-            with torch.autocast(device, enabled=False):
+            with _without_autocast(device):
                 output = self.discriminate(seen)
         return seen, mean_over_scales([self.reduce.per_sample_mean(scale) for scale in output.logits])
 
@@ -270,7 +270,7 @@ class Turn:
         """
         if not loss.requires_grad:
             return [torch.zeros_like(p) for p in parameters]
-        with torch.autocast(self.x.device.type, enabled=False):
+        with _without_autocast(self.x.device.type):
             gradients = torch.autograd.grad(
                 loss.sum(), parameters, create_graph=create_graph, retain_graph=retain_graph or create_graph,
                 allow_unused=True, materialize_grads=True,
@@ -301,6 +301,11 @@ def _labels(game: TurnGame, x: Tensor) -> Tensor:
             "studies and margins; train with data=digits, or choose discriminator=patch"
         )
     return game.labeller(x)
+
+
+def _without_autocast(device: str) -> AbstractContextManager[None]:
+    """Turns autocast off in the block; leaves alone what is off, for the lab's small games are no slower than that."""
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def _full_precision(values: Tensor) -> Tensor:

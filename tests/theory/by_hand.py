@@ -114,12 +114,12 @@ class Hand:
         gradient, hessian = np.zeros(len(w), dtype=complex), np.zeros((len(w), len(w)), dtype=complex)
         for weight, h, c, s, e in paid:
             u = psi * (c + s * theta) + e * b
-            slopes = [s * psi + ZERO, c + s * theta, e + ZERO][: len(w)]
-            for i, u_i in enumerate(slopes):
-                gradient[i] += weight * np.mean(h.first(u) * u_i)
-                for j, u_j in enumerate(slopes):
-                    mixed = s if i + j == 1 else 0
-                    hessian[i, j] += weight * np.mean(h.second(u) * u_i * u_j + h.first(u) * mixed)
+            slopes = np.stack([s * psi + ZERO, c + s * theta, e + ZERO][: len(w)])  # (N, 4), of u
+            first, second = h.first(u), h.second(u)
+            gradient += weight * (slopes @ first) / len(u)
+            hessian += weight * ((slopes * second) @ slopes.T) / len(u)
+            hessian[0, 1] += weight * s * first.sum() / len(u)  # u_θψ = s
+            hessian[1, 0] += weight * s * first.sum() / len(u)
         return gradient, hessian
 
     def adversarial_d(self, w):
