@@ -177,6 +177,9 @@ def run(
         make_folder(folder / part)
     seen = {row["name"] for row in diagnostics.read(kept)}
     left = remaining(study, folder, known, seen)
+    if study.protocol.command == "margin" and left:
+        _take_over(left, study.protocol, folder, kept)
+        left = remaining(study, folder, known, seen)
     if not study.protocol.joint and not train_codecs(
         study, folder, sorted({seed for arm in left for seed in arm.codecs}), kept, ends
     ):
@@ -190,6 +193,20 @@ def run(
         rest = (time.monotonic() - begun) / done * (len(left) - done) / 60
         print(f"{total - len(left) + done}/{total}  {name}: {said}  ({rest:.0f} min left)", flush=True)
     return len(remaining(study, folder, known, seen))
+
+
+def _take_over(arms: Sequence[Arm], protocol: Protocol, folder: Path, kept: Path) -> None:
+    """Write the result files of arms whose search needs no run that is not in the table in ``kept``.
+
+    An arm of a margin is no row of the table, but a search among rows, so its name alone does not tell.
+    """
+    from gcn.study.margin.stored_runs import Stored
+
+    stored = Stored(kept, folder)
+    for arm in arms:
+        found = stored.result(arm, protocol)
+        if found is not None:
+            write_json_atomic(file_of(folder, arm), plain(found))
 
 
 def _check_shared(file: Path) -> None:

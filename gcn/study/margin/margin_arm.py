@@ -45,12 +45,26 @@ def play(
         problem = judged.reference().problem
         if problem is not None:
             raise InputError(f"seed {judged.arm.seed}: {problem}; take another seed")
+    return searched(cell)
+
+
+def searched(cell: "Cell") -> list[dict[str, Any]]:
+    """Results of the runs that a search has tried, from the lowest value to the highest."""
     cell.search()
     return [cell.runs[key] for key in sorted(cell.runs)]
 
 
+def run_file(folder: Path, run: str) -> Path:
+    """Path of the result of a run in a study's folder."""
+    return folder / "runs" / f"{run}.json"
+
+
 class NothingHolds(InputError):
     """There is no game that holds, for a twin to repeat."""
+
+
+class NotStored(Exception):
+    """A search that may not train asks for a run that is not stored."""
 
 
 class Recording(NamedTuple):
@@ -75,14 +89,17 @@ class Cell:
         folder: of the study, with the codecs.
         protocol: of the study.
         report: called after each run.
+        trains: otherwise a run that is not stored raises :class:`NotStored`.
 
     Attributes:
         runs: results by the value that was tried.
     """
 
-    def __init__(self, arm: Arm, folder: Path, protocol: Protocol, report: Report) -> None:
+    def __init__(
+        self, arm: Arm, folder: Path, protocol: Protocol, report: Report, trains: bool = True
+    ) -> None:
         assert protocol.margin is not None
-        self.arm, self.folder, self.protocol, self.report = arm, folder, protocol, report
+        self.arm, self.folder, self.protocol, self.report, self.trains = arm, folder, protocol, report, trains
         self.plan: MarginPlan = protocol.margin
         self.twin = arm.own.get("twin")
         self.axis, self.method = arm.own.get("axis", "lr"), arm.own.get("method", "grid")
@@ -204,6 +221,7 @@ class Cell:
             self.folder,
             self.protocol,
             lambda text, stored: self.report(f"game of seed {seed}: {text}", stored),
+            self.trains,
         )
 
     def _rate_and_weight(self, value: float) -> tuple[float, float]:
@@ -245,6 +263,7 @@ class Cell:
             self.folder,
             self.protocol,
             self.report,
+            self.trains,
         )
         found = alone.search()
         assert found is not None
@@ -257,8 +276,10 @@ class Cell:
     def _stored(self, key: tuple[Any, ...], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of a run from its file, or computed and written."""
         name = digest(key, self.protocol)
-        file = self.folder / "runs" / f"{name}.json"
+        file = run_file(self.folder, name)
         stored = file.is_file()
+        if not stored and not self.trains:
+            raise NotStored(name)
         if not stored:
             write_json_atomic(file, plain({**compute(), "facts": {"run": name, "commit": commit()}}))
         result = read_json(file)

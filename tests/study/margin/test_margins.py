@@ -21,6 +21,7 @@ from gcn.study import design, table
 from gcn.study import run as running
 from gcn.study.arms import Arm, MarginPlan, Protocol
 from gcn.study.design import Study
+from gcn.study.executors.local import LocalExecutor
 from gcn.study.margin import holding, judge, margin_arm, margins
 from gcn.study.margin.judge import Reference
 from gcn.study.twins import training_of
@@ -553,6 +554,42 @@ def test_a_study_of_margins_has_a_table(protocol, folder, tmp_path):
     assert (good["method"], good["verdict"]) == ("ramp", "holds")
     assert bad["verdict"] == "failed"
     assert "twin=yokd: unknown; nearest: yoked" in bad["verdict_reason"]
+
+
+@pytest.mark.usefixtures("usable")
+def test_searches_whose_runs_are_in_a_table_from_elsewhere_are_done(protocol, folder, tmp_path, monkeypatch):
+    arm, twin = (arm_of(protocol, method="bisection", **own) for own in ({}, {"twin": "yoked"}))
+    first = dataclasses.replace(arm, levels={"loss": "ns", "twin": "none"})
+    second = dataclasses.replace(twin, levels={"loss": "ns", "twin": "yoked"})
+    results = margin_arm.play(first, folder, protocol)
+    table.write(results, tmp_path / "table")
+    study = Study("margin", "Margins", protocol, {"loss": ["ns"], "twin": ["none", "yoked"]}, [first, second])
+    monkeypatch.setattr(margin_arm, "training_of", None)  # nothing can be trained from here on
+
+    def left(study, kept, out):
+        executor = LocalExecutor(running.train_task, 1)
+        return running.run(study, tmp_path / out, executor, minutes=0, kept=kept)
+
+    for seed in (0, 1):  # of the twin, which is left
+        (tmp_path / "here").mkdir(exist_ok=True)
+        running.codec_file(tmp_path / "here", seed).symlink_to(running.codec_file(folder, seed))
+    assert left(study, tmp_path / "table", "here") == 1
+    assert [arm.levels["twin"] for arm in running.remaining(study, tmp_path / "here")] == ["yoked"]
+    table.write(running.finished(study, tmp_path / "here"), tmp_path / "again")
+    for read in (table.read, table.read_curves):
+        assert repr(read(tmp_path / "again")) == repr(read(tmp_path / "table"))  # NaN: not looked at
+
+    alone = dataclasses.replace(study, arms=[first])
+    table.write(results[1:], tmp_path / "part")
+    other = dataclasses.replace(protocol, updates=7)
+    for kept, changed in (
+        (tmp_path / "part", alone),
+        (tmp_path / "table", dataclasses.replace(alone, protocol=other)),
+    ):
+        out = f"not {kept.name}"
+        (tmp_path / out).mkdir()
+        running.codec_file(tmp_path / out, 0).symlink_to(running.codec_file(folder, 0))
+        assert left(changed, kept, out) == 1
 
 
 def test_the_shipped_study_has_its_cells():
