@@ -25,8 +25,9 @@ OWN = {
     "method": (*METHODS, NEAR, EXPONENT),
     "updates": (),
     "below": (),
+    "times": (),
 }  # words that scripts/train.py does not have; those without choices are numbers
-LEAST = {"updates": 6, "below": 0}  # the smallest of such a number
+LEAST = {"updates": 6, "below": 0, "times": 1}  # the smallest of such a number
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ class Cell:
     """The runs of one configuration, its twin and its seed.
 
     Args:
-        arm: its ``own`` words say the twin, the axis, the method and the number of updates.
+        arm: its ``own`` words say the twin, the axis, the method, the number of updates, and ``times``, by which the
+            plan's learning rates are multiplied: those of plain SGD have another scale than Adam's.
         folder: of the study, with the codecs.
         protocol: of the study.
         report: called after each run.
@@ -135,7 +136,12 @@ class Cell:
     @property
     def lowest(self) -> float:
         """The lowest value of the axis that is searched."""
-        return self.plan.lr_lowest if self.axis == "lr" else self.plan.adv_lowest
+        return self.lr_lowest if self.axis == "lr" else self.plan.adv_lowest
+
+    @property
+    def lr_lowest(self) -> float:
+        """The lowest learning rate of G that is searched."""
+        return self.plan.lr_lowest * int(self.arm.own.get("times", 1))
 
     def holds(self, value: float) -> bool:
         """Whether the run with this value of the axis holds; trains it unless it is stored."""
@@ -161,7 +167,7 @@ class Cell:
 
     def ramp(self) -> None:
         """Raise the learning rates in one run until it fails."""
-        lowest, updates = self.plan.lr_lowest, self.plan.ramp_updates
+        lowest, updates = self.lr_lowest, self.plan.ramp_updates
         words = [*self.arm.words, f"optim.g.lr={lowest:.6g}", f"optim.d.lr={lowest * self.ratio:.6g}"]
 
         def compute() -> dict[str, Any]:
@@ -215,7 +221,7 @@ class Cell:
     def game(self, seed: int) -> "Cell":
         """The game of this configuration with a seed, its margin searched by bisection."""
         words = (*(word for word in self.arm.words if not word.startswith("seed=")), f"seed={seed}")
-        own = {"axis": self.axis, "method": "bisection", "updates": str(self.updates)}
+        own = self._own(axis=self.axis)
         return Cell(
             Arm(self.arm.levels, seed, words, False, own=own),
             self.folder,
@@ -223,6 +229,11 @@ class Cell:
             lambda text, stored: self.report(f"game of seed {seed}: {text}", stored),
             self.trains,
         )
+
+    def _own(self, **own: str) -> dict[str, str]:
+        """Words of a further search that this one needs: a bisection, as long and on the same grid."""
+        grid = {"times": self.arm.own["times"]} if "times" in self.arm.own else {}
+        return {"method": "bisection", "updates": str(self.updates), **grid, **own}
 
     def _rate_and_weight(self, value: float) -> tuple[float, float]:
         """G's learning rate and the adversary's weight at a value of the axis."""
@@ -257,7 +268,7 @@ class Cell:
     def _edge(self) -> float:
         """Largest learning rate that the distortion alone bears, by bisection; with ``mse=1`` where there is none."""
         words = self.arm.words if _has_distortion(self.cfg) else (*self.arm.words, "mse=1")
-        own = {"twin": ALONE, "method": "bisection", "updates": str(self.updates)}
+        own = self._own(twin=ALONE)
         alone = Cell(
             Arm(self.arm.levels, self.arm.seed, words, False, own=own),
             self.folder,
@@ -269,9 +280,9 @@ class Cell:
         assert found is not None
         if found.below:
             raise InputError(
-                f"lr_lowest={self.plan.lr_lowest:g}: the distortion alone does not hold at this learning rate"
+                f"lr_lowest={self.lr_lowest:g}: the distortion alone does not hold at this learning rate"
             )
-        return margins.value(self.plan.lr_lowest, found.place)
+        return margins.value(self.lr_lowest, found.place)
 
     def _stored(self, key: tuple[Any, ...], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of a run from its file, or computed and written."""

@@ -32,11 +32,10 @@ def low_rate(arm: Arm, folder: Path, protocol: Protocol) -> float:
         InputError: a twin, or no learning rate of the grid holds.
     """
     _refuse_twins(arm)
-    own = {"method": "bisection"}
-    found = Cell(replace(arm, own=own), folder, protocol, lambda text, stored: None).search()
+    own = {"method": "bisection", **{key: value for key, value in arm.own.items() if key == "times"}}
+    cell = Cell(replace(arm, own=own), folder, protocol, lambda text, stored: None)
+    found, lowest = cell.search(), cell.lr_lowest
     assert found is not None
-    assert protocol.margin is not None
-    lowest = protocol.margin.lr_lowest
     if found.below:
         raise InputError(
             f"lr_lowest={lowest:g}: the game does not hold at this learning rate, so h* is unknown"

@@ -592,6 +592,17 @@ def test_searches_whose_runs_are_in_a_table_from_elsewhere_are_done(protocol, fo
         assert left(changed, kept, out) == 1
 
 
+def test_an_optimizer_of_another_scale_has_its_own_grid(protocol, folder, monkeypatch):
+    tried = []
+    monkeypatch.setattr(margin_arm.Cell, "holds", lambda cell, value: tried.append(value) or value < 5e-3)
+    cell = margin_arm.Cell(
+        arm_of(protocol, method="grid", times="32"), folder, protocol, lambda text, stored: None
+    )
+    assert cell.search().place == 2
+    assert sorted(tried) == pytest.approx([32e-4 * 2 ** (k / 4) for k in range(5)])
+    assert cell.game(1).lr_lowest == cell.lr_lowest == pytest.approx(32e-4)
+
+
 def test_the_shipped_study_has_its_cells():
     study = design.load("margin", ["data.root=x"])
     assert len([a for a in study.arms if a.levels["stage"] == "0" and a.levels["search"] == "grid"]) >= 24
