@@ -53,6 +53,16 @@ class Interrupted(Exception):
 class Terminated(KeyboardInterrupt):
     """The process was asked to end (SIGTERM); partial files are removed before it ends."""
 
+    status = 143  # 128 and the number of the signal, as in a shell
+    said = "terminated"
+
+
+class HungUp(Terminated):
+    """The terminal of the process was closed (SIGHUP), for instance because a connection was lost."""
+
+    status = 129
+    said = "the terminal was closed"
+
 
 def is_memory_error(problem: BaseException) -> bool:
     """Whether an error means that memory ran out: torch raises RuntimeError for that, the system OSError."""

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
-from gcn.cli.terminal import BAD_INPUT, SMALLER, reason
+from gcn.cli.terminal import BAD_INPUT, SMALLER, hang_up, reason
 from gcn.errors import InputError
 from gcn.files.names import printable
 
@@ -138,11 +138,13 @@ class _Worker:
         self.task: Task | None = None
         self.ready = False
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, prepare, smaller))
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is this process's affair
+        # inherited: what a terminal sends to all of its processes is this one's affair
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *hang_up())}
         try:
             self.process.start()
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
         theirs.close()
 
     def give(self, task: Task | None) -> bool:

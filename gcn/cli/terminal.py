@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,15 +12,10 @@ from typing import TextIO
 
 from gcn.cli.extras import remedy
 from gcn.cli.quoting import command as shell
-from gcn.errors import InputError, NotNamed, Terminated, is_memory_error
+from gcn.errors import HungUp, InputError, NotNamed, Terminated, is_memory_error
 from gcn.files.names import printable
 
-BAD_INPUT, INTERRUPTED, PIPE_CLOSED, TERMINATED = (
-    2,
-    130,
-    141,
-    143,
-)  # 128 and the number of a signal, as in a shell
+BAD_INPUT, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # 128 and the number of a signal, as in a shell
 SMALLER = "close other programs, or use smaller images"
 
 
@@ -27,7 +23,7 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
     """Do the work of a command; returns its exit status.
 
     Bad input, a missing package, a full disk or too little memory is one line on stderr and status 2. A reader of
-    stdout that has gone (``| head``) ends the command without a word, and Ctrl-C or SIGTERM with one.
+    stdout that has gone (``| head``) ends the command without a word, and Ctrl-C, SIGTERM or SIGHUP with one.
 
     Args:
         work: does it, and returns the status if nothing goes wrong.
@@ -47,9 +43,9 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
         _abandon(sys.stdout)
         return PIPE_CLOSED
     except KeyboardInterrupt as signalled:
-        terminated = isinstance(signalled, Terminated)
-        _say(str(signalled) or ("terminated" if terminated else "interrupted"))
-        return TERMINATED if terminated else INTERRUPTED
+        ended = signalled if isinstance(signalled, Terminated) else None
+        _say(str(signalled) or (ended.said if ended else "interrupted"))
+        return ended.status if ended else INTERRUPTED
     except ImportError as problem:
         line = remedy(problem)
         if line is None:
@@ -124,16 +120,36 @@ def _abandon(stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does: partial files are removed, worker processes end."""
+    """Let SIGTERM and SIGHUP end the work as Ctrl-C does: partial files are removed, worker processes end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, *hang_up())}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def hang_up() -> list[signal.Signals]:
+    """SIGHUP, unless this process is to live on without its terminal (``nohup``) or the system has no such signal."""
+    number = getattr(signal, "SIGHUP", None)
+    return [] if number is None or signal.getsignal(number) is signal.SIG_IGN else [number]
+
+
+def leave_terminal() -> None:
+    """Redirect stdout and stderr if they are a terminal that was closed: what is printed there would be an error."""
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, number)
+                os.close(null)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    if number == signal.SIGTERM:
+        raise Terminated
+    leave_terminal()
+    raise HungUp

@@ -45,9 +45,11 @@ def export(said: Arguments) -> int:
     check_output(target, said["overwrite"])
 
     from gcn.coding.run_codec import discriminator_of, for_export
-    from gcn.models.package import save
+    from gcn.models.package import load, save
 
     own = of_words(said.said)
+    if base is not None:
+        load(base, own)  # a damaged one is refused here, not by the reader of the new file
     weights = (
         discriminator_of(folder, own) if said["discriminator"] else None
     )  # a run without one is refused early

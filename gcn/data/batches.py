@@ -212,6 +212,6 @@ def _how(code: int) -> str:
 
 def _leave_signals(worker: int) -> None:
     """Ignore signals in a worker: those to the whole process group are for the main process."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):  # Windows has no SIGUSR1
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has not all
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1: finish the update, write a checkpoint, stop."""
+"""Ctrl-C, SIGTERM, SIGHUP and SIGUSR1: finish the update, write a checkpoint, stop."""
 
 import os
 import signal
@@ -11,14 +11,16 @@ import lightning as L
 import torch
 import torch.distributed as dist
 
+from gcn.cli.terminal import hang_up, leave_terminal
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.game.reduction import world_size
 
 
 class StopOnSignal(L.Callback):
-    """Callback that finishes the update, writes a checkpoint and ends the training after Ctrl-C, SIGTERM or SIGUSR1.
+    """Callback that finishes the update, writes a checkpoint and ends the training after Ctrl-C or another signal.
 
+    The others are SIGTERM, SIGHUP (a terminal was closed; ignored under ``nohup``) and SIGUSR1.
     A second Ctrl-C ends the program at once. Lightning alone would raise in the middle of things, and outside of SLURM
     SIGUSR1 would kill. Under SLURM SIGUSR1 is left to Lightning, which requeues the job.
 
@@ -75,7 +77,7 @@ class StopOnSignal(L.Callback):
             raise InputError(
                 "StopOnSignal: only the main thread of a program gets signals; train there, or drop it"
             )
-        signals = [signal.SIGINT, signal.SIGTERM]
+        signals = [signal.SIGINT, signal.SIGTERM, *hang_up()]
         if "SLURM_JOB_ID" not in os.environ and hasattr(signal, "SIGUSR1"):  # Windows has none
             signals.append(signal.SIGUSR1)
         for number in signals:
@@ -83,6 +85,8 @@ class StopOnSignal(L.Callback):
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._received = number
+        if number in hang_up():
+            leave_terminal()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def restore(self) -> None:

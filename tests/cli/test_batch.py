@@ -77,15 +77,21 @@ def test_what_cannot_be_prepared_is_said_once():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("jobs", "number", "status"),
-    [(1, signal.SIGINT, 130), (1, signal.SIGTERM, 143), (2, signal.SIGINT, 130), (2, signal.SIGKILL, -9)],
+    [
+        (1, signal.SIGINT, 130),
+        (1, signal.SIGTERM, 143),
+        (2, signal.SIGHUP, 129),
+        (2, signal.SIGINT, 130),
+        (2, signal.SIGKILL, -9),
+    ],
 )
 def test_an_interruption_ends_in_one_line_and_leaves_no_process_and_no_file(tmp_path, jobs, number, status):
-    """Ctrl-C goes to the whole group, as from a terminal; a kill to the first process alone."""
+    """Ctrl-C and the end of a terminal go to the whole group; a kill goes to the first process alone."""
     command = [sys.executable, str(Path(__file__).with_name("batch_work.py")), str(tmp_path), str(jobs)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         begun = until(lambda: (found := list(tmp_path.glob("*.begun"))) and len(found) == jobs and found)
-        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        (os.killpg if number in (signal.SIGINT, signal.SIGHUP) else os.kill)(process.pid, number)
         said = process.communicate(timeout=20)[1]
     finally:
         process.kill()

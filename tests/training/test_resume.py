@@ -126,7 +126,7 @@ def test_a_damaged_checkpoint_costs_a_few_updates_only(reference, data, tmp_path
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
 def test_a_signal_ends_the_run_between_two_updates(number, reference, data, tmp_path, monkeypatch):
     append = MetricsTable.append
 
