@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -71,9 +72,9 @@ def drawn(monkeypatch):
     monkeypatch.setattr("gcn.training.fit.curves", curves)
 
 
-@pytest.fixture
-def coarse_figures(monkeypatch):
-    """Figures of few pixels whose parts are not arranged, for tests of what is around them; drawing costs the most."""
+@pytest.fixture(scope="session")
+def coarsely():
+    """A context in which figures have few pixels and parts that are not arranged; drawing costs the most."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     draw = FigureCanvasAgg.draw
@@ -83,7 +84,20 @@ def coarse_figures(monkeypatch):
         canvas.figure.set_dpi(40)
         draw(canvas)
 
-    monkeypatch.setattr(FigureCanvasAgg, "draw", coarse)
+    @contextmanager
+    def drawing():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FigureCanvasAgg, "draw", coarse)
+            yield
+
+    return drawing
+
+
+@pytest.fixture
+def coarse_figures(coarsely):
+    """Coarse figures, for tests of what is around them."""
+    with coarsely():
+        yield
 
 
 @pytest.fixture(autouse=True)

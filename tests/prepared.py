@@ -1,8 +1,14 @@
 """What forked processes have done already beside imports: the first composition of each command that Hydra starts."""
 
+import gc
+
 from gcn.config.compose import LAB, TRAIN, stamp
 from gcn.config.parse import parse
 
 for root in (TRAIN, LAB):
     parse([], root=root)
 stamp.cache_clear()  # every process names its own run folder
+
+# What is here stays: a forked process need not look for garbage in it, for which its pages would be copied.
+gc.freeze()
+gc.set_threshold(7000, 10, 10)

@@ -1,5 +1,7 @@
 """What each script does, a module for each."""
 
-from gcn.commands.later_imports import install
+from gcn.commands import later_imports, uncollected
 
-install()  # for programs alone: a user of the library keeps Python's own imports
+# for programs alone: a user of the library keeps Python's own imports
+later_imports.install()
+uncollected.install()

@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from gcn.schema.fields import MISSING, put
+from gcn.schema.fields import put
 
 RELATIVE = re.compile(r"\$\{\s*(\.|\$)")  # ${.beside}, ${${name}}: not understood here
 NAME = re.compile(r"[^\W\d]\w*(\.\w+)*")
@@ -86,7 +86,7 @@ class _References(NamedTuple):
         value, name = setting.value(), setting.key_or_group
         if not (value is None or isinstance(value, bool | int | float | str)):
             return False
-        if isinstance(value, str) and ("$" in value or "\\" in value or value == MISSING):
+        if isinstance(value, str) and ("$" in value or "\\" in value):
             return False
         node: Any = self.content
         for part in name.split("."):

@@ -8,14 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from lab_inside import inside
+from lab_inside import inside, small_records
 
 from gcn.commands.study import main
 from gcn.config.compose import LAB
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.lab.intervals import interval
-from gcn.lab.plane import plane_figure
+from gcn.lab.plane import plane_figure, plane_spectrum
 from gcn.study import design, lab_arm, report, table
 from gcn.study import run as running
 from gcn.study.arms import Arm, Protocol
@@ -86,6 +86,14 @@ def arm(*words, seeds=2):
     return Arm({"data": "ring"}, 3, (*words, "seed=3", f"seeds={seeds}"), False, seeds)
 
 
+@pytest.fixture
+def lab_inside(monkeypatch):
+    """Arms are trained in this process."""
+    monkeypatch.setattr(lab_arm, "subprocess", SimpleNamespace(run=inside))
+    small_records(plane_figure, plane_spectrum, monkeypatch.setattr)
+
+
+@pytest.mark.usefixtures("lab_inside")
 def test_an_arm_is_a_run_folder_of_the_lab(tmp_path):
     small = arm(*SMALL)
     protocol = Protocol((), (), updates=3, command="lab")
@@ -106,9 +114,8 @@ def test_an_arm_is_a_run_folder_of_the_lab(tmp_path):
     assert bytes.fromhex(look["view"]) == (folder / "view.npz").read_bytes()
 
 
-def test_an_arm_that_was_interrupted_is_trained_again_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(lab_arm, "subprocess", SimpleNamespace(run=inside))
-    monkeypatch.setattr(plane_figure, "portrait", lambda *_: None)
+@pytest.mark.usefixtures("lab_inside")
+def test_an_arm_that_was_interrupted_is_trained_again_bit_for_bit(tmp_path):
     study = design.load("plane", choice=design.Choice(["modes"], {"data": ["ring"], "generator": ["noise"]}))
     own = [w for w in study.arms[0].words if not w.startswith(("seed", "steps="))]
     small = (*own, "game.compared=16", "steps=3")
@@ -132,6 +139,7 @@ def test_words_of_the_plane_study_are_words_of_the_lab(level):
 
 
 def test_a_command_that_fails_is_an_outcome_of_its_seeds(tmp_path):
+    """In the process that a study starts for an arm: the reason is what the lab said."""
     bad = arm(*SMALL, "loss=nothing")
     (tmp_path / "arms" / bad.name).mkdir(parents=True)
     (tmp_path / "arms" / bad.name / "config.yaml").write_text("of a run that was killed")
@@ -139,7 +147,7 @@ def test_a_command_that_fails_is_an_outcome_of_its_seeds(tmp_path):
     assert running.train_task((bad, protocol, str(tmp_path), False)) == (bad.name, "failed")
     results = json.loads(running.file_of(tmp_path, bad).read_text())["runs"]
     assert [r["name"] for r in results] == bad.runs
-    assert all("the lab ended with status 2" in r["verdict_reason"] for r in results)
+    assert all("the lab ended with status 2: error: loss=nothing: " in r["verdict_reason"] for r in results)
     table.write(results, tmp_path)
     assert {row["verdict"] for row in table.read(tmp_path)} == {"failed"}
 
@@ -180,6 +188,7 @@ def test_differences_are_paired_by_seed(study):
     assert lab_report._tally(list(asked.values()), "H2", "recovered") == ("+0 −0 of 2", 0)
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_the_page_is_made_of_the_table(study, tmp_path):
     rows = games(lambda generator, distortion, trick, seed: (0.25 if trick == "r1" else 0.5) + 0.01 * seed)
     table._write({row["name"]: row for row in rows}, {}, tmp_path)

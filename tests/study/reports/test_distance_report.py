@@ -59,10 +59,11 @@ def games():
 
 
 @pytest.fixture(scope="module")
-def page(study, tmp_path_factory):
+def page(study, coarsely, tmp_path_factory):
     folder = tmp_path_factory.mktemp("distances")
     table.write(games(), folder)
-    files = report.write(study, folder, folder / "report")
+    with coarsely():
+        files = report.write(study, folder, folder / "report")
     assert all(file.stat().st_size > 1000 for file in files)
     return files[0].read_text(encoding="utf-8")
 

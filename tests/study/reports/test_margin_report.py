@@ -42,6 +42,13 @@ def study():
     return design.load("margin", ["data.root=x"])
 
 
+@pytest.fixture(autouse=True)
+def drawn_coarsely(request):
+    """All figures but those whose width is looked at."""
+    if not request.node.name.startswith("test_figures"):
+        request.getfixturevalue("coarse_figures")
+
+
 def said(blocks, title):
     (block,) = [block for block in blocks if block.title == title]
     return block
