@@ -30,7 +30,7 @@ python scripts/margin.py loss=mine plugins=[mypackage]      a loss of your own, 
     words=f"""\
 out: null               #: path ; folder of runs, margin.json and figure, by default outputs/margin/NAME; run again to resume
 axis: lr                #: one of lr, adv ; what is raised: both learning rates, or the weight of the adversary
-method: bisection       #: one of {", ".join(METHODS)} ; which values are tried: 61, 31, about 6, or one run with rising rates
+method: bisection       #: one of {", ".join(METHODS)} ; which values are tried: 81, 41, about 6, or one run with rising rates
 twin: rescaled          #: one of {", ".join(TWINS)} or null ; the training without the game; null: none
 updates: 200            #: int in [6, 1e6] ; of each run
 init_from: null         #: path ; first decoder: low, mid or high, which ship, a model file, or a run of experiment=rd
