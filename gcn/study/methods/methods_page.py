@@ -238,7 +238,8 @@ def _gain(alone: Effect | None, beside: Effect | None) -> str:
 
 def _exponent(found: Effect, ramp: Mapping[str, Any]) -> tuple[str, str, str]:
     if not found.values:
-        return next(filter(None, found.missing), ""), "0", ""
+        reason = next(filter(None, found.missing), "").partition(": ")[2].partition(";")[0]
+        return reason or "not finite", "0", ""
     mean, half = interval(list(found.values.values()))
     return _with_interval(mean, half, 3), str(len(found.values)), _difference(found, 3)
 

@@ -54,10 +54,14 @@ def test_an_exponent_has_its_mean_its_interval_and_its_seeds_or_says_why_there_i
         {**row("r1", seed, math.nan), "measured": "exponent", "exponent": value}
         for seed, value in enumerate((0.1, 0.3))
     ]
-    found = effects([*rows, {**row("gp", 0, math.nan), "measured": "exponent"}], "exponent")
+    failed = {**row("gp", 0, math.nan, verdict="failed"), "measured": "exponent"}
+    diverged = "InputError: the training diverges at update 9; it has no exponent from there on"
+    found = effects([*rows, {**failed, "verdict_reason": diverged}], "exponent")
     half = t.ppf(0.975, 1) * 0.1
     assert methods_page._exponent(found["r1", "0"], {})[:2] == (f"0.200 ± {half:.3f}", "2")
-    assert methods_page._exponent(found["gp", "0"], {}) == ("no look held", "0", "")
+    assert methods_page._exponent(found["gp", "0"], {}) == ("the training diverges at update 9", "0", "")
+    lost = effects([{**failed, "verdict_reason": ""}], "exponent")["gp", "0"]
+    assert methods_page._exponent(lost, {}) == ("not finite", "0", "")
 
 
 def test_the_sentence_counts_methods_that_gain_or_lose_in_each_seed():
