@@ -20,6 +20,7 @@ from gallery import one_thread
 from gcn.config.parse import parse
 from gcn.files.atomic import write_csv
 from gcn.spectrum.exponent import ExponentResult, Settings, measure
+from gcn.spectrum.growth import LEVEL
 from gcn.study import design
 from gcn.study.arm_training import ArmTraining
 from gcn.study.ground import prepare
@@ -31,7 +32,8 @@ BEFORE = 150  # updates
 SETTINGS = Settings(updates=50, align=20, directions=1, distances=(1e-6,))
 WEIGHTS = ("0", "0.1", "1")
 NAMES = ("exponent", "exponent_g", "exponent_d", "share_of_the_game")
-COLUMNS = ("seed", "words", "epsilon", *(f"{name}{end}" for name in NAMES for end in ("", "_low", "_high")))
+ENDS = [f"{name}{end}" for name in NAMES for end in ("", "_low", "_high")]
+COLUMNS = ("seed", "words", "epsilon", "level", *ENDS)  # level: of the intervals
 
 
 def measured(seed: int, words: Sequence[str]) -> ExponentResult:
@@ -55,7 +57,7 @@ def rows_of(seed: int, words: str, record: Mapping[str, Any]) -> list[dict[str, 
             for name in NAMES
             for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
         }
-        rows.append({"seed": seed, "words": words, "epsilon": rates["epsilon"], **numbers})
+        rows.append({"seed": seed, "words": words, "epsilon": rates["epsilon"], "level": LEVEL, **numbers})
     return rows
 
 
@@ -90,9 +92,12 @@ def picture(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
     title = "Without a distortion D's own update expands most"
     seeds = len({row["seed"] for row in rows})
+    levels = " or ".join(
+        f"{level:.0%}".replace("%", " %") for level in sorted({row["level"] for row in rows})
+    )
     detail = (
         f"Decoder on frozen latents, loss=ns, Adam, learning rate 2e-4, β₁ 0, after {BEFORE} updates.\n"
-        f"{seeds} seeds, a dot each, with intervals (t at 99 %). Differences of 1e-3 of the norm of all parameters."
+        f"{seeds} seeds, a dot each, with intervals (t at {levels}). Differences of 1e-3 of the norm of all parameters."
     )
     return draw.figure(path, (7.0, 4.4), title, detail, panels)
 
