@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from gcn.config.build import build, objective, present_terms
-from gcn.config.compose import knobs
+from gcn.config.offered import knobs
 from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.files.atomic import write_csv
@@ -86,10 +86,16 @@ def _optimizers(cfg: Config) -> tuple[Factory, Factory]:
 
 def _numbers(cfg: Config, game: SmallGame, folder: Path) -> dict[str, Any]:
     """Run a game of a few numbers; returns its record."""
+    if not cfg.spectrum:
+        raise InputError(
+            "spectrum=false: the eigenvalues are what a game of numbers is judged by; drop it, or choose a game in the "
+            "plane, game=ring"
+        )
     made = ensemble(cfg, game)
     _check(cfg, made)
     examination = examine(made, cfg.steps, cfg.start, continuous=cfg.dynamics["_target_"] is None)
-    portrait(folder / "lab", examination, _title(cfg))
+    if cfg.figure:
+        portrait(folder / "lab", examination, _title(cfg))
     _write_trajectory(folder / "trajectory.csv", game.names, examination)
     if cfg.phase is not None:
         phase_diagram(folder / "phase", made, cfg.phase, cfg.upto)
@@ -116,11 +122,12 @@ def _plane(cfg: Config, plane: Plane, folder: Path) -> dict[str, Any]:
             seeds=range(cfg.seed, cfg.seed + cfg.seeds), d_steps=cfg.d_steps, constraints=constraints,
             progress=lambda done, _: bar.update(done - bar.n),
         )  # fmt: skip
-    plane_figure.portrait(folder / "lab", played, _title(cfg))
+    if cfg.figure:
+        plane_figure.portrait(folder / "lab", played, _title(cfg))
     plane_record.write_curves(folder / "curves.csv", played)
     plane_record.write_view(folder / "view.npz", played)
     record = plane_record.record(played)
-    if played.diverged[0] < 0:
+    if cfg.spectrum and played.diverged[0] < 0:
         record |= plane_spectrum.spectrum(played, partial(build, cfg, "dynamics"), cfg.d_steps)
     return record
 

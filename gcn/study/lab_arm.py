@@ -15,6 +15,7 @@ from gcn.files.names import printable
 from gcn.files.reading import read_json, read_text
 from gcn.study.arms import Arm
 
+UNUSED = ("figure=false", "spectrum=false")  # of an arm a study keeps the measured numbers alone
 CURVES = ("recovered", "held", "good", "logit_gap", "w1")  # what the table keeps of the looks at a game
 
 
@@ -37,7 +38,7 @@ def play(arm: Arm, run: Path, flags: Sequence[str] = ()) -> list[dict[str, Any]]
     if not (run / "lab.json").is_file():
         shutil.rmtree(run, ignore_errors=True)
         begun = time.perf_counter()
-        command = [*starting("lab"), *arm.words, word("hydra.run.dir", run), *flags]
+        command = [*starting("lab"), *arm.words, *UNUSED, word("hydra.run.dir", run), *flags]
         done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

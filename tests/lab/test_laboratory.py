@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gcn.commands.hydra_command import main
-from gcn.config.compose import LAB, stamp
+from gcn.config.offered import LAB, stamp
 from gcn.config.parse import parse
 
 
@@ -149,6 +149,7 @@ def test_the_plane_begins_with_networks_and_more_updates(lab):
     ("words", "says"),
     [
         ("game=ring phase=adv", "phase"), ("game=ring animate=true", "animate"), ("seeds=2", "game=ring"),
+        ("spectrum=false", "game=ring"),
         ("game=ring mse=1", "autoencoder"), ("game=ring dynamics=flow", "continuous time"),
     ],
 )  # fmt: skip

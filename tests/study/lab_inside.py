@@ -9,7 +9,6 @@ from processes import forking
 
 from gcn.cli.invocation import starting
 from gcn.commands.program import run as call
-from gcn.lab.plane import plane_figure, plane_spectrum
 from gcn.study import lab_arm
 
 
@@ -34,12 +33,4 @@ def inside(command, **_):
 
 def _with_lab_inside(target, args):
     lab_arm.subprocess = SimpleNamespace(run=inside)
-    small_records(plane_figure, plane_spectrum)
     target(*args)
-
-
-def small_records(figures, spectra, put=setattr):
-    """No picture and few products of a spectrum: a study looks at neither."""
-    put(figures, "portrait", lambda *_: None)
-    put(spectra, "PRODUCTS", 12)
-    put(spectra, "PROBES", 2)

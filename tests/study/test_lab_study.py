@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from lab_inside import inside, small_records
+from lab_inside import inside
 
 from gcn.commands.study import main
 from gcn.config.compose import LAB
@@ -90,7 +90,8 @@ def arm(*words, seeds=2):
 def lab_inside(monkeypatch):
     """Arms are trained in this process."""
     monkeypatch.setattr(lab_arm, "subprocess", SimpleNamespace(run=inside))
-    small_records(plane_figure, plane_spectrum, monkeypatch.setattr)
+    for made in (plane_figure, "portrait"), (plane_spectrum, "spectrum"):
+        monkeypatch.setattr(*made, lambda *_: pytest.fail("a study uses neither figure nor spectrum"))
 
 
 @pytest.mark.usefixtures("lab_inside")
@@ -111,6 +112,7 @@ def test_an_arm_is_a_run_folder_of_the_lab(tmp_path):
     assert lab_arm.play(small, folder)[0]["responses"] == results[0]["responses"]
     assert (folder / "lab.json").stat().st_mtime_ns == before  # a finished folder is read, not played again
     (look,) = running.finished(study, tmp_path, running.diagnostics_file)
+    assert not [path.name for path in folder.iterdir() if path.stem == "lab" and path.suffix != ".json"]
     assert bytes.fromhex(look["view"]) == (folder / "view.npz").read_bytes()
 
 
