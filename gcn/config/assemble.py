@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import Logger
 from gcn.config.build import arguments, build, nodes, objective, present_terms
 from gcn.config.changed import changed_words
 from gcn.config.destinations import words_again
-from gcn.config.first_weights import load_codec, load_discriminator
+from gcn.config.first_weights import load_codec, load_players
 from gcn.config.lightning_words import NO_BAR
 from gcn.config.parse import Config
 from gcn.config.preflight import check_objective
@@ -50,10 +50,21 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 
 def codec(cfg: Config) -> Codec:
     """The configured codec with its initial weights."""
-    with seeded(cfg.seed, "generator"):
-        generator = build(cfg, "generator")
+    generator = _new_codec(cfg)
     if cfg.init_from is not None:
         load_codec(generator, cfg.init_from, of_settings(cfg))
+    return _fixed(generator, cfg)
+
+
+def _new_codec(cfg: Config) -> Codec:
+    """The configured codec with weights of the seed; nothing is loaded or frozen yet."""
+    with seeded(cfg.seed, "generator"):
+        generator: Codec = build(cfg, "generator")
+    return generator
+
+
+def _fixed(generator: Codec, cfg: Config) -> Codec:
+    """The same generator, set to have no gradients for what is not trained; what is frozen has its final weights."""
     if cfg.freeze is not None:
         generator.freeze(cfg.freeze)
     for parameter in generator.parts()["aux"]:
@@ -63,9 +74,9 @@ def codec(cfg: Config) -> Codec:
 
 def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, list[Constraint]]:
     """The game and the constraints on D; ``generator`` replaces the configured codec."""
-    starts = generator is None and cfg.init_from is not None
+    new: Codec | None = None
     if generator is None:
-        generator = codec(cfg)
+        generator = new = _new_codec(cfg)
     discriminator = None
     if cfg.loss["_target_"] is not None:
         with seeded(cfg.seed, "discriminator"):
@@ -78,8 +89,10 @@ def game(cfg: Config, generator: torch.nn.Module | None = None) -> tuple[Game, l
         with seeded(cfg.seed, "constraints"):
             for constraint in constraints:
                 constraint.prepare(discriminator)
-        if starts:
-            load_discriminator(discriminator, cfg.init_from, cfg.init_discriminator)
+    if new is not None:
+        if cfg.init_from is not None:
+            load_players(new, discriminator, cfg.init_from, cfg.init_discriminator, of_settings(cfg))
+        _fixed(new, cfg)
     check_objective(cfg)
     labeller = build(cfg, "labeller") if discriminator is not None else None
     return Game(generator, discriminator, paid, Streams(cfg.seed), labeller=labeller), constraints

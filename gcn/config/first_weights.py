@@ -36,51 +36,73 @@ def load_codec(generator: nn.Module, path: str, own: Extension = NONE) -> None:
         InputError: neither a checkpoint nor a model file, or that of another generator.
     """
     if Path(path).suffix == ENDING:
-        codec = package.load(Path(path), own)
-        _check_same(f"init_from={printable(path)}", codec, generator)
-        generator.load_state_dict(codec.state_dict())
-        return
+        _load_model(generator, Path(path), own)
+    else:
+        _load_checkpoint(path, generator, None)
+
+
+def load_players(
+    generator: nn.Module,
+    discriminator: nn.Module | None,
+    path: str,
+    wanted: bool | None = None,
+    own: Extension = NONE,
+) -> None:
+    """Load the weights of both players from one file; a checkpoint is read once.
+
+    Args:
+        generator, discriminator: with their first weights; D has its constraints, or there is none.
+        path: of a run folder, a checkpoint or a model file. Of a run folder whose last checkpoint cannot be used for
+            one of the players, both are loaded from the checkpoint before it.
+        wanted: whether D's weights are loaded. True: they must be there. None: of a model file that holds them. False:
+            D keeps its first weights.
+        own: what the user adds; the architecture of a model file may be of it.
+
+    Raises:
+        InputError: D's weights are missing, or a player's are of another architecture.
+    """
+    if Path(path).suffix == ENDING:
+        _load_model(generator, Path(path), own)
+        if discriminator is not None and wanted is not False:
+            _load_model_discriminator(discriminator, Path(path), wanted)
+    else:
+        _load_checkpoint(path, generator, discriminator if wanted else None)
+
+
+def _load_checkpoint(path: str, generator: nn.Module, discriminator: nn.Module | None) -> None:
     expected = generator.state_dict()
 
     def check(found: Mapping[str, Any]) -> None:
         weights, average = _codec(found)
         check_weights(weights, expected)
         check_weights(average, {n: value for n, value in expected.items() if n in average}, "averaged ")
+        if discriminator is not None:
+            check_weights(_discriminator(found), discriminator.state_dict())
 
-    weights, average = _codec(open_checkpoint(path, check)[1])
+    checkpoint = open_checkpoint(path, check)[1]
+    weights, average = _codec(checkpoint)
     generator.load_state_dict(weights | average)
+    if discriminator is not None:
+        discriminator.load_state_dict(_discriminator(checkpoint))
 
 
-def load_discriminator(discriminator: nn.Module, path: str, wanted: bool | None) -> None:
-    """Load a discriminator's weights from the file that the run starts from.
+def _load_model(generator: nn.Module, path: Path, own: Extension) -> None:
+    codec = package.load(path, own)
+    _check_same(f"init_from={printable(path)}", codec, generator)
+    generator.load_state_dict(codec.state_dict())
 
-    Args:
-        discriminator: with its first weights, and with its constraints.
-        path: of a run folder, a checkpoint or a model file.
-        wanted: True: it must be there. None: of a model file that holds one. False: keep the first weights.
 
-    Raises:
-        InputError: it is missing, or of another architecture.
-    """
-    shown, expected = f"init_from={printable(path)}", discriminator.state_dict()
-    if wanted is False:
-        return
-    if Path(path).suffix != ENDING:
-        if wanted:
-            _, checkpoint = open_checkpoint(
-                path, lambda found: check_weights(_discriminator(found), expected)
-            )
-            discriminator.load_state_dict(_discriminator(checkpoint))
-        return
+def _load_model_discriminator(discriminator: nn.Module, path: Path, wanted: bool | None) -> None:
     try:
-        weights = package.discriminator(Path(path), expected)
+        weights = package.discriminator(path, discriminator.state_dict())
     except InputError as problem:
         raise InputError(f"{problem}; {NEW_ONE}") from None
     if weights is not None:
         discriminator.load_state_dict(weights)
     elif wanted:
         raise InputError(
-            f"{shown}: holds no discriminator, which init_discriminator=true asks for; drop that word"
+            f"init_from={printable(path)}: holds no discriminator, which init_discriminator=true asks for; "
+            "drop that word"
         )
 
 

@@ -1,5 +1,7 @@
 """The weights that a run starts from: of runs and of model files, with and without their discriminator."""
 
+import copy
+import shutil
 import sys
 from pathlib import Path
 
@@ -111,11 +113,54 @@ def test_other_networks_are_refused_in_a_line(said, answer, root, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "lost",
+    ["", "game.discriminator.", "game.generator."],
+)
+def test_both_players_are_of_one_checkpoint(lost, root, tmp_path, capsys, monkeypatch):
+    """Where the last checkpoint cannot be used for one of the players, both start from the one before it."""
+    folder = tmp_path / "game"
+    shutil.copytree(root / "game", folder)
+    file = folder / "checkpoints" / "last.ckpt"
+    older = torch.load(file, weights_only=True)
+    older["state_dict"] = {n: v + 1 if v.is_floating_point() else v for n, v in older["state_dict"].items()}
+    torch.save(older, file.with_name("last.ckpt.previous"))
+    newer = torch.load(file, weights_only=True)
+    newer["state_dict"] = {n: v for n, v in newer["state_dict"].items() if not lost or not n.startswith(lost)}
+    torch.save(newer, file)
+    read = []
+    load = torch.load
+    monkeypatch.setattr(
+        torch, "load", lambda path, **said: read.append(Path(path).name) or load(path, **said)
+    )
+    game = started(root, tmp_path / "run", f"init_from={folder} init_discriminator=true")
+    used = older if lost else newer
+    for name in ("generator.g_a.0.weight", "discriminator"):
+        state = {n: v for n, v in game.state_dict().items() if n.startswith(name) and v.is_floating_point()}
+        assert state
+        assert all(torch.equal(v, used["state_dict"][f"game.{n}"]) for n, v in state.items())
+    assert read == ["last.ckpt", "last.ckpt.previous"][: 2 if lost else 1]
+    assert ("using last.ckpt.previous" in capsys.readouterr().err) == bool(lost)
+
+
+@pytest.mark.parametrize(
     "words_", ["init_discriminator=true", "init_from=x loss=none init_discriminator=true"]
 )
 def test_a_discriminator_needs_a_file_and_a_loss(words_, root, tmp_path):
     with pytest.raises(InputError, match="init_discriminator"):
         started(root, tmp_path / "run", words_)
+
+
+def test_a_codec_is_frozen_with_the_weights_that_it_starts_from(root, tmp_path):
+    """Its quantiles are found by bisection for these weights, as in the model file, and not kept from the training."""
+    frozen = started(
+        root, tmp_path / "run", f"init_from={root}/game freeze=encoder rate=null mse=1"
+    ).generator
+    trained = of(root / "game", "generator")["entropy_bottleneck.quantiles"]
+    expected = copy.deepcopy(frozen)
+    expected.load_state_dict(of(root / "game", "generator"))
+    expected.freeze("encoder")
+    assert torch.equal(frozen.entropy_bottleneck.quantiles, expected.entropy_bottleneck.quantiles)
+    assert not torch.equal(frozen.entropy_bottleneck.quantiles, trained)
 
 
 def test_a_run_without_a_discriminator_exports_none(root, tmp_path, capsys):
