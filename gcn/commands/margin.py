@@ -16,7 +16,7 @@ from gcn.files.atomic import check_folder
 from gcn.files.names import printable
 from gcn.schema.fields import nearest, suggestion
 from gcn.schema.plugins import Extension, extension, named
-from gcn.study.arms import HELD, METHODS, TWINS
+from gcn.study.arms import METHODS, TWINS, refuse_ramp
 
 COMMAND = Command(
     name="margin",
@@ -92,15 +92,8 @@ def _main(words: Sequence[str]) -> int:
     trained = [*given, "freeze=encoder", "rate=null"]
     cfg = parse([*trained, "init_from=codec"], flags.config_dir)
     check_run(Config({**cfg, "init_from": None}), trained)
-    if arguments["axis"] == "adv" and arguments["method"] == "ramp":
-        raise InputError(
-            "method=ramp: raises learning rates; with axis=adv give another method, method=bisection"
-        )
-    if arguments["method"] == "ramp" and arguments["twin"] in HELD:
-        raise InputError(
-            f"method=ramp: raises learning rates, and twin={arguments['twin']} repeats a game at a constant one; give "
-            "twin=yoked, twin=null or method=bisection"
-        )
+    if arguments["method"] == "ramp":
+        refuse_ramp(arguments["axis"], arguments["twin"])
     import torch
 
     from gcn.study.margin.own_margin import Asked, measure

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gcn.errors import InputError
+
 HELD = ("recorded", "rescaled")  # twins whose D repeats a game that held, below its own margin
 REPLAYED = ("yoked", *HELD)  # twins whose D repeats the game of another seed
 TWINS = (*REPLAYED, "frozen_d", "random_gradient", "distortion_alone", "still")  # see gcn.study.twins
@@ -28,6 +30,19 @@ OWN = {
     "times": (),
 }  # words that scripts/train.py does not have; those without choices are numbers
 LEAST = {"updates": 6, "below": 0, "times": 1}  # the smallest of such a number
+
+
+def refuse_ramp(axis: str, twin: str | None) -> None:
+    """Raise InputError for what rising learning rates cannot measure: a weight, or a twin at a constant rate."""
+    if axis != "lr":
+        raise InputError(
+            f"method=ramp: raises learning rates; with axis={axis} give another method, method=bisection"
+        )
+    if twin in HELD:
+        raise InputError(
+            f"method=ramp: raises learning rates, and twin={twin} repeats a game at a constant one; give "
+            "twin=yoked, no twin (twin=null) or method=bisection"
+        )
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from small_study import TINY
 
 from gcn.commands import margin
 from gcn.config.assemble import codec as first_codec
-from gcn.config.compose import CONF
 from gcn.config.parse import parse
 from gcn.models import package
+from gcn.schema.conf_folder import CONF
 from gcn.study.arms import MarginPlan
 from gcn.study.margin import own_margin
 from gcn.study.margin.judge import Reference
@@ -104,7 +104,7 @@ def test_a_loss_of_the_user_has_a_margin(model, tmp_path, monkeypatch, capsys):
         (["experiment=frozen"], "give its words one by one"),
         (["loss=none"], "the generator has nothing to learn from"),
         (["axis=adv", "method=ramp"], "method=ramp: raises learning rates"),
-        (["method=ramp"], "twin=rescaled repeats a game at a constant one; give twin=yoked, twin=null"),
+        (["method=ramp"], "twin=rescaled repeats a game at a constant one; give twin=yoked, no twin"),
         (["-m", "loss=ns"], "--multirun: not a flag of this command"),
         (["init_from=nothing"], "init_from=nothing: "),
         (["generator.N=8"], "init_from=mid: its architecture is not the configured generator's"),

@@ -19,7 +19,7 @@ from gcn.report.environment import commit
 from gcn.report.summary import plain, write_json_atomic
 from gcn.schema.plugins import of_settings
 from gcn.study.arm_training import ArmTraining
-from gcn.study.arms import HELD, REPLAYED, Arm, MarginPlan, Protocol, partner
+from gcn.study.arms import HELD, REPLAYED, Arm, MarginPlan, Protocol, partner, refuse_ramp
 from gcn.study.ground import Ground
 from gcn.study.margin import holding, margins
 from gcn.study.margin.judge import Reference
@@ -114,15 +114,7 @@ class Cell:
     def search(self) -> margins.Margin | None:
         """Find the margin by the arm's method; None for a ramp, whose one run is its result."""
         if self.method == "ramp":
-            if self.axis != "lr":
-                raise InputError(
-                    f"axis={self.axis}: a ramp raises learning rates; choose another method, bisection"
-                )
-            if self.twin in HELD:
-                raise InputError(
-                    f"twin={self.twin}: repeats a game at a constant learning rate, and a ramp raises it; choose"
-                    " another method, bisection"
-                )
+            refuse_ramp(self.axis, self.twin)
             self.ramp()
             return None
         if self.axis != "lr":
