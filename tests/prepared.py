@@ -2,7 +2,7 @@
 
 import gc
 
-from gcn.config.compose import LAB, TRAIN, stamp
+from gcn.config.offered import LAB, TRAIN, stamp
 from gcn.config.parse import parse
 
 for root in (TRAIN, LAB):

@@ -15,7 +15,7 @@ from unittest import mock
 from scripting import picture
 
 from gcn.commands.program import main
-from gcn.config.compose import stamp
+from gcn.config.offered import stamp
 from gcn.config.parse import parse, save
 
 PAGE = Path(__file__).parents[1] / "docs" / "mistakes.md"

@@ -4,8 +4,8 @@ import yaml
 
 from gcn.cli.arguments import columns, layout, rule
 from gcn.config import objective
-from gcn.config.compose import LAB, TRAIN, Root, groups, knobs
 from gcn.config.knobs import HEADINGS, Knob
+from gcn.config.offered import LAB, TRAIN, Root, groups, knobs
 from gcn.config.parse import parse
 from gcn.schema.fields import Field, at, declarations, show
 from gcn.schema.plugins import NONE, Extension, installed

@@ -33,28 +33,19 @@ from gcn.commands.reservation import (
     unused_removed,
 )
 from gcn.config import objective
-from gcn.config.compose import (
-    CONF,
-    PLACES,
-    TRAIN,
-    Root,
-    declare,
-    hydra_key,
-    is_hydras,
-    key_of,
-    normal,
-    refuse_doubled,
-    search_path,
-)
+from gcn.config.compose import PLACES, declare, search_path
 from gcn.config.destinations import words_again
 from gcn.config.flags import composed_once, plain_errors, read_flags
 from gcn.config.lightning_words import appended
+from gcn.config.offered import TRAIN, Root
+from gcn.config.override_words import hydra_key, is_hydras, key_of, normal, refuse_doubled
 from gcn.config.parse import Config, Planned, is_of_the_runs_choice, parse, plan, save
 from gcn.config.preflight import check_run, note
 from gcn.config.sweep import axes, jobs, probes
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder
 from gcn.files.names import printable
+from gcn.schema.conf_folder import CONF
 from gcn.schema.plugins import Extension, extension, named
 
 Train = Callable[[Config], Any]

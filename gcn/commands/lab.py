@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from gcn.config.build import build, objective, present_terms
-from gcn.config.compose import knobs
+from gcn.config.offered import knobs
 from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.files.atomic import write_csv

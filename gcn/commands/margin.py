@@ -7,8 +7,9 @@ from gcn.cli.arguments import Command, read, spelled
 from gcn.cli.invocation import called
 from gcn.cli.quoting import word
 from gcn.cli.terminal import guarded
-from gcn.config.compose import groups, hydra_key, knobs, normal, refuse_doubled
 from gcn.config.flags import read_flags
+from gcn.config.offered import groups, knobs
+from gcn.config.override_words import hydra_key, normal, refuse_doubled
 from gcn.config.parse import Config, parse
 from gcn.config.preflight import check_run
 from gcn.errors import InputError

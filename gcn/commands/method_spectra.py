@@ -5,7 +5,7 @@ from typing import cast
 
 from gcn.commands.lab import ensemble
 from gcn.config.build import build
-from gcn.config.compose import LAB, groups, knobs
+from gcn.config.offered import LAB, groups, knobs
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.lab.analysis import equilibrium, outcome, point, spectrum

@@ -15,7 +15,9 @@ import yaml
 
 from gcn.cli.invocation import as_called
 from gcn.config import objective
-from gcn.config.compose import LAB, TRAIN, Root, composed_by_hydra, hydra_key, is_hydras, search_path
+from gcn.config.compose import composed_by_hydra, search_path
+from gcn.config.offered import LAB, TRAIN, Root
+from gcn.config.override_words import hydra_key, is_hydras
 from gcn.config.parse import Config, Planned
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder, write_text

@@ -51,7 +51,7 @@ def run(name: str, words: Sequence[str]) -> int:
     def work() -> int:
         if name in ("train", "lab"):
             from gcn.commands.hydra_command import main as hydra_main
-            from gcn.config.compose import LAB, TRAIN
+            from gcn.config.offered import LAB, TRAIN
 
             return hydra_main(words, root=LAB if name == "lab" else TRAIN)
         return import_module(f"gcn.commands.{name}").main(words)  # type: ignore[no-any-return]

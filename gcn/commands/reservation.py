@@ -9,8 +9,9 @@ from pathlib import Path
 
 from gcn.cli.quoting import resuming
 from gcn.commands import restart
-from gcn.config.compose import TRAIN, Root, hydra_key, key_of
 from gcn.config.destinations import words_again
+from gcn.config.offered import TRAIN, Root
+from gcn.config.override_words import hydra_key, key_of
 from gcn.config.parse import Config
 from gcn.errors import InputError
 from gcn.files.lock import LOCK_FILE, only_writer

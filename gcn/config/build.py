@@ -7,7 +7,7 @@ that the configuration does not ask for is even imported.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gcn.config.compose import knobs
+from gcn.config.offered import knobs
 from gcn.config.parse import Config
 from gcn.game.objective import Objective, Weighting
 from gcn.game.slots import AdversarialLoss, Constraint, FakeSource, LossWrapper, Perturbation, Term

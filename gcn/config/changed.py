@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gcn.cli.quoting import value
-from gcn.config.compose import compose, groups
+from gcn.config.compose import compose
+from gcn.config.offered import groups
 from gcn.config.several import is_list
 from gcn.schema.fields import at, show
 from gcn.schema.plugins import FOLDER, NONE, SETTING, Extension

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gcn.cli.quoting import nested
-from gcn.config.compose import TRAIN, compose, groups, key_of
+from gcn.config.compose import compose
 from gcn.config.lightning_words import CALLBACKS, NO_CALLBACK, is_of_callbacks
+from gcn.config.offered import TRAIN, groups
+from gcn.config.override_words import key_of
 from gcn.config.reference import Reference, chosen, reference_of
 from gcn.config.several import names
 from gcn.errors import InputError

@@ -8,7 +8,7 @@ command line alone: what a run folder says about them is shown when the run is r
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gcn.config.compose import key_of
+from gcn.config.override_words import key_of
 from gcn.errors import InputError
 from gcn.schema.fields import Field, show
 from gcn.schema.kinds import check_name

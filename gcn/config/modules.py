@@ -8,7 +8,7 @@ import torch
 
 from gcn.config.assemble import module as assemble
 from gcn.config.build import build as built
-from gcn.config.compose import is_hydras, key_of, refuse_doubled
+from gcn.config.override_words import is_hydras, key_of, refuse_doubled
 from gcn.config.parse import Config, as_text, load, load_text, parse
 from gcn.config.stored import FILE
 from gcn.config.trained import run_of

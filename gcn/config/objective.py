@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gcn.config.compose import hydra_key, knobs
+from gcn.config.offered import knobs
+from gcn.config.override_words import hydra_key
 from gcn.config.parse import Config
 from gcn.config.preflight import from_noise
 from gcn.errors import InputError

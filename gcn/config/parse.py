@@ -19,21 +19,12 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 
 from gcn.cli.quoting import word as word_of
-from gcn.config.compose import (
-    TRAIN,
-    Composition,
-    Root,
-    compose,
-    groups,
-    is_hydras,
-    key_of,
-    knobs,
-    normal,
-    taken,
-)
+from gcn.config.compose import Composition, compose
 from gcn.config.conflicts import Configured, conflicts
 from gcn.config.destinations import LOGGER, refuse_forgotten, refuse_unsaid
 from gcn.config.lightning_words import CALLBACKS, NO_CALLBACK
+from gcn.config.offered import TRAIN, Root, groups, knobs, taken
+from gcn.config.override_words import is_hydras, key_of, normal
 from gcn.config.reference import Reference, chosen, reference_of, without_remarks
 from gcn.config.several import names as single
 from gcn.config.stored import FILE, OVERLAY, checked_choices, completed, started_in, stored, stored_text

@@ -13,7 +13,8 @@ from typing import Any
 
 from gcn.cli.extras import EXTRAS, install
 from gcn.cli.invocation import as_called
-from gcn.config.compose import groups, is_hydras, key_of, knobs, normal
+from gcn.config.offered import groups, knobs
+from gcn.config.override_words import is_hydras, key_of, normal
 from gcn.config.parse import Config
 from gcn.data.checks import check_apart, check_downscale, colour
 from gcn.errors import InputError

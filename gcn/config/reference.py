@@ -11,9 +11,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from gcn.config.compose import Root, compose, knobs
+from gcn.config.compose import compose
 from gcn.config.knobs import Knob
 from gcn.config.lightning_words import CALLBACKS, checked_callbacks, instead
+from gcn.config.offered import Root, knobs
 from gcn.config.several import names as single
 from gcn.config.sources import load
 from gcn.config.stored import OVERLAY

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from gcn.config.compose import TRAIN, compose, groups
+from gcn.config.compose import compose
+from gcn.config.offered import TRAIN, groups
 from gcn.config.several import is_list, names
 from gcn.errors import InputError
 from gcn.files.names import printable

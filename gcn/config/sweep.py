@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep
 
-from gcn.config.compose import TRAIN, Root, groups
 from gcn.config.hydra_errors import one_line_errors
+from gcn.config.offered import TRAIN, Root, groups
 from gcn.errors import InputError
 from gcn.schema.plugins import NONE, Extension
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gcn.config.compose import CONF
 from gcn.errors import InputError
 from gcn.files.names import printable
 from gcn.files.reading import read_yaml
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import suggestion
 from gcn.schema.plugins import NONE, Extension
 from gcn.study.arms import EXPONENT, HELD, LEAST, NEAR, OWN, Arm, MarginPlan, Protocol, RampPlan

@@ -10,7 +10,7 @@ from small import Small
 
 from gcn.commands.lab import ensemble
 from gcn.config.build import build
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.lab.examine import examine
 

@@ -15,7 +15,7 @@ from runs import images, words
 from gcn.commands import hydra_command, multirun
 from gcn.commands.train import job
 from gcn.config import objective
-from gcn.config.compose import LAB, stamp
+from gcn.config.offered import LAB, stamp
 from gcn.config.parse import load, parse
 from gcn.errors import InputError
 from gcn.report.metrics_table import MetricsTable

@@ -15,7 +15,7 @@ from gcn.cli.arguments import Command, listed, read
 from gcn.commands import hydra_command
 from gcn.commands.bench import BENCHMARKS, MODULES
 from gcn.commands.help import FOLDER
-from gcn.config.compose import LAB, TRAIN
+from gcn.config.offered import LAB, TRAIN
 from gcn.errors import InputError
 from gcn.schema.fields import at, declarations
 

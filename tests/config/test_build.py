@@ -6,9 +6,10 @@ from importlib import import_module
 import pytest
 
 from gcn.config.build import build, present_terms
-from gcn.config.compose import CONF, groups, knobs
+from gcn.config.offered import groups, knobs
 from gcn.config.parse import parse
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.schema.kinds import KINDS
 
 

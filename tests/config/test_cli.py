@@ -14,11 +14,12 @@ from hydra.errors import MissingConfigException
 
 from gcn.cli.quoting import resuming, word
 from gcn.commands import hydra_command
-from gcn.config.compose import CONF, LAB, groups, knobs, stamp
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import HEADINGS
+from gcn.config.offered import LAB, groups, knobs, stamp
 from gcn.config.parse import load
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 
 SUMMARY = json.dumps({"verdict": "stable", "psnr": 23.4, "bpp": 0.25})
 SCRIPT = CONF.parent / "scripts" / "train.py"

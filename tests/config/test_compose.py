@@ -8,8 +8,10 @@ import pytest
 
 from gcn.config import compose as composing
 from gcn.config import exchange
-from gcn.config.compose import CONF, LAB, TRAIN, compose, groups
+from gcn.config.compose import compose
+from gcn.config.offered import LAB, TRAIN, groups
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import declarations, paths
 from gcn.schema.plugins import Extension
 

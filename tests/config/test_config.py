@@ -13,14 +13,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcn.config.compose import CONF, LAB, TRAIN, compose, groups, knobs, normal, stamp
+from gcn.config.compose import compose
 from gcn.config.conflicts import RELATION
+from gcn.config.offered import LAB, TRAIN, groups, knobs, stamp
+from gcn.config.override_words import normal
 from gcn.config.parse import OVERLAY, Config, check, load, parse, plan, save
 from gcn.config.preflight import note
 from gcn.config.reference import chosen as names_of
 from gcn.config.reference import reference_of
 from gcn.config.sweep import axes, jobs, probes
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import declarations, paths, put
 from gcn.schema.plugins import NONE
 

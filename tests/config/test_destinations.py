@@ -7,10 +7,11 @@ import pytest
 from gcn.commands import restart
 from gcn.commands.hydra_command import main
 from gcn.commands.reservation import refuse_used
-from gcn.config.compose import CONF, TRAIN, knobs
 from gcn.config.destinations import destinations, words_again
+from gcn.config.offered import TRAIN, knobs
 from gcn.config.parse import parse, save
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import at, declarations
 
 WORDS = ["mse=1", "data=folder", "data.root=tests", "trainer=cpu"]

@@ -3,9 +3,10 @@
 import pytest
 
 from gcn.commands.help import help_text
-from gcn.config.compose import CONF, LAB, TRAIN, groups
+from gcn.config.offered import LAB, TRAIN, groups
 from gcn.config.parse import parse
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 
 
 @pytest.mark.parametrize(("group", "choice"), [(g, c) for g, choices in groups(LAB).items() for c in choices])

@@ -8,8 +8,8 @@ import torch
 import yaml
 
 import gcn
-from gcn.config.compose import CONF
 from gcn.errors import InputError, NotNamed
+from gcn.schema.conf_folder import CONF
 
 PHOTOS = [
     "steps=2", "data=photos", "data.crop=32", "data.batch=2", "generator.N=8", "generator.M=8", "discriminator.width=4",

@@ -8,9 +8,10 @@ import pytest
 
 from gcn.commands.help import help_text
 from gcn.config.build import build
-from gcn.config.compose import CONF, LAB, groups, knobs
+from gcn.config.offered import LAB, groups, knobs
 from gcn.config.parse import load, parse, save
 from gcn.errors import InputError, NotNamed
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import put
 from gcn.schema.kinds import resolve
 from gcn.schema.plugins import NONE, Extension, extension, names, stored_words

@@ -14,9 +14,9 @@ from hydra.plugins.config_source import ConfigLoadError
 from omegaconf import OmegaConf
 
 from gcn.config import sources
-from gcn.config.compose import CONF
 from gcn.config.sources import FileConfigSource, load
 from gcn.schema import fields
+from gcn.schema.conf_folder import CONF
 
 FILES = [*sorted(CONF.rglob("*.yaml")), *sorted((Path(hydra.__file__).parent / "conf").rglob("*.yaml"))]
 STRANGE = [

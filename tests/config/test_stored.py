@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gcn.config.compose import CONF
 from gcn.config.parse import Config, load, parse, save
 from gcn.config.stored import started_in
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import at, paths, put
 from gcn.schema.plugins import Extension
 

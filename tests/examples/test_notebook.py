@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from gcn.config.compose import CONF
+from gcn.schema.conf_folder import CONF
 
 NOTEBOOK = CONF.parent / "examples" / "lightning.ipynb"
 

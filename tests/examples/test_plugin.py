@@ -16,11 +16,11 @@ from gcn.commands.compress import main as compress
 from gcn.commands.decompress import main as decompress
 from gcn.commands.instruments import main as instruments
 from gcn.config import assemble
-from gcn.config.compose import CONF
 from gcn.config.parse import parse, save
 from gcn.errors import Interrupted
 from gcn.report.metrics_table import MetricsTable
 from gcn.schema import plugins
+from gcn.schema.conf_folder import CONF
 from gcn.training.fit import train
 
 SCRIPT = CONF.parent / "scripts" / "train.py"

@@ -6,7 +6,7 @@ from small import Small, differing
 
 from gcn.commands.lab import ensemble
 from gcn.config.build import build
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.game.objective import Objective
 from gcn.game.rules import update

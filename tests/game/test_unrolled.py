@@ -14,7 +14,7 @@ from little import TINIEST, batch, vector
 from little import game as codec_game
 from small import Small, differing
 
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.game.protocols import Players

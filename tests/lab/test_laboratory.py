@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gcn.commands.hydra_command import main
-from gcn.config.compose import LAB, stamp
+from gcn.config.offered import LAB, stamp
 from gcn.config.parse import parse
 
 

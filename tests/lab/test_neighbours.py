@@ -13,7 +13,7 @@ from ensembles import FORCES, descent, ensemble, mse, points
 
 from gcn.commands.lab import ensemble as configured
 from gcn.config.build import build
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.game.rules import SGA, Alternating, Extragradient, Lookahead, Optimistic, Simultaneous
 from gcn.game.unrolled import Unrolled

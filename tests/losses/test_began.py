@@ -10,7 +10,7 @@ sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("theory", "t
 from ensembles import assert_spectrum, distance, ensemble, mse, played, points
 from small import Small
 
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.game.rules import Simultaneous

@@ -13,7 +13,7 @@ from turns import Given, Linear
 
 from gcn.commands.lab import ensemble as configured
 from gcn.config.build import build
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.game.game import Game

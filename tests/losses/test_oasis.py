@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import softplus
 from turns import open_turn
 
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.game.protocols import of_classes

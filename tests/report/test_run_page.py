@@ -10,13 +10,13 @@ import torch
 from scripting import script
 
 from gcn.config.changed import changed_words
-from gcn.config.compose import CONF
 from gcn.config.parse import parse, save
 from gcn.report.charts import chart, log_ticks, points, series, ticks
 from gcn.report.panel_tiles import pairs
 from gcn.report.plots import PanelRow, panel, to_pixels
 from gcn.report.run_folder import read
 from gcn.report.run_page import Extra, Rival, _rates
+from gcn.schema.conf_folder import CONF
 
 ROWS = "step,train/g/mse,val/psnr,val/bpp\n1,4.0,,\n2,2.0,20.5,0.3\n3,nan,21.5,0.2\n"
 SUMMARY = {"steps": 3, "verdict": "diverged", "verdict_step": 3, "verdict_reason": "<b>mse</b> is NaN", "psnr": 21.5,

@@ -11,7 +11,7 @@ import pytest
 from lab_inside import inside
 
 from gcn.commands.study import main
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.lab.intervals import interval

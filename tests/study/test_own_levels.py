@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from gcn.config.compose import CONF
 from gcn.config.parse import parse
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.schema.plugins import extension
 from gcn.study import design, lab_arm
 from gcn.study.play import words_of

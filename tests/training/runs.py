@@ -15,9 +15,9 @@ from PIL import Image
 from processes import Forked, run_script
 
 from gcn.config import assemble
-from gcn.config.compose import CONF
 from gcn.config.parse import Config, load, parse, save
 from gcn.report.plots import PanelRow
+from gcn.schema.conf_folder import CONF
 from gcn.training.fit import train
 from gcn.training.record import Record
 

@@ -5,7 +5,7 @@ import torch
 from small import Small
 from torch import nn
 
-from gcn.config.compose import LAB
+from gcn.config.offered import LAB
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.game.game import Game

@@ -14,8 +14,8 @@ from runs import TINY, differences, once, run
 
 import gcn
 from gcn.callbacks import MetricsCSV, Panels, StopOnSignal, Verdict
-from gcn.config.compose import CONF
 from gcn.errors import InputError
+from gcn.schema.conf_folder import CONF
 from gcn.training.checkpoint import AtomicCheckpointIO
 from gcn.training.module import GameModule
 

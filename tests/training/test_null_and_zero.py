@@ -6,7 +6,7 @@ import pytest
 import torch
 from small import LABELS, Small, differing
 
-from gcn.config.compose import knobs
+from gcn.config.offered import knobs
 from gcn.game.rules import Descend
 
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")

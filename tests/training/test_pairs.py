@@ -6,7 +6,8 @@ import itertools
 import pytest
 from small import BESIDE, LABELS, ON, Small, words
 
-from gcn.config.compose import compose, knobs
+from gcn.config.compose import compose
+from gcn.config.offered import knobs
 from gcn.config.parse import check
 from gcn.errors import InputError
 

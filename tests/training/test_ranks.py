@@ -18,7 +18,7 @@ from processes import Forked
 
 from gcn.config.assemble import game as assemble
 from gcn.config.build import build
-from gcn.config.compose import groups, knobs
+from gcn.config.offered import groups, knobs
 from gcn.config.parse import Config, parse
 from gcn.data.loader import Crops, Source, WholeImages
 from gcn.game.labelled import Labelled, parts_of

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, softplus
 from gcn.config.assemble import game as assemble
 from gcn.config.assemble import optim
 from gcn.config.build import build
-from gcn.config.compose import groups
+from gcn.config.offered import groups
 from gcn.config.parse import parse
 from gcn.game.protocols import Players
 from gcn.game.rules import update

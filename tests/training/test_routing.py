@@ -6,7 +6,7 @@ import pytest
 import torch
 from small import CLASSES, LABELS, ON, Small, differing, on
 
-from gcn.config.compose import knobs
+from gcn.config.offered import knobs
 from gcn.errors import InputError
 from gcn.game.protocols import Players
 from gcn.training.player import OptimizerPlayer
@@ -150,7 +150,7 @@ CASES = {
 
 
 def test_every_knob_and_rule_is_among_the_cases():
-    from gcn.config.compose import groups
+    from gcn.config.offered import groups
 
     assert set(ON) == set(knobs())
     assert {words.removeprefix("dynamics=").split()[0] for words in RULES.values() if words} | {

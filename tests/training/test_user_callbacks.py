@@ -11,10 +11,10 @@ import yaml
 from runs import checkpoint, differences, planned, run, words
 
 from gcn.config import assemble
-from gcn.config.compose import CONF
 from gcn.config.lightning_words import INSTEAD
 from gcn.config.parse import load, parse
 from gcn.errors import InputError, Interrupted
+from gcn.schema.conf_folder import CONF
 from gcn.training.fit import PASSED_ON, train
 from gcn.training.user_callbacks import notes
 

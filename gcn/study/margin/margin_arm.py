@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gcn.config.compose import knobs
+from gcn.config.offered import knobs
 from gcn.config.parse import Config, parse
 from gcn.errors import InputError
 from gcn.files.atomic import make_folder

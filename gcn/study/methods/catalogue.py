@@ -25,9 +25,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gcn.config.compose import CONF, knobs
 from gcn.config.knobs import Knob
+from gcn.config.offered import knobs
 from gcn.files.reading import read_yaml
+from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import declarations
 
 FILE = CONF / "study" / "methods.yaml"

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gcn.config.compose import CONF, knobs
+from gcn.config.offered import knobs
 from gcn.config.parse import parse
+from gcn.schema.conf_folder import CONF
 from gcn.study.methods import catalogue, methods_page
 
 ROOT = Path(__file__).parents[3]
