@@ -153,7 +153,7 @@ def _check(cfg: Config, words: Sequence[str], folder: Path, root: Root, own: Ext
     check_folder("out" if cfg.get("resume") is None else "resume", folder)
     begun = cfg.get("resume") is None and refuse_used(cfg, folder, root)
     if root is TRAIN:
-        check_run(restart.resumed(folder, cfg) if begun else cfg, words)
+        check_run(restart.resumed(folder, cfg, words) if begun else cfg, words)
     return begun
 
 
@@ -183,7 +183,7 @@ def _hydra(
             if restart.is_complete(folder, cfg.steps):
                 print(f"{printable(folder)}: the run is complete")
                 return
-            cfg = restart.resumed(folder, cfg)
+            cfg = restart.resumed(folder, cfg, said)
         cfg["run_dir"] = str(folder)
         if not is_helper_process():
             save(cfg, folder)

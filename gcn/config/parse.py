@@ -161,9 +161,14 @@ def _locate(content: dict[str, Any], fields: Mapping[str, Field], base: Path) ->
                 put(content, name, place)
 
 
+def may_change(name: str) -> bool:
+    """Whether a setting may be given anew when a run goes on, because it changes no number."""
+    return bool({name, name.partition(".")[0]} & set(RESUMABLE))
+
+
 def _refuse_changes(words: Sequence[str]) -> None:
     for word in words:
-        if not is_hydras(word) and not {key_of(word), key_of(word).partition(".")[0]} & set(RESUMABLE):
+        if not is_hydras(word) and not may_change(key_of(word)):
             allowed = ", ".join(key for key in RESUMABLE if key != "resume")
             raise InputError(f"{word}: a resumed run keeps its configuration; only {allowed} may change")
 

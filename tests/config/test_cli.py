@@ -533,6 +533,27 @@ def test_a_requeued_job_takes_up_its_run_with_the_same_command(trained, capfd, m
     assert (status, len(trained.seen), "here: the run is complete" in out) == (0, 2, True)
 
 
+def test_a_requeued_job_takes_up_a_run_that_was_resumed_with_other_words(
+    trained, capfd, monkeypatch, tmp_path
+):
+    first = ["mse=1", "steps=9", "data.workers=0", "out=here"]
+    assert run(trained, capfd, *first)[0] == 0
+    anew = [
+        "data.workers=1", "val_every=3", "checkpoint_every=2", "trainer=cpu",
+        "logger=tensorboard", f"logger.tensorboard.save_dir={tmp_path}", "logger.tensorboard.name=a",
+    ]  # fmt: skip
+    assert run(trained, capfd, "resume=here", *anew)[0] == 0
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert run(trained, capfd, *first) == (0, "", "")
+    last = trained.seen[-1]
+    assert (last.data.workers, last.steps, last.mse) == (0, 9, 1)  # said again
+    assert (last.val_every, last.checkpoint_every) == (3, 2)  # said last
+    assert last.choices.trainer == "cpu"
+    assert last.choices.logger == "wandb"  # the default, for the folder cannot say where tensorboard writes
+    status, _, err = run(trained, capfd, *first, "seed=1")
+    assert (status, "seed=1: the run in here has 0" in err) == (2, True)
+
+
 def test_a_requeued_job_that_had_not_begun_begins(trained, capfd, monkeypatch):
     monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
     assert run(trained, capfd, "mse=1", "hydra.run.dir=here")[0] == 0

@@ -117,7 +117,7 @@ def test_printed_commands_and_restarted_jobs_keep_the_destinations(tmp_path, mon
     assert (again.logger, again.callbacks) == (cfg.logger, cfg.callbacks)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert refuse_used(cfg, folder, TRAIN)
-    assert restart.resumed(folder, cfg).logger == cfg.logger
+    assert restart.resumed(folder, cfg, said).logger == cfg.logger
     assert set(words_again(cfg)) <= set(shlex.split(command))
 
 
