@@ -45,27 +45,28 @@ class Reference:
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values in their types; raises InputError for unknown names and values out of range."""
-        return self._below("", values, self.values)
+        return self._below("", values, self.values, values)
 
     def part(self, group: str) -> "Reference":
         """The part of the reference that belongs to one group."""
         return Reference({group: self.values[group]}, self.fields, self.own)
 
-    def _below(self, above: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    def _below(
+        self, above: str, values: Mapping[str, Any], defaults: Mapping[str, Any], whole: Mapping[str, Any]
+    ) -> dict[str, Any]:
         for key in values:
             if key not in defaults:
                 name = f"{above}{key}"
                 if key.startswith("_"):
                     raise InputError(f"{name}: belongs to the files in conf/ and cannot be set")
                 inside = next(paths(values[key], name), name) if isinstance(values[key], dict) else name
-                raise InputError(
-                    instead(inside)
-                    or f"{inside}: unknown; {suggestion(inside, [*paths(self.values), *self.values])}"
-                )
+                raise self._unknown(inside)
         scalars_first = sorted(defaults.items(), key=lambda item: isinstance(item[1], dict))
-        return {key: self._value(f"{above}{key}", values[key], default) for key, default in scalars_first}
+        return {
+            key: self._value(f"{above}{key}", values[key], default, whole) for key, default in scalars_first
+        }
 
-    def _value(self, name: str, value: Any, default: Any) -> Any:
+    def _value(self, name: str, value: Any, default: Any, whole: Mapping[str, Any]) -> Any:
         if name == CALLBACKS:
             fields = {
                 one: field.beside(at(self.values, one))
@@ -83,7 +84,7 @@ class Reference:
             if not isinstance(value, dict):
                 inside = ", ".join(f"{name}.{key}" for key in default if not key.startswith("_"))
                 raise InputError(f"{name}={show(value)}: not a single value; set {inside}")
-            return self._below(f"{name}.", value, default)
+            return self._below(f"{name}.", value, default, whole)
         if name in self.knobs:
             return self.knobs[name].check(value)
         field = self.fields[name].beside(default) if name in self.fields else Field.like(default)
@@ -91,7 +92,29 @@ class Reference:
             raise InputError(
                 f"{name}: is required; give {name}=…" + (f" ({field.help})" if field.help else "")
             )
+        self._check_source(name, value, field, whole)
         return field.check(name, value)
+
+    def _unknown(self, name: str) -> InputError:
+        known = [*paths(self.values), *self.values]
+        return InputError(instead(name) or f"{name}: unknown; {suggestion(name, known)}")
+
+    def _check_source(self, name: str, value: Any, field: Field, whole: Mapping[str, Any]) -> None:
+        """Refuse a value that a setting has from another one in the name of that one, which the user has said."""
+        source = field.source
+        group, _, inside = source.rpartition(".")
+        if not source or at(whole, source) != value:
+            return
+        known = at(self.values, group) if group else self.values
+        if not isinstance(known, Mapping) or inside not in known:  # a chosen file that has no such setting
+            if value is not None and isinstance(known, Mapping):
+                raise self._unknown(source)
+            return
+        self._value(source, value, known[inside], whole)
+        if not field.accepts(value):
+            raise InputError(
+                f"{source}={show(value)}: {name}, which has the same value where it is not given, must be {field}"
+            )
 
 
 @cache

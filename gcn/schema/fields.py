@@ -51,6 +51,7 @@ LARGEST = {"float": 1e30, "int": 1e15}  # numbers of 32 bits, whose squares are 
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser, where PyYAML has it
+_REFERENCE = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)(?:,[^{}]*)?\}")
 _GRAMMAR = re.compile(
     r"""(?P<listed>list\ of(\ (?P<length>\d+))?)?\s*
         (?P<type>float|int|bool|str|path|address)?\s*
@@ -81,6 +82,7 @@ class Field:
         without: characters that may not be in a string.
         nullable: null is a value.
         help: one line for the user.
+        source: dotted name of the setting from which the default is taken (``${data.crop}``), if there is one.
     """
 
     type: str | None = None
@@ -93,6 +95,7 @@ class Field:
     without: str = ""
     nullable: bool = False
     help: str = ""
+    source: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "Field":
@@ -274,10 +277,15 @@ def declared(text: str, where: str) -> dict[str, Field]:
         comment = re.match(r"\s*#:(.*)", lines[end.line][end.column :]) if end.line < len(lines) else None
         if comment:
             try:
-                fields[name] = Field.parse(comment[1])
+                fields[name] = replace(Field.parse(comment[1]), source=_source(node))
             except ValueError as error:
                 raise InputError(f"{where}, line {end.line + 1}: {error}") from None
     return fields
+
+
+def _source(node: yaml.Node) -> str:
+    reference = _REFERENCE.fullmatch(str(node.value))
+    return reference[1] if reference else ""
 
 
 def _leaves(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, yaml.Node]]:

@@ -201,6 +201,26 @@ def test_numbers_as_users_write_them():
     assert (cfg.optim.g.lr, cfg.steps, cfg.mse, cfg.logger.group) == (1e-4, 1000, 1.0, "7")
 
 
+def test_a_value_that_others_take_as_their_default_is_refused_by_the_name_that_was_said():
+    sources = {
+        name: field.source
+        for name, field in reference_of(names_of(parse(["mse=1"]).choices), NONE, TRAIN).fields.items()
+        if field.source
+    }
+    assert {"data.crop", "data.batch", "generator.M"} <= set(sources.values())
+    for source in {*sources.values()} - {"devices", "target_bpp"}:
+        for value in ("null", "0.5", "x", "-1", "{a: 1}", "[1]"):
+            with pytest.raises(InputError, match=rf"^{source}(=|\.a: |: )"):
+                parse(["mse=1", f"{source}={value}"])
+    for words, line in (
+        ("generator=dcgan data.crop=512", r"data\.crop=512: generator\.side, which has the same value where"),
+        ("discriminator=projection data.classes=-1", r"data\.classes: unknown"),
+        ("discriminator.side=0", r"discriminator\.side=0: must be"),
+    ):
+        with pytest.raises(InputError, match=f"^{line}"):
+            parse(["loss=ns", *words.split()])
+
+
 def test_half_precision_is_refused_with_the_reason():
     assert "unscaled" in refusal("trainer.precision=16")
     assert "unscaled" in refusal("trainer.precision=fp16")
