@@ -18,8 +18,8 @@ from gcn.config.override_words import is_hydras, key_of, normal
 from gcn.config.parse import Config
 from gcn.data.checks import check_apart, check_downscale, colour
 from gcn.errors import InputError
+from gcn.files.folders import walk
 from gcn.files.names import printable
-from gcn.files.targets import files_below
 from gcn.losses.backbones import backbone_file, hub_folder
 from gcn.schema.plugins import of_settings
 
@@ -171,10 +171,7 @@ def _check_data(data: Config) -> None:
 def _has_image(folder: Path) -> bool:
     from gcn.data.images import EXTENSIONS  # with numpy and Pillow, which help and other errors do without
 
-    names = (name for _, _, names in os.walk(folder) for name in names)
-    if any(Path(name).suffix.lower() in EXTENSIONS for name in names):  # ends with the first
-        return True
-    return any(path.suffix.lower() in EXTENSIONS for path in files_below(folder))  # links to folders as well
+    return any(path.suffix.lower() in EXTENSIONS for path in walk(folder))  # ends with the first
 
 
 def _check_checkpoint(path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from gcn.data.checks import colour
 from gcn.data.images import EXTENSIONS, MAX_PIXELS, BadImage, Pixels, decode, read_size
 from gcn.errors import InputError
+from gcn.files.folders import files_below
 from gcn.files.names import printable
-from gcn.files.targets import files_below
 
 _NAMED = 5  # bad files named in a report; the rest is counted
 
@@ -91,7 +91,8 @@ def scan(
     smaller than ``crop`` are used (``small="pad"``) or left out (``"skip"``); they do not count as bad.
 
     Args:
-        root: the folder, searched at any depth; links are followed, hidden files are not looked at.
+        root: the folder, searched at any depth; links are followed but for those to a folder above it, hidden
+            files are not looked at.
         option: that names the folder, for error messages; empty if it is a word of its own.
         without: folders below ``root`` to leave out.
         skip: files to leave out, the first by path of those that have an image's ending, whether usable or not.

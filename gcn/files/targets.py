@@ -1,12 +1,14 @@
 """The output file of each input of a command, checked before any work is done."""
 
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gcn.errors import InputError
 from gcn.files.atomic import check_folder, check_output
+from gcn.files.folders import files_below
 from gcn.files.names import printable
 
 Identity = tuple[int, int] | str  # device and number of a file that exists, or the path of one that does not
@@ -61,8 +63,9 @@ def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool =
     if not names:
         raise InputError("no input file is given")
     found = list(_inputs(names, kind))
-    if not any(os.path.lexists(source) for source, _ in found):  # else each is reported, after the others
-        raise InputError(f"{printable(found[0][0])}: no such file; give files or folders that exist")
+    reasons = [_why_unreadable(source) for source, _ in found]
+    if all(reasons):  # else each is reported, after the others
+        raise InputError(f"{printable(found[0][0])}: {reasons[0]}; give files or folders that exist")
     several = len(found) > 1 or os.path.isdir(names[0]) or (output or "").endswith("/")
     if output is None:
         targets = [source.with_name(source.stem + kind.ending) for source, _ in found]
@@ -82,6 +85,15 @@ def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool =
         kind.check(Path(os.path.realpath(job.target)))  # a link leads to the file that is replaced
     _refuse_clashes(jobs, may_exist)
     return jobs
+
+
+def _why_unreadable(source: Path) -> str | None:
+    """Why a name is not that of a file; None where only reading it can tell."""
+    try:
+        kind = os.stat(source).st_mode
+    except OSError:
+        return None if os.path.lexists(source) else "no such file"
+    return None if stat.S_ISREG(kind) else "a device, a pipe or a socket"
 
 
 def _output_folder(output: str, kind: Kind, count: int) -> Path:
@@ -141,48 +153,3 @@ def _identity(path: Path) -> Identity:
     except OSError:
         return os.path.realpath(path)
     return found.st_dev, found.st_ino
-
-
-def _hidden(path: Path) -> bool:
-    """Whether nothing but the name can be seen: the permission to enter its folder is missing. Its reader says so."""
-    try:
-        path.lstat()
-    except PermissionError:
-        return True
-    except OSError:  # it has vanished
-        return False
-    return False
-
-
-def files_below(top: Path, without: Collection[Path] = ()) -> list[Path]:
-    """Visible files below a folder, sorted by name; a link to a folder is followed once.
-
-    Args:
-        top: the folder.
-        without: folders to leave out, resolved.
-
-    Raises:
-        InputError: a folder cannot be listed.
-    """
-    seen: set[Path] = set()
-    pending, found = [top], []
-    while pending:
-        here = pending.pop()
-        real = here.resolve()
-        if real in seen or real in without:  # links may form a circle
-            continue
-        seen.add(real)
-        try:
-            children = sorted(here.iterdir())
-        except OSError as error:
-            raise InputError(
-                f"{printable(here)} cannot be listed ({error.strerror}): check permissions"
-            ) from None
-        for child in children:
-            if child.name.startswith(".") or child.name == "__MACOSX":
-                continue
-            if os.path.isdir(child):
-                pending.append(child)
-            elif os.path.isfile(child) or os.path.islink(child) or _hidden(child):
-                found.append(child)  # a dangling link is reported, a pipe is not opened
-    return sorted(found, key=lambda path: path.relative_to(top).parts)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcn.errors import InputError
-from gcn.files.targets import Kind, files_below, plan
+from gcn.files.folders import files_below, walk
+from gcn.files.targets import Kind, plan
 
 
 def only_gcn(target):
@@ -110,6 +111,7 @@ def test_an_output_that_exists_is_refused_whatever_it_is(here):
         listener.bind("socket.gcn")
     for name in ("pipe", "device", "socket"):
         refused(here, "is a device, a pipe or a socket", "a.png", output=f"{name}.gcn", may_exist=True)
+        refused(here, f"{name}.gcn: a device, a pipe or a socket", f"{name}.gcn", "no.png", output="new/")
 
 
 def test_no_input_is_an_output_by_any_name(here):
@@ -172,3 +174,25 @@ def test_thousands_of_names_take_no_time(here):
     start = time.process_time()
     assert len(plan([f"in/{number}.png" for number in range(4000)], None, KIND)) == 4000
     assert time.process_time() - start < 2
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mounts"), reason="no folders of the kernel on this system")
+def test_no_walk_over_files_leaves_the_folder_for_the_whole_machine(here):
+    touch(Path("top/in/a.png"), Path("beside/b.png"), Path("c.png"))
+    for name, target in {
+        "up": "..",
+        "itself": ".",
+        "root": "/",
+        "process": "/proc/self/root",
+        "kernel": "/sys",
+    }.items():
+        Path("top", name).symlink_to(target)
+    Path("top/linked").symlink_to("../beside")
+    start = time.process_time()
+    assert files_below(Path("top")) == [Path("top/in/a.png"), Path("top/linked/b.png")]
+    for name in ("/", "/proc", "/sys", "/proc/self", "/proc/self/root", "top/root", "top/kernel"):
+        with pytest.raises(
+            InputError, match=f"^{name}: (the whole|a folder of the) .*system.*; give the folder that"
+        ):
+            next(walk(Path(name)))
+    assert time.process_time() - start < 1
