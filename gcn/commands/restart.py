@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gcn.cli.quoting import word
-from gcn.config.compose import is_hydras, key_of, normal
 from gcn.config.destinations import LOGGER, callback_words, destinations
 from gcn.config.lightning_words import CALLBACKS, NO_CALLBACK
+from gcn.config.override_words import is_hydras, key_of, normal
 from gcn.config.parse import Config, load, may_change, parse
 from gcn.errors import InputError
 from gcn.files.names import printable
