@@ -74,12 +74,12 @@ def over_updates(
         grid = figure.subplots(len(families), len(shown), sharex=True, sharey="col", squeeze=False)
         for line, (title, own) in zip(grid, families.items(), strict=True):
             for axes, data in zip(line, shown, strict=True):
-                trained = sum(bool(_of(method, data, ask)) for method in own)
+                trained = [method.name for method in own if _of(method, data, ask)]
                 for method, colour in zip(own, COLOURS, strict=False):
-                    if trained > 1:
-                        _band(axes, _of(method, data, ask), points, "w1", colour, method.name)
-                if trained < 2:  # the plain game alone is no comparison
-                    axes.text(0.5, 0.5, "not trained yet", transform=axes.transAxes, ha="center", color=GREY)
+                    _band(axes, _of(method, data, ask), points, "w1", colour, method.name)
+                if len(trained) < 2:
+                    said = f"only {trained[0]} is trained yet" if trained else "not trained yet"
+                    axes.text(0.5, 0.9, said, transform=axes.transAxes, ha="center", color=GREY)
                 axes.set_yscale("log")
                 _plain_numbers(axes.yaxis)
             line[0].set_ylabel(f"{title}\nW1", fontsize=8)
