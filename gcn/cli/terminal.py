@@ -53,7 +53,7 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
         _say(f"error: {line}")
         return BAD_INPUT
     except (InputError, OSError, MemoryError, RuntimeError) as problem:
-        if not (isinstance(problem, InputError | OSError) or is_memory_error(problem)):
+        if not (isinstance(problem, InputError) or is_of_the_machine(problem)):
             raise
         again = f": {shell(*command, *problem.words)}" if command and isinstance(problem, NotNamed) else ""
         _say(f"error: {reason(problem, smaller)}{again}")
@@ -62,6 +62,12 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
         ):  # as a rule stdout itself: its disk is full
             _abandon(sys.stdout)
         return BAD_INPUT
+
+
+def is_of_the_machine(problem: Exception) -> bool:
+    """Whether an error says that a disk, a device or the memory failed, and no reader of stdout has gone."""
+    broken = isinstance(problem, BrokenPipeError)
+    return (isinstance(problem, OSError) and not broken) or is_memory_error(problem)
 
 
 def reason(problem: Exception, smaller: str = SMALLER) -> str:

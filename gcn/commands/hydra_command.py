@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from gcn.cli.arguments import spelled
 from gcn.cli.invocation import called
 from gcn.cli.quoting import resuming, word
-from gcn.cli.terminal import guarded
+from gcn.cli.terminal import guarded, is_of_the_machine, reason
 from gcn.commands import multirun, restart
 from gcn.commands.help import FOLDER, help_text
 from gcn.commands.reservation import (
@@ -204,13 +204,13 @@ def _hydra(
             with nullcontext() if is_helper_process() else reserved(folder, normal(said), sweep is not None):
                 train_in(folder, said)
                 return objective.value(sweep, folder) if sweep and not is_helper_process() else None
-        except InputError as error:  # of this job: a sweep goes on
-            print(f"error: {error}", file=sys.stderr)
-            failed = True
-            if sweep is not None:
-                multirun.note_failure(folder, error)
-            return None
         except Exception as problem:
+            if isinstance(problem, InputError) or (sweep is not None and is_of_the_machine(problem)):
+                failed = True  # this job alone: a sweep goes on
+                print(f"error: {reason(problem)}", file=sys.stderr)
+                if sweep is not None:
+                    multirun.note_failure(folder, problem)
+                return None
             problems.append(problem)
             if sweep is None:
                 return None  # raised below: Hydra would print a line of its own about it

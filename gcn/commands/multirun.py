@@ -14,6 +14,7 @@ from typing import NamedTuple
 import yaml
 
 from gcn.cli.invocation import as_called
+from gcn.cli.terminal import reason
 from gcn.config import objective
 from gcn.config.compose import composed_by_hydra, search_path
 from gcn.config.offered import LAB, TRAIN, Root
@@ -191,10 +192,12 @@ def forget_failure(folder: Path) -> None:
 
 def note_failure(folder: Path, problem: Exception) -> None:
     """Write into a job's folder why it failed."""
-    name = "" if isinstance(problem, InputError) else f"{type(problem).__name__}: "
+    said = " ".join(
+        reason(problem).split()
+    )  # what is no InputError and no fault of the machine has its type in it
     with suppress(OSError, InputError):  # a full disk, perhaps, of which the job has told the terminal
         make_folder(folder)
-        write_text(folder / FAILED, f"{name}{' '.join(str(problem).split())}\n")
+        write_text(folder / FAILED, f"{said}\n")
 
 
 def begun(whole: Path) -> list[Job]:

@@ -137,6 +137,7 @@ def test_export_replaces_nothing_unasked(here, capsys):
     Path("astray.safetensors").symlink_to("a.png")
     Path("loop.safetensors").symlink_to("loop.safetensors")
     os.mkfifo("pipe.safetensors")
+    Path("damaged.safetensors").write_bytes(Path("base.safetensors").read_bytes()[:-9])
     before = {path: path.read_bytes() for path in Path().rglob("*.safetensors") if path.is_file()}
     for line, said in {
         "run=run -o there.safetensors": "exists",
@@ -150,6 +151,8 @@ def test_export_replaces_nothing_unasked(here, capsys):
         "run=run -o loop.safetensors overwrite=true": "a link to itself",
         "run=run -o base.safetensors base=base.safetensors overwrite=true": "would be overwritten",
         "run=run -o a.safetensors base=none.safetensors": "no such model file",
+        "run=run -o a.safetensors base=there.safetensors": "there.safetensors",
+        "run=run -o a.safetensors base=damaged.safetensors": "damaged.safetensors",
         "run=run -o there.safetensors half=maybe": "half=maybe",
     }.items():
         assert said in error_of(capsys, export(*line.split())), line

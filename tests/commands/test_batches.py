@@ -274,7 +274,7 @@ def test_a_link_stays_one_and_its_file_is_written(here):
 def test_what_is_no_file_is_not_waited_for(here, capsys, command):
     os.mkfifo("pipe.gcn")
     for name in ("pipe.gcn", "/dev/zero"):
-        assert "a device or a pipe" in error_of(capsys, command(name, "-o", "out/"))
+        assert "a device, a pipe or a socket; give" in error_of(capsys, command(name, "-o", "out/"))
 
 
 def test_the_disk_of_the_terminal_may_be_full(here, monkeypatch, capfd):

@@ -440,6 +440,32 @@ def test_what_ends_a_job_is_one_line_and_none_of_hydras(problem, status, said, t
     assert run(train, capfd, "mse=1") == (status, "", said and f"error: {said}")
 
 
+def test_what_ends_a_job_of_a_sweep_ends_no_other(trained, capfd):
+    failures = {
+        1: OSError(28, "No space left on device", "there"),
+        2: MemoryError(),
+        3: RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    }
+
+    def train(cfg):
+        if cfg.seed in failures:
+            raise failures[cfg.seed]
+        trained(cfg)
+
+    status, _, err = run(train, capfd, "-m", "mse=1", "seed=1,2,3,4", "out=here")
+    assert (status, [cfg.seed for cfg in trained.seen], "Error executing" in err) == (2, [4], False)
+    reasons = {
+        1: f"there: No space left on device; {FREE}",
+        **dict.fromkeys((2, 3), "out of memory; close other"),
+    }
+    for seed, why in reasons.items():
+        assert f"error: job {seed - 1} (mse=1 seed={seed}): {why}" in err
+        assert Path(f"here/{seed - 1}/error.txt").read_text().startswith(why)
+    assert [line.partition(":")[0] for line in err.splitlines()] == [
+        "error"
+    ] * 7  # two of each job, and their number
+
+
 def test_a_full_disk_at_hydras_own_record_names_the_folder(trained, capfd, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
