@@ -75,7 +75,7 @@ def test_grey_is_one_channel(tmp_path):
         ("none/a.png", "no such folder"),
         ("d.png", "is a folder"),
         ("pipe.png", "is a device, a pipe or a socket"),
-        ("file/a.png", "no such folder"),
+        ("file/a.png", "not a folder"),
         ("astray.png", "no such folder"),
         ("x" * 300 + ".png", "cannot be written (File name too long)"),
         ("new\nline.xyz", "not written with this ending"),
