@@ -28,8 +28,7 @@ MOST = 100  # lines or bars of a panel
 
 def factors(rows: Sequence[Row]) -> list[str]:
     """Columns of the table between an arm's name and its seed."""
-    columns = list(rows[0])
-    return columns[1 : columns.index("seed")]
+    return list(table.levels(rows[0]))
 
 
 def _lines(columns: Sequence[str]) -> dict[str, Any]:

@@ -178,9 +178,13 @@ def judge_again(folder: Path, updates: int) -> list[str]:
 
 def _result(stored: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The argument of :func:`row` for a stored run and its curves."""
-    columns = list(stored)
-    levels = {factor: stored[factor] for factor in columns[1 : columns.index("seed")]}
-    return {**stored, "levels": levels, "rows": points, "start": points[0], "indicators": measure(points)}
+    return {
+        **stored,
+        "levels": levels(stored),
+        "rows": points,
+        "start": points[0],
+        "indicators": measure(points),
+    }
 
 
 def _write(
@@ -217,6 +221,12 @@ def _by_run(points: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any
     for point in points:
         found.setdefault(point["run"], []).append({k: v for k, v in point.items() if k != "run"})
     return found
+
+
+def levels(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Factor to level of a stored run: the columns between its name and its seed."""
+    columns = list(row)
+    return {factor: row[factor] for factor in columns[1 : columns.index("seed")]}
 
 
 def names(folder: Path) -> set[str]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,8 @@ def low_rate(arm: Arm, folder: Path, protocol: Protocol) -> float:
         InputError: a twin, or no learning rate of the grid holds.
     """
     _refuse_twins(arm)
-    own = {"method": "bisection", **{key: value for key, value in arm.own.items() if key == "times"}}
-    cell = Cell(replace(arm, own=own), folder, protocol, lambda text, stored: None)
-    found, lowest = cell.search(), cell.lr_lowest
+    game = Cell(arm, folder, protocol, lambda text, stored: None).game(arm.seed)
+    found, lowest = game.search(), game.lr_lowest
     assert found is not None
     if found.below:
         raise InputError(

@@ -2,15 +2,20 @@
 again.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gcn.errors import InputError
+from gcn.files.names import printable
 from gcn.report.summary import write_json_atomic
 from gcn.study import table
 from gcn.study.arms import EXPONENT, Arm, Protocol
 from gcn.study.margin import margin_arm, margin_exponent
 from gcn.study.margin.margin_arm import Cell, NotStored, run_file
+
+RUN = re.compile(r"[0-9a-f]{12}")  # name of a run, a hash: as a file's name it leads nowhere else
 
 
 class Stored:
@@ -19,16 +24,25 @@ class Stored:
     Args:
         kept: folder of the table; it may be empty.
         folder: of the study. Files of the table's runs are written here, where there are none yet.
+
+    Raises:
+        InputError: a row names a run that no search has made.
     """
 
     def __init__(self, kept: Path, folder: Path) -> None:
         self.folder = folder
-        rows = table.read(kept) if table.names(kept) else []
+        rows = [row for row in table.read(kept) if row.get("run")] if table.names(kept) else []
         curves = table.read_curves(kept) if rows else {}
-        self._searched = {_cell(_levels(row), row["seed"]) for row in rows if row.get("run")}
+        for row in rows:
+            if not RUN.fullmatch(row["run"]):
+                name = printable(row["run"])
+                raise InputError(
+                    f"{printable(kept)}: {name} is no run of a study of margins; give another table"
+                )
+        self._searched = {_cell(table.levels(row), row["seed"]) for row in rows}
         self._exponents = {row["name"]: row for row in margin_exponent.read(kept)}
         for row in rows:
-            if row.get("run") and not run_file(folder, row["run"]).is_file():
+            if not run_file(folder, row["run"]).is_file():
                 write_json_atomic(run_file(folder, row["run"]), _result(row, curves.get(row["name"], [])))
 
     def result(self, arm: Arm, protocol: Protocol) -> dict[str, Any] | None:
@@ -43,11 +57,6 @@ class Stored:
             return {"runs": margin_arm.searched(cell)}
         except NotStored:
             return None
-
-
-def _levels(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = list(row)
-    return {name: row[name] for name in names[1 : names.index("seed")]}
 
 
 def _cell(levels: Mapping[str, Any], seed: int) -> tuple[Any, ...]:

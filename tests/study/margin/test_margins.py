@@ -590,6 +590,22 @@ def test_searches_whose_runs_are_in_a_table_from_elsewhere_are_done(protocol, fo
         assert left(changed, kept, out) == 1
 
 
+@pytest.mark.parametrize("run", ["../../elsewhere", "/tmp/elsewhere", "3906cc8910b", "3906cc8910b6\n"])
+def test_a_table_of_strangers_writes_no_file_elsewhere(protocol, tmp_path, run):
+    result = {
+        "name": "a", "levels": {"loss": "ns"}, "seed": 0, "facts": {"run": run, "commit": "x"}, "verdict": "holds",
+        "verdict_reason": "", "words": ["mse=1"], "rows": [{"step": 6}], "responses": {"h": 1e-4, "holds": 1.0},
+    }  # fmt: skip
+    table.write([result], tmp_path / "table")
+    study = Study("margin", "Margins", protocol, {"loss": ["ns"]}, [arm_of(protocol, method="bisection")])
+    with pytest.raises(InputError, match=r"is no run of a study of margins; give another table"):
+        running.run(
+            study, tmp_path / "out", LocalExecutor(running.train_task, 1), minutes=0, kept=tmp_path / "table"
+        )
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"arms", "closer"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "table"}
+
+
 def test_an_optimizer_of_another_scale_has_its_own_grid(protocol, folder, monkeypatch):
     tried = []
     monkeypatch.setattr(margin_arm.Cell, "holds", lambda cell, value: tried.append(value) or value < 5e-3)
