@@ -12,6 +12,7 @@ PLAIN = {"trick": "none", "control": "none", "epsilon": "1e-8", "ratio": "1"}  #
 EXACT = ("grid", "bisection", "halves")  # searches that find a margin, the finest first
 SAME = {"near": "bisection"}  # a search that finds what another one does, from a better guess
 ALONE = "distortion_alone"
+SGD = "sgd"  # level of ``epsilon``: the optimizer that has none
 FEW = 3  # seeds whose margins are shown one by one
 COMMAND = "python scripts/study.py study=margin data.root=data/BSDS500 grids={}"
 

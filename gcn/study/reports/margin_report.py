@@ -14,6 +14,7 @@ from gcn.study.registered.margin_samples import TWIN
 from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_twins
 from gcn.study.reports.margin_cells import (
     CELL,
+    SGD,
     Found,
     Key,
     Room,
@@ -122,13 +123,18 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
 def _short(games: Margins, rooms: Mapping[Key, Room], distortion: Mapping[str, Found]) -> list[str]:
     """How far margins reach by the weight of the distortion, and which games have room."""
     said = []
-    at = CELL.index("mse")
-    for mse in sorted({key[at] for key in games}, key=float):
-        own = [found for key, found in games.items() if key[at] == mse]
+    by_group: dict[
+        tuple[bool, str], list[Found]
+    ] = {}  # plain SGD apart: its learning rates have another scale
+    for key, found in games.items():
+        level = dict(zip(CELL, key, strict=True))
+        by_group.setdefault((level["epsilon"] == SGD, level["mse"]), []).append(found)
+    for (sgd, mse), own in sorted(by_group.items(), key=lambda item: (item[0][0], float(item[0][1]))):
         seeds = [octaves for found in own for octaves in found.octaves.values()]
         low, high = min(seeds), max(seeds)
         text = f"from {rate(low)} to {rate(high)}" if low != high else rate(low)
-        said.append(f"mse={mse}: h* is {text} in {len(own)} games, over their seeds.")
+        name = f"mse={mse}" + ", plain SGD in place of Adam" * sgd
+        said.append(f"{name}: h* is {text} in {len(own)} game{'s' * (len(own) > 1)}, over their seeds.")
     if distortion:
         limits = ", ".join(f"{rate(found.mean)} with β₁ = {beta1}" for beta1, found in distortion.items())
         said.append(f"The distortion alone holds up to {limits}.")

@@ -291,6 +291,13 @@ def test_a_grid_is_preferred_to_a_bisection_and_its_own_margin_below_the_grid_is
     assert rate(by_name["ns, mse=0, beta1=0"].mean) == "below the grid"
 
 
+def test_learning_rates_of_plain_sgd_are_not_mixed_with_those_of_adam(study, tmp_path):
+    rows = [*runs(-17), *runs(-16, loss="wgan"), *runs(-14, epsilon="sgd")]
+    sentences = said(margin_report.blocks(study, rows, tmp_path, tmp_path), "In short").sentences
+    assert f"mse=1: h* is from {rate(-17)} to {rate(-16)} in 2 games, over their seeds." in sentences
+    assert f"mse=1, plain SGD in place of Adam: h* is {rate(-14)} in 1 game, over their seeds." in sentences
+
+
 def test_what_is_not_measured_names_its_command(study, tmp_path):
     blocks = margin_report.blocks(study, runs(-17), tmp_path, tmp_path)
     grids = [
