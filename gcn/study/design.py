@@ -119,14 +119,19 @@ def load(
         own: what the user adds; codecs and arms are trained with it.
 
     Raises:
-        InputError: no such study, grid, factor or level, or nothing is left of it.
+        InputError: no such study, grid, factor or level, nothing is left of it, or the rows are of another study.
     """
     known = files(own)
     if name not in known:
         raise InputError(f"study={name}: unknown; choose {', '.join(known)}")
     file, words = known[name], [*words, *own._replace(config_dir=None).words]
-    content = read_yaml(file)
+    content, rows = read_yaml(file), list(rows)
     choice.check(content)
+    for factor in content["factors"] if rows else ():
+        if factor not in rows[0]:
+            raise InputError(
+                f"study={name}: the table has no column {factor}, so it is of another study; give its own"
+            )
     grids = _Grids(content, _protocol(content, words, file, own.config_dir), file, choice, rows)
     arms: dict[str, Arm] = {}
     for key, grid in content["grids"].items():

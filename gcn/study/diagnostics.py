@@ -20,6 +20,7 @@ from gcn.game.game import Game
 from gcn.spectrum.eigenvalues import Krylov, rotation_index, skew_norm
 from gcn.spectrum.linearised import Linearised
 from gcn.study.ground import Ground
+from gcn.study.parquet_rows import rows_of
 
 FILE = "closer.parquet"
 BASIS, PROBES = 80, 12  # products with the Jacobian, probes of the rotation index
@@ -95,7 +96,5 @@ def _bytes(kept: str | bytes | None) -> bytes | None:
 
 def read(folder: Path) -> Sequence[Mapping[str, Any]]:
     """Rows of ``closer.parquet`` in a folder; empty without the file."""
-    from pyarrow import parquet
-
     file = folder / FILE
-    return parquet.read_table(file).to_pylist() if file.is_file() else []
+    return rows_of(file, ("name",)) if file.is_file() else []

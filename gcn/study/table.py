@@ -14,6 +14,7 @@ import numpy as np
 
 from gcn.files.atomic import make_folder, replacing
 from gcn.metrics.stability import TOO_SHORT, measure, verdict
+from gcn.study.parquet_rows import rows_of
 
 
 class Response(NamedTuple):
@@ -52,6 +53,7 @@ ADVERSARY, DISTORTIONS = (
     "train/g/grad_at_x_hat/adv",
     ("train/g/grad_at_x_hat/mse", "train/g/grad_at_x_hat/anchor"),
 )
+NEEDED = ("name", "seed", "verdict", "steps", "seconds", "words")  # columns of every table
 CURVES = (
     "val/swd", "val/psnr", "val/bpp", "val/jitter", "train/d/logit_gap", "train/g/grad_norm", "train/d/grad_norm",
     ADVERSARY, *DISTORTIONS,
@@ -235,14 +237,18 @@ def names(folder: Path) -> set[str]:
 
 
 def read_curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The points of each run, by the name of its arm."""
-    from pyarrow import parquet
-
-    return _by_run(parquet.read_table(folder / "curves.parquet").to_pylist())
+    """The points of each run, by the name of its arm; raises InputError for a file of another kind."""
+    return _by_run(rows_of(folder / "curves.parquet", ("run", "step")))
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
-    """Rows of ``runs.parquet``, one for each run."""
-    from pyarrow import parquet
+def read(folder: Path, further: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rows of ``runs.parquet``, one for each run.
 
-    return parquet.read_table(folder / "runs.parquet").to_pylist()
+    Args:
+        folder: of the table.
+        further: columns that it must have, beside those of every table.
+
+    Raises:
+        InputError: a file of another kind, or of another study, without these columns.
+    """
+    return rows_of(folder / "runs.parquet", (*NEEDED, *further))

@@ -15,6 +15,7 @@ from gcn.study.arms import Arm, Protocol
 from gcn.study.margin import margins
 from gcn.study.margin.margin_arm import Cell
 from gcn.study.margin.material import material
+from gcn.study.parquet_rows import rows_of
 
 FILE = "exponents.parquet"
 BELOW = 2  # octaves below the game's own h* at which its exponents are measured
@@ -131,6 +132,4 @@ def _game(row: Mapping[str, Any]) -> str:
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """Rows of ``exponents.parquet`` in a folder; empty without the file."""
-    from pyarrow import parquet
-
-    return parquet.read_table(folder / FILE).to_pylist() if (folder / FILE).is_file() else []
+    return rows_of(folder / FILE, ("name", "seed")) if (folder / FILE).is_file() else []

@@ -34,8 +34,8 @@ class Stored:
         rows = [row for row in table.read(kept) if row.get("run")] if table.names(kept) else []
         curves = table.read_curves(kept) if rows else {}
         for row in rows:
-            if not RUN.fullmatch(row["run"]):
-                name = printable(row["run"])
+            if not RUN.fullmatch(str(row["run"])):
+                name = printable(str(row["run"]))
                 raise InputError(
                     f"{printable(kept)}: {name} is no run of a study of margins; give another table"
                 )

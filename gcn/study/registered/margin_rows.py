@@ -32,6 +32,10 @@ UNITS = {"lr": 1e-5, "adv": 1.0}  # of which margins are counted in octaves
 OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan, "exponent": math.nan}
 LENGTH = "N"  # of the runs whose margins are compared
 USUAL = {"epsilon": "1e-8", "ratio": "1"}  # levels that a setting's name does not say
+COLUMNS = (  # that a table of runs must have
+    "stage", *(factor for factor in FACTORS if factor not in ("control", *USUAL)),
+    "axis", "method", "updates", "h", "adv", "holds", "reach",
+)  # fmt: skip
 EXPONENTS = {
     "exponent": "exponent",
     "coupling": "share_of_the_game",
@@ -119,7 +123,7 @@ def _csv(path: Path) -> Iterable[Mapping[str, Any]]:
 def _runs(folder: Path) -> list[dict[str, Any]]:
     if not (folder / "runs.parquet").is_file():
         raise InputError(f"{printable(folder)}: no runs.parquet here")
-    return table.read(folder)
+    return table.read(folder, COLUMNS)
 
 
 def of_runs(
