@@ -14,8 +14,11 @@ from PIL import Image
 
 torch.set_num_threads(1)
 
-# A shell lets what it starts in the background ignore SIGINT, and processes inherit that: tests send it to their own.
+# A shell lets what it starts in the background ignore SIGINT, nohup lets it ignore SIGHUP, and processes inherit that:
+# tests send both to their own.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("shared", deadline=None)  # a busy machine is no failure
 settings.load_profile("shared")

@@ -53,7 +53,6 @@ ADVERSARY, DISTORTIONS = (
     "train/g/grad_at_x_hat/adv",
     ("train/g/grad_at_x_hat/mse", "train/g/grad_at_x_hat/anchor"),
 )
-NEEDED = ("name", "seed", "verdict", "steps", "seconds", "words")  # columns of every table
 CURVES = (
     "val/swd", "val/psnr", "val/bpp", "val/jitter", "train/d/logit_gap", "train/g/grad_norm", "train/d/grad_norm",
     ADVERSARY, *DISTORTIONS,
@@ -233,7 +232,9 @@ def levels(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def names(folder: Path) -> set[str]:
     """Names of the arms in the table of a folder."""
-    return {r["name"] for r in read(folder)} if (folder / "runs.parquet").is_file() else set()
+    return (
+        {r["name"] for r in read(folder, ("name", "seed"))} if (folder / "runs.parquet").is_file() else set()
+    )
 
 
 def read_curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -241,14 +242,14 @@ def read_curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return _by_run(rows_of(folder / "curves.parquet", ("run", "step")))
 
 
-def read(folder: Path, further: Sequence[str] = ()) -> list[dict[str, Any]]:
+def read(folder: Path, needed: Sequence[str] = ("seed",)) -> list[dict[str, Any]]:
     """Rows of ``runs.parquet``, one for each run.
 
     Args:
         folder: of the table.
-        further: columns that it must have, beside those of every table.
+        needed: columns that it must have for what is done with it.
 
     Raises:
         InputError: a file of another kind, or of another study, without these columns.
     """
-    return rows_of(folder / "runs.parquet", (*NEEDED, *further))
+    return rows_of(folder / "runs.parquet", needed)

@@ -42,7 +42,7 @@ def without_curves(folder):
 TABLES = {
     junk: "runs.parquet: damaged, or no Parquet file",
     cut: "runs.parquet: damaged, or no Parquet file",
-    other_columns: "runs.parquet: no column name, which is needed here",
+    other_columns: "which is needed here; give another table",
     other_study: "no column ",
     without_curves: "curves.parquet: no such file",
 }

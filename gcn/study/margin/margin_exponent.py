@@ -130,6 +130,14 @@ def _game(row: Mapping[str, Any]) -> str:
     return str(row["name"]).rpartition("_")[0] or str(row["name"])
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
-    """Rows of ``exponents.parquet`` in a folder; empty without the file."""
-    return rows_of(folder / FILE, ("name", "seed")) if (folder / FILE).is_file() else []
+def read(folder: Path, needed: Sequence[str] = ("name",)) -> list[dict[str, Any]]:
+    """Rows of ``exponents.parquet`` in a folder; empty without the file.
+
+    Args:
+        folder: of the table.
+        needed: columns that it must have for what is done with it.
+
+    Raises:
+        InputError: the file is damaged, or of another kind.
+    """
+    return rows_of(folder / FILE, needed) if (folder / FILE).is_file() else []

@@ -33,7 +33,7 @@ OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan, "e
 LENGTH = "N"  # of the runs whose margins are compared
 USUAL = {"epsilon": "1e-8", "ratio": "1"}  # levels that a setting's name does not say
 COLUMNS = (  # that a table of runs must have
-    "stage", *(factor for factor in FACTORS if factor not in ("control", *USUAL)),
+    "stage", "seed", *(factor for factor in FACTORS if factor not in ("control", *USUAL)),
     "axis", "method", "updates", "h", "adv", "holds", "reach",
 )  # fmt: skip
 EXPONENTS = {
@@ -56,7 +56,7 @@ def read(path: Path, plan: Plan, stages: Sequence[str] = (STAGE,)) -> list[Margi
         InputError: no such file, a column is missing, a value is not readable, or a setting is not in the plan.
     """
     if path.is_dir():
-        known = of_runs(_runs(path), stages, margin_exponent.read(path))
+        known = of_runs(_runs(path), stages, margin_exponent.read(path, ("stage", "seed")))
         rows: Iterable[Mapping[str, Any]] = [row for row in known if row["setting"] in plan.settings]
     else:
         rows = _csv(path)
