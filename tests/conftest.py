@@ -6,6 +6,11 @@ import signal
 import sys
 from contextlib import contextmanager
 
+# Of the processes that tests start as well. Where a test asks for several threads, those that have nothing to do sleep
+# instead of keeping a processor busy. OpenMP reads both when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 import torch
 from generators import build, spread
