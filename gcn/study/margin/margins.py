@@ -107,7 +107,8 @@ def of_rows(rows: Iterable[Mapping[str, Any]], factors: Iterable[str]) -> list[d
     Returns:
         The levels, ``seed``, ``axis``, ``method``, ``updates``, ``runs`` (how many); ``margin``, the largest learning
         rate of G or weight of the adversary that holds, and ``octaves``, its logarithm to base 2 (not a number where it
-        is below the grid); ``monotone``, ``below``, ``above``; ``reach``, the lowest value at which the classifier is
+        is below the grid); ``lowest``, the lowest value that was tried, which is the grid's where the margin is below
+        it; ``monotone``, ``below``, ``above``; ``reach``, the lowest value at which the classifier is
         fooled better than by the reference (not a number if there is none); ``seconds`` of all runs.
     """
     keys = (*factors, "seed", *SAME)
@@ -131,6 +132,7 @@ def _of_group(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         "runs": found.tried,
         "margin": best if found.place >= 0 else math.nan,
         "octaves": math.log2(best) if found.place >= 0 else math.nan,
+        "lowest": min((row[axis] for row in rows if row[axis] > 0), default=math.nan),  # 0: a ramp that never held
         "monotone": found.monotone,
         "below": found.below,
         "above": found.above,

@@ -27,6 +27,7 @@ FACTORS = (
     "epsilon",
     "ratio",
 )  # of the table of runs; ``control``, ``epsilon`` and ``ratio`` may be absent
+FAILED = "failed"  # verdict of an arm that could not be trained, such as a twin without a game to repeat
 METHODS = ("grid", "bisection", "near", "halves", "ramp")  # of a search, the finest first
 UNITS = {"lr": 1e-5, "adv": 1.0}  # of which margins are counted in octaves
 OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan, "exponent": math.nan}
@@ -146,12 +147,8 @@ def of_runs(
     own = [
         {"control": "none", **USUAL, **run}
         for run in runs
-        if run["stage"] in stages and _has_length(run) and not (final and run["method"] == METHODS[-1])
+        if run["stage"] in stages and _is_measured(run) and not (final and run["method"] == METHODS[-1])
     ]
-    lowest = {
-        axis: min((r[name] for r in own if r["axis"] == axis), default=math.nan)
-        for axis, name in (("lr", "h"), ("adv", "adv"))
-    }
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for one in sorted(margins.of_rows(own, FACTORS), key=lambda row: METHODS.index(row["method"])):
         key, setting = (*(one[factor] for factor in FACTORS), one["seed"]), setting_of(one)
@@ -160,7 +157,7 @@ def of_runs(
         )
         name = "h" if one["axis"] == "lr" else "a"
         if row[f"{name}_star"] is None:
-            best = lowest[one["axis"]] if one["below"] else one["margin"]
+            best = one["lowest"] if one["below"] else one["margin"]
             row[f"{name}_star"] = math.log2(best / UNITS[one["axis"]])
             row[f"{name}_end"] = "below" if one["below"] else "above" if one["above"] else ""
             row["monotone"] &= one["monotone"]
@@ -170,7 +167,7 @@ def of_runs(
     for measured in exponents:
         levels = {"control": "none", **USUAL, **measured}
         known = found.get((*(levels.get(factor, "none") for factor in FACTORS), measured["seed"]))
-        if known is not None and measured["stage"] in stages and _has_length(measured):
+        if known is not None and measured["stage"] in stages and _is_measured(measured):
             known |= {name: measured.get(column) for name, column in EXPONENTS.items()}
     return list(found.values())
 
@@ -181,6 +178,6 @@ def setting_of(levels: Mapping[str, Any]) -> str:
     return f"{levels['loss']} beta1={levels['beta1']}{''.join(unusual)}"
 
 
-def _has_length(run: Mapping[str, Any]) -> bool:
-    """Whether a run has the number of updates of the registered contrasts."""
-    return bool(run.get("length", LENGTH) == LENGTH)
+def _is_measured(run: Mapping[str, Any]) -> bool:
+    """Whether a run has the number of updates of the registered contrasts, and was not refused, as a twin may be."""
+    return bool(run.get("length", LENGTH) == LENGTH and run.get("verdict") != FAILED)

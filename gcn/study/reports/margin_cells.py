@@ -28,14 +28,14 @@ class Found(NamedTuple):
         ends: by seed; ``below`` the grid, ``above`` it, or nothing.
         monotone: by seed; whether no higher value holds than the margin.
         methods: by seed; the search that found it.
-        lowest: value that was tried in any cell, octaves.
+        lowest: by seed; value that was tried, in octaves.
     """
 
     octaves: Mapping[int, float]
     ends: Mapping[int, str]
     monotone: Mapping[int, bool]
     methods: Mapping[int, str]
-    lowest: float
+    lowest: Mapping[int, float]
 
     @property
     def mean(self) -> float:
@@ -50,7 +50,8 @@ class Found(NamedTuple):
     @property
     def points(self) -> list[tuple[float, str]]:
         """For each seed where its margin is drawn, in octaves, and the end of the grid that it lies beyond."""
-        return [(max(value, self.lowest), self.ends[seed]) for seed, value in self.octaves.items()]
+        at = {seed: max(self.lowest[seed], value) for seed, value in self.octaves.items()}
+        return [(value, self.ends[seed]) for seed, value in at.items() if math.isfinite(value)]
 
     def less(self, other: "Found") -> float:
         """Octaves by which these margins lie below others, over the seeds of both, or over all if they share none."""
@@ -116,15 +117,13 @@ def cells(
         for one in margins.of_rows([row for row in own if row["method"] == method], CELL):
             key = tuple(str(one[name]) for name in CELL)
             found.setdefault(key, {}).setdefault(one["seed"], one)
-    tried = [row["h"] for row in own if row["h"] > 0]  # a ramp that never holds has 0
-    lowest = math.log2(min(tried, default=1.0))
     return {
         key: Found(
             {seed: -math.inf if one["below"] else one["octaves"] for seed, one in by_seed.items()},
             {seed: "below" * one["below"] + "above" * one["above"] for seed, one in by_seed.items()},
             {seed: one["monotone"] for seed, one in by_seed.items()},
             {seed: one["method"] for seed, one in by_seed.items()},
-            lowest,
+            {seed: math.log2(one["lowest"]) for seed, one in by_seed.items()},
         )
         for key, by_seed in found.items()
     }

@@ -10,6 +10,7 @@ from gcn.study.design import Study
 from gcn.study.margin import margin_exponent
 from gcn.study.margin.margins import CEILING
 from gcn.study.registered.margin_pilot import CLEAR
+from gcn.study.registered.margin_rows import FAILED
 from gcn.study.registered.margin_samples import TWIN
 from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_twins
 from gcn.study.reports.margin_cells import (
@@ -61,7 +62,6 @@ ROOM = (
     " *ceiling*: no gain could be told from what needs no game. The distortion alone is measured with `mse=1`, since"
     " its weight changes no step of Adam."
 )
-FAILED = "failed"  # verdict of an arm that could not be trained: it has no numbers
 Margins = Mapping[Key, Found]
 
 

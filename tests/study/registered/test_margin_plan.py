@@ -164,6 +164,20 @@ def test_of_the_pilot_the_finest_search_counts_and_long_runs_do_not():
     assert one["h_star"] == pytest.approx(1)
 
 
+def test_a_twin_without_a_game_to_repeat_is_a_margin_that_is_missing():
+    """Its arm has a row, of verdict ``failed`` and with no numbers."""
+    refused = dict.fromkeys(runs("lr", {1e-5: True})[0]) | {"stage": "2", "verdict": "failed", "seed": 9}
+    (one,) = margin_rows.of_runs([*runs("lr", {1e-5: True}), refused])
+    assert (one["twin"], one["h_star"]) == ("rescaled", pytest.approx(0))
+
+
+def test_a_margin_below_its_grid_is_the_end_of_its_own_grid():
+    """That of plain SGD begins far above that of Adam."""
+    own = [*runs("lr", {1e-7: True, 2e-7: False}), *runs("lr", {4e-5: False, 8e-5: False}, epsilon="sgd")]
+    found = {row["setting"]: (row["h_star"], row["h_end"]) for row in margin_rows.of_runs(own)}
+    assert found["ns beta1=0 epsilon=sgd"] == (pytest.approx(2), "below")
+
+
 def test_two_searches_of_one_margin_are_refused():
     with pytest.raises(InputError, match="two searches of the lr axis"):
         margin_rows.of_runs([*runs("lr", {1e-5: True}), *runs("lr", {1e-5: True}, method="grid")])
