@@ -1,6 +1,7 @@
 """scripts/registered.py: the registered contrasts of the margin study, decided from margins or on simulated ones."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,11 +72,12 @@ def _pilot(plan: "Plan", place: Path) -> int:
 
     from gcn.study.registered import margin_pilot, margin_rows
 
-    rows = margin_rows.read(place, plan, stages=("0", "1"))
+    all_rows = margin_rows.read(place, replace(plan, settings=plan.candidates), stages=("0", "1"))
+    rows = [row for row in all_rows if row.setting in plan.settings]
     block = margin_pilot.stage_1(rows, plan)
     print(yaml.safe_dump({"stage_1": block}, sort_keys=False), end="")
     notes = margin_pilot.missing(block, margin_pilot.exponent_relation(rows))
-    for line in [*notes, *margin_pilot.rooms(rows, plan)]:
+    for line in [*notes, *margin_pilot.rooms(all_rows, plan)]:
         print(f"# {line}")
     return 0
 

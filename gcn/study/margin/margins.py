@@ -132,7 +132,9 @@ def _of_group(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         "runs": found.tried,
         "margin": best if found.place >= 0 else math.nan,
         "octaves": math.log2(best) if found.place >= 0 else math.nan,
-        "lowest": min((row[axis] for row in rows if row[axis] > 0), default=math.nan),  # 0: a ramp that never held
+        "lowest": min(
+            (row[axis] for row in rows if row[axis] > 0), default=math.nan
+        ),  # 0: a ramp that never held
         "monotone": found.monotone,
         "below": found.below,
         "above": found.above,

@@ -18,6 +18,8 @@ from gcn.study.registered.margin_samples import GAME, TWIN, Cell, Margin, Margin
 NEAR = 0.25  # octaves: of weights whose margins are this close, the smallest is taken
 CLEAR = 0.5  # octaves by which one margin must show a trick's gain better than the other
 ROOM = 1.5  # octaves between a* of the twin and of the game at mu*
+MOST = 4  # settings of stage 2
+ENOUGH = 3  # seeds of stage 1
 
 NEEDS = {
     "spread": "games at the smallest weight of mse and others, two seeds or more",
@@ -82,17 +84,33 @@ def missing(block: Mapping[str, Any], relation: RankCorrelation | None) -> list[
 
 
 def rooms(rows: Sequence[Margin], plan: Plan) -> list[str]:
-    """A line for each setting: octaves from the game to its twin at the smallest weight, which H1 needs room in."""
-    table, smallest, said = Margins(rows), Cell(plan.weights[0]), list[str]()
-    for setting in plan.settings:
+    """What is known of the candidates' room, which H1 needs, and the settings that follow by the rule of plan.md.
+
+    Args:
+        rows: margins of the candidates.
+        plan: the registered plan.
+
+    Returns:
+        A line for each candidate: octaves from the game to its twin at the smallest weight; and one for the settings.
+    """
+    table, smallest, said, chosen = Margins(rows), Cell(plan.weights[0]), list[str](), list[str]()
+    known = True
+    for setting in plan.candidates:
         gap = table.difference(h_star, lambda _: smallest._replace(twin=TWIN), lambda _: smallest, [setting])
-        seeds = gap.seeds
-        number = (
-            f"{median(seeds.values()):+.2f} octaves, median of {len(seeds)} seeds"
-            if seeds
-            else "not measured"
-        )
+        number = "not measured"
+        if seeds := gap.seeds:
+            octaves = median(seeds.values())
+            number = f"{octaves:+.2f} octaves, median of {len(seeds)} seeds"
+            if octaves >= plan.ceiling and len(seeds) >= ENOUGH:
+                chosen.append(setting)
+        known &= len(seeds) >= ENOUGH or len(chosen) >= MOST
         said.append(f"room in {setting} at mse={smallest.mse:g}: {number}; {plan.ceiling:g} is needed")
+    if not known:
+        said.append("settings: open, because not all candidates are measured with three seeds")
+    elif chosen:
+        said.append(f"settings: {', '.join(chosen[:MOST])}")
+    else:
+        said.append("settings: as they are, for no candidate has room")
     return said
 
 

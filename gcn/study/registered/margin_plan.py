@@ -49,6 +49,7 @@ class Plan:
         censored: largest share of a contrast's margins that may lie at an end of their grid.
         seeds, least_seeds: planned number, and the smallest that decides.
         settings: names of the settings, each a loss with a momentum.
+        candidates: the settings that were asked for room, in the order in which they were; among them ``settings``.
         weights: of ``mse``, from small to large, for H1; tricks are first tried beside the smallest.
         spread: octaves, deviation over seeds of a paired difference in one setting.
         common: correlation of such differences between the settings of a seed.
@@ -67,6 +68,7 @@ class Plan:
     seeds: int
     least_seeds: int
     settings: tuple[str, ...]
+    candidates: tuple[str, ...]
     weights: tuple[float, ...]
     spread: float
     common: float
@@ -113,6 +115,7 @@ def plan(content: Mapping[str, Any]) -> Plan:
         seeds=top.count("seeds"),
         least_seeds=top.count("least_seeds"),
         settings=settings,
+        candidates=top.names("candidates"),
         weights=_weights(top.get("weights")),
         seeds_used=frozenset(pilot.later("seeds_used", [], _seeds)),
         spread=pilot.later("spread", SPREAD, lambda key, v: _number(key, v, 0, 10)),
@@ -128,6 +131,8 @@ def plan(content: Mapping[str, Any]) -> Plan:
     known["mse_star"] = {s: _number(f"stage_1.mse_star.{s}", per[s], 0, 1e6) for s in settings}
     if (weakest := known["weights"][0]) >= min(known["mse_star"].values()):
         raise InputError(f"stage_1.mse_star: must be above the smallest of the weights, {weakest:g}")
+    if foreign := [name for name in settings if name not in known["candidates"]]:
+        raise InputError(f"settings: {foreign[0]} is none of the candidates")
     if known["least_seeds"] > known["seeds"]:
         raise InputError(f"least_seeds={known['least_seeds']} is larger than seeds={known['seeds']}")
     top.finish()

@@ -20,8 +20,8 @@ FILE = Path(__file__).parents[3] / margin_plan.PLAN
 PLAN = margin_plan.load(FILE)
 
 
-def rows(seed=0, spread=0.0, seeds=3, **truth):
-    plan, given = replace(PLAN, spread=spread, seeds=seeds), Truth(**truth)
+def rows(plan=PLAN, seed=0, spread=0.0, seeds=3, **truth):
+    plan, given = replace(plan, spread=spread, seeds=seeds), Truth(**truth)
     return margins(given, plan, grid(given, plan), np.random.default_rng(seed))
 
 
@@ -58,11 +58,39 @@ def test_a_trick_is_taken_at_its_best_level_on_the_margin_that_shows_it_where_th
     assert found["gp"]["endpoint"] == "either"
 
 
-def test_room_is_said_for_each_setting_at_the_smallest_weight():
-    lines = rooms(rows(seeds=3, cost=1.5), PLAN)
-    assert [line.partition(": ")[0] for line in lines] == [f"room in {s} at mse=0.01" for s in PLAN.settings]
+CANDIDATES = replace(PLAN, settings=PLAN.candidates, mse_star=dict.fromkeys(PLAN.candidates, 1.0))
+
+
+def test_room_is_said_for_each_candidate_at_the_smallest_weight():
+    *lines, _ = rooms(rows(CANDIDATES, cost=1.5), PLAN)
+    assert [line.partition(": ")[0] for line in lines] == [
+        f"room in {s} at mse=0.01" for s in PLAN.candidates
+    ]
     assert all(line.endswith("+1.50 octaves, median of 3 seeds; 1 is needed") for line in lines)
-    assert all("not measured" in line for line in rooms([], PLAN))
+    assert all("not measured" in line for line in rooms([], PLAN)[:-1])
+
+
+@pytest.mark.parametrize(
+    ("roomy", "measured", "said"),
+    [
+        ((1, 4, 6, 8, 9), 10, (1, 4, 6, 8)),
+        ((0, 1, 2, 3), 4, (0, 1, 2, 3)),  # further ones need no measurement
+        ((7,), 10, (7,)),
+        ((1, 4), 9, "open, because not all candidates are measured with three seeds"),
+        ((), 10, "as they are, for no candidate has room"),
+    ],
+)
+def test_the_first_four_candidates_with_room_are_the_settings(roomy, measured, said):
+    names = PLAN.candidates
+    own = [
+        m._replace(h_star=m.h_star + (m.twin == "rescaled" and names.index(m.setting) in roomy))
+        for m in rows(CANDIDATES, cost=0.5)
+        if m.setting in names[:measured]
+    ]
+    two = [m for m in own if m.seed < 2]
+    assert rooms(two, PLAN)[-1] == "settings: open, because not all candidates are measured with three seeds"
+    text = said if isinstance(said, str) else ", ".join(names[k] for k in said)
+    assert rooms(own, PLAN)[-1] == f"settings: {text}"
 
 
 def test_the_printed_block_is_read_by_the_plan(tmp_path, capsys):

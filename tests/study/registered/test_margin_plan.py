@@ -72,6 +72,7 @@ def test_values_of_stage_1_are_open_until_they_are_given():
         ("weights", [0.1, 1], "at least three"),
         ("weights", [0.1, 0.01, 1], "from small to large"),
         ("settings", ["a", "a"], "settings: a list of different names"),
+        ("settings", ["ns beta1=0", "hinge"], "settings: hinge is none of the candidates"),
         ("ceilling", 1, "ceilling: unknown; nearest: ceiling"),
         ("tricks", ["r1", "sgd"], "stage_1.assay.sgd is missing"),
         ("stage_1", 3, "stage_1: names with values"),

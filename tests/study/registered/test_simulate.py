@@ -17,7 +17,9 @@ from gcn.study.registered.simulated_cases import CASES, interval
 ROOT = Path(__file__).parents[3]
 PLAN = margin_plan.load(ROOT / margin_plan.PLAN)
 STUDIES = 200
-SMALL = margin_plan.plan({**read_yaml(ROOT / margin_plan.PLAN), "settings": ["ns", "wgan"]})
+SMALL = margin_plan.plan(
+    {**read_yaml(ROOT / margin_plan.PLAN), "settings": ["ns", "wgan"], "candidates": ["ns", "wgan"]}
+)
 
 
 @pytest.mark.parametrize("case", ["null", "half true", "adds half an octave", "half an octave everywhere"])
