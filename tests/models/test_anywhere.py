@@ -7,10 +7,13 @@ layout: 12 latent channels and 16 of the hyper-latents instead of 220 and 320 (h
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from generators import build, spread
 
 from gcn.codec.container import parse, write
 from gcn.models import package
@@ -51,17 +54,24 @@ def imported(name, folder):
     return package.load(out)
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def written(request, spread_generator, tmp_path_factory):
+@cache
+def made(name):
     """A codec, its files of 100 images and their latents, made with one thread in the default layout."""
-    if request.param in PUBLISHED:
-        codec = imported(request.param, tmp_path_factory.mktemp("published"))
+    if name in PUBLISHED:
+        with TemporaryDirectory() as folder:
+            codec = imported(name, Path(folder))
     else:
-        codec = spread_generator(request.param, 2.0, M=12, N=16).for_coding()
+        codec = spread(build(name, M=12, N=16), 2.0).for_coding()
     files = [write(codec, image(number)) for number in range(IMAGES)]
-    latents = [codec.latents(parse(data).coded) for data in files]
+    latents = decoded(codec, files)
     assert torch.cat([y_hat.flatten() for y_hat in latents]).round().unique().numel() > 10
     return codec, files, latents
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def written(request):
+    """A codec, its files and their latents."""
+    return made(request.param)
 
 
 @pytest.fixture
@@ -124,12 +134,14 @@ def test_the_hyper_synthesis_of_a_batch_is_that_of_its_images(spread_generator):
 DECODE = """
 import sys
 from pathlib import Path
+import gcn.commands  # as in the program, before torch
 from gcn.codec.container import parse
 from gcn.models import package
-codec = package.load(Path(sys.argv[1]))
-for file in sorted(Path(sys.argv[2]).glob("*.gcn")):
-    codec.latents(parse(file.read_bytes()).coded)  # raises where the symbols' checksum differs
-    print(file.name)
+for folder in map(Path, sys.argv[1:]):
+    codec = package.load(folder / "model.safetensors")
+    for file in sorted(folder.glob("*.gcn")):
+        codec.latents(parse(file.read_bytes()).coded)  # raises where the symbols' checksum differs
+        print(file.name)
 """
 PROCESSORS = {
     "no vector units": {
@@ -147,17 +159,24 @@ PROCESSORS = {
 }
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A model and its files for each kind of h_s: hific's has the layers of the other published codecs."""
+    found = []
+    for name in ("hyperprior", "hific"):
+        codec, files, _ = made(name)
+        found.append(tmp_path_factory.mktemp(name))
+        package.save(codec, found[-1] / "model.safetensors", {})
+        for number, data in enumerate(files):
+            (found[-1] / f"{number:03}.gcn").write_bytes(data)
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processor", PROCESSORS)
-@pytest.mark.parametrize("written", ["hyperprior", "hific"], indirect=True)
-def test_another_process_on_a_lesser_processor(written, processor, tmp_path):
-    """With the two kinds of h_s: hific's has the layers of the other published codecs."""
-    codec, files, _ = written
-    package.save(codec, tmp_path / "model.safetensors", {})
-    for number, data in enumerate(files):
-        (tmp_path / f"{number:03}.gcn").write_bytes(data)
-    command = [sys.executable, "-c", DECODE, str(tmp_path / "model.safetensors"), str(tmp_path)]
+def test_another_process_on_a_lesser_processor(folders, processor):
+    command = [sys.executable, "-c", DECODE, *map(str, folders)]
     environment = os.environ | PROCESSORS[processor]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == IMAGES
+    assert len(done.stdout.split()) == IMAGES * len(folders)
