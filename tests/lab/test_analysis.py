@@ -31,6 +31,12 @@ def ensemble(loss, small=None, mse=None, perturbations=(), rule=Alternating, lr=
     )
 
 
+@pytest.fixture(autouse=True)
+def few_updates(monkeypatch):
+    """Exponents, which cost the most, are what other tests look at."""
+    monkeypatch.setattr("gcn.lab.examine.UPDATES", 2)
+
+
 def largest(run):
     return max(map(abs, run.discrete))
 
