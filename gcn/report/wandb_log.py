@@ -219,7 +219,9 @@ class WandbRun:
             try:
                 self._run = self._offline(options)
             except Exception as error:  # of W&B's variables together
-                why_not += f"; its variables in the environment cannot be used: {reason_of(error)}"
+                why_not += "; its variables in the environment cannot be used"
+                if (reason := reason_of(error)) not in why_not:
+                    why_not += f": {reason}"
                 clear(self.folder)
                 self._run = self._offline(options)
             self.mode = "offline"

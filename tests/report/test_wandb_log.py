@@ -242,6 +242,28 @@ def test_a_server_that_refuses_leads_offline(elsewhere, fake, capsys):
     )
 
 
+def test_a_variable_that_fails_twice_is_said_once(elsewhere, fake, monkeypatch, capsys):
+    """W&B reads its variables when it is set up, and again for a run."""
+    wandb = fake()
+    monkeypatch.setenv("WANDB_SERVICE", "junk")
+
+    def read(what):
+        def reading(*arguments, **options):
+            if "WANDB_SERVICE" in os.environ:
+                raise RuntimeError("Failed to parse WANDB_SERVICE")
+            return what(*arguments, **options)
+
+        return reading
+
+    monkeypatch.setattr(wandb, "setup", read(wandb.setup))
+    monkeypatch.setattr(wandb, "init", read(wandb.init))
+    assert WandbRun(elsewhere / "run").mode == "offline"
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "W&B: offline (Failed to parse WANDB_SERVICE; its variables in the environment cannot be used);"
+    )
+
+
 @pytest.mark.parametrize(("environment", "mode", "becomes"), [
     ("offline", "auto", "offline"),
     ("disabled", "auto", "disabled"),
