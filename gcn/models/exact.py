@@ -62,23 +62,28 @@ class _Convolution:
         bias = torch.zeros(len(weight)) if bias is None else bias.detach()
         self.bias = (bias.double() * 2.0 ** (self.shift + FRACTION)).round().clamp(-limit, limit)
         self.border, self.pad = border, weight.shape[-1] // 2
-        taps = itertools.product(range(weight.shape[2]), range(weight.shape[3]))
-        self.taps = [(i, j) for i, j in taps if self.weight[:, :, i, j].any()]
+        self.kernel = self.weight.permute(
+            2, 3, 0, 1
+        ).contiguous()  # (k, k, O, C): each tap's matrix in one piece
+        self.weight = self.kernel.permute(2, 3, 0, 1)
+        self.taps = self.kernel.flatten(2).any(2).nonzero().tolist()
 
     def _sums_exactly(self) -> bool:
         """Whether the largest activations keep each sum of products, in any order, far below 2^53."""
         return bool((self.weight.abs().sum((1, 2, 3)) * LARGEST).max() <= EXACT / 4)
 
     def __call__(self, x: Tensor) -> Tensor:
-        batch, channels, height, width = x.shape
-        weight, bias = self.weight.to(x.device), self.bias.to(x.device)
-        padded = F.pad(x, (self.pad,) * 4, mode=self.border)
-        total = bias[:, None].expand(batch, -1, height * width).clone()
+        batch, _, height, width = x.shape
+        rows = F.pad(x, (self.pad,) * 4, mode=self.border).contiguous().flatten(2)  # (B, C, padded pixels)
+        stride = width + 2 * self.pad
+        # A tap is a shift of all pixels, those of the border between two rows included: no tap is a copy.
+        count = height * stride - 2 * self.pad
+        total = self.bias.to(x.device)[:, None].expand(batch, -1, count).clone()
+        kernel = self.kernel.to(x.device)
         for i, j in self.taps:
-            tap = padded[..., i : i + height, j : j + width].reshape(batch, channels, -1)
-            total += weight[:, :, i, j] @ tap
-        total = (total * 2.0**-self.shift + 0.5).floor()
-        return total.clamp(-LARGEST, LARGEST).reshape(batch, -1, height, width)
+            total.baddbmm_(kernel[i, j].expand(batch, -1, -1), rows.narrow(2, i * stride + j, count))
+        total = total.as_strided((batch, len(self.bias), height, width), (*total.stride()[:2], stride, 1))
+        return (total * 2.0**-self.shift).add_(0.5).floor_().clamp_(-LARGEST, LARGEST)
 
 
 class _Leaky:
