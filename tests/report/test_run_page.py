@@ -126,7 +126,7 @@ def test_the_command_that_resumes_names_callbacks_and_where_loggers_write(tmp_pa
     def resumes():
         report(run)
         page = html.unescape((run / "report.html").read_text())
-        (line,) = {text for text in re.findall(r"[^<>]*resume=[^<>]*", page) if str(run) in text}
+        (line,) = {text for text in re.findall(r">([^<>]*resume=[^<>]*)", page) if str(run) in text}
         return shlex.split(line.strip())[2:]
 
     said = resumes()
