@@ -1,7 +1,6 @@
 import json
 import os
 import struct
-import subprocess
 import sys
 import time
 import types
@@ -10,6 +9,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import script
 
 from gcn.report import wandb_environment, wandb_file
 from gcn.report.metrics_table import MetricsTable
@@ -40,12 +40,18 @@ def elsewhere(tmp_path, monkeypatch):
 
 def run_it(folder, panel):
     started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, str(folder), str(panel)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr.splitlines(), time.monotonic() - started
+    process = forked(RUN, folder, panel)
+    out, err = process.communicate(60)
+    assert process.returncode == 0, err
+    return out, err.splitlines(), time.monotonic() - started
+
+
+def forked(text, folder, *words):
+    """A process that executes a program of which the folder is the first word."""
+    program = folder.parent / "program.py"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(text)
+    return script(program, [str(folder), *map(str, words)])
 
 
 def panel_file(folder):
@@ -97,12 +103,13 @@ def test_after_kill_9_the_files_of_wandb_hold_each_row_once(elsewhere):
     folder.mkdir()
     lost = 0
     for first, last in ((0, 300), (270, 500)):
-        said = [sys.executable, "-c", LOGGED, str(folder), str(first), str(last)]
-        with subprocess.Popen(said, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            if last < 500:
-                assert process.stdout.readline() == "here\n"
-                process.kill()
-            assert process.wait(60) == (0 if last == 500 else -9)
+        process = forked(LOGGED, folder, first, last)
+        if last < 500:
+            while process.said() != "here\n":
+                assert process.poll() is None, process.said("err")
+                time.sleep(0.05)
+            process.kill()
+        assert process.wait(60) == (0 if last == 500 else -9)
         held = [step for file in folder.glob("wandb/offline-run-*/*.wandb") for step in steps_of(file)]
         assert len(held) == len(set(held))
         lost += last - len(held)
@@ -417,11 +424,8 @@ def test_the_log_has_versions_group_images_and_the_codec(elsewhere):
     folder = elsewhere / "2026-01-02" / "03-04-05" / "0"
     folder.mkdir(parents=True)
     (folder.parent / "multirun.yaml").touch()
-    done = subprocess.run(
-        [sys.executable, "-c", CONTENT, str(folder)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-    assert done.stdout == "offline\n", done.stderr
+    out, err = forked(CONTENT, folder).communicate(60)
+    assert out == "offline\n", err
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     found = [Record.FromString(content) for content in wandb_file.records(file.read_bytes())]
     (run,) = (one.run for one in found if one.HasField("run") and one.run.tags)
