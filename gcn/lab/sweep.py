@@ -14,7 +14,8 @@ from gcn.lab.ensemble import GameEnsemble
 from gcn.lab.figure import STABLE, write
 from gcn.report.plots import GREY
 
-SIDE, LARGEST_STEP = 120, 4.0
+SIDE, LARGEST_STEP = 120, 4.0  # of phase diagrams
+POINTS = 201  # weights of a locus
 NOWHERE = complex(np.nan, np.nan)
 
 
@@ -94,7 +95,7 @@ def trace(axes: Any, weights: Tensor, rows: list[NDArray[np.complex128]]) -> Any
 
 def locus(path: Path, ensemble: GameEnsemble, name: str, upto: float) -> Path:
     """Draw the eigenvalues of the field as a weight grows from 0 to ``upto``, and their real parts over it."""
-    weights = torch.linspace(0, upto, 201, dtype=torch.float64)
+    weights = torch.linspace(0, upto, POINTS, dtype=torch.float64)
     rows = eigenvalue_paths(ensemble, name, weights)
 
     def draw(figure: Any) -> None:

@@ -225,9 +225,9 @@ def test_the_flow_of_a_linear_game_is_its_exponential():
 
 
 def test_the_flow_of_vanilla_keeps_its_radius():
-    path = flow(ensemble(Vanilla()), torch.tensor([0.4, -0.2], dtype=torch.float64), (0.1, 0.1), 1000)
+    path = flow(ensemble(Vanilla()), torch.tensor([0.4, -0.2], dtype=torch.float64), (0.1, 0.1), 300)
     radius = path.norm(dim=1)
-    assert radius.max() - radius.min() < 1e-6
+    assert radius.max() - radius.min() < 3e-7
 
 
 def test_a_flow_that_escapes_is_cut_and_called_diverged():

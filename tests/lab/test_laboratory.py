@@ -59,21 +59,21 @@ def test_a_run_leaves_its_record_its_path_and_its_figure(lab):
 
 
 def test_without_a_distortion_it_circles(lab):
-    _, record, _ = lab("loss=vanilla", "dynamics=flow")
+    _, record, _ = lab("loss=vanilla", "dynamics=flow", "steps=150")  # 1.2 turns
     assert (record["outcome"], record["converged"]) == ("persisting", False)
     assert record["rotation_index"] == pytest.approx(1.0)
     assert record["continuous_time"] is True
 
 
 def test_the_exponent_at_rest_and_along_the_trajectory(lab):
-    _, record, _ = lab("loss=ns", "+mse=1", "optimizer.lr=0.3", updates=60)
+    _, record, _ = lab("loss=ns", "+mse=1", "optimizer.lr=0.3", "steps=150", updates=60)
     assert record["exponent"] == record["exponents"][0]
     assert record["exponent"] == pytest.approx(math.log(record["spectral_radius"]), abs=1e-3)
     assert record["exponent_trajectory"]["value"] == pytest.approx(record["exponent"], abs=1e-3)
-    _, record, _ = lab("loss=ns", "optimizer=adam", folder="adam")
+    _, record, _ = lab("loss=ns", "optimizer=adam", "steps=50", folder="adam")
     assert record["exponent"] is None
     assert record["exponent_trajectory"]["low"] < record["exponent_trajectory"]["high"]
-    _, record, _ = lab("loss=ns", "dynamics=flow", folder="flow")
+    _, record, _ = lab("loss=ns", "dynamics=flow", "steps=20", folder="flow")
     assert record["exponent"] is record["exponent_trajectory"] is None
 
 
@@ -91,6 +91,7 @@ def test_what_has_no_spectrum_says_so(lab):
 
 def test_phase_locus_and_film(lab, monkeypatch):
     monkeypatch.setattr("gcn.lab.sweep.SIDE", 12)
+    monkeypatch.setattr("gcn.lab.sweep.POINTS", 41)
     monkeypatch.setattr("gcn.lab.figure.MESH", 7)
     status, *_ = lab("steps=40", "mse=0.5", "phase=mse", "locus=mse", "animate=true")
     assert status == 0
@@ -112,6 +113,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(lab, word, says):
     assert lab("steps=3")[0] == 0  # the folder is free
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_the_figure_depends_on_the_words_alone(lab, monkeypatch):
     monkeypatch.setattr("gcn.lab.figure.MESH", 7)
     for folder in ("a", "b"):
@@ -171,8 +173,10 @@ def test_an_adversary_of_weight_0_still_has_a_spectrum(lab, words):
         assert found == pytest.approx(formula, abs=1e-9)
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_a_locus_may_begin_where_nothing_is_paid(lab, monkeypatch):
     monkeypatch.setattr("gcn.lab.sweep.SIDE", 6)
+    monkeypatch.setattr("gcn.lab.sweep.POINTS", 21)
     assert lab("locus=adv", "phase=adv", "steps=20")[0] == 0
     assert Path("here/locus.png").exists()
 
@@ -183,8 +187,8 @@ def test_one_update_is_a_run(lab):
 
 
 def test_a_field_that_jumps_has_no_flow(lab, monkeypatch):
-    monkeypatch.setattr("gcn.lab.analysis.MOST_CALLS", 1000)
-    flow = ["dynamics=flow", "start=[2,2]", "steps=100"]
+    monkeypatch.setattr("gcn.lab.analysis.MOST_CALLS", 400)
+    flow = ["dynamics=flow", "start=[2,2]", "steps=40"]
     assert lab("loss=ns", *flow, folder="smooth")[0] == 0
     status, record, err = lab("loss=hinge", *flow)
     assert (status, record) == (2, None)
