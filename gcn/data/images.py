@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from gcn.data.checks import colour
 from gcn.data.modes import BadImage, Decoded, Pixels, orientation, tiff_tags, to_rgb
@@ -69,8 +69,10 @@ def load_image(path: str | Path, background: str = "white", max_pixels: int = MA
 def decode(path: str | Path, background: str = "white", max_pixels: int = MAX_PIXELS) -> Decoded:
     """Pixels as of :func:`load_image`, and notes about what was done to the image."""
     behind = colour(background)
-    read_size(path, max_pixels)  # refuse a bomb before its bytes are read
     with _reading(max_pixels):
+        _check_kind(path)
+        with Image.open(path, formats=FORMATS) as image:
+            _sides(image, max_pixels)  # refuse a bomb before its bytes are read
         data = Path(path).read_bytes()
         _check_integrity(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -82,12 +84,34 @@ def read_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> Size:
     with _reading(max_pixels):
         _check_kind(path)
         with Image.open(path, formats=FORMATS) as image:
-            tags = tiff_tags(image)  # where Pillow has turned the size already, in some versions
-            width, height = (tags[256], tags[257]) if tags else image.size
-            if width * height > max_pixels:
-                raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
-            lying = 5 <= orientation(image) <= 8  # other numbers mean nothing and turn nothing
+            width, height = _sides(image, max_pixels)
+            # other numbers mean nothing and turn nothing
+            lying = 5 <= orientation(image, _pixels_are_last(path)) <= 8
             return Size(width, height) if lying else Size(height, width)
+
+
+def _sides(image: ImageFile.ImageFile, max_pixels: int) -> tuple[int, int]:
+    """Width and height as stored; BadImage where these are too many pixels."""
+    tags = tiff_tags(image)  # where Pillow has turned the size already, in some versions
+    width, height = (tags[256], tags[257]) if tags else image.size
+    if width * height > max_pixels:
+        raise BadImage(f"{width}×{height} pixels, over the limit of {max_pixels / 1e6:g} million")
+    return width, height
+
+
+def _pixels_are_last(path: str | Path) -> bool:
+    """Whether this is a PNG file in which nothing but the end follows the pixels, as the heads of its chunks say."""
+    with Path(path).open("rb") as file:
+        if file.read(8) != _PNG:
+            return False
+        begun = False
+        while len(head := file.read(8)) == 8:
+            kind = head[4:]
+            if begun and kind != b"IDAT":
+                return kind == b"IEND"
+            begun = kind == b"IDAT"
+            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return False
 
 
 @contextmanager

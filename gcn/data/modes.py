@@ -34,10 +34,16 @@ class Decoded(NamedTuple):
     grey: bool = False
 
 
-def orientation(image: Image.Image) -> int:
-    """The camera's rotation as EXIF numbers it, 1 for upright."""
+def orientation(image: Image.Image, pixels_last: bool = False) -> int:
+    """The camera's rotation as EXIF numbers it, 1 for upright.
+
+    Args:
+        image: opened.
+        pixels_last: no metadata follow the pixels of its file: else Pillow decodes a PNG image to find them.
+    """
     try:
-        found = int(image.getexif().get(0x0112, 1))
+        exif = Image.Image.getexif(image) if pixels_last else image.getexif()
+        found = int(exif.get(0x0112, 1))
     except Exception:  # unreadable metadata says nothing about the pixels
         return 1
     return found if 1 <= found <= 8 else 1

@@ -1,5 +1,6 @@
 """Every oddity of an image file, made here and read back."""
 
+import struct
 import warnings
 import zlib
 
@@ -98,6 +99,25 @@ def test_the_camera_s_rotation_is_applied(tmp_path, orientation):
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)
     assert np.array_equal(load_image(tmp_path / "a.png"), upright)
+    assert read_size(tmp_path / "a.png") == (3, 5)
+
+
+def test_a_rotation_that_follows_the_pixels_of_a_png_file_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    chunk = b"eXIf" + exif.tobytes()[6:]
+    written = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path = tmp_path / "a.png"
+    Image.fromarray(np.ascontiguousarray(np.rot90(noise(3, 5)))).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:-12] + written + data[-12:])  # before the chunk of the end
+    assert np.array_equal(load_image(path), noise(3, 5))
+    assert read_size(path) == (3, 5)
+
+
+def test_no_pixel_is_decoded_for_the_size(tmp_path, monkeypatch):
+    Image.fromarray(noise(3, 5)).save(tmp_path / "a.png")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("pixels were decoded"))
     assert read_size(tmp_path / "a.png") == (3, 5)
 
 
