@@ -42,9 +42,9 @@ from gcn.training.user_callbacks import built
 def seeded(seed: int, name: str) -> Iterator[None]:
     """Make initial weights inside the block depend on the seed and the network's name alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(
-            int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little") >> 1
-        )
+        digest = blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+        # of the processor alone: torch.manual_seed would seed those of accelerators too, which nothing puts back
+        torch.default_generator.manual_seed(int.from_bytes(digest, "little") >> 1)
         yield
 
 

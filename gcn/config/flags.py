@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
+from hydra.plugins.sweeper import Sweeper
 
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.parse import Config
@@ -108,13 +109,15 @@ def plain_errors(own: Sequence[Exception], place: str | Path) -> Iterator[None]:
 
 @contextmanager
 def composed_once() -> Iterator[None]:
-    """Keep Hydra from composing a configuration in the block only to look for ``hydra.mode`` in it.
+    """Keep Hydra from composing configurations in the block that nobody reads.
 
-    ``hydra.mode`` is refused as a word, so that the flag ``--multirun`` alone decides.
+    It would compose one to look for ``hydra.mode`` in it, which is refused as a word, so that the flag ``--multirun``
+    alone decides; and one of each job of a sweep to see whether it can, after all jobs have been checked already.
     """
-    own = Hydra.get_mode
+    mode, validate = Hydra.get_mode, Sweeper.validate_batch_is_legal
     Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]  # nothing said
+    Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Hydra.get_mode = own  # type: ignore[method-assign]
+        Hydra.get_mode, Sweeper.validate_batch_is_legal = mode, validate  # type: ignore[method-assign]

@@ -5,7 +5,7 @@ The declarations (:mod:`gcn.schema.fields`) are in the chosen files of ``conf/``
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +87,24 @@ class Reference:
             return self._below(f"{name}.", value, default, whole)
         if name in self.knobs:
             return self.knobs[name].check(value)
-        field = self.fields[name].beside(default) if name in self.fields else Field.like(default)
+        field = self._field(name, default)
         if value == MISSING:
             raise InputError(
                 f"{name}: is required; give {name}=…" + (f" ({field.help})" if field.help else "")
             )
         self._check_source(name, value, field, whole)
         return field.check(name, value)
+
+    def _field(self, name: str, default: Any) -> Field:
+        """The declaration of a setting with its default value, or the field that the default implies."""
+        if name not in self._completed:
+            declared = self.fields.get(name)
+            self._completed[name] = Field.like(default) if declared is None else declared.beside(default)
+        return self._completed[name]
+
+    @cached_property
+    def _completed(self) -> dict[str, Field]:
+        return {}
 
     def _unknown(self, name: str) -> InputError:
         known = [*paths(self.values), *self.values]

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.errors import MissingConfigException
 
 from gcn.cli.quoting import resuming, word
@@ -185,6 +186,18 @@ def test_a_sweep_has_a_folder_for_each_job_and_one_summary(trained, capfd):
     assert len({cfg.run_dir for cfg in trained.seen}) == 4
     assert out.count("stable") == 4
     assert "loss=hinge mse=1" in out
+
+
+def test_hydra_composes_each_job_of_a_sweep_once(trained, capfd, monkeypatch):
+    composed, own = [], ConfigLoaderImpl.load_sweep_config
+
+    def counted(*args, **kwargs):
+        composed.append(kwargs["sweep_overrides"] if kwargs else args[-1])
+        return own(*args, **kwargs)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
+    assert run(trained, capfd, "-m", "mse=0,1", "seed=3")[0] == 0
+    assert [words[:2] for words in composed] == [["mse=0", "seed=3"], ["mse=1", "seed=3"]]
 
 
 def test_a_sweep_goes_on_after_a_bad_job(trained, capfd):
