@@ -15,7 +15,7 @@ from gcn.training.instruments import INSTRUMENTS
 from gcn.training.player import OptimizerPlayer
 
 WORDS = [
-    "generator.N=8", "generator.M=8", "discriminator.width=4", "discriminator.depth=2", "data.crop=32",
+    "generator.N=8", "generator.M=8", "discriminator.width=4", "discriminator.depth=2", "data.crop=16",
     "data.batch=2", "terms.lpips.net=squeeze", "terms.lpips.backbone=random", "terms.ms_ssim.levels=2",
 ]  # fmt: skip
 
@@ -31,6 +31,7 @@ ON = {
 
 LABELS = "data=digits discriminator=auxiliary"  # what class_entropy needs
 BESIDE = {"history": {"discriminator.condition": False}}  # what a knob needs
+LARGER, LARGE = ("ms_ssim", "lpips"), "data.crop=32"  # terms that need larger crops
 CLASSES = "loss=oasis discriminator=unet labeller=patches data.crop=64"
 
 
@@ -45,6 +46,8 @@ def words(*said: str) -> list[str]:
     own = [word for text in said for word in text.split()]
     if any(word.startswith("class_entropy=") for word in own):
         own = [*LABELS.split(), *own]
+    if any(word.partition("=")[0] in LARGER for word in own):
+        own = [LARGE, *own]
     lacks = ["discriminator.depth=2"] if "discriminator=unet" in own else []
     return [*(word for word in WORDS if word not in lacks), *own]
 
@@ -87,7 +90,10 @@ class Small:
         """Some updates; what was observed must be finite."""
         for step in range(start, start + updates):
             observe = step % observe_every == 0
-            update(self.game, self.rule, self.batches(step), step, self.players, observe=observe)
+            with torch.backends.mkldnn.flags(
+                enabled=False, allow_tf32=None
+            ):  # slow for so small convolutions
+                update(self.game, self.rule, self.batches(step), step, self.players, observe=observe)
             for name, value in self.game.values.items():
                 assert value.isfinite().all(), f"update {step}: {name} = {value}"
         return self

@@ -2,9 +2,10 @@
 
 import copy
 import itertools
+from functools import cache
 
 import pytest
-from small import BESIDE, LABELS, ON, Small, words
+from small import BESIDE, LABELS, LARGE, LARGER, ON, Small, words
 
 from gcn.config.compose import compose
 from gcn.config.offered import knobs
@@ -14,14 +15,19 @@ from gcn.errors import InputError
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
 
 
+@cache
+def composed(said):
+    return compose(words("loss=ns", said))
+
+
 @pytest.fixture(scope="module")
 def composition():
-    return compose(words("loss=ns"))
+    return composed("")
 
 
 @pytest.fixture(scope="module")
 def labelled():
-    return compose(words("loss=ns", LABELS))
+    return composed(f"{LABELS} {LARGE}")
 
 
 def configured(composition, values):
@@ -36,12 +42,13 @@ def configured(composition, values):
 
 
 @pytest.mark.parametrize("name", ON)
-def test_every_pair_composes_or_is_refused_with_a_reason(composition, labelled, name):
+def test_every_pair_composes_or_is_refused_with_a_reason(name):
     refused = []
     for other in list(ON)[list(ON).index(name) + 1 :]:
         try:
-            needed = labelled if "class_entropy" in (name, other) else composition
-            cfg = configured(needed, {name: ON[name], other: ON[other]})
+            data = LABELS if "class_entropy" in (name, other) else ""
+            crop = LARGE if {name, other} & set(LARGER) else ""
+            cfg = configured(composed(f"{data} {crop}"), {name: ON[name], other: ON[other]})
         except InputError as refusal:
             refused.append((other, str(refusal)))
         else:
