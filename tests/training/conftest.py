@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 pytest.register_assert_rewrite("runs")
 
@@ -29,3 +30,10 @@ def quick(monkeypatch):
     from runs import undrawn
 
     undrawn(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def native_convolutions():
+    """Convolutions without oneDNN, which takes most of the time of those in :mod:`small`."""
+    with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        yield

@@ -90,10 +90,7 @@ class Small:
         """Some updates; what was observed must be finite."""
         for step in range(start, start + updates):
             observe = step % observe_every == 0
-            with torch.backends.mkldnn.flags(
-                enabled=False, allow_tf32=None
-            ):  # slow for so small convolutions
-                update(self.game, self.rule, self.batches(step), step, self.players, observe=observe)
+            update(self.game, self.rule, self.batches(step), step, self.players, observe=observe)
             for name, value in self.game.values.items():
                 assert value.isfinite().all(), f"update {step}: {name} = {value}"
         return self

@@ -9,7 +9,10 @@ from small import LABELS, LARGE, LARGER, Small, differing
 from gcn.config.offered import knobs
 from gcn.game.rules import Descend
 
-pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights"),
+    pytest.mark.usefixtures("native_convolutions"),
+]
 
 WEIGHTS = [name for name, knob in knobs().items() if knob.kind == "weight"]
 BASE = {  # what there is beside the weight in question

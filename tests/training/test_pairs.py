@@ -12,7 +12,10 @@ from gcn.config.offered import knobs
 from gcn.config.parse import check
 from gcn.errors import InputError
 
-pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights"),
+    pytest.mark.usefixtures("native_convolutions"),
+]
 
 
 @cache

@@ -10,7 +10,10 @@ from gcn.game.protocols import Players
 from gcn.training.player import OptimizerPlayer
 from gcn.training.ranks import check_ranks
 
-pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights"),
+    pytest.mark.usefixtures("native_convolutions"),
+]
 
 LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "fgan", "ml")
 RELATIVE = LOSSES[:5]
