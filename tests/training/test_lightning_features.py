@@ -85,43 +85,41 @@ class Seen(L.Callback):
         self.psnr.append(float(trainer.callback_metrics["val/psnr"]))
 
 
-# Options of a Trainer under which the training is that of scripts/train.py, bit for bit.
+# Options of a Trainer under which the training is that of scripts/train.py, bit for bit; with several features in one
+# training, each that changed it would show.
 SAME = {
     "fit with a LightningDataModule": lambda: {},
-    "validation while training": lambda: {"val_check_interval": 2},
-    "no validation": lambda: {"limit_val_batches": 0},
-    "no sanity check": lambda: {"num_sanity_val_steps": 0},
+    "validation while training, no sanity check": lambda: {"val_check_interval": 2, "num_sanity_val_steps": 0},
+    "no validation, max_steps, profiler=pytorch": lambda: {
+        "limit_val_batches": 0, "max_epochs": -1, "max_steps": STEPS, "profiler": "pytorch"
+    },
     "strategy=ddp": lambda: {"strategy": "ddp"},
-    "max_steps": lambda: {"max_epochs": -1, "max_steps": STEPS},
-    "logger=CSVLogger": lambda: {"logger": loggers.CSVLogger("csv_log"), "log_every_n_steps": 1},
+    "logger=CSVLogger, LearningRateMonitor, a callback of your own, Timer": lambda: {
+        "logger": loggers.CSVLogger("csv_log"), "log_every_n_steps": 1,
+        "callbacks": [callbacks.LearningRateMonitor("step"), Seen(), callbacks.Timer()],
+    },
     "two loggers": lambda: {"logger": [loggers.CSVLogger("a"), loggers.CSVLogger("b")], "log_every_n_steps": 3},
-    "a callback of your own": lambda: {"callbacks": [Seen()]},
-    "Timer": lambda: {"callbacks": [callbacks.Timer()]},
-    "LearningRateMonitor": lambda: {
-        "logger": loggers.CSVLogger("lr"), "callbacks": [callbacks.LearningRateMonitor("step")]
+    "TQDMProgressBar, ModelSummary, profiler=simple": lambda: {
+        "enable_progress_bar": True, "enable_model_summary": True, "profiler": "simple",
+        "callbacks": [callbacks.TQDMProgressBar(), callbacks.ModelSummary(2)],
     },
-    "TQDMProgressBar": lambda: {"enable_progress_bar": True, "callbacks": [callbacks.TQDMProgressBar()]},
-    "RichProgressBar": lambda: {"enable_progress_bar": True, "callbacks": [callbacks.RichProgressBar()]},
-    "ModelSummary": lambda: {"enable_model_summary": True, "callbacks": [callbacks.ModelSummary(2)]},
-    "profiler=simple": lambda: {"profiler": "simple"},
-    "profiler=advanced": lambda: {"profiler": "advanced"},
-    "detect_anomaly": lambda: {"detect_anomaly": True},
-    "deterministic": lambda: {"deterministic": True},
-    "benchmark, enable_autolog_hparams, model_registry": lambda: {
-        "benchmark": True, "enable_autolog_hparams": False, "model_registry": "mine"
-    },
-    "inference_mode=False, use_distributed_sampler, reload_dataloaders_every_n_epochs": lambda: {
-        "inference_mode": False, "use_distributed_sampler": False, "reload_dataloaders_every_n_epochs": 1
-    },
-    "min_epochs, min_steps, max_time": lambda: {"min_epochs": 1, "min_steps": 2, "max_time": "00:01:00:00"},
-    "plugins=[AtomicCheckpointIO()]": lambda: {"plugins": [AtomicCheckpointIO()], "enable_checkpointing": True},
-    "check_val_every_n_epoch=None": lambda: {"check_val_every_n_epoch": None, "val_check_interval": "00:00:00:01"},
-    "profiler=pytorch": lambda: {"profiler": "pytorch", "limit_val_batches": 0},
-    "LambdaCallback, RichModelSummary, OnExceptionCheckpoint": lambda: {
-        "enable_model_summary": True, "enable_checkpointing": True, "callbacks": [
-            callbacks.LambdaCallback(on_train_start=lambda *_: None), callbacks.RichModelSummary(),
-            callbacks.OnExceptionCheckpoint("broken"),
+    "RichProgressBar, profiler=advanced, LambdaCallback, RichModelSummary, OnExceptionCheckpoint": lambda: {
+        "enable_progress_bar": True, "enable_model_summary": True, "enable_checkpointing": True,
+        "profiler": "advanced", "callbacks": [
+            callbacks.RichProgressBar(), callbacks.LambdaCallback(on_train_start=lambda *_: None),
+            callbacks.RichModelSummary(), callbacks.OnExceptionCheckpoint("broken"),
         ],
+    },
+    "detect_anomaly, deterministic": lambda: {"detect_anomaly": True, "deterministic": True},
+    "benchmark, enable_autolog_hparams, model_registry, inference_mode=False, use_distributed_sampler, "
+    "reload_dataloaders_every_n_epochs, min_epochs, min_steps, max_time": lambda: {
+        "benchmark": True, "enable_autolog_hparams": False, "model_registry": "mine", "inference_mode": False,
+        "use_distributed_sampler": False, "reload_dataloaders_every_n_epochs": 1, "min_epochs": 1, "min_steps": 2,
+        "max_time": "00:01:00:00",
+    },
+    "plugins=[AtomicCheckpointIO()], check_val_every_n_epoch=None": lambda: {
+        "plugins": [AtomicCheckpointIO()], "enable_checkpointing": True,
+        "check_val_every_n_epoch": None, "val_check_interval": "00:00:00:01",
     },
     "DeviceStatsMonitor, ThroughputMonitor": lambda: {
         "logger": loggers.CSVLogger("stats"), "log_every_n_steps": 1, "callbacks": [
