@@ -36,11 +36,15 @@ def _generator(seed: int, *key: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
-def _blur(x: Tensor, gain: float) -> Tensor:
-    """Binomial filter [1 4 6 4 1] · gain/16 in both directions, reflected at the border."""
-    for axis, padding in ((-1, (2, 2, 0, 0)), (-2, (0, 0, 2, 2))):
+def _blur(x: Tensor, gain: float, step: int = 1) -> Tensor:
+    """Binomial filter [1 4 6 4 1] · gain/16 in both directions, reflected at the border, at every ``step``-th pixel."""
+    rest = slice(None, None, step)
+    for axis, padding, kept in (
+        (-1, (2, 2, 0, 0), (..., rest)),
+        (-2, (0, 0, 2, 2), (..., rest, slice(None))),
+    ):
         padded, size = F.pad(x, padding, "reflect"), x.shape[axis]
-        a, b, c, d, e = (padded.narrow(axis, shift, size) for shift in range(5))
+        a, b, c, d, e = (padded.narrow(axis, shift, size)[kept] for shift in range(5))
         x = c.mul(6).add_(b, alpha=4).add_(d, alpha=4).add_(a).add_(e).mul_(gain / 16)
     return x
 
@@ -53,7 +57,7 @@ def laplacian_pyramid(x: Tensor, levels: int) -> list[Tensor]:
     """
     pyramid: list[Tensor] = []
     while len(pyramid) < levels - 1 and min(x.shape[-2:]) >= 2 * COARSEST:
-        low = _blur(x, 1.0)[..., ::2, ::2]
+        low = _blur(x, 1.0, step=2)
         pyramid.append(x - expand(low, x.shape[-2:]))
         x = low
     return [*pyramid, x]
