@@ -9,13 +9,13 @@ import torch
 from runs import images, killed_at, run, undrawn, words
 
 from gcn.commands import spectrum
-from gcn.commands.spectrum_record import Request, switched
+from gcn.commands.spectrum_record import Request, arms, switched
 from gcn.config.trained import crops, trained
 from gcn.errors import InputError
 from gcn.report.spectra import spectra
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the trainer
-QUICK = ["images=2", "k=2", "basis=8", "probes=2"]
+QUICK = ["images=2", "k=2", "basis=5", "probes=2"]
 LEAST = ["images=2", "k=1", "basis=3", "probes=1"]
 SMALL = "steps=6 val_every=6"
 FILES = {"spectrum.json", "spectrum.png", "spectrum.svg"}
@@ -80,19 +80,27 @@ def test_from_the_run_to_its_spectrum(a_run, tmp_path, capsys):
     assert max(record["finite_differences"].values()) < 1e-3
     assert (record["step"], record["images"], record["rule"]) == (6, 2, "alternating")
     assert record["words"] | {"out": ""} == {
-        "images": 2, "k": 2, "basis": 8, "probes": 2, "seed": 0, "factor": None, "out": ""
+        "images": 2, "k": 2, "basis": 5, "probes": 2, "seed": 0, "factor": None, "out": ""
     }  # fmt: skip
     assert sum(record["parameters"].values()) > 1000
     assert "proves nothing about convergence" in said
     assert said.count(" s\n") == 1 + 3 * 5  # a line for each piece of work, with its seconds
 
 
+@pytest.fixture(scope="module")
+def alone(made, tmp_path_factory):
+    """A copy of a run without a game, with the results that lie in the run folder by default."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    shutil.copytree(made("loss=none"), folder)
+    assert spectrum.main([f"checkpoint={folder}", *LEAST]) == 0
+    return folder
+
+
 @pytest.mark.slow
-def test_the_same_words_give_the_same_numbers(made, tmp_path):
-    a_run, folders = made("loss=none"), [tmp_path / "a", tmp_path / "b"]
-    file = a_run / "checkpoints" / "last.ckpt"
-    for folder, checkpoint in zip(folders, (a_run, file), strict=True):
-        assert spectrum.main([f"checkpoint={checkpoint}", f"out={folder}", *LEAST]) == 0
+def test_the_same_words_give_the_same_numbers(made, alone, tmp_path):
+    file = made("loss=none") / "checkpoints" / "last.ckpt"
+    assert spectrum.main([f"checkpoint={file}", f"out={tmp_path}", *LEAST]) == 0
+    folders = (alone, tmp_path)
     one, other = (record_of(folder) for folder in folders)
     assert {k: v for k, v in one.items() if k not in ("checkpoint", "words")} == {
         k: v for k, v in other.items() if k not in ("checkpoint", "words")
@@ -100,13 +108,10 @@ def test_the_same_words_give_the_same_numbers(made, tmp_path):
     assert (folders[0] / "spectrum.svg").read_bytes() == (folders[1] / "spectrum.svg").read_bytes()
 
 
-def test_by_default_the_results_lie_in_the_run_folder(made, tmp_path):
+def test_by_default_the_results_lie_in_the_run_folder(alone):
     """A run without a game: the generator alone, and no rotation."""
-    folder = tmp_path / "run"
-    shutil.copytree(made("loss=none"), folder)
-    assert spectrum.main([f"checkpoint={folder}", *LEAST]) == 0
-    assert {path.name for path in folder.iterdir()} >= FILES
-    record = record_of(folder)
+    assert {path.name for path in alone.iterdir()} >= FILES
+    record = record_of(alone)
     assert set(record["parameters"]) == {"g"}
     assert set(record["without"]) == {"mse", "rate"}
     assert record["rotation_index"]["value"] == pytest.approx(0, abs=1e-12)
@@ -123,7 +128,9 @@ def test_by_default_the_results_lie_in_the_run_folder(made, tmp_path):
         "d_steps=2 r1=10 terms.r1.every=4 weight_clip=0.1",
     ],
 )
-def test_other_games(made, undrawn_spectra, tmp_path, said):
+def test_other_games(made, undrawn_spectra, tmp_path, monkeypatch, said):
+    """With all terms and without the first; each further arm is another game of the same kind."""
+    monkeypatch.setattr("gcn.commands.spectrum_record.arms", lambda of: arms(of)[:2])
     assert spectrum.main([f"checkpoint={made(said)}", f"out={tmp_path}", *LEAST]) == 0
     expected = {"generator"} if "mixed" in said else {"WeightClip", "r1"} if "every" in said else set()
     assert {name for name, _ in record_of(tmp_path)["inexact"]} == expected
