@@ -9,15 +9,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gcn.errors import InputError
 from gcn.losses.perceptual import BACKBONES, LPIPS
 from gcn.metrics.feature_sets import frechet, kernel, patches
+from gcn.models.unfilled import Unfilled
 
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION}"
@@ -175,22 +175,9 @@ def _tensors(path: Path, what: str) -> dict[str, Tensor]:
         raise InputError(f"{path}: not the weights of {what} ({type(problem).__name__})") from None
 
 
-class _Unfilled(TorchFunctionMode):
-    """Context in which layers leave their weights as the memory was: a file's weights replace all of them.
-
-    Random numbers for the 138 million weights of VGG16 take longer than reading these from the file.
-    """
-
-    def __torch_function__(self, function: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(function, "__module__", None) == "torch.nn.init":
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return function(*args, **kwargs)
-
-
 def _lpips(backbone: Path, device: torch.device) -> Pair:
     try:
-        with _Unfilled():
+        with Unfilled():
             network = LPIPS("alex", str(backbone)).to(device)
     except TypeError as problem:  # tensors, but without names
         raise InputError(f"{backbone}: not the weights of AlexNet ({type(problem).__name__})") from None
@@ -209,7 +196,7 @@ def _dists(backbone: Path, device: torch.device) -> Pair:
     from torchmetrics.functional.image import dists
     from torchvision.models import vgg16
 
-    with _Unfilled():
+    with Unfilled():
         vgg = vgg16(weights=None, init_weights=False)
     try:
         vgg.load_state_dict(_tensors(backbone, "VGG16"))
@@ -246,7 +233,7 @@ def inception_features(weights: Path, device: torch.device) -> Features:
 
     _tensors(weights, "FID's Inception")  # torch-fidelity would run whatever code a pickle contains
     try:
-        with _Unfilled():
+        with Unfilled():
             network = FeatureExtractorInceptionV3(
                 "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
             )

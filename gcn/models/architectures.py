@@ -14,6 +14,7 @@ import yaml
 from gcn.errors import InputError, NotNamed
 from gcn.files.names import printable
 from gcn.models.codec import Codec
+from gcn.models.unfilled import Unfilled
 from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import Field, declarations
 from gcn.schema.kinds import resolve
@@ -77,7 +78,7 @@ def empty(target: str, arguments: Any, own: Extension = NONE) -> Codec:
             value = field.check(f"architecture.{name}", arguments[name])
             if field.type != "float" and type(value) is not type(arguments[name]):  # 64.0 channels
                 raise ValueError(f"architecture.{name}={arguments[name]}: must be {field}")
-        with torch.device("meta"):  # the file's tensors take the places
+        with torch.device("meta"), Unfilled():  # the file's tensors take the places
             return resolve("generator", architecture.target, own.packages)(**arguments)  # type: ignore[no-any-return]
     except InputError as problem:
         raise ValueError(str(problem)) from None
