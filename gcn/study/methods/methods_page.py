@@ -121,6 +121,7 @@ def page(
     known = any(row["measured"] == "exponent" for row in rows)
     parts += [part for part in (gains(rows, content),) if part]
     parts += [_table(*margins_table(methods, rows, content))]
+    parts += [part for part in (damping(rows, content),) if part]
     parts += [_table(*exponents_table(methods, rows, content)) if known else NO_EXPONENTS]
     parts += ["What these runs may not say:\n"]
     parts += ["\n".join(f"* {sentence}" for sentence in content["cannot_say"]) + "\n"]
@@ -179,19 +180,48 @@ def margins_table(methods: Sequence[Method], rows: Sequence[Row], content: Mappi
 
 def gains(rows: Sequence[Row], content: Mapping[str, Any]) -> str:
     """A sentence: how many methods hold to a higher rate with the distortion, in each of their seeds."""
-    found, (without, *_, beside) = effects(rows, "margin"), list(content["factors"]["mse"])
-    pairs = [(found[m, without], found[m, beside]) for m, w in found if w == without and (m, beside) in found]
-    shared = [[b.values[s] - a.values[s] for s in a.values.keys() & b.values.keys()] for a, b in pairs]
-    shared = [own for own in shared if own]
+    without, beside, shared = _shifts(rows, content, "margin")
     if not shared:
         return ""
-    higher, lower = (sum(all(sign * d > 0 for d in own) for own in shared) for sign in (1, -1))
-    middle = statistics.median(statistics.fmean(own) for own in shared)
+    higher, lower = _agreed(shared)
     return (
         f"Of {len(shared)} methods {higher} held to a higher rate with `mse={beside}` than with `mse={without}` in"
-        f" each of their seeds, {lower} to a lower one. The median gain is {middle:.1f} octaves; a training that held"
-        " to the end counts with the last rate.\n"
+        f" each of their seeds, {lower} to a lower one. The median gain is {_median(shared):.1f} octaves; a training"
+        " that held to the end counts with the last rate.\n"
     )
+
+
+def damping(rows: Sequence[Row], content: Mapping[str, Any]) -> str:
+    """A sentence: how many methods have a smaller exponent with the distortion, in each of their seeds."""
+    without, beside, shared = _shifts(rows, content, "exponent")
+    if not shared:
+        return ""
+    higher, lower = _agreed(shared)
+    return (
+        f"Of {len(shared)} methods {lower} have a smaller Λ with `mse={beside}` than with `mse={without}` in each of"
+        f" their seeds, {higher} a larger one. The median change is {_median(shared):+.3f} per update.\n"
+    )
+
+
+def _shifts(
+    rows: Sequence[Row], content: Mapping[str, Any], measured: str
+) -> tuple[str, str, list[list[float]]]:
+    """The first and the last weight of the distortion; for each method what the last one changes, seed by seed."""
+    found, (without, *_, beside) = effects(rows, measured), list(content["factors"]["mse"])
+    pairs = [(found[m, without], found[m, beside]) for m, w in found if w == without and (m, beside) in found]
+    shared = [[b.values[s] - a.values[s] for s in a.values.keys() & b.values.keys()] for a, b in pairs]
+    return without, beside, [own for own in shared if own]
+
+
+def _agreed(shared: Sequence[Sequence[float]]) -> tuple[int, int]:
+    """How many methods change upward in each of their seeds, and how many downward."""
+    higher, lower = (sum(all(sign * d > 0 for d in own) for own in shared) for sign in (1, -1))
+    return higher, lower
+
+
+def _median(shared: Sequence[Sequence[float]]) -> float:
+    """Median over methods of the mean over seeds."""
+    return statistics.median(statistics.fmean(own) for own in shared)
 
 
 def exponents_table(methods: Sequence[Method], rows: Sequence[Row], content: Mapping[str, Any]) -> Table:

@@ -16,6 +16,10 @@ def row(method, seed, octaves, mse="0", verdict="fails"):
     }  # fmt: skip
 
 
+def exponent(method, seed, value, mse="0"):
+    return row(method, seed, math.nan, mse) | {"measured": "exponent", "exponent": value}
+
+
 def test_differences_are_paired_by_seed_and_have_student_s_interval():
     rows = [row("plain", seed, octaves) for seed, octaves in enumerate((-11.0, -10.0, -9.0))]
     rows += [row("r1", seed, octaves) for seed, octaves in enumerate((-10.5, -9.0, -7.5))]
@@ -50,10 +54,7 @@ def test_what_the_distortion_adds_is_paired_by_seed_and_a_bound_where_a_training
 
 
 def test_an_exponent_has_its_mean_its_interval_and_its_seeds_or_says_why_there_is_none():
-    rows = [
-        {**row("r1", seed, math.nan), "measured": "exponent", "exponent": value}
-        for seed, value in enumerate((0.1, 0.3))
-    ]
+    rows = [exponent("r1", seed, value) for seed, value in enumerate((0.1, 0.3))]
     failed = {**row("gp", 0, math.nan, verdict="failed"), "measured": "exponent"}
     diverged = "InputError: the training diverges at update 9; it has no exponent from there on"
     found = effects([*rows, {**failed, "verdict_reason": diverged}], "exponent")
@@ -79,3 +80,16 @@ def test_the_sentence_counts_methods_that_gain_or_lose_in_each_seed():
     said = methods_page.gains(rows, content)
     assert "Of 3 methods 1 held to a higher rate" in said
     assert "1 to a lower one. The median gain is 0.0 octaves" in said
+
+
+def test_the_sentence_on_exponents_counts_methods_whose_exponent_falls_or_rises_in_each_seed():
+    content = {"factors": {"mse": {"0": "", "1": ""}}}
+    alone = {("r1", 0): 0.2, ("r1", 1): 0.3, ("gp", 0): 0.1, ("gp", 1): 0.1, ("wgan", 0): 0.1}
+    beside = {("r1", 0): 0.1, ("r1", 1): 0.2, ("gp", 0): 0.08, ("gp", 1): 0.14, ("wgan", 0): 0.14}
+    rows = [exponent(*of, value) for of, value in alone.items()]
+    assert methods_page.damping(rows, content) == ""
+    said = methods_page.damping(
+        [*rows, *(exponent(*of, value, mse="1") for of, value in beside.items())], content
+    )
+    assert "Of 3 methods 1 have a smaller Λ" in said
+    assert "1 a larger one. The median change is +0.010 per update" in said
