@@ -8,6 +8,7 @@ a worker but :meth:`TrainLoader.close`, and the death of the main process, which
 import atexit
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing import connection
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -155,8 +156,12 @@ class TrainLoader:
         if iterator not in self._open:
             return
         if not iterator._shutdown:  # by torch, after the last batch
-            # First, for until here torch's handler of SIGCHLD may raise, and then this is called once more.
-            signal_handling._remove_worker_pids(id(iterator))
+            # First, for until here torch's handler of SIGCHLD may raise, before the removal or after it.
+            try:
+                signal_handling._remove_worker_pids(id(iterator))
+            except RuntimeError:
+                with suppress(ValueError):  # removed already
+                    signal_handling._remove_worker_pids(id(iterator))
         self._open.remove(iterator)
         if not self._open:
             atexit.unregister(self.close)

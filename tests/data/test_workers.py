@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data._utils import signal_handling
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from gcn.data.loader import Crops, Source, train_loader
 from gcn.data.scan import scan
@@ -76,18 +77,27 @@ def test_a_killed_worker_ends_the_iteration_in_one_line(number, when):
     assert "\n" not in str(caught.value)
 
 
-def test_a_death_that_torch_reports_during_the_clean_up_is_not_lost(monkeypatch):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_death_that_torch_reports_during_the_clean_up_is_not_lost(monkeypatch, when):
     """The connection to a dying worker may break a moment before SIGCHLD, whose handler raises wherever it comes."""
     remove, late = signal_handling._remove_worker_pids, iter([RuntimeError("DataLoader worker is killed")])
 
+    def break_off(iterator, **_):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.kill(iterator._workers[0].pid, signal.SIGKILL)
+        raise ConnectionResetError
+
     def interrupted(key):
+        if when == "after":
+            remove(key)
         for problem in late:
             raise problem
         remove(key)
 
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_try_get_data", break_off)
     monkeypatch.setattr(signal_handling, "_remove_worker_pids", interrupted)
     with pytest.raises(InputError, match="a worker process was killed by SIGKILL"):
-        consume(loader(), lambda: os.kill(workers()[0].pid, signal.SIGKILL))
+        consume(loader(), lambda: None)
 
 
 def test_an_image_folder_that_vanishes_ends_the_iteration_in_one_line(pictures):
