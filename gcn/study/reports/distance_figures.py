@@ -170,6 +170,9 @@ def shown_data(methods: Sequence["Method"], ask: Asked) -> list[str]:
     return [data for data in found if data not in ask.content["modes"]["settings"]]
 
 
+LONG = 200  # largest over smallest value of an axis with room for three labels in a power of ten
+
+
 def _widened(low: float, high: float) -> tuple[float, float]:
     """Limits of a logarithmic axis about the same middle that are a factor of ``SPAN`` apart or more."""
     middle, half = math.sqrt(low * high), math.sqrt(max(high / low, SPAN))
@@ -177,10 +180,15 @@ def _widened(low: float, high: float) -> tuple[float, float]:
 
 
 def _plain_numbers(axis: Any) -> None:
-    """Label a logarithmic axis at 1, 2 and 5 times the powers of ten, without exponents."""
+    """Label a logarithmic axis whose limits are set, without exponents.
+
+    At 1, 2 and 5 times the powers of ten, or, where an outlier makes it long, at some powers alone.
+    """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
+    low, high = getattr(axis.axes, f"get_{axis.axis_name}lim")()
+    short = high / low < LONG
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if short else (1,), numticks=20 if short else 5))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
