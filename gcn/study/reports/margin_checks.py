@@ -24,15 +24,19 @@ JUDGES = (
     " its limit, a fixed share of the reference's. *Noise*: standard deviation of the log-loss between equally good"
     " decoders, in octaves (factors of two). *Failed decoder*: octaves by which the log-loss falls for the distortion"
     " alone at the highest learning rate. A judge that does not fail this decoder, or whose noise is more than half of"
-    " what is allowed, is not used."
+    " what is allowed, is not used. A seed with two references had two codecs: the same words give other numbers on"
+    " another processor. Margins are compared within a setting, and the runs of a setting have one codec for each seed."
 )
 
 
 def judges(stored: Sequence[Row]) -> Table | None:
     """What the judge of each seed says of the reference, with its noise and of a decoder that has failed."""
-    found = {(row["seed"], row["length"]): row for row in stored if math.isfinite(row.get("b0", math.nan))}
+    measured = [row for row in stored if math.isfinite(row.get("b0", math.nan))]
+    found = {
+        (row["seed"], row["length"], row["b0"]): row for row in measured
+    }  # of each codec that a seed had
     body = []
-    for (seed, length), row in sorted(found.items()):
+    for (seed, length, _), row in sorted(found.items()):
         allowed = math.log2((1 - row["b0"]) / (1 - row["limit"]))
         failed = row["judge_failed"]
         seen = f"{failed:.2f}" if math.isfinite(failed) else "not finite"

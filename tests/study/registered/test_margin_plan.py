@@ -179,6 +179,21 @@ def test_a_margin_below_its_grid_is_the_end_of_its_own_grid():
     assert found["ns beta1=0 epsilon=sgd"] == (pytest.approx(2), "below")
 
 
+def test_runs_of_a_seed_with_two_codecs_are_refused():
+    """The same words train another codec on another processor; its reference says so.
+
+    In stages 0 and 1 each margin has one codec, in stage 2 each seed.
+    """
+    two = [*runs("lr", {1e-5: True}, b0=0.81), *runs("lr", {2e-5: True}, b0=0.82)]
+    settings = [two[0], two[1] | {"epsilon": "sgd"}]
+    said = r"seed 9: references of 0\.8100 and 0\.8200 bits, hence two codecs"
+    for stage, own in (("2", two), ("2", settings), ("1", two)):
+        with pytest.raises(InputError, match=said):
+            margin_rows.of_runs([run | {"stage": stage} for run in own], stages=(stage,))
+    assert len(margin_rows.of_runs([run | {"stage": "1"} for run in settings], stages=("1",))) == 2
+    assert len(margin_rows.of_runs([run | {"seed": k} for k, run in enumerate(two)])) == 2
+
+
 def test_two_searches_of_one_margin_are_refused():
     with pytest.raises(InputError, match="two searches of the lr axis"):
         margin_rows.of_runs([*runs("lr", {1e-5: True}), *runs("lr", {1e-5: True}, method="grid")])
