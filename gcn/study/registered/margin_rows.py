@@ -27,12 +27,13 @@ FACTORS = (
     "epsilon",
     "ratio",
 )  # of the table of runs; ``control``, ``epsilon`` and ``ratio`` may be absent
+USUAL = {"epsilon": "1e-8", "ratio": "1"}  # levels that a setting's name does not say
 FAILED = "failed"  # verdict of an arm that could not be trained, such as a twin without a game to repeat
+SETTING = ("loss", "beta1", *USUAL)  # of FACTORS, those that are compared with nothing of another level
 METHODS = ("grid", "bisection", "near", "halves", "ramp")  # of a search, the finest first
 UNITS = {"lr": 1e-5, "adv": 1.0}  # of which margins are counted in octaves
 OPTIONAL = {"h_end": "", "a_end": "", "monotone": True, "coupling": math.nan, "exponent": math.nan}
 LENGTH = "N"  # of the runs whose margins are compared
-USUAL = {"epsilon": "1e-8", "ratio": "1"}  # levels that a setting's name does not say
 COLUMNS = (  # that a table of runs must have
     "stage", "seed", *(factor for factor in FACTORS if factor not in ("control", *USUAL)),
     "axis", "method", "updates", "h", "adv", "holds", "reach",
@@ -149,7 +150,7 @@ def of_runs(
         for run in runs
         if run["stage"] in stages and _is_measured(run) and not (final and run["method"] == METHODS[-1])
     ]
-    _check_references(own, () if final else FACTORS)
+    _check_references(own, () if final else SETTING)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for one in sorted(margins.of_rows(own, FACTORS), key=lambda row: METHODS.index(row["method"])):
         key, setting = (*(one[factor] for factor in FACTORS), one["seed"]), setting_of(one)
