@@ -62,9 +62,8 @@ class _Convolution:
         bias = torch.zeros(len(weight)) if bias is None else bias.detach()
         self.bias = (bias.double() * 2.0 ** (self.shift + FRACTION)).round().clamp(-limit, limit)
         self.border, self.pad = border, weight.shape[-1] // 2
-        self.kernel = self.weight.permute(
-            2, 3, 0, 1
-        ).contiguous()  # (k, k, O, C): each tap's matrix in one piece
+        # (k, k, O, C): the matrix of each tap lies in one piece
+        self.kernel = self.weight.permute(2, 3, 0, 1).contiguous()
         self.weight = self.kernel.permute(2, 3, 0, 1)
         self.taps = self.kernel.flatten(2).any(2).nonzero().tolist()
 

@@ -232,9 +232,9 @@ def levels(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def names(folder: Path) -> set[str]:
     """Names of the arms in the table of a folder."""
-    return (
-        {r["name"] for r in read(folder, ("name", "seed"))} if (folder / "runs.parquet").is_file() else set()
-    )
+    if not (folder / "runs.parquet").is_file():
+        return set()
+    return {row["name"] for row in read(folder, ("name", "seed"))}
 
 
 def read_curves(folder: Path) -> dict[str, list[dict[str, Any]]]:

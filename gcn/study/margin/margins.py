@@ -6,8 +6,10 @@ octave, or not at all: below the grid where the lowest value fails, above it whe
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from gcn.errors import InputError
 
 STEPS = 4  # of the grid in an octave
 CEILING = 1.0  # octaves: a game whose margin is as close to its twin's shows the twin's limit, not its own
@@ -128,19 +130,43 @@ def _of_group(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         found = margin({k: bool(row["holds"]) for k, row in enumerate(ordered)})
         best = ordered[found.place][axis] if found.place >= 0 else math.nan
     reached = [row[axis] for row in rows if row["reach"]]
+    positive = [row[axis] for row in rows if row[axis] > 0]  # a ramp that never held has 0
     return {
         "runs": found.tried,
         "margin": best if found.place >= 0 else math.nan,
         "octaves": math.log2(best) if found.place >= 0 else math.nan,
-        "lowest": min(
-            (row[axis] for row in rows if row[axis] > 0), default=math.nan
-        ),  # 0: a ramp that never held
+        "lowest": min(positive, default=math.nan),
         "monotone": found.monotone,
         "below": found.below,
         "above": found.above,
         "reach": min(reached, default=math.nan),
         "seconds": sum(row["seconds"] for row in rows),
     }
+
+
+def check_references(rows: Iterable[Mapping[str, Any]], factors: Sequence[str]) -> None:
+    """Refuse runs that would be compared and began with different codecs, as the same words give on two processors.
+
+    The bits of the reference, ``b0``, tell codecs apart.
+
+    Args:
+        rows: of ``runs.parquet``.
+        factors: columns of the levels within which runs of a seed are compared.
+
+    Raises:
+        InputError: a seed has two references.
+    """
+    known: dict[tuple[Any, ...], float] = {}
+    for row in rows:
+        bits = row.get("b0")
+        if bits is None or not math.isfinite(bits):
+            continue
+        first = known.setdefault((row["seed"], row.get("length"), *(row[factor] for factor in factors)), bits)
+        if first != bits:
+            raise InputError(
+                f"seed {row['seed']}: references of {first:.4f} and {bits:.4f} bits, hence two codecs; train all these"
+                " runs from one codec, which differs between processors"
+            )
 
 
 def has_ceiling(game: float, alone: float) -> bool:

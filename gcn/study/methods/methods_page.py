@@ -71,6 +71,17 @@ trainings by exp(Λ).
 
 train what the table lacks, and go on where they were stopped. The runs are in [study/methods](study/methods).
 """
+AGREEMENT = {
+    "margin": (
+        "Of {methods} methods {higher} held to a higher rate with `mse={beside}` than with `mse={without}` in each of"
+        " their seeds, {lower} to a lower one. The median gain is {middle:.1f} octaves; a training that held to the end"
+        " counts with the last rate.\n"
+    ),
+    "exponent": (
+        "Of {methods} methods {lower} have a smaller Λ with `mse={beside}` than with `mse={without}` in each of their"
+        " seeds, {higher} a larger one. The median change is {middle:+.3f} per update.\n"
+    ),
+}
 NO_EXPONENTS = "Λ has not been measured yet: the second command does.\n"
 
 
@@ -119,9 +130,9 @@ def page(
     resolution = protocol["ramp"]["octaves"] * protocol["ramp"]["look"] / protocol["updates"]
     parts += [CODEC.format(crop=crop, updates=protocol["updates"], resolution=resolution, **ramp)]
     known = any(row["measured"] == "exponent" for row in rows)
-    parts += [part for part in (gains(rows, content),) if part]
+    parts += [part for part in (agreement(rows, content, "margin"),) if part]
     parts += [_table(*margins_table(methods, rows, content))]
-    parts += [part for part in (damping(rows, content),) if part]
+    parts += [part for part in (agreement(rows, content, "exponent"),) if part]
     parts += [_table(*exponents_table(methods, rows, content)) if known else NO_EXPONENTS]
     parts += ["What these runs may not say:\n"]
     parts += ["\n".join(f"* {sentence}" for sentence in content["cannot_say"]) + "\n"]
@@ -178,50 +189,25 @@ def margins_table(methods: Sequence[Method], rows: Sequence[Row], content: Mappi
     return (*head, added), [(*line, gain) for line, gain in zip(body, gains, strict=True)]
 
 
-def gains(rows: Sequence[Row], content: Mapping[str, Any]) -> str:
-    """A sentence: how many methods hold to a higher rate with the distortion, in each of their seeds."""
-    without, beside, shared = _shifts(rows, content, "margin")
-    if not shared:
-        return ""
-    higher, lower = _agreed(shared)
-    return (
-        f"Of {len(shared)} methods {higher} held to a higher rate with `mse={beside}` than with `mse={without}` in"
-        f" each of their seeds, {lower} to a lower one. The median gain is {_median(shared):.1f} octaves; a training"
-        " that held to the end counts with the last rate.\n"
-    )
+def agreement(rows: Sequence[Row], content: Mapping[str, Any], measured: str) -> str:
+    """A sentence: for how many methods the distortion raises or lowers a quantity in each of their seeds.
 
-
-def damping(rows: Sequence[Row], content: Mapping[str, Any]) -> str:
-    """A sentence: how many methods have a smaller exponent with the distortion, in each of their seeds."""
-    without, beside, shared = _shifts(rows, content, "exponent")
-    if not shared:
-        return ""
-    higher, lower = _agreed(shared)
-    return (
-        f"Of {len(shared)} methods {lower} have a smaller Λ with `mse={beside}` than with `mse={without}` in each of"
-        f" their seeds, {higher} a larger one. The median change is {_median(shared):+.3f} per update.\n"
-    )
-
-
-def _shifts(
-    rows: Sequence[Row], content: Mapping[str, Any], measured: str
-) -> tuple[str, str, list[list[float]]]:
-    """The first and the last weight of the distortion; for each method what the last one changes, seed by seed."""
+    Args:
+        rows: of the table of the study's runs.
+        content: of ``conf/study/methods.yaml``.
+        measured: ``margin`` or ``exponent``.
+    """
     found, (without, *_, beside) = effects(rows, measured), list(content["factors"]["mse"])
     pairs = [(found[m, without], found[m, beside]) for m, w in found if w == without and (m, beside) in found]
     shared = [[b.values[s] - a.values[s] for s in a.values.keys() & b.values.keys()] for a, b in pairs]
-    return without, beside, [own for own in shared if own]
-
-
-def _agreed(shared: Sequence[Sequence[float]]) -> tuple[int, int]:
-    """How many methods change upward in each of their seeds, and how many downward."""
+    shared = [own for own in shared if own]
+    if not shared:
+        return ""
     higher, lower = (sum(all(sign * d > 0 for d in own) for own in shared) for sign in (1, -1))
-    return higher, lower
-
-
-def _median(shared: Sequence[Sequence[float]]) -> float:
-    """Median over methods of the mean over seeds."""
-    return statistics.median(statistics.fmean(own) for own in shared)
+    middle = statistics.median(statistics.fmean(own) for own in shared)
+    return AGREEMENT[measured].format(
+        methods=len(shared), higher=higher, lower=lower, middle=middle, without=without, beside=beside
+    )
 
 
 def exponents_table(methods: Sequence[Method], rows: Sequence[Row], content: Mapping[str, Any]) -> Table:

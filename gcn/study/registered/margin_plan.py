@@ -48,7 +48,7 @@ class Plan:
         ceiling: octaves; a game closer to its twin has no room for a gain.
         censored: largest share of a contrast's margins that may lie at an end of their grid.
         seeds, least_seeds: planned number, and the smallest that decides.
-        settings: names of the settings, each a loss with a momentum.
+        settings: names of the settings, each a loss with an optimizer.
         candidates: the settings that were asked for room, in the order in which they were; among them ``settings``.
         weights: of ``mse``, from small to large, for H1; tricks are first tried beside the smallest.
         spread: octaves, deviation over seeds of a paired difference in one setting.

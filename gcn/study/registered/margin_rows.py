@@ -150,7 +150,7 @@ def of_runs(
         for run in runs
         if run["stage"] in stages and _is_measured(run) and not (final and run["method"] == METHODS[-1])
     ]
-    _check_references(own, () if final else SETTING)
+    margins.check_references(own, () if final else SETTING)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for one in sorted(margins.of_rows(own, FACTORS), key=lambda row: METHODS.index(row["method"])):
         key, setting = (*(one[factor] for factor in FACTORS), one["seed"]), setting_of(one)
@@ -172,24 +172,6 @@ def of_runs(
         if known is not None and measured["stage"] in stages and _is_measured(measured):
             known |= {name: measured.get(column) for name, column in EXPONENTS.items()}
     return list(found.values())
-
-
-def _check_references(runs: Iterable[Mapping[str, Any]], factors: Sequence[str]) -> None:
-    """Refuse a seed whose runs begin with different codecs, as the same words give on different processors.
-
-    Args:
-        runs: of a table.
-        factors: only runs with the same levels of these are compared.
-    """
-    known: dict[tuple[Any, ...], Any] = {}
-    for run in runs:
-        bits = run.get("b0")
-        first = bits if bits is None else known.setdefault((run["seed"], *(run[f] for f in factors)), bits)
-        if first != bits:
-            raise InputError(
-                f"seed {run['seed']}: references of {first:.4f} and {bits:.4f} bits, hence two codecs; train all these"
-                " runs from one codec, which differs between processors"
-            )
 
 
 def setting_of(levels: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ def judges(stored: Sequence[Row]) -> Table | None:
     measured = [row for row in stored if math.isfinite(row.get("b0", math.nan))]
     found = {
         (row["seed"], row["length"], row["b0"]): row for row in measured
-    }  # of each codec that a seed had
+    }  # a seed may have had two codecs
     body = []
     for (seed, length, _), row in sorted(found.items()):
         allowed = math.log2((1 - row["b0"]) / (1 - row["limit"]))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gcn.study.design import Study
-from gcn.study.margin import margin_exponent
+from gcn.study.margin import margin_exponent, margins
 from gcn.study.margin.margins import CEILING
 from gcn.study.registered.margin_pilot import CLEAR
-from gcn.study.registered.margin_rows import FAILED
+from gcn.study.registered.margin_rows import FAILED, SETTING
 from gcn.study.registered.margin_samples import TWIN
 from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_twins
 from gcn.study.reports.margin_cells import (
@@ -76,6 +76,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     """
     failed = [row for row in stored if row["verdict"] == FAILED]
     rows = [row for row in stored if row["verdict"] != FAILED]
+    margins.check_references(rows, SETTING)
     games, kinds, distortion = cells(rows), margin_twins.of_rows(rows), alone(rows)
     twins = kinds.get(TWIN, {})
     rates = margin_exponent.read(table)

@@ -74,10 +74,10 @@ def test_the_sentence_counts_methods_that_gain_or_lose_in_each_seed():
         row("wgan", 0, -9.0),
         row("ml", 0, -9.0),
     ]
-    assert methods_page.gains(rows, content) == ""
+    assert methods_page.agreement(rows, content, "margin") == ""
     beside = {("r1", 0): -8.0, ("r1", 1): -10.0, ("gp", 0): -9.0, ("wgan", 0): -9.0}
     rows += [row(method, seed, octaves, mse="1") for (method, seed), octaves in beside.items()]
-    said = methods_page.gains(rows, content)
+    said = methods_page.agreement(rows, content, "margin")
     assert "Of 3 methods 1 held to a higher rate" in said
     assert "1 to a lower one. The median gain is 0.0 octaves" in said
 
@@ -87,9 +87,8 @@ def test_the_sentence_on_exponents_counts_methods_whose_exponent_falls_or_rises_
     alone = {("r1", 0): 0.2, ("r1", 1): 0.3, ("gp", 0): 0.1, ("gp", 1): 0.1, ("wgan", 0): 0.1}
     beside = {("r1", 0): 0.1, ("r1", 1): 0.2, ("gp", 0): 0.08, ("gp", 1): 0.14, ("wgan", 0): 0.14}
     rows = [exponent(*of, value) for of, value in alone.items()]
-    assert methods_page.damping(rows, content) == ""
-    said = methods_page.damping(
-        [*rows, *(exponent(*of, value, mse="1") for of, value in beside.items())], content
-    )
+    assert methods_page.agreement(rows, content, "exponent") == ""
+    rows += [exponent(*of, value, mse="1") for of, value in beside.items()]
+    said = methods_page.agreement(rows, content, "exponent")
     assert "Of 3 methods 1 have a smaller Λ" in said
     assert "1 a larger one. The median change is +0.010 per update" in said

@@ -5,6 +5,7 @@ import math
 import pytest
 from PIL import Image
 
+from gcn.errors import InputError
 from gcn.study import design, report, table
 from gcn.study.margin import margin_exponent
 from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_report
@@ -62,6 +63,16 @@ def test_each_judge_has_its_limit_in_octaves(study, tmp_path):
         ["0", "N", "0.800", "0.900", "1.00", "0.070", "1.10"],
         ["1", "4N", "0.800", "0.900", "1.00", "0.070", "not finite"],
     ]
+
+
+def test_a_seed_with_two_codecs_is_seen_in_two_settings_and_refused_in_one(study, tmp_path):
+    """Another codec has another reference; a game and its twin cannot be compared then."""
+    other = [{**row, "b0": 0.85} for row in runs(-16, epsilon="1e-4")]
+    blocks = margin_report.blocks(study, [*runs(-17), *other], tmp_path, tmp_path)
+    assert [row[2] for row in said(blocks, "What do the judges see?").table[1]] == ["0.800", "0.850"]
+    twin = [{**row, "b0": 0.85} for row in runs(-14, twin="rescaled")]
+    with pytest.raises(InputError, match=r"seed 0: references of 0\.8000 and 0\.8500 bits, hence two codecs"):
+        margin_report.blocks(study, [*runs(-17), *twin], tmp_path, tmp_path)
 
 
 def test_margins_stand_beside_their_twins(study, tmp_path):
