@@ -28,8 +28,13 @@ OWN = {
     "updates": (),
     "below": (),
     "times": (),
+    "rate_mse": (),
 }  # words that scripts/train.py does not have; those without choices are numbers
-LEAST = {"updates": 6, "below": 0, "times": 1}  # the smallest of such a number
+LEAST = {
+    "updates": 6,
+    "below": 0,
+    "times": 1,
+}  # the smallest of such a whole number; the others are weights above 0
 
 
 def refuse_ramp(axis: str, twin: str | None) -> None:

@@ -284,8 +284,10 @@ class _Grids:
                         f"{self.file}: {word}: repeats a game below its margin, which only a study with"
                         " command: margin searches; choose twin=yoked"
                     )
-                if not OWN[name] and not (value.isdecimal() and int(value) >= LEAST[name]):
+                if name in LEAST and not (value.isdecimal() and int(value) >= LEAST[name]):
                     raise InputError(f"{self.file}: {word}: give a whole number, {LEAST[name]} or more")
+                if not OWN[name] and name not in LEAST and not _is_weight(value):
+                    raise InputError(f"{self.file}: {word}: give a number above 0")
                 own[name] = value
         return own
 
@@ -319,3 +321,10 @@ def scan_scores(rule: Mapping[str, Any], factor: str, rows: Iterable[Mapping[str
         known = all(value is not None and math.isfinite(value) for value in values)
         found.setdefault(row[factor], []).append(math.prod(values) if known else 0.0)
     return {level: sum(values) / len(values) for level, values in found.items()}
+
+
+def _is_weight(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False

@@ -132,6 +132,20 @@ def test_unknown_studies_and_levels(tmp_path, monkeypatch):
             design.load("broken")
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("updates=5", "a whole number, 6 or more"), ("times=0.5", "a whole number, 1 or more"),
+     ("rate_mse=0", "a number above 0"), ("rate_mse=a", "a number above 0"), ("rate_mse=inf", "a number above 0")],
+)  # fmt: skip
+def test_numbers_of_a_search_are_checked_before_any_run(tmp_path, monkeypatch, word, said):
+    text = (design.CONF / "study" / "margin.yaml").read_text()
+    (tmp_path / "study").mkdir()
+    monkeypatch.setattr(design, "CONF", tmp_path)
+    (tmp_path / "study" / "own.yaml").write_text(text.replace("4N: updates=800", f"4N: {word}"))
+    with pytest.raises(InputError, match=rf"own.yaml: {word}: give {said}$"):
+        design.load("own", ["data.root=x"])
+
+
 def test_latents_are_those_of_the_file(protocol, codec):
     from gcn.config.build import build
     from gcn.config.first_weights import load_codec

@@ -86,7 +86,9 @@ class Cell:
 
     Args:
         arm: its ``own`` words say the twin, the axis, the method, the number of updates, and ``times``, by which the
-            plan's learning rates are multiplied: those of plain SGD have another scale than Adam's.
+            plan's learning rates are multiplied: those of plain SGD have another scale than Adam's. ``rate_mse`` is
+            the weight of the distortion that alone decides the learning rate at which a weight of the adversary is
+            searched, the same for arms that are compared; without it the arm's own distortion does.
         folder: of the study, with the codecs.
         protocol: of the study.
         report: called after each run.
@@ -223,8 +225,8 @@ class Cell:
         )
 
     def _own(self, **own: str) -> dict[str, str]:
-        """Words of a further search that this one needs: a bisection, as long and on the same grid."""
-        grid = {"times": self.arm.own["times"]} if "times" in self.arm.own else {}
+        """Words of a further search that this one needs: a bisection, as long, on the same grid, at the same rate."""
+        grid = {name: self.arm.own[name] for name in ("times", "rate_mse") if name in self.arm.own}
         return {"method": "bisection", "updates": str(self.updates), **grid, **own}
 
     def _rate_and_weight(self, value: float) -> tuple[float, float]:
@@ -258,8 +260,16 @@ class Cell:
         return parse([*words, "init_from=codec"], self.protocol.extra)
 
     def _edge(self) -> float:
-        """Largest learning rate that the distortion alone bears, by bisection; with ``mse=1`` where there is none."""
-        words = self.arm.words if _has_distortion(self.cfg) else (*self.arm.words, "mse=1")
+        """Largest learning rate that the distortion alone bears, by bisection.
+
+        The distortion is ``mse`` with the weight ``rate_mse``. Without this word it is the arm's own, and ``mse=1``
+        where there is none.
+        """
+        words, losses, weight = self.arm.words, _losses(self.cfg), self.arm.own.get("rate_mse")
+        if weight:
+            words = (*words, *(f"{name}=0" for name in losses), f"mse={weight}")
+        elif not any(losses.values()):
+            words = (*words, "mse=1")
         own = self._own(twin=ALONE)
         alone = Cell(
             Arm(self.arm.levels, self.arm.seed, words, False, own=own),
@@ -287,6 +297,8 @@ class Cell:
             write_json_atomic(file, plain({**compute(), "facts": {"run": name, "commit": commit()}}))
         result = read_json(file)
         numbers = result["responses"]
+        if stored and self.trains:
+            self._check_codec(name, numbers["b0"])
         tried = f"adv {numbers['adv']:.3g}" if self.axis == "adv" else f"lr {numbers['h']:.3g}"
         about = f"{tried}: {result['verdict']} ({result['verdict_reason']})"
         self.report(about, stored)
@@ -296,6 +308,16 @@ class Cell:
         levels = dict(self.arm.levels)
         name = "_".join([*levels.values(), str(self.arm.seed), result["facts"]["run"]])
         return {**result, "name": name, "levels": levels, "facts": facts}
+
+    def _check_codec(self, run: str, bits: float) -> None:
+        """Refuse a stored run that began with another codec, before it meets new ones in one search."""
+        here = self.reference().bits
+        if bits != here:
+            raise InputError(
+                f"seed {self.arm.seed}: the stored run {run} has a reference of {bits:.4f} bits, and the codec here "
+                f"one of {here:.4f}, hence another codec; put codec-{self.arm.seed}.safetensors of the stored runs "
+                "into the study's folder, or train all runs of this seed again in a new one"
+            )
 
     def _result(self, outcome: holding.Outcome, words: list[str], h: float, adv: float) -> dict[str, Any]:
         numbers = holding.numbers(outcome, self.reference())
@@ -312,7 +334,8 @@ class Cell:
         }
 
 
-def _has_distortion(cfg: Config) -> bool:
+def _losses(cfg: Config) -> dict[str, bool]:
+    """Configured losses of G without a discriminator, each with whether G learns from it alone."""
     known = knobs(of_settings(cfg)).items()
-    names = [n for n, knob in known if knob.trains_g and knob.alone and not knob.needs_discriminator]
-    return any(cfg.get(name) for name in names)
+    own = {name: knob for name, knob in known if knob.trains_g and not knob.needs_discriminator}
+    return {name: knob.alone for name, knob in own.items() if cfg.get(name)}

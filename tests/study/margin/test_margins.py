@@ -453,6 +453,34 @@ def test_a_weight_is_searched_at_an_eighth_of_the_distortion_s_edge(protocol, fo
     assert len(cell.runs) <= 3
 
 
+def test_arms_that_are_compared_have_one_rate_for_their_weights(protocol, folder, monkeypatch):
+    """The weight ``rate_mse`` of the distortion decides it, not the arm's own, nor a control in its place."""
+    edges = []
+    monkeypatch.setattr(
+        margin_arm.Cell, "holds", lambda cell, value: edges.append((cell.twin, cell.cfg)) or cell.axis == "lr"
+    )
+    for words in ("mse=1", "mse=0.01", "mse=0", "mse=0 prox=0.5", "mse=0.3 r1=1"):
+        edges.clear()
+        arm = arm_of(protocol, axis="adv", method="bisection", rate_mse="0.3")
+        arm = dataclasses.replace(arm, words=(*arm.words, *words.split()))
+        margin_arm.Cell(arm, folder, protocol, lambda *_: None).search()
+        alone = [cfg for twin, cfg in edges if twin == "distortion_alone"]
+        assert {(cfg.mse, cfg.prox or 0) for cfg in alone} == {(0.3, 0)}
+
+
+@pytest.mark.usefixtures("usable")
+def test_a_stored_run_of_another_codec_is_not_searched_with_new_ones(protocol, fresh, monkeypatch):
+    limited(monkeypatch, 2)
+    arm = arm_of(protocol, method="grid")
+    margin_arm.play(arm, fresh, protocol)
+    monkeypatch.setattr(margin_arm.Cell, "reference", lambda cell: Reference(0.9, 0.0))
+    with pytest.raises(
+        InputError,
+        match=r"seed 0: the stored run \w+ has a reference of 1.0000 bits, .* 0.9000, hence another",
+    ):
+        margin_arm.play(arm, fresh, protocol)
+
+
 def limited(monkeypatch, *places):
     """Let runs of a seed hold up to its place of the grid, by the rate in their words; returns what was trained."""
     trained = []
