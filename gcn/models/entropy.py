@@ -56,12 +56,17 @@ class FactorizedDensity(_EntropyModel):
         scale = init_scale ** (1 / (len(WIDTHS) - 1))
         for i, (inputs, outputs) in enumerate(itertools.pairwise(WIDTHS)):
             first = math.log(math.expm1(1 / scale / outputs))
-            self.matrices.append(nn.Parameter(torch.full((channels, outputs, inputs), first) / speed))
-            self.biases.append(nn.Parameter(torch.empty(channels, outputs, 1).uniform_(-0.5, 0.5) / speed))
+            matrix = torch.full((channels, outputs, inputs), first)
+            bias = torch.empty(channels, outputs, 1).uniform_(-0.5, 0.5)
+            if not matrix.is_meta:  # for the shape of a quotient torch would import its compiler
+                matrix, bias = matrix / speed, bias / speed
+            self.matrices.append(nn.Parameter(matrix))
+            self.biases.append(nn.Parameter(bias))
             if i < len(WIDTHS) - 2:
                 self.factors.append(nn.Parameter(torch.zeros(channels, outputs, 1)))
         extent = torch.tensor([-init_scale, 0.0, init_scale])
-        self.quantiles = nn.Parameter(extent.repeat(channels, 1, 1), requires_grad=False)
+        quantiles = extent.expand(channels, 1, 3).contiguous()  # for that of `repeat` it would import sympy
+        self.quantiles = nn.Parameter(quantiles, requires_grad=False)
         tail = math.log(2 / TAIL_MASS - 1)
         self.register_buffer("target", torch.tensor([-tail, 0.0, tail]))
 
