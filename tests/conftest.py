@@ -11,6 +11,8 @@ from contextlib import contextmanager
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import gcn.commands  # noqa: F401, I001 - first: libraries are imported as programs import them, compilers later
+
 import pytest
 import torch
 from generators import build, spread

@@ -46,14 +46,16 @@ class LPIPS(Term):
     def __init__(self, net: str = "alex", backbone: str | None = None, weights: str | None = None) -> None:
         super().__init__()
         self.smallest = BACKBONES[net].smallest
+        # before a network is built, of which the file may be missing
+        file = None if backbone == "random" else backbone_file(net, backbone, Path(torch.hub.get_dir()))
         network = _untrained(net, weights)
-        if backbone == "random":
+        if file is None:
             warnings.warn(
                 f"lpips: the {net} backbone has random weights; its values compare with nothing published",
                 stacklevel=2,
             )
         else:
-            _fill(network.net, backbone_file(net, backbone, Path(torch.hub.get_dir())))
+            _fill(network.net, file)
         # A tuple hides the network from the registry of submodules: it is neither saved nor trained, and stays in
         # eval mode.
         self._hidden = (network.eval().requires_grad_(False),)

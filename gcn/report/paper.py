@@ -42,5 +42,8 @@ def paper_figure(
         FigureCanvasAgg(figure)
         yield figure
         save_png(figure, named(path, "png"), colours)
+        figure.set_layout_engine(
+            "none"
+        )  # arranged once: both files show the same, and it costs as much as drawing
         with replacing(named(path, "svg")) as partial:
             figure.savefig(partial, format="svg", metadata={"Date": None})
