@@ -20,6 +20,7 @@ CLEAR = 0.5  # octaves by which one margin must show a trick's gain better than 
 ROOM = 1.5  # octaves between a* of the twin and of the game at mu*
 MOST = 4  # settings of stage 2
 ENOUGH = 3  # seeds of stage 1
+WRONG = "wrong"  # the control that holds G at a wrong place, as stiffly as μ* holds it at the image
 
 NEEDS = {
     "spread": "games at the smallest weight of mse and others, two seeds or more",
@@ -43,7 +44,7 @@ def stage_1(rows: Sequence[Margin], plan: Plan) -> dict[str, Any]:
         "common": common,
         "exponent_predicts": None if relation is None else relation.predicts,
         "mse_star": star if known else None,
-        "controls": dict.fromkeys(plan.controls),
+        "controls": {name: read.controls(name, star) for name in plan.controls},
         "assay": {trick: _assay(trick, read, star, plan) for trick in plan.assay},
     }
 
@@ -65,8 +66,11 @@ def missing(block: Mapping[str, Any], relation: RankCorrelation | None) -> list[
     found = [
         f"{name}: not measured; it needs {needs}" for name, needs in NEEDS.items() if block[name] is None
     ]
-    by_hand = [name for name, value in block["controls"].items() if value is None]
-    found += [f"controls.{name}: fill in by hand, by the rule of plan.md" for name in by_hand]
+    found += [
+        f"controls.{name}: not measured; it needs a* of a game with it in every setting"
+        for name, value in block["controls"].items()
+        if value is None
+    ]
     for trick, said in block["assay"].items():
         lacks = [name for name, value in said.items() if value is None]
         if "level" in lacks:
@@ -135,6 +139,23 @@ class _Means:
         )
         means = {w: h for w in weights if not math.isnan(h := self.mean(h_star, setting, Cell(w)))}
         return next((w for w, h in means.items() if h >= max(means.values()) - NEAR), None)
+
+    def controls(self, name: str, star: Mapping[str, float | None]) -> dict[str, str] | None:
+        """A control's level in each setting: of ``wrong`` that of μ*, of others the one with the largest mean a*."""
+        found = {}
+        for setting, weight in star.items():
+            means = {
+                cell.control: a
+                for s, cell in self.cells
+                if (s, cell.control.partition("=")[0], cell.twin) == (setting, name, GAME)
+                and not math.isnan(a := self.mean(a_star, setting, cell))
+            }
+            if name == WRONG:
+                means = {level: a for level, a in means.items() if level == f"{WRONG}={weight:g}"}
+            if not means:
+                return None
+            found[setting] = max(means, key=means.__getitem__)
+        return found
 
     def gain(self, read: Reading, level: str, plan: Plan) -> float:
         """Mean over settings of what a trick adds beside the smallest weight; NaN if it was not measured anywhere."""

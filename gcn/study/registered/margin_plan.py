@@ -55,7 +55,7 @@ class Plan:
         common: correlation of such differences between the settings of a seed.
         exponent_predicts: whether the exponent's contrast is registered.
         mse_star: setting to the weight μ*.
-        controls: ``prox`` and ``wrong`` to their levels in the table.
+        controls: ``prox`` and ``wrong`` to their level in the table, for each setting.
         assay: trick to how it is tested.
         seeds_used: seeds of the stages before, which are refused.
         open: values of stage 1 that are still missing.
@@ -74,7 +74,7 @@ class Plan:
     common: float
     exponent_predicts: bool
     mse_star: Mapping[str, float]
-    controls: Mapping[str, str]
+    controls: Mapping[str, Mapping[str, str]]
     assay: Mapping[str, Assay]
     seeds_used: frozenset[int]
     open: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ def plan(content: Mapping[str, Any]) -> Plan:
     """
     top = _Values("", content)
     pilot = _Values("stage_1.", top.mapping("stage_1"))
-    settings, tricks = top.names("settings"), top.names("tricks")
+    settings, tricks = top.names("settings"), top.names("tricks", least=0)
     known = dict(
         alpha=top.number("alpha", 0, 0.5),
         equivalence=top.number("equivalence", 0, 10),
@@ -122,12 +122,11 @@ def plan(content: Mapping[str, Any]) -> Plan:
         common=pilot.later("common", COMMON, lambda key, v: _number(key, v, 0, 1)),
         exponent_predicts=pilot.later("exponent_predicts", True, _truth),
         mse_star=pilot.later("mse_star", MSE_STAR, lambda _, v: v),
-        controls=_controls(pilot),
+        controls=_controls(pilot, settings),
         assay={trick: _assay(pilot, trick, settings) for trick in tricks},
     )
-    star = known["mse_star"]
-    per = star if isinstance(star, dict) else dict.fromkeys(settings, star)
-    _same("stage_1.mse_star", per, settings)
+    pilot.mapping("assay")  # without tricks too
+    per = _per_setting("stage_1.mse_star", known["mse_star"], settings)
     known["mse_star"] = {s: _number(f"stage_1.mse_star.{s}", per[s], 0, 1e6) for s in settings}
     if (weakest := known["weights"][0]) >= min(known["mse_star"].values()):
         raise InputError(f"stage_1.mse_star: must be above the smallest of the weights, {weakest:g}")
@@ -171,8 +170,8 @@ class _Values:
             raise InputError(f"{self.where}{key}={value}: an integer from 2 to 20 is expected")
         return value
 
-    def names(self, key: str) -> tuple[str, ...]:
-        return _names(self.where + key, self.get(key))
+    def names(self, key: str, least: int = 1) -> tuple[str, ...]:
+        return _names(self.where + key, self.get(key), least)
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         value = self.get(key)
@@ -187,9 +186,12 @@ class _Values:
                 raise InputError(f"{self.where}{key}: unknown; {suggestion(key, self.asked)}")
 
 
-def _controls(pilot: _Values) -> dict[str, str]:
+def _controls(pilot: _Values, settings: tuple[str, ...]) -> dict[str, dict[str, str]]:
     given = _Values("stage_1.controls.", pilot.mapping("controls"))
-    found = {name: given.later(name, name, lambda _, v: str(v)) for name in CONTROLS}
+    found = {}
+    for name in CONTROLS:
+        per = _per_setting(f"stage_1.controls.{name}", given.later(name, name, lambda _, v: v), settings)
+        found[name] = {setting: str(per[setting]) for setting in settings}
     given.finish()
     pilot.open += given.open
     return found
@@ -219,8 +221,8 @@ def _endpoint(key: str, value: Any) -> str:
     return str(value)
 
 
-def _names(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or len({str(v) for v in value}) < len(value):
+def _names(key: str, value: Any, least: int = 1) -> tuple[str, ...]:
+    if not isinstance(value, list) or not len(value) >= least or len({str(v) for v in value}) < len(value):
         raise InputError(f"{key}: a list of different names is expected")
     return tuple(str(v) for v in value)
 
@@ -250,6 +252,13 @@ def _truth(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{key}={value}: true or false is expected")
     return value
+
+
+def _per_setting(key: str, value: Any, settings: Sequence[str]) -> Mapping[str, Any]:
+    """A value for each setting: of a mapping, or one that all of them have."""
+    per = value if isinstance(value, dict) else dict.fromkeys(settings, value)
+    _same(key, per, settings)
+    return per
 
 
 def _same(key: str, given: Mapping[str, Any], settings: Sequence[str]) -> None:

@@ -84,9 +84,9 @@ def _star(plan: Plan, trick: str = "none") -> Place:
 def _truth(margins: Margins, plan: Plan) -> Iterator[Step]:
     """The distortion against penalties of the same kind whose target is not the image."""
     room = margins.room(a_star, _star(plan), plan.settings)
-    for name, level in plan.controls.items():
-        control = Cell(0.0, control=level)
-        sample = margins.difference(a_star, _star(plan), lambda _, cell=control: cell, plan.settings)  # type: ignore[misc]
+    for name, levels in plan.controls.items():
+        cells = {setting: Cell(0.0, control=level) for setting, level in levels.items()}
+        sample = margins.difference(a_star, _star(plan), cells.__getitem__, plan.settings)
         yield Step(f"truth, {name}", f"mse above {name}", "rise", {"a": sample}, room=room)
 
 

@@ -136,7 +136,7 @@ def grid(truth: Truth, plan: Plan) -> Grid:
     names: dict[Cell, int] = {}
     places, levels, means = [], [], []
     for setting in plan.settings:
-        for cell, name, mean in _cells(truth, plan, plan.mse_star[setting]):
+        for cell, name, mean in _cells(truth, plan, setting):
             places.append((setting, cell))
             levels.append(names.setdefault(name, len(names)))
             means.append(mean)
@@ -145,8 +145,9 @@ def grid(truth: Truth, plan: Plan) -> Grid:
     return Grid(places, np.array(levels), np.array(means), np.array(plain))
 
 
-def _cells(truth: Truth, plan: Plan, star: float) -> Iterator[tuple[Cell, Cell, tuple[float, float, float]]]:
+def _cells(truth: Truth, plan: Plan, setting: str) -> Iterator[tuple[Cell, Cell, tuple[float, float, float]]]:
     """Each cell in a setting, its name in all settings (μ* is -1), and its means."""
+    star = plan.mse_star[setting]
     logs = np.log2(plan.weights)
     lowest = 5.0 + truth.rise * (logs[0] - logs.mean()) / (logs[-1] - logs[0])
     for weight, place in zip(plan.weights, (logs - logs.mean()) / (logs[-1] - logs[0]), strict=True):
@@ -159,8 +160,8 @@ def _cells(truth: Truth, plan: Plan, star: float) -> Iterator[tuple[Cell, Cell, 
     if star not in plan.weights:
         yield Cell(star), Cell(-1.0), (5.0, 6.0, math.nan)
         yield Cell(star, twin=TWIN), Cell(-1.0, twin=TWIN), (5.0 + truth.cost, 6.0 + truth.gap, math.nan)
-    for level in plan.controls.values():
-        yield Cell(0.0, control=level), Cell(0.0, control=level), (5.0, 6.0 - truth.truth, math.nan)
+    for name, levels in plan.controls.items():
+        yield Cell(0.0, control=levels[setting]), Cell(0.0, control=name), (5.0, 6.0 - truth.truth, math.nan)
     for i, assay in enumerate(plan.assay.values()):
         weak, beside = truth.weak[i % len(truth.weak)], truth.beside[i % len(truth.beside)]
         first = Cell(plan.weights[0], assay.level)

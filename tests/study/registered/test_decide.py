@@ -14,7 +14,7 @@ from gcn.study.registered.decisions_page import answers, lines, write
 from gcn.study.registered.margin_samples import Cell, Margin, Margins, h_star
 from gcn.study.registered.simulate import Truth, grid, margins
 
-PLAN = replace(margin_plan.load(Path(__file__).parents[3] / margin_plan.PLAN), spread=0.0)
+PLAN = replace(margin_plan.load(Path(__file__).with_name("four_settings.yaml")), spread=0.0)
 TRICKS = list(PLAN.assay)
 COST, RISE = ("H1", "cost falls"), ("H1", "margin rises")
 ASSAY, SUPERFLUOUS = (f"H2, {TRICKS[0]}", "assay"), (f"H2, {TRICKS[0]}", "superfluous")

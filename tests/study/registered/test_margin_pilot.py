@@ -16,7 +16,7 @@ from gcn.study.registered.margin_pilot import rooms, stage_1
 from gcn.study.registered.margin_samples import Margin
 from gcn.study.registered.simulate import Truth, grid, margins
 
-FILE = Path(__file__).parents[3] / margin_plan.PLAN
+FILE = Path(__file__).with_name("four_settings.yaml")
 PLAN = margin_plan.load(FILE)
 
 
@@ -58,7 +58,34 @@ def test_a_trick_is_taken_at_its_best_level_on_the_margin_that_shows_it_where_th
     assert found["gp"]["endpoint"] == "either"
 
 
-CANDIDATES = replace(PLAN, settings=PLAN.candidates, mse_star=dict.fromkeys(PLAN.candidates, 1.0))
+def test_each_setting_has_its_own_controls():
+    """``prox`` where a* is largest on average, ``wrong`` with the weight μ* of the setting."""
+    own = [
+        m._replace(mse=0.0, control=control, a_star=a + (m.seed == 1000) * 9)
+        for m in rows()
+        if (m.mse, m.trick, m.control, m.twin) == (1, "none", "none", "none")
+        for control, a in (
+            ("prox=1", 3.0),
+            ("prox=3", 2.0 + 2 * (m.setting == PLAN.settings[1])),
+            ("wrong=1", 1.0),
+            ("wrong=3", 5.0),
+        )
+    ]
+    named = [m for m in rows() if m.control == "none"]
+    found = stage_1([*named, *own], PLAN)
+    assert set(found["mse_star"].values()) == {0.03}
+    assert found["controls"]["wrong"] is None  # of this stiffness none was measured
+    assert found["controls"]["prox"] == dict.fromkeys(PLAN.settings, "prox=1") | {PLAN.settings[1]: "prox=3"}
+    right = [m._replace(control="wrong=0.03") if m.control == "wrong=1" else m for m in own]
+    assert stage_1([*named, *right], PLAN)["controls"]["wrong"] == dict.fromkeys(PLAN.settings, "wrong=0.03")
+
+
+CANDIDATES = replace(
+    PLAN,
+    settings=PLAN.candidates,
+    mse_star=dict.fromkeys(PLAN.candidates, 1.0),
+    controls={name: dict.fromkeys(PLAN.candidates, name) for name in PLAN.controls},
+)
 
 
 def test_room_is_said_for_each_candidate_at_the_smallest_weight():
@@ -98,9 +125,12 @@ def test_the_printed_block_is_read_by_the_plan(tmp_path, capsys):
     lines = [",".join(Margin._fields), *(",".join(map(str, m)) for m in rows(spread=0.4, weak=(1.0,)))]
     file.write_text("\n".join(lines))
     assert main([f"pilot={file}", f"plan={FILE}"]) == 0
-    block = yaml.safe_load(capsys.readouterr().out)
+    said = capsys.readouterr().out
+    block = yaml.safe_load(said)
     plan = margin_plan.plan({**yaml.safe_load(FILE.read_text()), **block})
-    assert plan.open == ("stage_1.exponent_predicts", "stage_1.controls.prox", "stage_1.controls.wrong")
+    assert plan.open == ("stage_1.exponent_predicts", "stage_1.controls.wrong")
+    assert plan.controls["prox"] == dict.fromkeys(plan.settings, "prox")
+    assert "# controls.wrong: not measured; it needs a* of a game with it in every setting" in said
     assert plan.seeds_used == {1000, 1001, 1002}
 
 

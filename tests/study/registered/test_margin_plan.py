@@ -12,9 +12,10 @@ from pyarrow import parquet
 from gcn.commands.registered import main
 from gcn.errors import InputError
 from gcn.files.reading import read_yaml
+from gcn.study import table
 from gcn.study.registered import margin_plan, margin_rows
 
-FILE = Path(__file__).parents[3] / margin_plan.PLAN
+FILE = Path(__file__).with_name("four_settings.yaml")
 CONTENT = read_yaml(FILE)
 PLAN = margin_plan.load(FILE)
 
@@ -38,7 +39,15 @@ FILLED = {
     "stage_1/common": 0.3,
     "stage_1/exponent_predicts": False,
     "stage_1/mse_star": {"ns beta1=0": 1, "ns beta1=0.9": 0.3, "wgan beta1=0": 1, "wgan beta1=0.9": 3},
-    "stage_1/controls": {"prox": "prox=1", "wrong": "wrong=1"},
+    "stage_1/controls": {
+        "prox": "prox=1",
+        "wrong": {
+            "ns beta1=0": "wrong=1",
+            "ns beta1=0.9": "wrong=0.3",
+            "wgan beta1=0": "wrong=1",
+            "wgan beta1=0.9": "wrong=3",
+        },
+    },
     "stage_1/assay": {
         t: {"level": f"{t}=1", "endpoint": "h", "settings": ["wgan beta1=0"]} for t in CONTENT["tricks"]
     },
@@ -57,9 +66,24 @@ def test_values_of_stage_1_are_open_until_they_are_given():
     assert "stage_1.assay.r1.endpoint" in PLAN.open
     plan = margin_plan.plan(filled())
     assert plan.open == ()
-    assert (plan.spread, plan.mse_star["wgan beta1=0.9"], plan.controls["prox"]) == (0.4, 3.0, "prox=1")
+    assert (plan.spread, plan.mse_star["wgan beta1=0.9"]) == (0.4, 3.0)
+    assert plan.controls["prox"] == dict.fromkeys(plan.settings, "prox=1")
+    assert list(plan.controls["wrong"].values()) == ["wrong=1", "wrong=0.3", "wrong=1", "wrong=3"]
     assert plan.assay["gp"] == margin_plan.Assay("gp=1", "h", ("wgan beta1=0",))
     assert (margin_plan.chains_of(PLAN), margin_plan.chains_of(plan)) == (10, 9)
+
+
+def test_a_plan_may_be_left_without_tricks():
+    """None had room: no chain of H2 shares the error rate, and the others are decided."""
+    plan = margin_plan.plan({**filled(), "tricks": []})
+    assert (plan.assay, margin_plan.chains_of(plan)) == ({}, 4)
+
+
+def test_the_plan_of_the_study_is_complete_or_says_what_is_open():
+    """And stage 2 is refused the seeds of the stages before."""
+    plan = margin_plan.load(Path(__file__).parents[3] / margin_plan.PLAN)
+    measured = {row["seed"] for row in table.read(Path(__file__).parents[3] / "docs/study/margin")}
+    assert plan.open or plan.seeds_used == measured
 
 
 @pytest.mark.parametrize(
@@ -83,6 +107,11 @@ def test_values_of_stage_1_are_open_until_they_are_given():
         ),
         ("stage_1/exponent_predicts", "yes", "true or false is expected"),
         ("stage_1/mse_star", {"ns beta1=0": 1}, "stage_1.mse_star: the setting ns beta1=0.9 is missing"),
+        (
+            "stage_1/controls/wrong",
+            {"hinge": "wrong=1"},
+            "stage_1.controls.wrong: the setting ns beta1=0 is missing",
+        ),
         ("stage_1/seeds_used", [0.5], "stage_1.seeds_used: a list of integers"),
         ("stage_1/assay/r1/endpoint", "psnr", "stage_1.assay.r1.endpoint=psnr: one of h, a, either"),
         ("stage_1/assay/r1/settings", ["hinge"], "hinge is none of the settings"),

@@ -15,11 +15,10 @@ from gcn.study.registered.simulate import Truth, heavy, is_false, margins, norma
 from gcn.study.registered.simulated_cases import CASES, interval
 
 ROOT = Path(__file__).parents[3]
-PLAN = margin_plan.load(ROOT / margin_plan.PLAN)
+FILE = Path(__file__).with_name("four_settings.yaml")
+PLAN = margin_plan.load(FILE)
 STUDIES = 200
-SMALL = margin_plan.plan(
-    {**read_yaml(ROOT / margin_plan.PLAN), "settings": ["ns", "wgan"], "candidates": ["ns", "wgan"]}
-)
+SMALL = margin_plan.plan({**read_yaml(FILE), "settings": ["ns", "wgan"], "candidates": ["ns", "wgan"]})
 
 
 @pytest.mark.parametrize("case", ["null", "half true", "adds half an octave", "half an octave everywhere"])
@@ -104,7 +103,7 @@ def test_the_command_writes_table_and_page(tmp_path, monkeypatch):
     monkeypatch.setattr(simulated_cases, "SPREADS", (0.35,))
     monkeypatch.setattr(simulated_cases, "SEEDS", (10,))
     monkeypatch.setattr(rival_tests, "SHAPES", {"normal": normal})
-    assert main(["simulate=10", f"plan={ROOT / margin_plan.PLAN}", f"out={tmp_path}"]) == 0
+    assert main(["simulate=10", f"plan={FILE}", f"out={tmp_path}"]) == 0
     page = (tmp_path / "simulations.md").read_text()
     assert all(f"| {case} |" in page for case in CASES)
     with (tmp_path / "simulations.csv").open() as file:
