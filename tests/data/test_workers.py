@@ -159,10 +159,25 @@ def test_a_loader_that_is_dropped_in_the_middle_leaves_no_worker():
 
 
 ENDS = {
-    "an error that nobody catches": "raise OSError('disk full')",
-    "killed": "os.kill(os.getpid(), signal.SIGKILL)",
-    "exit": "sys.exit(3)",
+    "an error that nobody catches": ("raise OSError('disk full')", 1),
+    "killed": ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    "exit": ("sys.exit(3)", 3),
 }
+OUTLIVE = """
+import multiprocessing, os, signal, sys
+import numpy as np
+from gcn.data.loader import Crops, Source, train_loader
+
+for end in sys.argv[1:]:
+    main = os.fork()  # it ends as a process of its own, and imports nothing
+    if not main:
+        crops = Crops([Source([np.zeros((9, 9, 3), np.uint8)])], crop=8, seed=0, batch=2)
+        iterator = iter(train_loader(crops, steps=10000, workers=2))
+        next(iterator)
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        exec(end)
+    print(os.waitstatus_to_exitcode(os.waitpid(main, 0)[1]), flush=True)
+"""
 
 
 def lives(pid):
@@ -172,24 +187,14 @@ def lives(pid):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ENDS)
-def test_no_worker_outlives_its_main_process(end):
-    script = f"""
-import multiprocessing, os, signal, sys
-import numpy as np
-from gcn.data.loader import Crops, Source, train_loader
-crops = Crops([Source([np.zeros((9, 9, 3), np.uint8)])], crop=8, seed=0, batch=2)
-iterator = iter(train_loader(crops, steps=10000, workers=2))
-next(iterator)
-print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-{ENDS[end]}
-"""
+def test_no_worker_outlives_its_main_process():
     signal.alarm(120)
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
-    assert done.returncode == {"killed": -9, "exit": 3}.get(end, 1)
-    pids = [int(pid) for pid in done.stdout.split()]
-    assert len(pids) == 2
+    command = [sys.executable, "-c", OUTLIVE, *(words for words, _ in ENDS.values())]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
+    said = [[int(number) for number in line.split()] for line in done.stdout.splitlines()]
+    assert dict(zip(ENDS, said[1::2], strict=True)) == {end: [status] for end, (_, status) in ENDS.items()}
+    pids = [pid for line in said[::2] for pid in line]
+    assert len(pids) == 2 * len(ENDS)
     until = time.monotonic() + SECONDS
     while any(map(lives, pids)):
         assert time.monotonic() < until, "a worker is left"
