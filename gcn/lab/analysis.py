@@ -18,6 +18,8 @@ from gcn.lab.ensemble import GameEnsemble
 
 MOST_CALLS = 30_000  # of the field along a flow; a smooth one takes a few thousand
 AT_REST = 1e-9  # |v| below which a point is an equilibrium
+BOUND = 1e6  # of a flow's coordinates and of its speed, beyond which it has escaped
+NEAR = 1e3  # a speed from which one step does not lead to the bound
 KINK = 1e-4  # side of the neighbourhood in which the field must be smooth
 CONVERGED = 0.01  # distance that counts as arrived, and share of a smaller starting distance
 
@@ -70,8 +72,10 @@ def _speed(ensemble: GameEnsemble, at: Tensor) -> float:
 
 
 def _newton(ensemble: GameEnsemble, guess: Tensor) -> Tensor | None:
+    velocity = ensemble.field(1)
+
     def field(w: NDArray[np.float64]) -> NDArray[np.float64]:
-        return ensemble.velocity(point(w.tolist()))[0].numpy()
+        return velocity(torch.from_numpy(w)[None])[0].numpy()
 
     def jacobian(w: NDArray[np.float64]) -> NDArray[np.float64]:
         return ensemble.jacobian(point(w.tolist()))[0].numpy()
@@ -125,18 +129,24 @@ def flow(ensemble: GameEnsemble, start: Tensor, lr: tuple[float, float], steps: 
     Time is that of updates with these step sizes of G and D. SciPy's LSODA, which switches to a stiff method where the
     game is overdamped; relative tolerance 1e-9. Where the flow leaves every bound the remaining rows are NaN.
     """
-    rates, calls = step_sizes(ensemble, lr), itertools.count()
+    rates, calls, field = step_sizes(ensemble, lr), itertools.count(), ensemble.field(1)
+    speed = math.inf  # |v| at the last point that was asked for
 
     def velocity(_: float, w: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal speed
         if next(calls) > MOST_CALLS:
             raise InputError(
                 "dynamics=flow: the field jumps, as hinge's does outside of its margin, and has no flow that can be "
                 "followed; choose dynamics=alternating, or another start"
             )
-        return (rates * ensemble.velocity(point(w.tolist()))[0]).numpy()
+        found = (rates * field(torch.from_numpy(w)[None])[0]).numpy()
+        speed = float(np.abs(found).max())
+        return found
 
-    def escaped(_: float, w: NDArray[np.float64]) -> float:
-        return float(1e6 - max(np.abs(w).max(), np.abs(velocity(_, w)).max()))
+    def escaped(t: float, w: NDArray[np.float64]) -> float:
+        if not speed < NEAR:  # else the integrator's own evaluation, close to w, says enough
+            velocity(t, w)
+        return float(BOUND - max(np.abs(w).max(), speed))
 
     path = np.full((steps + 1, len(start)), np.nan)
     path[0] = start.numpy()

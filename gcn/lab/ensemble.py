@@ -192,12 +192,27 @@ class GameEnsemble:
 
     def velocity(self, points: Tensor) -> Tensor:
         """The field (-∇_θ L_G, -∇_ψ L_D) at points (E, n + m), the same shape; its mean over a period of lazy terms."""
-        total = torch.zeros_like(points)
-        for step in range(self.lazy_period):
-            game = self.game(points)
-            g, d = game.field(game.turn("both", self.batch(len(points)), step))
-            total -= torch.cat([part.detach().reshape(len(points), -1) for part in (*g, *d)], dim=1)
-        return total / self.lazy_period
+        return self.field(len(points), points.dtype)(points)
+
+    def field(self, games: int, dtype: torch.dtype = torch.float64) -> Callable[[Tensor], Tensor]:
+        """:meth:`velocity` at points (``games``, n + m) of this type; for many points, as the game is made only once."""
+        game = self.game(torch.zeros(games, len(self.small.names), dtype=dtype))
+        batch, period = self.batch(games), self.lazy_period
+        parameters = [*game.parameters_of("g"), *game.parameters_of("d")]
+
+        def velocity(points: Tensor) -> Tensor:
+            with torch.no_grad():
+                for parameter, values in zip(
+                    parameters, points.tensor_split([self.split], dim=1), strict=True
+                ):
+                    parameter.copy_(values)
+            total = torch.zeros_like(points)
+            for step in range(period):
+                g, d = game.field(game.turn("both", batch, step))
+                total -= torch.cat([part.detach().reshape(games, -1) for part in (*g, *d)], dim=1)
+            return total / period
+
+        return velocity
 
     def jacobian(self, points: Tensor) -> Tensor:
         """The field's Jacobian at points (E, N), by automatic differentiation: (E, N, N)."""

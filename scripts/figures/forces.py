@@ -20,9 +20,10 @@ DURATION = 400.0
 
 def long_flow(game: GameEnsemble, starts: Tensor, times: Array) -> Tensor:
     """Solution (T, E, N) of w' = v(w) at times (T,) far apart: an adaptive Runge-Kutta method of order 8."""
+    field = game.field(len(starts))
 
     def velocity(_: float, w: Array) -> Array:
-        return game.velocity(torch.from_numpy(w).reshape(starts.shape)).reshape(-1).numpy()
+        return field(torch.from_numpy(w).reshape(starts.shape)).reshape(-1).numpy()
 
     solution = solve_ivp(
         velocity, (0, times[-1]), starts.reshape(-1).numpy(), "DOP853", times, rtol=1e-5, atol=1e-7

@@ -136,12 +136,12 @@ def roots(mean: Array, square: Array) -> Complex:
 def flows(game: GameEnsemble, starts: Tensor, duration: float, dt: float = 0.1) -> tuple[Array, Tensor]:
     """Times (T,) and solutions (T, E, N) of w' = v(w) from ``starts`` (E, N): classical Runge-Kutta, all at once."""
     steps = round(duration / dt)
-    w, path = starts, [starts]
+    velocity, w, path = game.field(len(starts)), starts, [starts]
     for _ in range(steps):
-        k1 = game.velocity(w)
-        k2 = game.velocity(w + dt / 2 * k1)
-        k3 = game.velocity(w + dt / 2 * k2)
-        k4 = game.velocity(w + dt * k3)
+        k1 = velocity(w)
+        k2 = velocity(w + dt / 2 * k1)
+        k3 = velocity(w + dt / 2 * k2)
+        k4 = velocity(w + dt * k3)
         w = w + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         path.append(w)
     return np.arange(steps + 1) * dt, torch.stack(path)

@@ -216,6 +216,14 @@ def test_the_step_size_of_d_may_differ():
 # continuous time
 
 
+def test_a_field_made_once_is_the_velocity_at_each_point():
+    made = ensemble(NonSaturating(), mse=0.3)
+    field, points = made.field(2), torch.tensor([[1.0, 0.5], [-2.0, 3.0]], dtype=torch.float64)
+    for at in (points, points.flip(0)):
+        assert torch.equal(field(at), made.velocity(at))
+        assert torch.allclose(field(at), torch.cat([made.velocity(row[None]) for row in at]), atol=1e-15)
+
+
 def test_the_flow_of_a_linear_game_is_its_exponential():
     made = ensemble(Wasserstein(), mse=0.3)
     start = torch.tensor([0.4, -0.2], dtype=torch.float64)

@@ -27,9 +27,10 @@ def slowest(game, at=None):
 
 def flow(game, start, times):
     """The production field integrated by SciPy, (T, N)."""
+    field = game.field(1)
 
     def velocity(_, w):
-        return game.velocity(torch.from_numpy(w)[None])[0].numpy()
+        return field(torch.from_numpy(w)[None])[0].numpy()
 
     return solve_ivp(velocity, (0, times[-1]), start, "RK45", times, rtol=1e-7, atol=1e-10).y.T
 

@@ -323,11 +323,11 @@ def test_without_the_gradient_of_its_mean_the_generator_feels_half_the_force(los
 
 def test_the_flow_of_ns_comes_to_rest_as_one_over_the_square_root_of_time():
     """dr²/dt = -2u·tanh(u/2) ≈ -u², u = ½r²·sin 2φ; over a turn u² is r⁴/8 on average, hence r² = 8/t."""
-    game = ensemble(NonSaturating())
+    field = ensemble(NonSaturating()).field(1)
     times = np.linspace(80, 160, 33)
 
     def velocity(_, w):
-        return game.velocity(torch.from_numpy(w)[None])[0].numpy()
+        return field(torch.from_numpy(w)[None])[0].numpy()
 
     path = solve_ivp(velocity, (0, times[-1]), [2.0, 2.0], "DOP853", times, rtol=1e-4, atol=1e-6).y
     assert np.abs((path**2).sum(0) * times / 8 - 1).max() < 0.05
