@@ -195,7 +195,7 @@ class GameEnsemble:
         return self.field(len(points), points.dtype)(points)
 
     def field(self, games: int, dtype: torch.dtype = torch.float64) -> Callable[[Tensor], Tensor]:
-        """:meth:`velocity` at points (``games``, n + m) of this type; for many points, as the game is made only once."""
+        """:meth:`velocity` at points (``games``, n + m), as a function that makes its game only once."""
         game = self.game(torch.zeros(games, len(self.small.names), dtype=dtype))
         batch, period = self.batch(games), self.lazy_period
         parameters = [*game.parameters_of("g"), *game.parameters_of("d")]

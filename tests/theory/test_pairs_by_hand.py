@@ -74,8 +74,16 @@ def somewhere(size):
     return 3 * torch.rand(3, size, generator=generator, dtype=torch.float64) - 1.5
 
 
-@pytest.mark.parametrize("names", list(combinations(TERMS, 2)), ids="+".join)
-@pytest.mark.parametrize("loss", LOSSES)
+# All pairs of terms with one loss of each kind, and every loss with pairs in which every term is present.
+EVERY_TERM = [("mse", "grad_norm"), ("charbonnier", "r2"), ("r1", "jare"), ("instance_noise", "consensus")]
+CASES = [
+    (loss, names)
+    for loss in LOSSES
+    for names in (combinations(TERMS, 2) if loss in ("ns", "lsgan 01", "ns average") else EVERY_TERM)
+]
+
+
+@pytest.mark.parametrize(("loss", "names"), CASES)
 def test_two_terms_make_the_field_and_the_spectrum_that_formulas_say(loss, names):
     production, hand = games(loss, names)
     at = torch.cat([points(hand.rest()), somewhere(len(hand.rest()))])
