@@ -107,7 +107,7 @@ correlated seeds, and with noise that is skewed in one arm, break this on purpos
 cent are in `simulations.csv` alone.""",
         _table(["case", *_SAID], list(_said(counts))),
         "## Power against spread and number of seeds",
-        f"""All effects are 1 octave. Two of five tricks add 1 octave beside μ* (last column), the others nothing.
+        f"""All effects are 1 octave. {_tricks(plan)}
 *Both* means that the cost falls and the game's margin rises. Look up the spread that stage 1 measures.
 {max(1, studies // 4)} studies a line; the words in per cent.""",
         _table(["spread", "seeds", *_POWERS], list(_powers(counts))),
@@ -118,6 +118,13 @@ of rejections. In a *border* row every rejection is an error.""",
         _table(["noise", "question", *TESTS], list(_tests(counts))),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _tricks(plan: Plan) -> str:
+    count = len(plan.assay)
+    if not count:
+        return "No trick is compared: none had room in stage 1."
+    return f"Of {count} tricks every second adds 1 octave beside μ* (last column), the others nothing."
 
 
 def _setup(plan: Plan, studies: int, seed: int) -> str:
@@ -153,9 +160,8 @@ def _words_of(own: Sequence[Count]) -> str:
     for c in own:
         found[c.word] = found.get(c.word, 0) + c.times
     total, frequent = sum(found.values()), sorted(found, key=lambda word: -found[word])
-    return ", ".join(
-        f"{word} {100 * found[word] / total:.0f}" for word in frequent if found[word] >= WORTH * total
-    )
+    shares = [f"{word} {100 * found[word] / total:.0f}" for word in frequent if found[word] >= WORTH * total]
+    return ", ".join(shares) or "–"
 
 
 _SAID = {
@@ -188,7 +194,8 @@ def _powers(counts: Sequence[Count]) -> Iterator[list[str]]:
                     own[0] += c.times * (c.word == word)
                     own[1] += c.times
     for case, columns in found.items():
-        yield [*case.split(", "), *(f"{100 * a / b:.0f}" for a, b in (columns[name] for name in _POWERS))]
+        shares = {name: f"{100 * times / of:.0f}" for name, (times, of) in columns.items()}
+        yield [*case.split(", "), *(shares.get(name, "–") for name in _POWERS)]
 
 
 def _tests(counts: Sequence[Count]) -> Iterator[list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from gcn.commands.registered import main
 from gcn.files.reading import read_yaml
@@ -99,12 +100,16 @@ def test_which_words_are_false(word, effect, wrong):
     assert is_false(word, effect, 0.5) is wrong
 
 
-def test_the_command_writes_table_and_page(tmp_path, monkeypatch):
+@pytest.mark.parametrize("tricks", [["r1", "gp"], []])
+def test_the_command_writes_table_and_page(tmp_path, monkeypatch, tricks):
     monkeypatch.setattr(simulated_cases, "SPREADS", (0.35,))
     monkeypatch.setattr(simulated_cases, "SEEDS", (10,))
     monkeypatch.setattr(rival_tests, "SHAPES", {"normal": normal})
-    assert main(["simulate=10", f"plan={FILE}", f"out={tmp_path}"]) == 0
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(yaml.safe_dump({**read_yaml(FILE), "tricks": tricks}))
+    assert main(["simulate=10", f"plan={plan}", f"out={tmp_path}"]) == 0
     page = (tmp_path / "simulations.md").read_text()
+    assert ("No trick is compared" in page) is (not tricks)
     assert all(f"| {case} |" in page for case in CASES)
     with (tmp_path / "simulations.csv").open() as file:
         lines = list(csv.DictReader(file))
