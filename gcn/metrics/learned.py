@@ -196,16 +196,16 @@ def _dists(backbone: Path, device: torch.device) -> Pair:
     from torchmetrics.functional.image import dists
     from torchvision.models import vgg16
 
-    with Unfilled():
+    with torch.device("meta"), Unfilled():  # the file's tensors take the places
         vgg = vgg16(weights=None, init_weights=False)
     try:
-        vgg.load_state_dict(_tensors(backbone, "VGG16"))
+        vgg.load_state_dict(_tensors(backbone, "VGG16"), assign=True)
     except (RuntimeError, TypeError) as problem:
         raise InputError(f"{backbone}: not the weights of VGG16 ({type(problem).__name__})") from None
     theirs = dists.vgg16
     dists.vgg16 = lambda weights: vgg  # theirs downloads
     try:
-        network = dists.DISTSNetwork().eval().to(device)
+        network = dists.DISTSNetwork().eval().to(device, torch.float32)
     finally:
         dists.vgg16 = theirs
 

@@ -76,7 +76,7 @@ def test_tiles_are_the_whole_image_bit_for_bit(generator, monkeypatch, small_til
     monkeypatch.setattr(torch.nn.functional, "leaky_relu", remainders)  # of residual blocks
     codec = of_whole_numbers(generator(name, **options).double()).eval()
     draw = torch.Generator().manual_seed(1)
-    x = torch.randint(0, 2, (1, 3, 17 * 16 + 1, 24 * 16), generator=draw).double()
+    x = torch.randint(0, 2, (1, 3, 17 * 16 + 1, 17 * 16), generator=draw).double()
     shape = codec.latent_shape(*x.shape[-2:])
     y_hat = torch.randint(-2, 3, (1, codec.latent_channels, *shape), generator=draw).double()
 

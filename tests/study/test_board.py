@@ -1,9 +1,11 @@
 """A study in W&B, read back from the files that ``wandb sync`` would send."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -48,28 +50,35 @@ def place(tmp_path_factory):
 def environment(tmp_path_factory):
     """A home without a key, and a network without an answer."""
     home = str(tmp_path_factory.mktemp("home"))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    return kept | {"HOME": home, "XDG_CONFIG_HOME": home, "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    return {"HOME": home, "XDG_CONFIG_HOME": home, "WANDB_BASE_URL": "http://127.0.0.1:9"}
+
+
+@contextmanager
+def at_home(environment):
+    """This process has the environment, and no other variables of W&B."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield patch
 
 
 @pytest.fixture(scope="module")
 def logged(place, environment, tmp_path_factory):
     """The folder of a first call, and what it said."""
     out = tmp_path_factory.mktemp("board") / "out"
-    done = subprocess.run(
-        [sys.executable, SCRIPT, f"table={place}", f"out={out}", "project=team/games"],
-        env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    with at_home(environment), redirect_stdout(io.StringIO()) as said:
+        assert script("board")(f"table={place}", f"out={out}", "project=team/games") == 0
+    return out, said.getvalue()
 
 
 @pytest.fixture
-def alone(monkeypatch, environment):
+def alone(environment):
     """The same for calls from this process, which ask for offline or a fake."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", environment["HOME"])
+    with at_home(environment) as patch:
+        patch.delenv("WANDB_BASE_URL")
+        yield
 
 
 def records(file):

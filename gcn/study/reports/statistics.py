@@ -78,7 +78,10 @@ class Effect:
 
 def matching(rows: Iterable[Row], levels: Side) -> list[Row]:
     """The rows that have these levels."""
-    return [row for row in rows if all(row[factor] == level for factor, level in levels.items())]
+    left = list(rows)
+    for factor, level in levels.items():
+        left = [row for row in left if row[factor] == level]
+    return left
 
 
 def value(row: Row, response: str) -> float:
