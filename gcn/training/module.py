@@ -25,6 +25,7 @@ from gcn.training.player import OptimizerPlayer
 from gcn.training.restore import check, counted
 from gcn.training.schedule import Schedule
 from gcn.training.trainer_options import check_options, check_start, leave_out_reducer
+from gcn.training.user_callbacks import show
 from gcn.training.validate import Decoded, Evaluation, coding_copy, decoded, joint
 
 VALIDATED = ("val/psnr", "val/ms_ssim", "val/swd", "val/bpp", "val/dead_channels")
@@ -180,8 +181,10 @@ class GameModule(L.LightningModule):
             observe=self._due(step + 1),
         )
         self._row = self._values()
-        if self._row and not self.trainer.barebones:
-            self.log_dict(self._row, logger=self.sends_values)
+        if self._row and not self.sends_values:
+            show(self.trainer, self, self._row)
+        elif self._row and not self.trainer.barebones:
+            self.log_dict(self._row)
         if self.average is not None and plan.ema is not None:
             for name, parameter in self.game.generator.named_parameters():
                 if name in self.average:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gcn.errors import InputError
@@ -78,8 +79,17 @@ def after_validation(
     values: Mapping[str, float],
 ) -> None:
     """Put values into ``trainer.callback_metrics``, and call the hooks that come after a validation."""
-    module.log_dict(dict(values), logger=False)
+    show(trainer, module, values)
     _call(callbacks, ("on_validation_epoch_end", "on_validation_end"), trainer, module)
+
+
+def show(trainer: L.Trainer, module: L.LightningModule, values: Mapping[str, float]) -> None:
+    """Put values into ``trainer.callback_metrics``, as ``module.log_dict`` does, but much faster.
+
+    Lightning walks through its record of each value, a millisecond a value: as long as the update of a small game.
+    """
+    tensors = torch.tensor(list(values.values()), device=module.device).unbind()
+    trainer.callback_metrics.update(zip(values, tensors, strict=True))
 
 
 def _restore_nothing(*_: Any) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import json
 import shlex
+from dataclasses import replace
 
 import lightning as L
 import pytest
@@ -14,6 +15,7 @@ from gcn.config import assemble
 from gcn.config.lightning_words import INSTEAD
 from gcn.config.parse import load, parse
 from gcn.errors import InputError, Interrupted
+from gcn.report.metrics_table import MetricsTable
 from gcn.schema.conf_folder import CONF
 from gcn.training.fit import PASSED_ON, train
 from gcn.training.user_callbacks import notes
@@ -34,13 +36,36 @@ OFTEN = "steps=6 val_every=2 panel_every=6 checkpoint_every=6"
 LIGHTNING = "lightning.pytorch.callbacks"
 
 
+class Seen(L.Callback):
+    """Keeps what a callback finds in ``trainer.callback_metrics``."""
+
+    def __init__(self):
+        self.after_updates, self.after_validations = [], []
+
+    def on_train_batch_end(self, trainer, *_):
+        self.after_updates.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+
+    def on_validation_end(self, trainer, *_):
+        self.after_validations.append(
+            {name: float(value) for name, value in trainer.callback_metrics.items()}
+        )
+
+
 def test_early_stopping_ends_a_run_that_is_whole_and_goes_on(data, tmp_path, quick, reference, capsys):
     folder = tmp_path / "run"
     chosen = ["callbacks=[early_stopping,checkpoint]", "callbacks.early_stopping.stopping_threshold=0"]
     said = words(data, OFTEN)
-    summary = train(planned(folder, *said, *chosen))
+    seen, plan = Seen(), planned(folder, *said, *chosen)
+    summary = train(replace(plan, callbacks=[*plan.callbacks, seen]))
     assert summary["steps"] == 2
     assert "ended after 2 of 6 updates, as a callback asked" in capsys.readouterr().out
+    rows = MetricsTable(folder / "metrics.csv").rows()
+    for row, found in zip(rows, seen.after_updates, strict=True):
+        assert found["train/psnr"] == pytest.approx(row["train/psnr"], rel=1e-6)
+    (found,) = seen.after_validations
+    assert {"train/d/total", "val/psnr", "val/swd"} <= {*found}
+    for name, value in found.items():
+        assert value == pytest.approx(rows[1][name], rel=1e-6), name
     kept = checkpoint(folder)
     assert kept["global_step"] == 2
     saved = torch.load(folder / "kept" / "step=2.ckpt", weights_only=True)["state_dict"]
