@@ -70,14 +70,24 @@ class FactorizedDensity(_EntropyModel):
         tail = math.log(2 / TAIL_MASS - 1)
         self.register_buffer("target", torch.tensor([-tail, 0.0, tail]))
 
-    def _logits_cumulative(self, inputs: Tensor) -> Tensor:
+    def _layers(self) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+        """Matrix, bias and factor of each layer of the density."""
+        factors = [torch.tanh(self.speed * factor) for factor in self.factors]
+        parts = itertools.zip_longest(self.matrices, self.biases, factors)
+        return [
+            (F.softplus(self.speed * matrix), self.speed * bias, factor) for matrix, bias, factor in parts
+        ]
+
+    def _logits_cumulative(
+        self, inputs: Tensor, layers: list[tuple[Tensor, Tensor, Tensor | None]] | None = None
+    ) -> Tensor:
         # Its products would be rounded to bf16 wherever autocast is on, those for the tables included.
         with torch.autocast(inputs.device.type, enabled=False):
             logits = inputs
-            for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
-                logits = F.softplus(self.speed * matrix) @ logits + self.speed * bias
-                if i < len(self.factors):
-                    logits = logits + torch.tanh(self.speed * self.factors[i]) * torch.tanh(logits)
+            for matrix, bias, factor in layers or self._layers():
+                logits = matrix @ logits + bias
+                if factor is not None:
+                    logits = logits + factor * torch.tanh(logits)
         return logits
 
     def _likelihood(self, inputs: Tensor) -> Tensor:
@@ -99,9 +109,10 @@ class FactorizedDensity(_EntropyModel):
         A fixed number of halvings, so that weights that are not numbers cannot hang it.
         """
         low, high = torch.full_like(self.quantiles, -1e5), torch.full_like(self.quantiles, 1e5)
+        layers = self._layers()
         for _ in range(40):
             middle = (low + high) / 2
-            below = self._logits_cumulative(middle) < self.target
+            below = self._logits_cumulative(middle, layers) < self.target
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         quantiles = (low + high) / 2
         medians = quantiles[:, :, 1:2]
@@ -119,8 +130,9 @@ class FactorizedDensity(_EntropyModel):
         """
         low, width = torch.full_like(self.quantiles[:, :, 1:2], -1e5), 2e5
         grid = torch.arange(64, device=low.device).to(low.dtype) / 64
+        layers = self._layers()
         for _ in range(6):
-            below = (self._logits_cumulative(low + width * grid) < 0).sum(-1, keepdim=True)
+            below = (self._logits_cumulative(low + width * grid, layers) < 0).sum(-1, keepdim=True)
             low = low + width / 64 * (below - 1).clamp(min=0)
             width /= 64
         return low + width / 2

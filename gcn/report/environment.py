@@ -47,6 +47,7 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
