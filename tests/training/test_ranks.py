@@ -30,7 +30,7 @@ from gcn.training.validate import coding_copy, evaluate
 
 pytestmark = pytest.mark.slow
 
-WORLD, UPDATES, CROP, BATCH = 2, 2, 32, 4
+WORLD, UPDATES, CROP, BATCH = 2, 2, 16, 4
 SMALL = ["generator.N=8", "generator.M=8", f"data.crop={CROP}", f"data.batch={BATCH}",
          "discriminator.width=4"]  # fmt: skip
 SGD, ADAM = (torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9}), (torch.optim.Adam, {"lr": 1e-3})
@@ -42,8 +42,8 @@ KNOBS = {
     "mse": "mse=1",
     "l1": "l1=1",
     "charbonnier": "charbonnier=1",
-    "ms_ssim": "ms_ssim=1 terms.ms_ssim.levels=2",
-    "lpips": "lpips=1 terms.lpips.backbone=random",
+    "ms_ssim": "ms_ssim=1 terms.ms_ssim.levels=2 data.crop=32",
+    "lpips": "lpips=1 terms.lpips.backbone=random terms.lpips.net=squeeze data.crop=32",
     "feature_matching": "feature_matching=1",
     "anchor": "anchor=1",
     "prox": "prox=1 terms.prox.decay=0.5",
@@ -116,11 +116,12 @@ CASES |= {f"ns {pairing}": (f"loss=ns relativistic={pairing}", SGD) for pairing 
 FORGETFUL = set(CASES)
 CASES |= {f"knob {name}": (words, SGD) for name, words in KNOBS.items()}
 CASES |= {f"rule {name}": (f"{words} mse=1", ADAM) for name, words in RULES.items()}
-CASES |= {
-    f"rule {name} with terms on gradients": (f"{words} {MATTERS}{'' if 'r1' in words else ' r1=1'}", SGD)
-    for name, words in RULES.items()
-    if name != "unrolled"
-}
+CASES |= {  # of rules that differ in an option alone, one
+    f"rule {name} with terms on gradients": (f"{RULES[name]} {MATTERS} r1=1", SGD)
+    for name in (
+        "alternating, 2 turns of D", "simultaneous", "extragradient, both", "optimistic", "lookahead", "sga aligned",
+    )
+}  # fmt: skip
 CASES["rule unrolled with terms on gradients"] = (  # it refuses consensus
     f"{RULES['unrolled']} grad_norm=1 instance_noise=0.1 relativistic=average r1=1",
     SGD,
