@@ -22,6 +22,9 @@ SMALL = [
 def _full_precision(monkeypatch):
     monkeypatch.setattr(step_contenders, "precision", lambda: "32")
     monkeypatch.setattr(step_contenders, "device", lambda: "cpu")
+    monkeypatch.setattr(
+        torch.backends.mkldnn, "enabled", False
+    )  # oneDNN takes most of the time of small networks
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ NOTEBOOK = CONF.parent / "examples" / "lightning.ipynb"
 
 def test_it_trains_resumes_evaluates_and_compresses(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        torch.backends.mkldnn, "enabled", False
+    )  # oneDNN takes most of the time of small networks
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     names = {}
     for cell in cells:

@@ -6,6 +6,8 @@ from small import Small
 
 from gcn.game.streams import Streams
 
+pytestmark = pytest.mark.usefixtures("native_convolutions")
+
 
 def test_it_is_the_squared_distance_to_the_first_synthesis():
     small = Small("anchor=1 mse=0 generator.quantisation=ste")

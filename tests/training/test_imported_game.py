@@ -14,6 +14,7 @@ from gcn.models.package import load
 sys.path.insert(0, str(Path(__file__).parents[1] / "models" / "published"))
 from synthetic import hific
 
+pytestmark = pytest.mark.usefixtures("native_convolutions")
 WORDS = [
     "generator=hific", "generator.width=2", "generator.M=5", "generator.hyper=4", "generator.blocks=2",
     "discriminator.width=4", "discriminator.depth=2", "data.crop=64", "data.batch=2", "loss=ns",

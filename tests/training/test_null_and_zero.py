@@ -19,7 +19,7 @@ BASE = {  # what there is beside the weight in question
     "mse": "mse=null rate=1", "rate": "mse=1 rate=null", "class_entropy": f"mse=1 {LABELS}",
     **{name: f"mse=1 {LARGE}" for name in LARGER},
 }  # fmt: skip
-UPDATES = 5
+UPDATES = 3
 
 
 @cache
@@ -49,23 +49,23 @@ EVERYTHING = " ".join(f"{name}=0" for name in WEIGHTS if name not in ("mse", "ra
     ],
 )
 def test_all_weights_of_zero_leave_no_trace_on_the_discriminators_buffers_either(base):
-    assert differing(trained(f"{LARGE} {base}", 5), trained(f"{base} {EVERYTHING}", 5)) == []
+    assert differing(trained(f"{LARGE} {base}", UPDATES), trained(f"{base} {EVERYTHING}", UPDATES)) == []
 
 
 def test_batch_statistics_are_restored_after_a_measurement():
     base, measured = "mse=1 discriminator.norm=batch", "feature_matching=0 consensus=0 jare=0 grad_norm=0"
-    assert differing(trained(base, 5), trained(f"{base} {measured}", 5)) == []
+    assert differing(trained(base, UPDATES), trained(f"{base} {measured}", UPDATES)) == []
 
 
 def test_observing_does_not_steer():
     for said in (
-        "r1=10 terms.r1.every=3 spectral_norm=true",
+        "r1=10 terms.r1.every=2 spectral_norm=true",
         "mse=1 consensus=0.1 grad_norm=1 instance_noise=0.1",
     ):
         unseen = Small(said)
         unseen.game.instruments = []
-        unseen.play(5, observe_every=100)
-        assert differing(unseen.weights(), trained(said, 5)) == []
+        unseen.play(UPDATES, observe_every=100)
+        assert differing(unseen.weights(), trained(said, UPDATES)) == []
 
 
 def test_without_adversarial_weight_the_generator_trains_on_rate_and_distortion():
