@@ -3,8 +3,9 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
-from functools import cache
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from processes import Forked, run_script
 
 from gcn.config import assemble
 from gcn.config.parse import Config, load, parse, save
+from gcn.metrics.realism import Slicing, real_floor, sliced_wasserstein
 from gcn.report.plots import PanelRow
 from gcn.schema.conf_folder import CONF
 from gcn.training.fit import train
@@ -119,7 +121,10 @@ def panels(folder: Path) -> dict[str, bytes]:
 
 
 def undrawn(monkeypatch: Any) -> None:
-    """Draw nothing, which takes most of the time of a tiny run; a panel holds a digest of what it would show."""
+    """Draw nothing, convolve without oneDNN, and measure in few directions, which takes most of the time of a tiny run.
+
+    A panel holds a digest of what it would show.
+    """
 
     def digest(path: Path, rows: list[PanelRow], title: str) -> None:
         shown = [title] + [
@@ -131,6 +136,10 @@ def undrawn(monkeypatch: Any) -> None:
     monkeypatch.setattr("gcn.training.panels.panel", digest)
 
     monkeypatch.setattr("gcn.training.fit.curves", lambda path, *_: path.touch())
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    few = Slicing(directions=32)
+    for name, measure in (("sliced_wasserstein", sliced_wasserstein), ("real_floor", real_floor)):
+        monkeypatch.setattr(f"gcn.training.validate.{name}", partial(measure, options=few))
 
 
 def undrawn_script(path: Path, said: Sequence[str], **options: Any) -> Forked:
@@ -154,6 +163,28 @@ def killed(folder: Path, *said: str, owner: Any, name: str, instead: Any) -> Non
         patch.setattr(owner, name, instead)
         with pytest.raises(Killed):
             run(folder, *said)
+
+
+def copied(patch: Any, folder: Path, to: Path, owner: Any, name: str, when: Callable[..., bool]) -> None:
+    """Let runs copy ``folder`` to ``to`` where they call ``owner.name`` with arguments that ``when`` accepts.
+
+    The copy is what SIGKILL would leave at that moment, and the run goes on.
+    """
+    called = getattr(owner, name)
+
+    def copying(*args: Any, **kwargs: Any) -> Any:
+        if when(*args):
+            shutil.copytree(folder, to)
+        return called(*args, **kwargs)
+
+    patch.setattr(owner, name, copying)
+
+
+def copied_at(step: int, patch: Any, folder: Path, to: Path) -> None:
+    """The same when ``step`` updates are made, before anything of the last one is written."""
+    copied(
+        patch, folder, to, Record, "on_train_batch_end", lambda _, trainer, *__: trainer.global_step == step
+    )
 
 
 def killed_at(step: int, folder: Path, *said: str) -> None:

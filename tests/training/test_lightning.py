@@ -21,6 +21,9 @@ QUIET = {
 }  # fmt: skip
 
 
+pytestmark = pytest.mark.usefixtures("quick")
+
+
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Lightning's strategies set the number of threads, and so the last bits of a sum, unless this is set."""
@@ -49,7 +52,7 @@ def fit(plan, folder, batches=None, ckpt_path=None, **options):
 
 
 @pytest.fixture(scope="module")
-def reference(data, tmp_path_factory):
+def reference(data, tmp_path_factory, native_convolutions):
     """Weights after the first updates of a run of scripts/train.py, by their number."""
     folder = tmp_path_factory.mktemp("reference")
     kept = {}
@@ -76,14 +79,15 @@ def reference(data, tmp_path_factory):
         ({"limit_train_batches": 0.5}, 3),
         ({"fast_dev_run": True}, 1),
         ({"fast_dev_run": 2}, 2),
-        ({"use_distributed_sampler": True}, 6),
         ({"barebones": True} | dict.fromkeys(QUIET), 6),
-        ({"detect_anomaly": True, "deterministic": True, "max_steps": 2}, 2),
-        ({"callbacks": [callbacks.Timer(), callbacks.ModelSummary()], "enable_model_summary": True}, 6),
-        ({"strategy": ReplicatedStrategy()}, 6),
-        ({"strategy": "ddp"}, 6),
-        ({"enable_checkpointing": True}, 6),
-        ({"gradient_clip_val": 0}, 6),
+        ({"detect_anomaly": True, "deterministic": True, "strategy": "ddp", "max_steps": 2}, 2),
+        (
+            {
+                "callbacks": [callbacks.Timer(), callbacks.ModelSummary()], "enable_model_summary": True,
+                "strategy": ReplicatedStrategy(), "use_distributed_sampler": True, "enable_checkpointing": True,
+                "gradient_clip_val": 0,
+            }, 6,
+        ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else str(value),  # objects would show addresses
 )  # fmt: skip

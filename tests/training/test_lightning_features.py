@@ -26,6 +26,9 @@ QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "accelerat
 BARE = {"logger": False, "enable_checkpointing": False}
 
 
+pytestmark = pytest.mark.usefixtures("quick")
+
+
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Lightning's strategies set the number of threads, and so the last bits of a sum, unless this is set."""
@@ -58,7 +61,7 @@ def weights(module):
 
 
 @pytest.fixture(scope="module")
-def reference(data, tmp_path_factory):
+def reference(data, tmp_path_factory, native_convolutions):
     """Weights of scripts/train.py with the same words."""
     folder = tmp_path_factory.mktemp("runs") / "reference"
     said = [

@@ -209,7 +209,7 @@ def test_state_out_of_its_range_is_refused(sound, module, case):
     refused(replaced(sound, path, change(copy.copy(old))), module)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(draw=st.data())
 def test_a_check_never_ends_otherwise_than_by_yes_or_one_line(sound, module, draw):
     path, content = [], sound
@@ -265,7 +265,7 @@ def test_the_best_checkpoint_is_named_where_the_last_ones_are_bad(sound, folder,
         run(hostile, steps=6)
     assert str(caught.value).endswith(f"cp {best} {best.with_name('last.ckpt')}")
     best.with_name("last.ckpt").write_bytes(best.read_bytes())
-    assert run(hostile, steps=6)["steps"] == 6
+    assert run(hostile, steps=5)["steps"] == 5
 
 
 @pytest.mark.usefixtures("quick")
@@ -284,8 +284,8 @@ def test_lightnings_own_counters_are_not_taken_from_the_file(sound, folder, tmp_
     one, other = (files(tmp_path / name, folder, content) for name, content in (
         ("own", sound), ("other", replaced(sound, ("loops",), counters)),
     ))  # fmt: skip
-    run(one, steps=6)
-    run(other, steps=6)
+    run(one, steps=5)
+    run(other, steps=5)
     weights = [open_checkpoint(f)[1]["state_dict"] for f in (one, other)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 

@@ -15,22 +15,13 @@ from typing import Any
 import pytest
 import torch
 from processes import script
-from runs import (
-    SCRIPT,
-    Killed,
-    assert_same_run,
-    checkpoint,
-    killed,
-    killed_at,
-    run,
-    undrawn_script,
-    words,
-)
+from runs import SCRIPT, assert_same_run, checkpoint, copied, copied_at, run, undrawn, undrawn_script, words
 
 from gcn.cli.quoting import resuming, word
 from gcn.errors import InputError, Interrupted
 from gcn.report.metrics_table import MetricsTable
-from gcn.training import fit as runs_module
+from gcn.training import fit
+from gcn.training.module import GameModule
 from gcn.training.record import Record
 from gcn.training.stop import StopOnSignal
 
@@ -62,87 +53,113 @@ MEMORIES = {
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("said", MEMORIES.values(), ids=list(MEMORIES))
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(said, data, tmp_path):
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(said, data, tmp_path, monkeypatch):
     reference, folder = tmp_path / "reference", tmp_path / "killed"
-    run(reference, *words(data, SHORT, said))
-    killed_at(5, folder, *words(data, SHORT, said))  # two updates after a checkpoint
+    with monkeypatch.context() as patch:
+        copied_at(5, patch, reference, folder)  # two updates after a checkpoint
+        run(reference, *words(data, SHORT, said))
     assert MetricsTable(folder / "metrics.csv").rows()[-1]["step"] == 4
     run(folder)
     assert_same_run(folder, reference)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_frozen_encoder_is_resumed_as_it_was(data, tmp_path):
-    run(tmp_path / "first", *words(data, "steps=2 loss=none"))
+def test_a_frozen_encoder_is_resumed_as_it_was(data, tmp_path, monkeypatch):
+    run(tmp_path / "first", *words(data, "steps=1 loss=none"))
     said = words(data, SHORT, f"freeze=encoder init_from={tmp_path / 'first'}")
-    run(tmp_path / "reference", *said)
-    killed_at(5, tmp_path / "killed", *said)
+    with monkeypatch.context() as patch:
+        copied_at(5, patch, tmp_path / "reference", tmp_path / "killed")
+        run(tmp_path / "reference", *said)
     run(tmp_path / "killed")
     assert_same_run(tmp_path / "killed", tmp_path / "reference")
 
 
+@pytest.fixture(scope="module")
+def moments(data, tmp_path_factory):
+    """A run from beginning to end, and what SIGKILL would have left of it at four moments."""
+    place = tmp_path_factory.mktemp("moments")
+    folder = place / "reference"
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch)
+        copied_at(2, patch, folder, place / "without a checkpoint")
+        copied_at(7, patch, folder, place / "with two checkpoints")
+        copied(patch, folder, place / "between its two checkpoints", Record, "save",
+               lambda _, trainer, name: trainer.global_step == 6 and name == "last.ckpt")  # fmt: skip
+        copied(patch, folder, place / "after its last update", fit, "with_files", lambda *_: True)
+        run(folder, *words(data, OFTEN))
+    return place
+
+
+@pytest.fixture(scope="module")
+def reference(moments):
+    """The run from beginning to end."""
+    return moments / "reference"
+
+
 @pytest.mark.usefixtures("quick")
-def test_a_run_without_a_checkpoint_begins_again(reference, data, tmp_path, capsys):
-    killed_at(2, tmp_path, *words(data, OFTEN))
-    run(tmp_path)
+def test_a_run_without_a_checkpoint_begins_again(moments, reference, capsys):
+    folder = moments / "without a checkpoint"
+    run(folder)
     assert "before its first checkpoint; begins again" in capsys.readouterr().err
-    assert_same_run(tmp_path, reference)
+    assert_same_run(folder, reference)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_run_killed_after_its_last_update_gets_its_summary(reference, data, tmp_path):
-    def dying(*args, **kwargs):
-        raise Killed
-
-    killed(tmp_path, *words(data, OFTEN), owner=runs_module, name="with_files", instead=dying)
-    assert not (tmp_path / "summary.json").exists()
-    run(tmp_path)
-    assert_same_run(tmp_path, reference)
+def test_a_run_killed_after_its_last_update_gets_its_summary(moments, reference):
+    folder = moments / "after its last update"
+    assert not (folder / "summary.json").exists()
+    run(folder)
+    assert_same_run(folder, reference)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_run_killed_between_its_two_checkpoints(reference, data, tmp_path):
-    save = Record.save
-
-    def dying(self, trainer, name):
-        if trainer.global_step == 6 and name == "last.ckpt":
-            raise Killed
-        save(self, trainer, name)
-
-    killed(tmp_path, *words(data, OFTEN), owner=Record, name="save", instead=dying)
-    run(tmp_path)
-    assert_same_run(tmp_path, reference)
+def test_a_run_killed_between_its_two_checkpoints(moments, reference):
+    folder = moments / "between its two checkpoints"
+    steps = [checkpoint(folder, name)["global_step"] for name in ("best.ckpt", "last.ckpt")]
+    assert steps == [6, 3]
+    run(folder)
+    assert_same_run(folder, reference)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_damaged_checkpoint_costs_a_few_updates_only(reference, data, tmp_path, capsys):
-    killed_at(7, tmp_path, *words(data, OFTEN))
-    os.truncate(tmp_path / "checkpoints" / "last.ckpt", 1000)
-    run(tmp_path)
+def test_a_damaged_checkpoint_costs_a_few_updates_only(moments, reference, capsys):
+    folder = moments / "with two checkpoints"
+    os.truncate(folder / "checkpoints" / "last.ckpt", 1000)
+    run(folder)
     lines = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
     assert len(lines) == 1
     assert lines[0].endswith("using last.ckpt.previous")
-    assert_same_run(tmp_path, reference)
+    assert_same_run(folder, reference)
+
+
+SIGNALS = {2: signal.SIGTERM, 4: signal.SIGINT, 5: signal.SIGUSR1, 7: signal.SIGHUP}
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
-def test_a_signal_ends_the_run_between_two_updates(number, reference, data, tmp_path, monkeypatch):
-    append = MetricsTable.append
+def test_a_signal_ends_the_run_between_two_updates(reference, data, tmp_path, monkeypatch):
+    """Four signals to one run, which goes on after each: two while a row is written, two within an update."""
+    append, training_step = MetricsTable.append, GameModule.training_step
 
-    def signalling(self, step, row):
-        if step == 4:
-            os.kill(os.getpid(), number)
+    def appending(self, step, row):
+        if step + 1 in (2, 4):  # it ends after the update that follows
+            os.kill(os.getpid(), SIGNALS[step + 1])
         append(self, step, row)
 
-    before = signal.getsignal(number)
+    def stepping(self, *args):
+        if self.trainer.global_step + 1 in (5, 7):
+            os.kill(os.getpid(), SIGNALS[self.trainer.global_step + 1])
+        training_step(self, *args)
+
     with monkeypatch.context() as patch:
-        patch.setattr(MetricsTable, "append", signalling)
-        with pytest.raises(Interrupted, match=f"stopped after 5 of 8 updates; .* resume={tmp_path}") as stop:
-            run(tmp_path, *words(data, OFTEN))
-    assert stop.value.status == 128 + number
-    assert checkpoint(tmp_path)["global_step"] == 5
-    assert signal.getsignal(number) is before
+        patch.setattr(MetricsTable, "append", appending)
+        patch.setattr(GameModule, "training_step", stepping)
+        for step, number in SIGNALS.items():
+            before = signal.getsignal(number)
+            with pytest.raises(Interrupted, match=f"stopped after {step} of 8 .* resume={tmp_path}") as stop:
+                run(tmp_path, *words(data, OFTEN))
+            assert stop.value.status == 128 + number
+            assert checkpoint(tmp_path)["global_step"] == step
+            assert signal.getsignal(number) is before
     run(tmp_path)
     assert_same_run(tmp_path, reference)
 
@@ -176,20 +193,20 @@ def test_a_finished_run_goes_on_only_if_there_is_more_to_do(data, tmp_path):
 
 @pytest.mark.usefixtures("quick")
 def test_a_longer_run_is_the_long_run_where_the_schedule_does_not_know_the_end(data, tmp_path):
-    often = "optim=gan log_every=2 val_every=4 panel_every=4 checkpoint_every=4"
-    run(tmp_path / "long", *words(data, often, "steps=6"))
-    run(tmp_path / "short", *words(data, often, "steps=4"))
-    run(tmp_path / "short", steps=6)
+    often = "optim=gan log_every=2 val_every=2 panel_every=2 checkpoint_every=2"
+    run(tmp_path / "long", *words(data, often, "steps=4"))
+    run(tmp_path / "short", *words(data, often, "steps=2"))
+    run(tmp_path / "short", steps=4)
     assert_same_run(tmp_path / "short", tmp_path / "long")
 
 
 # --- processes, as users start and kill them ---
 
-LONG = "steps=24 log_every=1 val_every=12 panel_every=12 checkpoint_every=4"
-KILLS = {
-    6: "dynamics=optimistic ema=0.9 log_every=3 steps=16",
-    10: "data.workers=2 d_steps=2 steps=20",
-    15: "warmup.steps=7 instance_noise=0.2 terms.instance_noise.anneal=20 r1=1 terms.r1.every=3",
+LONG = "steps=20 log_every=1 val_every=8 panel_every=8 checkpoint_every=2"
+KILLS = {  # ten updates or more before the end: this process may be slow to see that the moment has come
+    3: "dynamics=optimistic ema=0.9 log_every=3 steps=13",
+    5: "data.workers=2 d_steps=2 steps=15",
+    7: "warmup.steps=3 instance_noise=0.2 terms.instance_noise.anneal=12 r1=1 terms.r1.every=3 steps=17",
 }
 
 
@@ -253,11 +270,11 @@ def test_sigkill(step, start, data, tmp_path):
 
 @pytest.mark.slow
 def test_signals_to_all_processes_of_a_run(start, data, tmp_path):
-    said = words(data, LONG, "data.workers=2 panel_every=24")
+    said = words(data, LONG, "data.workers=2 panel_every=20")
     run(tmp_path / "reference", *said)
     folder = tmp_path / "it's 1, {a=b} [é] \\'$HOME"
     process = start(*said, word("hydra.run.dir", folder))
-    for step, number in ((5, signal.SIGTERM), (13, signal.SIGINT)):
+    for step, number in ((3, signal.SIGTERM), (9, signal.SIGINT)):
         until(process, folder, step)
         os.killpg(process.pid, number)
         last = end(process, 128 + number).splitlines()[-1]
@@ -267,4 +284,4 @@ def test_signals_to_all_processes_of_a_run(start, data, tmp_path):
         process = start(pasted=pasted) if number == signal.SIGTERM else start(*shlex.split(pasted)[2:])
     end(process, 0)
     assert_same_run(folder, tmp_path / "reference")
-    assert json.loads((folder / "summary.json").read_text())["steps"] == 24
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 20

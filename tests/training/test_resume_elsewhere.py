@@ -8,7 +8,7 @@ import shutil
 import pytest
 import yaml
 from PIL import Image, ImageOps
-from runs import checkpoint, differences, killed_at, planned, run, undrawn, words
+from runs import checkpoint, copied_at, differences, planned, run, undrawn, words
 
 from gcn.config import assemble
 from gcn.config.parse import Config, parse, save
@@ -17,7 +17,7 @@ from gcn.report.metrics_table import MetricsTable
 from gcn.training.fit import train
 
 OFTEN = (
-    "steps=8 val_every=3 panel_every=4 checkpoint_every=3 freeze=encoder init_from=first data.cache_bytes=0"
+    "steps=6 val_every=3 panel_every=4 checkpoint_every=3 freeze=encoder init_from=first data.cache_bytes=0"
 )
 
 
@@ -30,8 +30,8 @@ def prepared(data, tmp_path_factory):
         undrawn(patch)
         patch.chdir(place)
         run(place / "first", *words("images", "steps=1 loss=none"))
+        copied_at(5, patch, place / "reference", place / "killed")
         run(place / "reference", *words("images", OFTEN))
-        killed_at(5, place / "killed", *words("images", OFTEN))
     return place
 
 

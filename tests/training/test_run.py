@@ -124,6 +124,7 @@ def test_the_discriminator_waits_until_the_warm_up_is_over(data, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     "said",
     ["optim.g.lr=1e6", "optim.g.lr=1e30 optim.d.lr=1e30", "loss=ml adv=1e8 optim.g.lr=10 optim.d.lr=100",
@@ -174,6 +175,7 @@ def test_a_frozen_encoder_keeps_every_bitstream(generator, data, tmp_path):
     assert all(torch.equal(averaged[n], p) for n, p in before.named_parameters() if n in averaged)
 
 
+@pytest.mark.usefixtures("quick")
 def test_another_generator_is_refused_in_one_line(data, tmp_path):
     run(tmp_path / "first", *words(data, "loss=none steps=1", SELDOM))
     for said in ("generator.N=12", "generator=hyperprior", "generator.activation=leaky"):
