@@ -74,7 +74,7 @@ def _pilot(plan: "Plan", place: Path) -> int:
 
     all_rows = margin_rows.read(place, replace(plan, settings=plan.candidates), stages=("0", "1"))
     rows = [row for row in all_rows if row.setting in plan.settings]
-    block = margin_pilot.stage_1(rows, plan)
+    block = margin_pilot.stage_1(rows, plan, all_rows)
     print(yaml.safe_dump({"stage_1": block}, sort_keys=False), end="")
     notes = margin_pilot.missing(block, margin_pilot.exponent_relation(rows))
     for line in [*notes, *margin_pilot.rooms(all_rows, plan)]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gcn.study.arms import partner
 from gcn.study.margin.rank_correlation import FEWEST, RankCorrelation, rank_correlation
 from gcn.study.registered.margin_plan import Plan
 from gcn.study.registered.margin_samples import GAME, TWIN, Cell, Margin, Margins, Reading, a_star, h_star
@@ -31,15 +32,21 @@ NEEDS = {
 Deviations = dict[tuple[str, int], float]  # of a difference from its mean over seeds, by setting and seed
 
 
-def stage_1(rows: Sequence[Margin], plan: Plan) -> dict[str, Any]:
-    """The block ``stage_1`` of ``plan.yaml``."""
+def stage_1(rows: Sequence[Margin], plan: Plan, others: Sequence[Margin] = ()) -> dict[str, Any]:
+    """The block ``stage_1`` of ``plan.yaml``.
+
+    Args:
+        rows: margins of the plan's settings.
+        plan: the registered plan.
+        others: margins of other settings, whose seeds were used as well, and those of the games that twins repeat.
+    """
     table, read = Margins(rows), _Means(rows)
     star = {setting: read.star(setting, plan.weights[0]) for setting in plan.settings}
     known = all(weight is not None for weight in star.values())
     spread, common = _spread(rows, table, plan)
     relation = exponent_relation(rows)
     return {
-        "seeds_used": sorted({m.seed for m in rows}),
+        "seeds_used": sorted({seed for m in (*rows, *others) for seed in (m.seed, partner(m.seed))}),
         "spread": spread,
         "common": common,
         "exponent_predicts": None if relation is None else relation.predicts,

@@ -11,7 +11,7 @@ from gcn.study.registered.margin_plan import Plan
 from gcn.study.registered.simulate import Rates, Truth, heavy, rates, skewed
 
 HALF = 0.5  # octaves, the plan's threshold: the border of what may be called no difference
-SPREADS = (0.2, 0.35, 0.5, 0.7, 1.0)
+SPREADS = (0.2, 0.35, 0.5, 0.7, 1.0, 1.5)
 SEEDS = (10, 12, 16)
 
 
