@@ -266,13 +266,13 @@ class Cell:
         where there is none.
         """
         words, losses, weight = self.arm.words, _losses(self.cfg), self.arm.own.get("rate_mse")
-        if weight:
-            words = (*words, *(f"{name}=0" for name in losses), f"mse={weight}")
+        if weight:  # the same words for all arms that are compared, which share these runs
+            own = {*losses, "mse"}
+            words = (*(word for word in words if word.partition("=")[0] not in own), f"mse={weight}")
         elif not any(losses.values()):
             words = (*words, "mse=1")
-        own = self._own(twin=ALONE)
         alone = Cell(
-            Arm(self.arm.levels, self.arm.seed, words, False, own=own),
+            Arm(self.arm.levels, self.arm.seed, words, False, own=self._own(twin=ALONE)),
             self.folder,
             self.protocol,
             self.report,

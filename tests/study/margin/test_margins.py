@@ -454,18 +454,20 @@ def test_a_weight_is_searched_at_an_eighth_of_the_distortion_s_edge(protocol, fo
 
 
 def test_arms_that_are_compared_have_one_rate_for_their_weights(protocol, folder, monkeypatch):
-    """The weight ``rate_mse`` of the distortion decides it, not the arm's own, nor a control in its place."""
+    """The weight ``rate_mse`` of the distortion decides it, not the arm's own, nor a control in its place.
+
+    They share the runs that find it.
+    """
     edges = []
-    monkeypatch.setattr(
-        margin_arm.Cell, "holds", lambda cell, value: edges.append((cell.twin, cell.cfg)) or cell.axis == "lr"
-    )
-    for words in ("mse=1", "mse=0.01", "mse=0", "mse=0 prox=0.5", "mse=0.3 r1=1"):
-        edges.clear()
-        arm = arm_of(protocol, axis="adv", method="bisection", rate_mse="0.3")
-        arm = dataclasses.replace(arm, words=(*arm.words, *words.split()))
-        margin_arm.Cell(arm, folder, protocol, lambda *_: None).search()
-        alone = [cfg for twin, cfg in edges if twin == "distortion_alone"]
-        assert {(cfg.mse, cfg.prox or 0) for cfg in alone} == {(0.3, 0)}
+    monkeypatch.setattr(margin_arm.Cell, "holds", lambda cell, value: edges.append(cell) or cell.axis == "lr")
+    plain = dataclasses.replace(protocol, arm=tuple(word for word in protocol.arm if word != "mse=1"))
+    for words in ("mse=1", "mse=0.01", "mse=0", "prox=0.5", "mse=0.3"):
+        arm = arm_of(plain, axis="adv", method="bisection", rate_mse="0.3")
+        arm = dataclasses.replace(arm, words=(*arm.words, words))
+        margin_arm.Cell(arm, folder, plain, lambda *_: None).search()
+    alone = [cell for cell in edges if cell.twin == "distortion_alone"]
+    assert {(cell.cfg.mse, cell.cfg.prox or 0) for cell in alone} == {(0.3, 0)}
+    assert len({cell.arm.words for cell in alone}) == 1
 
 
 @pytest.mark.usefixtures("usable")
