@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import callbacks as lightnings
 from PIL import Image
-from runs import TINY, differences, run
+from runs import TINY, cheap, differences, run
 
 import gcn
 from gcn.errors import InputError
@@ -27,8 +27,12 @@ OPTIONS = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpoi
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
-    """Lightning's strategies set the number of threads, and so the last bits of a sum, unless this is set."""
+    """Lightning's strategies set the number of threads, and so the last bits of a sum, unless this is set.
+
+    Networks and measurements are those of the script's run, which are cheap.
+    """
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    cheap(monkeypatch)
 
 
 @pytest.fixture
