@@ -245,9 +245,13 @@ def test_random_weights_pass_only_by_an_explicit_wish_and_are_named(random_weigh
     assert any("other_fid_256 rests on 2 patches" in line for line in learned.remarks(real))
 
 
+@pytest.fixture(scope="module")
+def learned(random_weights):
+    return resolve(random_weights, published=False)
+
+
 @pytest.mark.slow
-def test_networks_of_random_weights_tell_images_apart(random_weights):
-    learned = resolve(random_weights, published=False)
+def test_networks_of_random_weights_tell_images_apart(learned):
     x, other = drawn(3, 100, 110), drawn(3, 100, 110, seed=1)
     same, different = learned.of_pair(x, x), learned.of_pair(x, other)
     for name, value in same.items():
@@ -257,7 +261,7 @@ def test_networks_of_random_weights_tell_images_apart(random_weights):
 
 
 @pytest.mark.slow
-def test_lpips_with_random_weights_is_that_of_its_package_to_a_millionth(random_weights):
+def test_lpips_with_random_weights_is_that_of_its_package_to_a_millionth(random_weights, learned):
     import lpips
 
     with warnings.catch_warnings():
@@ -269,7 +273,7 @@ def test_lpips_with_random_weights_is_that_of_its_package_to_a_millionth(random_
     x, other = drawn(3, 70, 90), drawn(3, 70, 90, seed=1)
     with torch.no_grad():
         expected = float(theirs(2 * x[None] - 1, 2 * other[None] - 1))
-    found = resolve(random_weights, published=False).of_pair(x, other)["other_lpips"]
+    found = learned.of_pair(x, other)["other_lpips"]
     assert found == pytest.approx(expected, rel=1e-6)
 
 

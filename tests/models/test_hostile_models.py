@@ -84,6 +84,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.parametrize("model", ["tiny"], indirect=True)  # their fields are checked alike
 @pytest.mark.parametrize("name", NAMES)
 def test_arguments_that_no_configuration_may_have_are_refused(model, name):
     own = json.loads(model[0]["architecture"])[name]
@@ -141,6 +142,7 @@ TENSORS = {
 }
 
 
+@pytest.mark.parametrize("model", ["hyperprior"], indirect=True)  # it has the tables of tiny as well
 @pytest.mark.parametrize("change", TENSORS.values(), ids=list(TENSORS))
 def test_tensors_of_another_kind_are_refused(model, change):
     """Each table, and some weights of those that the identifiers name: they tell what is sound by itself."""

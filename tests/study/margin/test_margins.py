@@ -28,7 +28,7 @@ from gcn.study.twins import training_of
 
 ARM = ("experiment=frozen", "rate=null", "mse=1", "loss=ns", *TINY)
 PLAN = MarginPlan(
-    ("mse=1", "optim.g.lr=1e-5"), ("mse=1", "optim.g.lr=1e-4"), settle=20,
+    ("mse=1", "optim.g.lr=1e-5"), ("mse=1", "optim.g.lr=1e-4"), settle=8,
     judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
     lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
 )  # fmt: skip
