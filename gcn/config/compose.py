@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.config_store import ConfigStore
+from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
@@ -24,7 +24,7 @@ from gcn.config.offered import TRAIN, Root, groups, knobs, stamp
 from gcn.config.override_words import is_hydras, key_of, refuse_what_no_job_may_say
 from gcn.config.resolution import changed, plain, read_override, with_settings
 from gcn.config.several import chosen_lists
-from gcn.config.sources import load, register
+from gcn.config.sources import Read, load, noting, register, unchanged
 from gcn.schema.conf_folder import CONF
 from gcn.schema.plugins import NONE, Extension
 
@@ -42,11 +42,19 @@ def search_path(root: Root, folders: Sequence[Path] = ()) -> list[str]:
 
 def declare(own: Extension = NONE) -> None:
     """Register the knobs and the run folder's name with Hydra, in place of those of another extension."""
+    ConfigStore.instance().repo["knobs.yaml"] = _knobs_node(own)
+    OmegaConf.register_new_resolver("stamp", stamp, replace=True)
+
+
+@cache
+def _knobs_node(own: Extension) -> ConfigNode:
+    """The knobs' values and options as ``ConfigStore.store`` keeps them, which takes as long as ten other nodes."""
     known = knobs(own)
     node: dict[str, Any] = {name: knob.start for name, knob in known.items()}
     node["terms"] = {name: knob.node for name, knob in known.items() if knob.node is not None}
-    ConfigStore.instance().store("knobs", node=node, package="_global_", provider="gcn")
-    OmegaConf.register_new_resolver("stamp", stamp, replace=True)
+    return ConfigNode(
+        "knobs.yaml", OmegaConf.structured(node), group=None, package="_global_", provider="gcn"
+    )
 
 
 class Composition(NamedTuple):
@@ -73,11 +81,10 @@ def compose(words: Sequence[str], own: Extension = NONE, number: int = 0, root: 
         overrides = [read_override(word) for word in words]
     for override in overrides:
         refuse_what_no_job_may_say(override, offered, root)
-    if own == NONE:
-        with one_line_errors():
-            quickly = _composed_from_base(overrides, offered, number, root)
-        if quickly is not None:
-            return quickly
+    with one_line_errors():
+        quickly = _composed_from_base(overrides, offered, number, root, own)
+    if quickly is not None:
+        return quickly
     # ++ lets unknown keys pass, but must not stand before a choice
     forced = [word if is_hydras(word) or key_of(word) in offered else f"++{word}" for word in words]
     cfg = composed_by_hydra([*forced, *search_path(root, own.folders)], root, own)
@@ -112,68 +119,81 @@ def _folders(places: DictConfig) -> tuple[str, str, str]:
     return str(hydra.run.dir), str(hydra.sweep.dir), str(hydra.sweep.subdir)
 
 
-class _Base(NamedTuple):
+class Base(NamedTuple):
     """What Hydra makes of choices alone; with other words, their values are put into a copy of it.
 
     Attributes:
         cfg: the DictConfig without the node ``hydra``, pickled, for copy.deepcopy takes four times as long.
         choices: the name that is chosen in each group.
         places: of the node ``hydra``, that of which the folders of a run are made, references unresolved; pickled.
+        hydra: that node, pickled; its own remarks about the choices may be those of others.
+        files: that were read for it.
     """
 
     cfg: bytes
     choices: dict[str, str | None]
     places: bytes
+    hydra: bytes
+    files: frozenset[Read] = frozenset()
 
 
-# By the choices. As with the knobs, a process reads conf/ once; a user's folder is read for each composition.
-_bases: dict[tuple[Root, tuple[str, ...]], _Base] = {}
+_bases: dict[tuple[Root, Extension, tuple[Path, ...], tuple[str, ...]], Base] = {}
 
 
-def _base(chosen: tuple[str, ...], root: Root) -> _Base:
-    """The composition of choices alone, which is made once in a process."""
-    if (root, chosen) not in _bases:
-        _bases[root, chosen] = base = _exchanged(chosen, root) or _base_of_hydra(chosen, root)
+def base_of(chosen: tuple[str, ...], root: Root, own: Extension = NONE) -> Base:
+    """The composition of choices alone, which is made once in a process; errors are those of Hydra.
+
+    As with the knobs, a process reads ``conf/`` once; what came from a user's folder is made again when a file changes.
+    """
+    folders = own.folders
+    base = _bases.get((root, own, folders, chosen))
+    if base is None or (folders and not unchanged(base.files)):
+        with noting() as files:
+            made = _exchanged(chosen, root, own) or _base_of_hydra(chosen, root, own)
+        base = _bases[root, own, folders, chosen] = made._replace(files=made.files | files)
         named = tuple(
             f"{group}={choice}" for group, choice in sorted(base.choices.items()) if choice is not None
         )
-        _bases.setdefault((root, named), base)  # as a reference names them, see gcn.config.parse
-    return _bases[root, chosen]
+        if not any(map(is_hydras, chosen)):
+            _bases[root, own, folders, named] = base  # as a reference names them, see gcn.config.parse
+    return base
 
 
-def _exchanged(chosen: tuple[str, ...], root: Root) -> _Base | None:
+def _exchanged(chosen: tuple[str, ...], root: Root, own: Extension) -> Base | None:
     """The base of choices, from that of the defaults; None where Hydra must make it."""
     said = dict(word.partition("=")[::2] for word in chosen)
-    if not said or len(said) < len(chosen) or not _exchangeable(root):
+    if not said or len(said) < len(chosen) or any(map(is_hydras, said)) or not _exchangeable(root):
         return None
-    default = _base((), root)
+    default = base_of((), root, own)
     changed = {group: choice for group, choice in said.items() if choice != default.choices[group]}
     cfg = pickle.loads(default.cfg)
     for group, choice in changed.items():
-        node = exchange.node(group, choice, root.folders)
-        if node is None or group in load(root.file)[0]:  # where the root adds to the node
+        node = exchange.node(group, choice, (*root.folders, *own.folders))
+        if node is None or OmegaConf.select(load(root.file)[0], group):  # where the root adds to the node
             return None
         cfg[group] = node
-    return _Base(pickle.dumps(cfg), {**default.choices, **changed}, default.places)
+    return default._replace(cfg=pickle.dumps(cfg), choices={**default.choices, **changed})
 
 
 @cache
 def _exchangeable(root: Root) -> bool:
     """Whether no default choice sets anything outside of its own node."""
-    return exchange.apart(_base((), root).choices, root.folders)
+    return exchange.apart(base_of((), root).choices, root.folders)
 
 
-def _base_of_hydra(chosen: tuple[str, ...], root: Root) -> _Base:
-    cfg = composed_by_hydra([*chosen, *search_path(root)], root)
+def _base_of_hydra(chosen: tuple[str, ...], root: Root, own: Extension) -> Base:
+    cfg = composed_by_hydra([*chosen, *search_path(root, own.folders)], root, own)
     choices = _choices(cfg, chosen)
-    hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
+    node = cfg.pop("hydra")
+    node._set_parent(None)
+    hydra = OmegaConf.to_container(node, resolve=False)
     assert isinstance(hydra, dict)
     places = {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]}
-    return _Base(pickle.dumps(cfg), choices, pickle.dumps(places))
+    return Base(pickle.dumps(cfg), choices, pickle.dumps(places), pickle.dumps(node))
 
 
 def _composed_from_base(
-    overrides: Sequence[Override], offered: Mapping[str, Any], number: int, root: Root
+    overrides: Sequence[Override], offered: Mapping[str, Any], number: int, root: Root, own: Extension
 ) -> Composition | None:
     """The composition from that of its choices; ``None`` where Hydra must compose it, or say what is wrong."""
     chosen, settings, folders = [], [], []
@@ -187,7 +207,7 @@ def _composed_from_base(
             return None
         else:
             settings.append(override)
-    base = _base(tuple(chosen), root)
+    base = base_of(tuple(chosen), root, own)
     try:
         if folders:
             places = _folders(with_settings(_places(base.places, number), folders))

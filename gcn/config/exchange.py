@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from gcn.config.several import is_list, names
 from gcn.config.sources import load
 
 _NAME = re.compile(r"[a-z]\w*", re.ASCII)
@@ -27,12 +28,14 @@ def node(group: str, choice: str, folders: Sequence[Path]) -> DictConfig | None:
 
     Args:
         group: its name.
-        choice: its name.
+        choice: its name, or a list of several, whose nodes are merged in their order.
         folders: where the groups are; of two files of one name, that in the earlier folder counts.
 
     Returns:
         None if there is no such file, or if it may set anything outside of the node.
     """
+    if is_list(group, choice):
+        return _merged([node(group, one, folders) for one in names(choice)])
     paths = (folder / group / f"{choice}.yaml" for folder in folders)
     path = next((path for path in paths if path.is_file()), None)
     if path is None or not _NAME.fullmatch(choice):
@@ -43,13 +46,14 @@ def node(group: str, choice: str, folders: Sequence[Path]) -> DictConfig | None:
     bases = list(content.pop("defaults", []))
     if bases[-1:] == [_ITSELF]:
         bases.pop()
-    if not bases:
-        return content
+    below = [node(group, base, folders) if isinstance(base, str) else None for base in bases]
+    return _merged([*below, content])
+
+
+def _merged(nodes: Sequence[DictConfig | None]) -> DictConfig | None:
     merged = OmegaConf.create()
-    for base in bases:
-        below = node(group, base, folders) if isinstance(base, str) else None
-        if below is None:
+    for one in nodes:
+        if one is None:
             return None
-        merged.merge_with(below)
-    merged.merge_with(content)
+        merged.merge_with(one)
     return merged

@@ -7,16 +7,18 @@ has the same name; where another program has begun to use Hydra before, Hydra's 
 
 import os
 import pickle
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource as OfHydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf._utils import get_yaml_loader
+
+from gcn.files.reading import yaml_loader
 
 HEADER = 512  # characters, in which Hydra looks for the package that a file is for
 
@@ -46,9 +48,40 @@ def load(path: Path) -> tuple[DictConfig | ListConfig, dict[str, str | None]]:
     Raises:
         yaml.YAMLError: no YAML; the message is that of PyYAML's own parser.
     """
-    state = path.stat()
-    config, header = _loaded(path, state.st_mtime_ns, state.st_size)
+    read = _state(path)
+    for files in _noted:
+        files.add(read)
+    config, header = _loaded(*read)
     return pickle.loads(config), dict(header)
+
+
+Read = tuple[Path, int, int]  # a file with the time of its last change and its size
+_noted: list[set[Read]] = []
+
+
+@contextmanager
+def noting() -> Iterator[set[Read]]:
+    """The files that are read in the block, by Hydra too."""
+    files: set[Read] = set()
+    _noted.append(files)
+    try:
+        yield files
+    finally:
+        _noted.pop()
+
+
+def unchanged(files: Collection[Read]) -> bool:
+    """Whether the files of :func:`noting` are as they were; False where Hydra reads with its own class, unnoted."""
+    try:
+        ours = SourcesRegistry.instance().resolve("file") is FileConfigSource
+        return ours and all(_state(path) == (path, *state) for path, *state in files)
+    except OSError:
+        return False
+
+
+def _state(path: Path) -> Read:
+    found = path.stat()
+    return path, found.st_mtime_ns, found.st_size
 
 
 @cache
@@ -60,25 +93,9 @@ def _loaded(path: Path, _changed: int, _size: int) -> tuple[bytes, dict[str, str
 
 def _parsed(path: Path, text: str) -> DictConfig | ListConfig:
     try:
-        content = yaml.load(text, Loader=_loader())
+        content = yaml.load(text, Loader=yaml_loader())
     except yaml.YAMLError:
         content = None
     if not isinstance(content, dict | list):  # nothing, or something wrong, which OmegaConf explains
         return OmegaConf.load(path)
     return OmegaConf.create(content)
-
-
-@cache
-def _loader() -> Any:
-    """OmegaConf's class of YAML loaders with libyaml's scanner, parser and composer, where PyYAML has them."""
-    own = get_yaml_loader()  # refuses duplicate keys, and knows 1e-4 for a number
-    if not yaml.__with_libyaml__:
-        return own
-
-    class Loader(yaml.cyaml.CParser, own):  # type: ignore[misc,valid-type]
-        def __init__(self, stream: str) -> None:
-            yaml.cyaml.CParser.__init__(self, stream)
-            yaml.constructor.SafeConstructor.__init__(self)
-            yaml.resolver.Resolver.__init__(self)
-
-    return Loader

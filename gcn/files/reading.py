@@ -5,11 +5,13 @@ none can take long, or fill the memory.
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from gcn.errors import InputError
@@ -79,7 +81,7 @@ def parse_yaml(text: str, shown: str, largest: int = LARGEST_YAML) -> dict[str, 
         if len(text) > largest:
             raise ValueError(f"more than {largest} characters")
         check_events(text)
-        content = OmegaConf.to_container(OmegaConf.create(text))
+        content = _content(text)
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as problem:
         raise InputError(f"{shown}: {_line(problem)}") from None
     except AssertionError:  # of OmegaConf: the whole text is one number
@@ -87,6 +89,32 @@ def parse_yaml(text: str, shown: str, largest: int = LARGEST_YAML) -> dict[str, 
     if not isinstance(content, dict) or not _named(content):
         raise InputError(f"{shown}: not a mapping of names to values")
     return content  # type: ignore[return-value]
+
+
+def _content(text: str) -> Any:
+    """Plain values of a YAML text that :func:`check_events` lets pass, as ``OmegaConf.create`` reads it."""
+    try:
+        content = yaml.load(text, Loader=yaml_loader())
+    except yaml.YAMLError:
+        content = None
+    # Nothing, a word, or something wrong, which OmegaConf explains
+    return content if isinstance(content, dict) else OmegaConf.to_container(OmegaConf.create(text))
+
+
+@cache
+def yaml_loader() -> Any:
+    """OmegaConf's class of YAML loaders with libyaml's scanner, parser and composer, where PyYAML has them."""
+    own = get_yaml_loader()  # refuses duplicate keys, and knows 1e-4 for a number
+    if not yaml.__with_libyaml__:
+        return own
+
+    class Loader(yaml.cyaml.CParser, own):  # type: ignore[misc,valid-type]
+        def __init__(self, stream: str) -> None:
+            yaml.cyaml.CParser.__init__(self, stream)
+            yaml.constructor.SafeConstructor.__init__(self)
+            yaml.resolver.Resolver.__init__(self)
+
+    return Loader
 
 
 def _named(content: Any) -> bool:
@@ -107,8 +135,18 @@ def check_events(text: str, interpolations: bool = False) -> None:
         ValueError: an alias, an anchor, a tag, an interpolation, or too many levels.
         yaml.YAMLError: no YAML.
     """
+    if yaml.__with_libyaml__:
+        try:
+            _check_events(text, yaml.CSafeLoader, interpolations)
+            return
+        except (yaml.YAMLError, ValueError):
+            pass  # explained below, in the words of PyYAML's own parser
+    _check_events(text, yaml.SafeLoader, interpolations)
+
+
+def _check_events(text: str, loader: Any, interpolations: bool) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=loader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise ValueError(f"line {line}: aliases and anchors are not allowed")

@@ -4,19 +4,24 @@ import os
 import time
 from unittest import mock
 
+import hydra
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from gcn.config import compose as composing
-from gcn.config import exchange
+from gcn.config import exchange, hydra_job
 from gcn.config.compose import compose
+from gcn.config.flags import composed_once
 from gcn.config.offered import LAB, TRAIN, groups
 from gcn.errors import InputError
 from gcn.schema.conf_folder import CONF
 from gcn.schema.fields import declarations, paths
-from gcn.schema.plugins import Extension
+from gcn.schema.plugins import NONE, Extension
 
 ROOTS = (TRAIN, LAB)
-SHARED = ("experiment", "game", "callbacks")  # whose nodes several files set
+SHARED = ("experiment", "game")  # whose files set the nodes of others
 SAID = [
     (TRAIN, []),
     (TRAIN, ["loss=hinge", "mse=1", "optim.g.lr=3e-4", "optim.g.betas=[0.5,0.9]"]),
@@ -27,6 +32,14 @@ SAID = [
     (TRAIN, ["adv=${seed}", "seed=4", "logger.name='\\${seed}'", "logger.group='???'", "warmup=3"]),
     (TRAIN, ["seed=4", "target_bpp=0.25", "optim.g.betas=[0.5,0.9]", "plugins=[]", "init_from='C:\\new'"]),
     (TRAIN, ["experiment=rd", "mse=2", "mse=3"]),
+    (
+        TRAIN,
+        [
+            "logger=[csv,mlflow,tensorboard]",
+            "callbacks=[checkpoint,early_stopping]",
+            "logger.mlflow.tags={a:1}",
+        ],
+    ),
     (TRAIN, ["unknown=1", "loss.unknown={a:1,b:[2]}", "experiment.x=1", "mse=null", "logger.name='a b'"]),
     (
         TRAIN,
@@ -52,10 +65,10 @@ REFUSED = [
 ]
 
 
-def by_hydra(words, number=0, root=TRAIN):
+def by_hydra(words, number=0, root=TRAIN, own=NONE):
     """The composition of a process in which nothing is kept."""
     with mock.patch.object(composing, "_composed_from_base", return_value=None):
-        return compose(words, number=number, root=root)
+        return compose(words, own, number, root)
 
 
 def outcome(made, words):
@@ -65,8 +78,10 @@ def outcome(made, words):
         return str(refused)
 
 
-@pytest.mark.parametrize("number", [0, 3])
-@pytest.mark.parametrize(("root", "words"), SAID)
+@pytest.mark.parametrize(
+    ("root", "words", "number"),
+    [(root, words, 3 if any("hydra." in word for word in words) else 0) for root, words in SAID],
+)
 def test_a_composition_is_hydras(root, words, number):
     expected = by_hydra(words, number, root)
     for _ in range(2):  # the second time of what the first has kept
@@ -122,6 +137,7 @@ def test_a_file_that_may_set_more_than_its_own_node_is_left_to_hydra(file, tmp_p
 def test_a_node_of_which_the_root_sets_a_part_is_left_to_hydra():
     compose([])
     with (
+        mock.patch.object(composing, "load", return_value=(OmegaConf.create({"callbacks": {"a": 1}}), {})),
         mock.patch.object(composing, "hydra_compose", side_effect=AssertionError("asked")),
         pytest.raises(InputError, match="asked"),
     ):
@@ -156,12 +172,65 @@ def test_hydra_is_asked_once_for_the_same_choices():
         assert compose(sorted(named)) == compose(["loss=wgan"])  # as a reference names them
 
 
-def test_a_folder_of_the_users_is_read_again(tmp_path):
+def as_text(cfg):
+    """Hydra's node and the others, which are in another order."""
+    others = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    return OmegaConf.to_yaml(cfg.hydra), OmegaConf.to_yaml(others)
+
+
+@pytest.mark.parametrize(
+    ("root", "words"),
+    [
+        (TRAIN, ["mse=1", "loss=wgan", "optim=hific", "optim.g.lr=3", "hydra.job.env_copy=[HOME]"]),
+        (
+            TRAIN,
+            ["-m", "logger=[csv,wandb]", "callbacks=checkpoint", "seed=1,2", "++callbacks.a={_target_: b}"],
+        ),
+        (TRAIN, ["-m", "experiment=rd", "hydra.sweep.subdir=${hydra.job.override_dirname}", "mse=1"]),
+        (LAB, ["game=ring", "hydra.output_subdir=null", "hydra/hydra_logging=default"]),
+    ],
+)
+def test_a_job_of_hydras_program_has_hydras_configuration(root, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    by_hydra, compared = ConfigLoaderImpl._load_configuration_impl, []
+
+    def both(self, config_name, overrides, run_mode, **more):
+        expected = by_hydra(self, config_name, overrides, run_mode, **more)
+        if more.get("from_shell", True) and run_mode is RunMode.RUN:
+            compared.append((as_text(hydra_job.composed(overrides, root)), as_text(expected)))
+        return expected
+
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", both)
+    monkeypatch.setattr("sys.argv", ["train.py", *words, *composing.search_path(root)])
+    composing.declare()
+    with composed_once():
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(lambda cfg: None)()
+    assert compared
+    for made, expected in compared:
+        assert made == expected
+
+
+def test_what_hydra_must_say_about_a_job_is_left_to_it():
+    for word in ("nothing=1", "mse=1,2", "loss@here=ns", "hydra.searchpath=[/]", "loss=nss"):
+        assert hydra_job.composed([word], TRAIN) is None
+
+
+def test_a_folder_of_the_users_is_composed_as_by_hydra_and_read_again(tmp_path):
     (tmp_path / "loss").mkdir()
-    own = tmp_path / "loss" / "own.yaml"
+    (tmp_path / "loss" / "own.yaml").write_text("defaults: [_base]\nslope: ${seed}\n")
+    words, own = (
+        ["loss=own", "seed=3", "logger=[csv,wandb]", "loss.extra=2"],
+        Extension(config_dir=str(tmp_path)),
+    )
     for weight in (1, 2):
-        own.write_text(f"_target_: gcn.losses.adversarial.NonSaturating\nweight: {weight}\n")
-        assert compose(["loss=own"], Extension(config_dir=str(tmp_path))).values["loss"]["weight"] == weight
+        file = tmp_path / "loss" / "_base.yaml"
+        file.write_text(f"_target_: gcn.losses.adversarial.NonSaturating\nweight: {weight}\n")
+        os.utime(file, ns=(0, time.time_ns() + weight * 10**9))  # a clock may be too coarse for two writes
+        made = compose(words, own)
+        assert (made.values["loss"]["weight"], made.values["loss"]["slope"]) == (weight, 3)
+        assert made == by_hydra(words, own=own)
+        with mock.patch.object(composing, "hydra_compose", side_effect=AssertionError):
+            assert compose([*words, "steps=7"], own).values["steps"] == 7
 
 
 def test_declarations_of_a_changed_file_are_read_again(tmp_path):

@@ -13,8 +13,8 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError
 from omegaconf import OmegaConf
 
-from gcn.config import sources
 from gcn.config.sources import FileConfigSource, load
+from gcn.files.reading import yaml_loader
 from gcn.schema import fields
 from gcn.schema.conf_folder import CONF
 
@@ -62,9 +62,9 @@ def test_strange_files_too_and_what_is_wrong_is_said_in_the_same_words(text, lib
     path = tmp_path / "a.yaml"
     path.write_text(text, encoding="utf-8")
     monkeypatch.setattr(yaml, "__with_libyaml__", yaml.__with_libyaml__ and libyaml)
-    sources._loader.cache_clear()
+    yaml_loader.cache_clear()
     assert outcome(ours, path) == outcome(OmegaConf.load, path)
-    sources._loader.cache_clear()
+    yaml_loader.cache_clear()
 
 
 def test_hydra_reads_with_it():

@@ -7,8 +7,9 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
-from gcn.config.parse import Config, load, parse, save
+from gcn.config.parse import Config, as_text, load, parse, save
 from gcn.config.stored import started_in
 from gcn.errors import InputError
 from gcn.schema.conf_folder import CONF
@@ -58,6 +59,28 @@ def test_a_configuration_is_read_as_it_was_written(run):
     assert load(run) == OWN
     for group in ("generator", "data", "optim"):
         assert load(run, group) == Config({group: OWN[group]})
+
+
+def test_the_text_of_a_configuration_is_that_of_omegaconf():
+    texts = [
+        "true",
+        "1e-4",
+        "",
+        " ",
+        "é ☃ 😀 " * 30,
+        "a: b",
+        "#x",
+        "- a",
+        "a\nb",
+        "\\${b}",
+        "???",
+        "null",
+        "0o17",
+        "\t",
+    ]
+    shared = [0.5, 1e-4, 1, True, None]
+    cfg = Config({"a": shared, "b": {"c": shared, "d": [{"e": []}], "f": {}}, "resume": None, "texts": texts})
+    assert as_text(cfg) == OmegaConf.to_yaml(OmegaConf.create(cfg.plain()))
 
 
 def test_a_split_by_the_seed_is_stored_as_its_number(tmp_path):
