@@ -7,18 +7,18 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import PIL
-import torch
 from numpy.typing import NDArray
 from PIL import Image, features
-from torch import Tensor
 
 from gcn.data.output import one_channel
 from gcn.errors import InputError, is_memory_error
-from gcn.metrics.fidelity import psnr, to_uint8
+
+if TYPE_CHECKING:  # a page about a run names codecs, and most pages need no pixels of theirs
+    from torch import Tensor
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), or (H, W) of a grey image
 
@@ -97,7 +97,9 @@ def _library(name: str) -> str | None:
     return features.version(_FEATURES[name])
 
 
-def _pixels(x: Tensor) -> Pixels:
+def _pixels(x: "Tensor") -> Pixels:
+    from gcn.metrics.fidelity import to_uint8
+
     return to_uint8(x).permute(1, 2, 0).cpu().numpy()
 
 
@@ -214,7 +216,7 @@ def curve(
         yield below
 
 
-def jpeg(x: Tensor, quality: int, optimize: bool) -> bytes:
+def jpeg(x: "Tensor", quality: int, optimize: bool) -> bytes:
     """The JPEG file of one image (3, H, W) in [0, 1]: baseline, 4:2:0, Pillow's default quantisation tables.
 
     Args:
@@ -230,7 +232,7 @@ def _jpeg(pixels: Pixels, quality: int, optimize: bool) -> bytes:
 
 
 def jpeg_psnr(
-    images: Sequence[Tensor], optimize: bool, bpp: float, qualities: Sequence[int] = QUALITIES
+    images: Sequence["Tensor"], optimize: bool, bpp: float, qualities: Sequence[int] = QUALITIES
 ) -> float:
     """PSNR in dB of JPEG at a rate, as by `psnr_at` between the two qualities around it.
 
@@ -261,7 +263,7 @@ def psnr_at(points: Sequence[Point], bpp: float) -> float:
     return float(np.interp(math.log(bpp), rates, values))
 
 
-def points_near(codec: Classical, images: Sequence[Tensor], bpp: float) -> list[Point]:
+def points_near(codec: Classical, images: Sequence["Tensor"], bpp: float) -> list[Point]:
     """Settings of a codec that `at_rate` tries on images (3, H, W) in [0, 1], by increasing rate.
 
     Among them are the settings on both sides of ``bpp``, so that `psnr_at` interpolates between neighbours. ``bpp`` is
@@ -298,12 +300,16 @@ class _Search:
 
     def point(self, setting: float) -> Point:
         """Rate at a setting, and the mean of the images' PSNR in dB."""
+        from gcn.metrics.fidelity import psnr
+
         rate = self.rate(setting)
         pairs = zip(self.pixels, self.files[setting], strict=True)
         values = [float(psnr(_tensor(one), _tensor(decode(file, grey=False)))) for one, file in pairs]
         return Point(setting, rate, sum(values) / len(values))
 
 
-def _tensor(pixels: Pixels) -> Tensor:
+def _tensor(pixels: Pixels) -> "Tensor":
     """Pixels (H, W, 3) of 8 bits as (1, 3, H, W) in [0, 1]."""
+    import torch
+
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
