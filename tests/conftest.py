@@ -110,6 +110,12 @@ def coarse_figures(coarsely):
         yield
 
 
+@pytest.fixture
+def empty_figures(monkeypatch):
+    """Figures on which nothing is drawn, for tests that look at none."""
+    monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda figure, renderer: None)
+
+
 @pytest.fixture(autouse=True)
 def environment():
     """Variables that a test sets, or a library in it (torch.distributed: MASTER_PORT), end with the test."""

@@ -186,23 +186,28 @@ def prepared(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("ending", ["gcn", "png", "jpg", "webp", "tif", "bmp", "ppm"])
+@pytest.fixture(scope="module", params=["gcn", "png", "jpg", "webp", "tif", "bmp", "ppm"])
+def whole(request, prepared):
+    """The whole output in a format, and the command that writes it."""
+    compressed = (compress, "a.png", "model=low")
+    command, source, *model = compressed if request.param == "gcn" else (decompress, "a.gcn")
+    file = prepared / f"whole.{request.param}"
+    assert command(prepared / source, *model, "-o", file) == 0
+    return file, lambda *words: command(prepared / source, *model, *words)
+
+
 @settings(max_examples=8)
 @given(data=st.data())
-def test_a_full_disk_is_one_line_and_leaves_what_was_there(prepared, tmp_path_factory, ending, data):
-    target = tmp_path_factory.mktemp("full") / f"out.{ending}"
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(whole, tmp_path_factory, data):
+    file, command = whole
+    target = tmp_path_factory.mktemp("full") / f"out{file.suffix}"
     existed = data.draw(st.booleans())
     if existed:
         target.write_bytes(b"what was there")
-    command, source = (compress, "a.png") if ending == "gcn" else (decompress, "a.gcn")
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        whole = target.with_name(f"whole.{ending}")
-        assert command(prepared / source, "-o", whole) == 0
-        size = whole.stat().st_size
-        whole.unlink()
-        with disk_with(left := data.draw(st.integers(0, size - 1))):
-            assert command(prepared / source, "-o", target, "overwrite=true") == 2, left
+    left = data.draw(st.integers(0, file.stat().st_size - 1))
+    with redirect_stdout(out), redirect_stderr(err), disk_with(left):
+        assert command("-o", target, "overwrite=true") == 2, left
     said = err.getvalue()
     assert said.count("\n") == 1
     assert f"{target}: cannot be written (File too large)" in said

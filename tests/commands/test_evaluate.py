@@ -42,9 +42,10 @@ def words(folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(words):
+def report(words, coarsely):
     """Status, folder and record."""
-    status, out = run(*words), Path(words[-1].removeprefix("out="))
+    with coarsely():
+        status, out = run(*words), Path(words[-1].removeprefix("out="))
     return status, out, read(out / "evaluation.json")
 
 
@@ -84,6 +85,7 @@ def test_two_files_of_one_name_are_told_apart(report):
     assert {row.image for row in report[2].images} == {"cats/1.png", "cups/1.png"}
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_the_same_command_takes_up_what_is_saved(report, words, monkeypatch, capsys):
     _, out, record = report
     monkeypatch.setattr("gcn.evaluation.job.crops", lambda *_: None)
@@ -104,6 +106,7 @@ def test_another_evaluation_is_not_replaced_without_a_word(report, words, capsys
     assert (out / "evaluation.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_series_of_one_s_own_from_the_command_line(folder, tmp_path):
     low = package.shipped()["low"].path
     run(f"series.mine={low}", f"data.root={folder / 'cats'}", "compare=", f"out={tmp_path}")

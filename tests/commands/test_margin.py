@@ -25,6 +25,8 @@ SMALL = MarginPlan(
     judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
     lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
 )  # fmt: skip
+pytestmark = pytest.mark.usefixtures("coarse_figures", "empty_figures")
+
 WORDS = ("loss=ns", "+mse=1", *TINY, "data.dead_leaves=0", "data.scales=[0.35]", "updates=6")
 
 

@@ -67,7 +67,7 @@ def test_bad_words_of_study(line, said, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("coarse_figures")
+@pytest.mark.usefixtures("coarse_figures", "empty_figures")
 def test_the_stored_table_has_its_report(tmp_path, capsys):
     """Regenerated from docs/study in seconds, whatever runs it holds by now."""
     table = ROOT / "docs" / "study" / "first" / "distortion_vs_tricks"

@@ -253,15 +253,16 @@ ELSEWHERE = {
 
 def _direct_writes(tree: ast.AST) -> list[str]:
     """Calls that write a file without gcn.files.atomic: opened for writing, or written by name."""
+    nodes = list(ast.walk(tree))
     inside = {
         id(node)
-        for block in ast.walk(tree)
+        for block in nodes
         if isinstance(block, ast.With)
         and any("replacing" in ast.unparse(item.context_expr) for item in block.items)
         for node in ast.walk(block)
     }
     found = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call) or id(node) in inside:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
