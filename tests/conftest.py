@@ -84,20 +84,31 @@ def drawn(monkeypatch):
 
 @pytest.fixture(scope="session")
 def coarsely():
-    """A context in which figures have few pixels and parts that are not arranged; drawing costs the most."""
+    """A context in which figures have few pixels and stream lines, and parts that are not arranged."""
+    from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
 
-    draw = FigureCanvasAgg.draw
+    draw, streamplot = FigureCanvasAgg.draw, Axes.streamplot
 
     def coarse(canvas):
         canvas.figure.set_layout_engine("none")
         canvas.figure.set_dpi(40)
         draw(canvas)
 
+    def sparse(axes, *arguments, **options):
+        return streamplot(axes, *arguments, **options | {"density": 0.2})
+
+    def save(figure, file, *, metadata, **_):  # an SVG, without a first drawing that only arranges the parts
+        FigureCanvasSVG(figure).print_svg(file, metadata=metadata)
+
     @contextmanager
     def drawing():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FigureCanvasAgg, "draw", coarse)
+            patch.setattr(Axes, "streamplot", sparse)
+            patch.setattr(Figure, "savefig", save)
             yield
 
     return drawing

@@ -80,7 +80,7 @@ def coarse(monkeypatch):
     """
 
     def rough(game, starts, duration, dt=0.1):
-        return flows(game, starts, duration, max(dt, duration / 10))
+        return flows(game, starts, duration, max(dt, duration / 5))
 
     def short(game, starts, steps, every=1):
         return play(game, starts, -(-steps // (20 * every)) * every, every)
@@ -103,12 +103,12 @@ def coarse(monkeypatch):
         monkeypatch.setattr(module, "play", short)
     monkeypatch.setattr(adaptive, "adam_paths", lambda: adam_paths(steps=100, every=1))
     monkeypatch.setattr(densities, "fit_gaussian", lambda *_: Fit(0.0, 1.0, 1.0))
-    monkeypatch.setattr(discrete_time, "UPDATES", 50)
+    monkeypatch.setattr(discrete_time, "UPDATES", 15)
     monkeypatch.setattr(discrete_time, "SIDE", 10)
     monkeypatch.setattr(equilibria, "settled_offsets", lambda _, *by: np.ones([len(values) for values in by]))
     monkeypatch.setattr(forces, "critical_weight", forces.force)
-    monkeypatch.setattr(forces, "long_flow", lambda game, starts, times: long_flow(game, starts, times / 20))
-    monkeypatch.setattr(opening, "UPDATES", 50)
+    monkeypatch.setattr(forces, "long_flow", lambda game, starts, times: long_flow(game, starts, times / 100))
+    monkeypatch.setattr(opening, "UPDATES", 15)
     monkeypatch.setattr("gcn.lab.examine.UPDATES", 10)
     monkeypatch.setattr(parting, "UPDATES", 20)
     monkeypatch.setattr(parting, "exponents_at_rest", lambda game, at, _: exponents_at_rest(game, at, 20))
