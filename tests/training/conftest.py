@@ -15,21 +15,21 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reference(request, data, tmp_path_factory):
     """A run from beginning to end, as often looked at as the test module's OFTEN says."""
-    from runs import run, undrawn, words
+    from runs import quickly, run, words
 
     folder = tmp_path_factory.mktemp("runs") / "reference"
     with pytest.MonkeyPatch.context() as patch:
-        undrawn(patch)
+        quickly(patch)
         run(folder, *words(data, request.module.OFTEN))
     return folder
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Runs draw nothing."""
-    from runs import undrawn
+    """Runs draw nothing, and their networks and measurements are cheap."""
+    from runs import quickly
 
-    undrawn(monkeypatch)
+    quickly(monkeypatch)
 
 
 @pytest.fixture(scope="module")

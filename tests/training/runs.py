@@ -121,10 +121,7 @@ def panels(folder: Path) -> dict[str, bytes]:
 
 
 def undrawn(monkeypatch: Any) -> None:
-    """Draw nothing, which takes most of the time of a tiny run; a panel holds a digest of what it would show.
-
-    Networks and measurements are cheap as well.
-    """
+    """Draw nothing, which takes most of the time of a tiny run; a panel holds a digest of what it would show."""
 
     def digest(path: Path, rows: list[PanelRow], title: str) -> None:
         shown = [title] + [
@@ -136,6 +133,11 @@ def undrawn(monkeypatch: Any) -> None:
     monkeypatch.setattr("gcn.training.panels.panel", digest)
 
     monkeypatch.setattr("gcn.training.fit.curves", lambda path, *_: path.touch())
+
+
+def quickly(monkeypatch: Any) -> None:
+    """Draw nothing, with cheap networks and measurements: for runs whose processes all do so."""
+    undrawn(monkeypatch)
     cheap(monkeypatch)
 
 
@@ -150,6 +152,17 @@ def cheap(monkeypatch: Any) -> None:
 def undrawn_script(path: Path, said: Sequence[str], **options: Any) -> Forked:
     """``python PATH WORDS…`` in a process of its own that draws nothing; options as for :class:`Forked`."""
     return Forked(run_undrawn, str(path), list(said), **options)
+
+
+def quick_script(path: Path, said: Sequence[str], **options: Any) -> Forked:
+    """The same for runs that are compared with those of :func:`quickly`."""
+    return Forked(run_quickly, str(path), list(said), **options)
+
+
+def run_quickly(path: str, said: Sequence[str]) -> None:
+    """``python PATH WORDS…`` in this process, which ends with it."""
+    quickly(pytest.MonkeyPatch())
+    run_script(path, said)
 
 
 def run_undrawn(path: str, said: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ def fit(data, tmp_path):
 @pytest.fixture(scope="module")
 def script(data, tmp_path_factory):
     """The folder of a run of scripts/train.py with the same words."""
-    from runs import undrawn
+    from runs import quickly
 
     folder = tmp_path_factory.mktemp("runs") / "script"
     often = [
@@ -70,7 +70,7 @@ def script(data, tmp_path_factory):
         "logger=csv",
     ]
     with pytest.MonkeyPatch.context() as patch:
-        undrawn(patch)
+        quickly(patch)
         run(folder, *GAME, f"data.root={data}", *often)
     return folder
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import run, undrawn, words
+from runs import quickly, run, words
 from torch import nn
 
 from gcn.coding.run_codec import trained as trained_codec
@@ -29,7 +29,7 @@ def folder(data, tmp_path_factory):
     """A run of four updates: its last checkpoint, the one before, the best."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        undrawn(patch)
+        quickly(patch)
         run(folder, *words(data, SAID))
     return folder
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from processes import script
-from runs import SCRIPT, assert_same_run, checkpoint, copied, copied_at, run, undrawn, undrawn_script, words
+from runs import SCRIPT, assert_same_run, checkpoint, copied, copied_at, quick_script, quickly, run, words
 
 from gcn.cli.quoting import resuming, word
 from gcn.errors import InputError, Interrupted
@@ -80,7 +80,7 @@ def moments(data, tmp_path_factory):
     place = tmp_path_factory.mktemp("moments")
     folder = place / "reference"
     with pytest.MonkeyPatch.context() as patch:
-        undrawn(patch)
+        quickly(patch)
         copied_at(2, patch, folder, place / "without a checkpoint")
         copied_at(7, patch, folder, place / "with two checkpoints")
         copied(patch, folder, place / "between its two checkpoints", Record, "save",
@@ -217,7 +217,7 @@ def start():
 
     def starting(*said: str, pasted: str = "", drawn: bool = True) -> Any:
         if not pasted:
-            process: Any = (script if drawn else undrawn_script)(SCRIPT, said)
+            process: Any = (script if drawn else quick_script)(SCRIPT, said)
         else:
             python, root = Path(sys.executable).parent, Path(SCRIPT).parents[1]
             process = subprocess.Popen(

@@ -8,7 +8,7 @@ import shutil
 import pytest
 import yaml
 from PIL import Image, ImageOps
-from runs import checkpoint, copied_at, differences, planned, run, undrawn, words
+from runs import checkpoint, copied_at, differences, planned, quickly, run, words
 
 from gcn.config import assemble
 from gcn.config.parse import Config, parse, save
@@ -27,7 +27,7 @@ def prepared(data, tmp_path_factory):
     place = tmp_path_factory.mktemp("there")
     shutil.copytree(data, place / "images")
     with pytest.MonkeyPatch.context() as patch:
-        undrawn(patch)
+        quickly(patch)
         patch.chdir(place)
         run(place / "first", *words("images", "steps=1 loss=none"))
         copied_at(5, patch, place / "reference", place / "killed")
