@@ -119,28 +119,26 @@ def _folders(places: DictConfig) -> tuple[str, str, str]:
     return str(hydra.run.dir), str(hydra.sweep.dir), str(hydra.sweep.subdir)
 
 
-class Base(NamedTuple):
+class _Base(NamedTuple):
     """What Hydra makes of choices alone; with other words, their values are put into a copy of it.
 
     Attributes:
         cfg: the DictConfig without the node ``hydra``, pickled, for copy.deepcopy takes four times as long.
         choices: the name that is chosen in each group.
         places: of the node ``hydra``, that of which the folders of a run are made, references unresolved; pickled.
-        hydra: that node, pickled; its own remarks about the choices may be those of others.
         files: that were read for it.
     """
 
     cfg: bytes
     choices: dict[str, str | None]
     places: bytes
-    hydra: bytes
     files: frozenset[Read] = frozenset()
 
 
-_bases: dict[tuple[Root, Extension, tuple[Path, ...], tuple[str, ...]], Base] = {}
+_bases: dict[tuple[Root, Extension, tuple[Path, ...], tuple[str, ...]], _Base] = {}
 
 
-def base_of(chosen: tuple[str, ...], root: Root, own: Extension = NONE) -> Base:
+def _base(chosen: tuple[str, ...], root: Root, own: Extension = NONE) -> _Base:
     """The composition of choices alone, which is made once in a process; errors are those of Hydra.
 
     As with the knobs, a process reads ``conf/`` once; what came from a user's folder is made again when a file changes.
@@ -159,12 +157,12 @@ def base_of(chosen: tuple[str, ...], root: Root, own: Extension = NONE) -> Base:
     return base
 
 
-def _exchanged(chosen: tuple[str, ...], root: Root, own: Extension) -> Base | None:
+def _exchanged(chosen: tuple[str, ...], root: Root, own: Extension) -> _Base | None:
     """The base of choices, from that of the defaults; None where Hydra must make it."""
     said = dict(word.partition("=")[::2] for word in chosen)
     if not said or len(said) < len(chosen) or any(map(is_hydras, said)) or not _exchangeable(root):
         return None
-    default = base_of((), root, own)
+    default = _base((), root, own)
     changed = {group: choice for group, choice in said.items() if choice != default.choices[group]}
     cfg = pickle.loads(default.cfg)
     for group, choice in changed.items():
@@ -178,18 +176,16 @@ def _exchanged(chosen: tuple[str, ...], root: Root, own: Extension) -> Base | No
 @cache
 def _exchangeable(root: Root) -> bool:
     """Whether no default choice sets anything outside of its own node."""
-    return exchange.apart(base_of((), root).choices, root.folders)
+    return exchange.apart(_base((), root).choices, root.folders)
 
 
-def _base_of_hydra(chosen: tuple[str, ...], root: Root, own: Extension) -> Base:
+def _base_of_hydra(chosen: tuple[str, ...], root: Root, own: Extension) -> _Base:
     cfg = composed_by_hydra([*chosen, *search_path(root, own.folders)], root, own)
     choices = _choices(cfg, chosen)
-    node = cfg.pop("hydra")
-    node._set_parent(None)
-    hydra = OmegaConf.to_container(node, resolve=False)
+    hydra = OmegaConf.to_container(cfg.pop("hydra"), resolve=False)
     assert isinstance(hydra, dict)
     places = {"run": {"dir": hydra["run"]["dir"]}, "sweep": hydra["sweep"]}
-    return Base(pickle.dumps(cfg), choices, pickle.dumps(places), pickle.dumps(node))
+    return _Base(pickle.dumps(cfg), choices, pickle.dumps(places))
 
 
 def _composed_from_base(
@@ -207,7 +203,7 @@ def _composed_from_base(
             return None
         else:
             settings.append(override)
-    base = base_of(tuple(chosen), root, own)
+    base = _base(tuple(chosen), root, own)
     try:
         if folders:
             places = _folders(with_settings(_places(base.places, number), folders))

@@ -4,16 +4,12 @@ import os
 import time
 from unittest import mock
 
-import hydra
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from gcn.config import compose as composing
-from gcn.config import exchange, hydra_job
+from gcn.config import exchange
 from gcn.config.compose import compose
-from gcn.config.flags import composed_once
 from gcn.config.offered import LAB, TRAIN, groups
 from gcn.errors import InputError
 from gcn.schema.conf_folder import CONF
@@ -170,49 +166,6 @@ def test_hydra_is_asked_once_for_the_same_choices():
         assert compose(["loss=wgan", "seed=5"]).values["seed"] == 5
         named = [f"{group}={choice}" for group, choice in compose(["loss=wgan"]).choices.items() if choice]
         assert compose(sorted(named)) == compose(["loss=wgan"])  # as a reference names them
-
-
-def as_text(cfg):
-    """Hydra's node and the others, which are in another order."""
-    others = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
-    return OmegaConf.to_yaml(cfg.hydra), OmegaConf.to_yaml(others)
-
-
-@pytest.mark.parametrize(
-    ("root", "words"),
-    [
-        (TRAIN, ["mse=1", "loss=wgan", "optim=hific", "optim.g.lr=3", "hydra.job.env_copy=[HOME]"]),
-        (
-            TRAIN,
-            ["-m", "logger=[csv,wandb]", "callbacks=checkpoint", "seed=1,2", "++callbacks.a={_target_: b}"],
-        ),
-        (TRAIN, ["-m", "experiment=rd", "hydra.sweep.subdir=${hydra.job.override_dirname}", "mse=1"]),
-        (LAB, ["game=ring", "hydra.output_subdir=null", "hydra/hydra_logging=default"]),
-    ],
-)
-def test_a_job_of_hydras_program_has_hydras_configuration(root, words, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    by_hydra, compared = ConfigLoaderImpl._load_configuration_impl, []
-
-    def both(self, config_name, overrides, run_mode, **more):
-        expected = by_hydra(self, config_name, overrides, run_mode, **more)
-        if more.get("from_shell", True) and run_mode is RunMode.RUN:
-            compared.append((as_text(hydra_job.composed(overrides, root)), as_text(expected)))
-        return expected
-
-    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", both)
-    monkeypatch.setattr("sys.argv", ["train.py", *words, *composing.search_path(root)])
-    composing.declare()
-    with composed_once():
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(lambda cfg: None)()
-    assert compared
-    for made, expected in compared:
-        assert made == expected
-
-
-def test_what_hydra_must_say_about_a_job_is_left_to_it():
-    for word in ("nothing=1", "mse=1,2", "loss@here=ns", "hydra.searchpath=[/]", "loss=nss"):
-        assert hydra_job.composed([word], TRAIN) is None
 
 
 def test_a_folder_of_the_users_is_composed_as_by_hydra_and_read_again(tmp_path):
