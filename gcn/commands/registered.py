@@ -77,7 +77,8 @@ def _pilot(plan: "Plan", place: Path) -> int:
     block = margin_pilot.stage_1(rows, plan, all_rows)
     print(yaml.safe_dump({"stage_1": block}, sort_keys=False), end="")
     notes = margin_pilot.missing(block, margin_pilot.exponent_relation(rows))
-    for line in [*notes, *margin_pilot.rooms(all_rows, plan)]:
+    rooms = margin_pilot.rooms(all_rows, plan) + margin_pilot.rooms_of_tricks(rows, block["mse_star"])
+    for line in [*notes, *rooms]:
         print(f"# {line}")
     return 0
 

@@ -85,13 +85,24 @@ def missing(block: Mapping[str, Any], relation: RankCorrelation | None) -> list[
                 f"assay.{trick}: not measured; it needs margins with and without it beside the smallest weight of mse"
             )
         elif lacks:
-            found.append(f"assay.{trick}.settings: no room in any, or a* of game or twin at mu* not measured")
+            found.append(f"assay.{trick}.settings: none has room at mu*, or it is not measured")
     if relation is not None:
         found.append(
             f"exponent_predicts: rank correlation {relation.value:.2f}, 95 % interval "
             f"[{relation.low:.2f}, {relation.high:.2f}], {relation.cells} games"
         )
     return found
+
+
+def rooms_of_tricks(rows: Sequence[Margin], star: Mapping[str, float] | None) -> list[str]:
+    """A line for each setting with a known μ*: octaves of a* from the game to its twin, which tricks need."""
+    read = _Means(rows)
+    return [
+        f"room in {setting} at mse={weight:g}: {room:+.2f} octaves of a*, mean over seeds; {ROOM:g} is needed"
+        " for tricks"
+        for setting, weight in (star or {}).items()
+        if not math.isnan(room := read.room(setting, weight))
+    ]
 
 
 def rooms(rows: Sequence[Margin], plan: Plan) -> list[str]:

@@ -74,7 +74,8 @@ def power(plan: Plan, studies: int, seed: int) -> Iterator[tuple[float, int, Rat
     """Spread, number of seeds and rates; effects are 1 octave, and every other trick adds 1 octave beside μ*."""
     truth = Truth(fall=1, rise=1, coupling=1, truth=1, weak=(1,), beside=(0, 1))
     for place, (spread, seeds) in enumerate((a, b) for a in SPREADS for b in SEEDS):
-        own = replace(plan, spread=spread, seeds=seeds, seeds_used=frozenset())
+        least = min(plan.least_seeds, seeds)
+        own = replace(plan, spread=spread, seeds=seeds, least_seeds=least, seeds_used=frozenset())
         yield spread, seeds, rates(truth, own, studies, np.random.default_rng([seed, 100 + place]))
 
 

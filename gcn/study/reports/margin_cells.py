@@ -97,20 +97,25 @@ def room(game: Found, twin: Found | None, distortion: Found | None) -> Room:
 
 
 def cells(
-    rows: Sequence[Row], twin: str = "none", methods: Sequence[str] = EXACT, length: str = "N"
+    rows: Sequence[Row],
+    twin: str = "none",
+    methods: Sequence[str] = EXACT,
+    length: str = "N",
+    axis: str = "lr",
 ) -> dict[Key, Found]:
-    """Margins of the learning rate by cell, for each seed by the first of the methods that measured it.
+    """Margins by cell, for each seed by the first of the methods that measured it.
 
     Args:
         rows: of ``runs.parquet``.
         twin: whose.
         methods: names of searches, in the order of preference.
         length: ``N`` updates or ``4N``.
+        axis: ``lr``, margins of the learning rate, or ``adv``, of the weight of the adversary.
     """
     own = [
         {**row, "method": SAME.get(row["method"], row["method"])}
         for row in rows
-        if row["axis"] == "lr" and row["twin"] == twin and row["length"] == length
+        if row["axis"] == axis and row["twin"] == twin and row["length"] == length
     ]
     found: dict[Key, dict[int, dict[str, Any]]] = {}
     for method in methods:
@@ -129,9 +134,14 @@ def cells(
     }
 
 
-def alone(rows: Sequence[Row]) -> dict[str, Found]:
-    """Margins of the distortion alone, by beta1; its weight changes no step of Adam."""
-    return {key[CELL.index("beta1")]: found for key, found in cells(rows, ALONE).items()}
+def alone(rows: Sequence[Row]) -> dict[Key, Found]:
+    """Margins of the distortion alone by its optimizer, see :func:`optimizer`; its weight changes no step of Adam."""
+    return {optimizer(key): found for key, found in cells(rows, ALONE).items()}
+
+
+def optimizer(key: Key) -> Key:
+    """The levels of G's optimizer in a cell: those of ``beta1`` and ``epsilon``."""
+    return key[CELL.index("beta1")], key[CELL.index("epsilon")]
 
 
 def name_of(key: Key, without: Sequence[str] = ()) -> str:

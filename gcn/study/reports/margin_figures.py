@@ -9,7 +9,7 @@ from typing import Any
 from gcn.report.paper import named, paper_figure
 from gcn.report.plots import BLUE, CYCLE, GREY
 from gcn.study.margin.margin_figure import worst
-from gcn.study.reports.margin_cells import CELL, EXACT, PLAIN, SAME, Found, Key, Row, name_of
+from gcn.study.reports.margin_cells import CELL, EXACT, PLAIN, SAME, Found, Key, Row, name_of, optimizer
 
 DPI = 120
 WIDEST = 10.4  # inches; 1248 pixels
@@ -82,7 +82,7 @@ def _curves(axes: Any, rows: Sequence[Row], colour: str) -> None:
 def beside(
     games: Mapping[Key, Found],
     twins: Mapping[str, Mapping[Key, Found]],
-    alone: Mapping[str, Found],
+    alone: Mapping[Key, Found],
     path: Path,
 ) -> Path | None:
     """Draw the margin of each cell's game, its twins by kind, and the distortion alone, a row for each cell.
@@ -95,7 +95,7 @@ def beside(
     at, beta1 = CELL.index("mse"), CELL.index("beta1")
     order = sorted(games, key=lambda key: (key[0], key[beta1], float(key[at]), key), reverse=True)
     kinds: list[tuple[str, dict[str, Any], Any]] = [
-        ("distortion alone", {"marker": "|", "color": GREY, "markersize": 10}, lambda key: alone.get(key[beta1])),
+        ("distortion alone", {"marker": "|", "color": GREY, "markersize": 10}, lambda key: alone.get(optimizer(key))),
         *((kind, {"color": CYCLE[place + 1], "markerfacecolor": "white", "marker": TWINS[place]},
            own.get) for place, (kind, own) in enumerate(twins.items())),
         ("game", {"marker": "o", "color": BLUE, "markersize": 5}, games.get),

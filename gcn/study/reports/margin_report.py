@@ -24,6 +24,7 @@ from gcn.study.reports.margin_cells import (
     cells,
     missing,
     name_of,
+    optimizer,
     rate,
     room,
     shown,
@@ -60,7 +61,11 @@ MARGINS = (
 ROOM = (
     f"A game that fails less than {CEILING:g} octave below its twin `{TWIN}`, or below the distortion alone, has a"
     " *ceiling*: no gain could be told from what needs no game. The distortion alone is measured with `mse=1`, since"
-    " its weight changes no step of Adam."
+    " its weight changes no step of Adam; it is compared with games that have its optimizer."
+)
+WEIGHTS = (
+    "a* as a weight `adv`, for each seed, at an eighth of the learning rate that the distortion alone bears, one for"
+    " all games of a setting and seed. *Room*: octaves from the game to the twin."
 )
 Margins = Mapping[Key, Found]
 
@@ -81,8 +86,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     twins = kinds.get(TWIN, {})
     rates = margin_exponent.read(table)
     measured, at_rate = exponent_parts.means(rates), exponent_parts.where(rates)
-    beta1 = CELL.index("beta1")
-    rooms = {key: room(found, twins.get(key), distortion.get(key[beta1])) for key, found in games.items()}
+    rooms = {key: room(found, twins.get(key), distortion.get(optimizer(key))) for key, found in games.items()}
     with_rates = {row["seed"] for row in rates}
     ranked = cells([row for row in rows if row["seed"] in with_rates])
     lambdas = {key: own["exponent"] for key, own in measured.items() if "exponent" in own}
@@ -110,6 +114,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
         Block("Margins", [MARGINS], _margins(games, twins)),
         Block("What do the twins bear?", [margin_twins.ABOUT], margin_twins.table(games, kinds)),
         Block("Which games have room?", [ROOM], _rooms(games, rooms, twins, distortion)),
+        Block("With how large a weight of the adversary?", [WEIGHTS], _weights(rows)),
         Block("Is holding monotone?", margin_checks.monotone(cells(rows, methods=margin_checks.WHOLE))),
         Block("Is a margin a threshold, or a drift that takes time?", *margin_checks.longer(games, repeated)),
         Block("Do a ramp and a bisection find the same?", margin_checks.methods(rows)),
@@ -121,7 +126,7 @@ def blocks(study: Study, stored: Sequence[Row], table: Path, folder: Path) -> li
     ]
 
 
-def _short(games: Margins, rooms: Mapping[Key, Room], distortion: Mapping[str, Found]) -> list[str]:
+def _short(games: Margins, rooms: Mapping[Key, Room], distortion: Mapping[Key, Found]) -> list[str]:
     """How far margins reach by the weight of the distortion, and which games have room."""
     said = []
     by_group: dict[
@@ -137,7 +142,9 @@ def _short(games: Margins, rooms: Mapping[Key, Room], distortion: Mapping[str, F
         name = f"mse={mse}" + ", plain SGD in place of Adam" * sgd
         said.append(f"{name}: h* is {text} in {len(own)} game{'s' * (len(own) > 1)}, over their seeds.")
     if distortion:
-        limits = ", ".join(f"{rate(found.mean)} with β₁ = {beta1}" for beta1, found in distortion.items())
+        limits = ", ".join(
+            f"{rate(found.mean)} with β₁ = {beta1}" for (beta1, _), found in distortion.items()
+        )
         said.append(f"The distortion alone holds up to {limits}.")
     else:
         said.append(missing("The distortion alone", "stage0_alone"))
@@ -190,14 +197,29 @@ def _margins(games: Margins, twins: Margins) -> Table | None:
     return (head, body) if body else None
 
 
+def _weights(rows: Sequence[Row]) -> Table | None:
+    """A row for each game whose largest weight of the adversary was measured."""
+    games, twins = (cells(rows, twin, axis="adv") for twin in ("none", TWIN))
+    body = []
+    for key, game in sorted(games.items()):
+        twin = twins.get(key)
+        room = "" if twin is None else f"{game.less(twin):+.1f}"
+        body.append([name_of(key), _adv(game), "" if twin is None else _adv(twin), room])
+    return (["game", "a*", "twin's", "room"], body) if body else None
+
+
+def _adv(found: Found) -> str:
+    return ", ".join(f"{2**octaves:.3g}" for _, octaves in sorted(found.octaves.items()))
+
+
 def _rooms(
-    games: Margins, rooms: Mapping[Key, Room], twins: Margins, distortion: Mapping[str, Found]
+    games: Margins, rooms: Mapping[Key, Room], twins: Margins, distortion: Mapping[Key, Found]
 ) -> Table | None:
     """A row for each game that has a twin or the distortion alone beside it."""
     body = []
     for key, one in sorted(rooms.items()):
         if one.word != "not measured yet":
-            beside = (twins.get(key), distortion.get(key[CELL.index("beta1")]))
+            beside = (twins.get(key), distortion.get(optimizer(key)))
             margins = ["" if found is None else shown(found) for found in (games[key], *beside)]
             gaps = [f"{gap:+.1f}" if math.isfinite(gap) else "" for gap in (one.twin, one.alone)]
             body.append([name_of(key), *margins, *gaps, one.word])

@@ -60,8 +60,8 @@ def alive(process):
     return Path(f"/proc/{process}/stat").read_text().split(")")[-1].split()[0] != "Z"
 
 
-def soon(condition, seconds=30):
-    """Whether a condition becomes true."""
+def soon(condition, seconds=120):
+    """Whether a condition becomes true; on a busy machine a worker of Ray takes half a minute to begin."""
     ends = time.monotonic() + seconds
     while not condition() and time.monotonic() < ends:
         time.sleep(0.05)

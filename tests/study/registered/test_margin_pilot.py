@@ -12,7 +12,7 @@ from pyarrow import parquet
 from gcn.commands.registered import main
 from gcn.errors import InputError
 from gcn.study.registered import margin_plan, margin_rows
-from gcn.study.registered.margin_pilot import rooms, stage_1
+from gcn.study.registered.margin_pilot import rooms, rooms_of_tricks, stage_1
 from gcn.study.registered.margin_samples import Margin
 from gcn.study.registered.simulate import Truth, grid, margins
 
@@ -56,6 +56,18 @@ def test_a_trick_is_taken_at_its_best_level_on_the_margin_that_shows_it_where_th
     found = stage_1([*table, *stronger], PLAN)["assay"]
     assert found["r1"] == {"level": "r1=100", "endpoint": "a", "settings": list(PLAN.settings[1:])}
     assert found["gp"]["endpoint"] == "either"
+
+
+def test_tricks_need_room_at_the_chosen_weight():
+    """Between a* of the game and of its twin at μ*, in each setting."""
+    found = stage_1(rows(gap=0.75), PLAN)
+    assert all(assay["settings"] is None for assay in found["assay"].values())
+    said = rooms_of_tricks(rows(gap=0.75), found["mse_star"])
+    assert said == [
+        f"room in {s} at mse={w:g}: +0.75 octaves of a*, mean over seeds; 1.5 is needed for tricks"
+        for s, w in found["mse_star"].items()
+    ]
+    assert rooms_of_tricks(rows(), None) == []
 
 
 def test_each_setting_has_its_own_controls():

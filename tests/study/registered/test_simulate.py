@@ -39,7 +39,7 @@ def test_power_is_that_of_the_table():
         ]
     found = rates(
         Truth(fall=1, rise=1, coupling=1, truth=1, weak=(1,), beside=(0, 1)),
-        replace(registered, spread=0.5, seeds=10, seeds_used=frozenset()), STUDIES,
+        replace(registered, spread=0.5, seeds=10, least_seeds=10, seeds_used=frozenset()), STUDIES,
         np.random.default_rng(6),
     )  # fmt: skip
     tricks = [c for c in found.words if c[1] == "superfluous"]

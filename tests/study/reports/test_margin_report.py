@@ -9,7 +9,7 @@ from gcn.errors import InputError
 from gcn.study import design, report, table
 from gcn.study.margin import margin_exponent
 from gcn.study.reports import exponent_parts, margin_checks, margin_figures, margin_report
-from gcn.study.reports.margin_cells import CELL, cells, name_of, rate, room, shown
+from gcn.study.reports.margin_cells import CELL, alone, cells, name_of, optimizer, rate, room, shown
 
 LOWEST = 2.0**-20
 LEVELS = {
@@ -101,6 +101,32 @@ def test_margins_stand_beside_their_twins(study, tmp_path):
     assert "r1=10 changes h* by +0.0 octaves at mse=0 (0 of 1 games gain 0.5 or more); +2.0" in short
     assert (tmp_path / "bits.png").is_file()
     assert (tmp_path / "margins.png").is_file()
+
+
+def test_weights_of_the_adversary_have_a_table(study, tmp_path):
+    weights = [
+        {**row, "axis": "adv", "adv": row["h"] * 2**20}
+        for own in (
+            runs(-17),
+            runs(-16, seed=1),
+            runs(-15, twin="rescaled"),
+            runs(-15, seed=1, twin="rescaled"),
+        )
+        for row in own
+    ]
+    blocks = margin_report.blocks(study, [*runs(-17), *weights], tmp_path, tmp_path)
+    assert said(blocks, "With how large a weight of the adversary?").table == (
+        ["game", "a*", "twin's", "room"],
+        [["ns, mse=1, beta1=0", "8, 16", "32, 32", "+1.5"]],
+    )
+
+
+def test_the_distortion_alone_is_compared_with_games_of_its_optimizer():
+    rows = [*runs(-17), *runs(-14, epsilon="sgd"), *runs(-16, twin="distortion_alone")]
+    distortion = alone(rows)
+    found = {key[CELL.index("epsilon")]: distortion.get(optimizer(key)) for key in cells(rows)}
+    assert found["1e-8"] is not None
+    assert found["sgd"] is None
 
 
 @pytest.mark.parametrize(
