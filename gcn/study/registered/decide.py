@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gcn.errors import InputError
+from gcn.study.arms import partner
 from gcn.study.registered.chains import adjusted
 from gcn.study.registered.margin_plan import Plan
 from gcn.study.registered.margin_samples import Margin, Margins, Sample
@@ -27,6 +28,7 @@ NOT_TESTABLE, CEILING = "not testable here", "ceiling: not tested"
 CLAIMS = frozenset({SUPPORTED, EQUIVALENT})
 UNEQUAL = frozenset({ADDS, HARMS, COSTS, HELPS})
 CONTRARY = frozenset({OPPOSITE, NO_EFFECT, *UNEQUAL})
+DIFFER = "settings differ"  # begins the note on a contrast whose average hides a setting
 INTERVAL = 0.95  # of the limits that are printed, without a correction
 
 
@@ -82,7 +84,7 @@ def decide(rows: Iterable[Margin], plan: Plan, limits: bool = True) -> list[Deci
         limits: whether intervals are computed; otherwise they are NaN.
 
     Raises:
-        InputError: a configuration occurs twice, or seeds are more than planned or of an earlier stage.
+        InputError: a configuration occurs twice, or seeds are more than planned, of an earlier stage, or partners.
     """
     rows = list(rows)
     _check_seeds({m.seed for m in rows}, plan)
@@ -102,7 +104,7 @@ def decide(rows: Iterable[Margin], plan: Plan, limits: bool = True) -> list[Deci
         reached[name] = word in CLAIMS
         found.append(test.decision(p, word, limits))
     if not plan.exponent_predicts:
-        note = "stage 1: the exponent does not predict the margin"
+        note = "stage 1 did not show that the exponent predicts the margin"
         found.append(
             Decision("exponent", "coupling falls", "coupling", "per update", 0, _NONE, math.nan, math.nan, math.nan,
                      DESCRIPTIVE, note, {})
@@ -114,6 +116,12 @@ def _check_seeds(seeds: set[int], plan: Plan) -> None:
     again = sorted(seeds & plan.seeds_used)
     if again:
         raise InputError(f"seed {again[0]} was used in an earlier stage; stage 2 needs new seeds")
+    paired = sorted(seed for seed in seeds if partner(seed) in seeds)
+    if paired:
+        raise InputError(
+            f"seeds {paired[0]} and {partner(paired[0])}: the twin of each repeats the other's game, so they are not "
+            "independent; take one of them"
+        )
     if len(seeds) > plan.seeds:
         raise InputError(
             f"the margins are of {len(seeds)} seeds, the plan has {plan.seeds}; no seed may be added"
@@ -207,7 +215,7 @@ def _remarks(sample: Sample, whole: Interval, each: Mapping[str, Interval]) -> l
     said = []
     against = [s for s, one in each.items() if one.low > 0 > whole.estimate or one.high < 0 < whole.estimate]
     if against:
-        said.append(f"settings differ: the interval of {', '.join(against)} is on the other side of zero")
+        said.append(f"{DIFFER}: the interval of {', '.join(against)} is on the other side of zero")
     if sample.holes:
         said.append(f"holding is not monotone at {sample.holes} of {len(sample.margins)} margins")
     return said

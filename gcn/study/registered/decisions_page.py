@@ -8,6 +8,7 @@ from gcn.files.atomic import make_folder, write_csv
 from gcn.study.registered.decide import (
     CEILING,
     DESCRIPTIVE,
+    DIFFER,
     EQUIVALENT,
     NO_EFFECT,
     NOT_MEASURED,
@@ -39,7 +40,7 @@ _LAST = {
 _FIRST = {
     NOT_MEASURED: "not measured, so nothing is said about it",
     CEILING: "not tested: the game is too close to its twin, so a gain could not be told from what needs no game",
-    DESCRIPTIVE: "described only: stage 1 shows no relation of exponent and margin",
+    DESCRIPTIVE: "described only: stage 1 did not show that the exponent predicts the margin",
 }  # answers of chains whose first step has one of these words, unless a later one says more
 HEAD = ("contrast", "endpoint", "seeds", "estimate [95 %]", "p", "adjusted p", "word", "note")
 
@@ -72,7 +73,15 @@ def answers(found: Sequence[Decision]) -> list[str]:
     chains: dict[str, list[Decision]] = {}
     for decision in found:
         chains.setdefault(decision.chain, []).append(decision)
-    return [f"{chain}: {_answer(chain, [d.word for d in own])}." for chain, own in chains.items()]
+    return [
+        f"{chain}: {_answer(chain, [d.word for d in own])}{_apart(own)}." for chain, own in chains.items()
+    ]
+
+
+def _apart(own: Sequence[Decision]) -> str:
+    """What an average over settings hides, if anything."""
+    names = [d.name for d in own if DIFFER in d.note]
+    return f" (an average; settings differ in {', '.join(names)}: read their intervals)" if names else ""
 
 
 def _answer(chain: str, words: Sequence[str]) -> str:

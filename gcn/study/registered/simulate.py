@@ -30,7 +30,7 @@ from gcn.study.registered.margin_samples import GAME, TWIN, Cell, Margin
 from gcn.study.registered.registered_contrasts import ADDS, COSTS, HARMS, HELPS
 
 GRID = 0.25  # octaves between points of the grid
-FIRST_SEED = 1000  # of simulated studies; no stage uses it
+FIRST_SEED = 1000  # of simulated studies, which have every second one; no stage uses them
 COUPLING = 0.02  # per update: deviation of the exponent's coupling over seeds
 TOP = 16.0  # octaves from the first point of the grid to the last
 
@@ -186,7 +186,7 @@ def margins(truth: Truth, plan: Plan, cells: Grid, rng: np.random.Generator) -> 
     for (setting, cell), own, end, exponent in zip(
         cells.places, values.clip(0, truth.top).tolist(), ends, together, strict=True
     ):
-        rows = zip(range(FIRST_SEED, FIRST_SEED + n), *own, *end, exponent, strict=True)
+        rows = zip(range(FIRST_SEED, FIRST_SEED + 2 * n, 2), *own, *end, exponent, strict=True)
         found += [Margin(setting, *cell, seed, h, a, x, y, True, z) for seed, h, a, x, y, z in rows]
     return found
 

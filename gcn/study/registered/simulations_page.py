@@ -129,6 +129,9 @@ def _tricks(plan: Plan) -> str:
 
 def _setup(plan: Plan, studies: int, seed: int) -> str:
     assumed = [name.removeprefix("stage_1.") for name in plan.open if name.count(".") == 1]
+    said = [f"Stage 1 has not measured these yet, they are assumed: {', '.join(assumed)}."] if assumed else []
+    if not plan.assay:
+        said.append("No trick is compared: cases that differ in tricks alone differ in their random numbers.")
     return f"""Written by
 
     python scripts/registered.py simulate={studies} seed={seed}
@@ -136,7 +139,7 @@ def _setup(plan: Plan, studies: int, seed: int) -> str:
 A line is {studies} simulated studies with {plan.seeds} seeds and {len(plan.settings)} settings, decided as
 [plan.md](plan.md) says. A paired difference in one setting has a deviation of {plan.spread:g} octaves over seeds; such
 differences in two settings of a seed have a correlation of {plan.common:g}. Margins are cut off to quarter octaves.
-{f"Stage 1 has not measured these yet, they are assumed: {', '.join(assumed)}." if assumed else ""}"""
+{" ".join(said)}"""
 
 
 def _errors(counts: Sequence[Count]) -> Iterator[list[str]]:

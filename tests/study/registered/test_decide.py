@@ -87,7 +87,7 @@ def test_a_seed_counts_only_where_all_settings_have_it():
 
 
 def test_too_few_seeds_decide_nothing():
-    few = [m for m in rows(fall=2) if m.seed < 1008]
+    few = [m for m in rows(fall=2) if m.seed < 1016]
     decision = decide(few, PLAN)[0]
     assert (decision.word, math.isnan(decision.p)) == ("not measured", True)
     assert decision.note == "8 complete seeds, 9 are needed"
@@ -115,6 +115,8 @@ def test_a_setting_with_the_opposite_effect_is_named():
     assert decision.word == "supported"
     assert decision.note == f"settings differ: the interval of {odd} is on the other side of zero"
     assert decision.settings[odd].high < 0 < decision.interval.low
+    (sentence,) = [said for said in answers(decide(table, PLAN)) if said.startswith(PROX[0])]
+    assert sentence.endswith(f" (an average; settings differ in {PROX[1]}: read their intervals).")
 
 
 def test_holes_are_counted():
@@ -132,8 +134,11 @@ def test_an_exponent_that_predicts_nothing_is_described_and_frees_its_share():
 
 
 def test_seeds_are_new_and_as_many_as_planned():
-    with pytest.raises(InputError, match="seed 1003 was used in an earlier stage"):
-        decide(rows(), replace(PLAN, seeds_used=frozenset({1003})))
+    with pytest.raises(InputError, match="seed 1002 was used in an earlier stage"):
+        decide(rows(), replace(PLAN, seeds_used=frozenset({1002})))
+    moved = [m._replace(seed=1001) if m.seed == 1002 else m for m in rows()]
+    with pytest.raises(InputError, match="seeds 1000 and 1001: the twin of each repeats the other's game"):
+        decide(moved, PLAN)
     with pytest.raises(InputError, match="of 10 seeds, the plan has 9; no seed may be added"):
         decide(rows(), replace(PLAN, seeds=9))
     with pytest.raises(
