@@ -69,7 +69,10 @@ def read(path: Path, plan: Plan, stages: Sequence[str] = (STAGE,)) -> list[Margi
         except InputError as problem:
             raise InputError(f"{printable(path)}: row {place}: {problem}") from None
     if not found:
-        raise InputError(f"{printable(path)}: no row with a margin")
+        raise InputError(
+            f"{printable(path)}: no row with a margin of stage {' or '.join(stages)} in the plan's settings "
+            f"({', '.join(plan.settings)})"
+        )
     return found
 
 

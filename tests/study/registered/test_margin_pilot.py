@@ -179,5 +179,7 @@ def test_a_relation_of_few_games_is_not_reported(tmp_path):
 
 
 def test_runs_with_another_optimizer_are_no_margins_of_the_plan(tmp_path):
-    with pytest.raises(InputError, match="no row with a margin"):
+    with pytest.raises(
+        InputError, match=r"no row with a margin of stage 0 in the plan's settings \(ns beta1=0, "
+    ):
         margin_rows.read(folder(tmp_path, epsilon="1e-4"), PLAN, ("0",))
