@@ -169,7 +169,8 @@ class _Means:
                 and not math.isnan(a := self.mean(a_star, setting, cell))
             }
             if name == WRONG:
-                means = {level: a for level, a in means.items() if level == f"{WRONG}={weight:g}"}
+                level = None if weight is None else f"{WRONG}={weight:g}"
+                means = {level: means[level]} if level in means else {}
             if not means:
                 return None
             found[setting] = max(means, key=means.__getitem__)

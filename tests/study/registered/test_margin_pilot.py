@@ -88,6 +88,7 @@ def test_each_setting_has_its_own_controls():
     assert set(found["mse_star"].values()) == {0.03}
     assert found["controls"]["wrong"] is None  # of this stiffness none was measured
     assert found["controls"]["prox"] == dict.fromkeys(PLAN.settings, "prox=1") | {PLAN.settings[1]: "prox=3"}
+    assert stage_1(own, PLAN)["controls"]["wrong"] is None  # μ* is not known
     right = [m._replace(control="wrong=0.03") if m.control == "wrong=1" else m for m in own]
     assert stage_1([*named, *right], PLAN)["controls"]["wrong"] == dict.fromkeys(PLAN.settings, "wrong=0.03")
 
