@@ -18,7 +18,7 @@ COMMAND = Command(
     examples="""
 python scripts/registered.py simulate=2000                error rates and power, into docs/study/margin
 python scripts/registered.py pilot=docs/study/margin     values of stage 1 for the plan
-python scripts/registered.py margins=docs/study/margin   decisions, once the runs of stage 2 are in this table
+python scripts/registered.py margins=docs/study/margin   decisions, once the table holds runs of stage 2
 """,
     words="""\
 margins: null                         #: path ; the study's table (a folder with runs.parquet), or a CSV of margins
