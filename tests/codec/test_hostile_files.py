@@ -1,19 +1,19 @@
 """Damaged and forged files: one clear error, never a crash, a hang, a wrong image or gigabytes."""
 
 import random
-import subprocess
-import sys
-import textwrap
 import zlib
 from pathlib import Path
 
 import pytest
 import torch
+from generators import build, spread
+from processes import Forked
 
 from gcn.codec.container import CHECKSUM, HEADER, OVERHEAD, parse, read, write
 from gcn.errors import InputError
 
 NAMES = ("tiny", "hyperprior")
+STATUS = Path("/proc/self/status")
 
 
 def image(height, width, seed):
@@ -92,13 +92,8 @@ def attack(case, numbers):
     return refused
 
 
-def test_500_mutants_are_refused(case):
-    assert attack(case, range(500)) > 450
-
-
-@pytest.mark.slow
-def test_4_000_mutants_of_each_codec_are_refused(case):
-    assert attack(case, range(500, 4_500)) > 3_800
+def test_1_500_mutants_of_each_codec_are_refused(case):
+    assert attack(case, range(1_500)) > 1_420
 
 
 def test_a_forger_who_fits_every_checksum_gets_an_image_of_his_own(case):
@@ -111,38 +106,28 @@ def test_a_forger_who_fits_every_checksum_gets_an_image_of_his_own(case):
         codec.decompress((forged, height, width, symbols))
 
 
-BOMB = """
-import sys, zlib
-import torch
-from gcn.codec.container import HEADER, CHECKSUM, read, write
-from gcn.errors import InputError
-sys.path.insert(0, {tests!r})
-from generators import build, spread
-for name in {names!r}:
-    codec = spread(build(name), 4.0).for_coding()
-    data = write(codec, torch.rand(1, 3, 16, 16))
-    fields = list(HEADER.unpack_from(data))
-    claims = (10_000, 10_000, b""), (65535, 1500, b"\\1\\2\\3\\4" * 100), (9_999, 9_999, b"\\7" * 2_000_000)
-    for height, width, stream in claims:
-        fields[5:7] = height, width
-        body = HEADER.pack(*fields) + b"\\1\\2\\3\\4" + stream
-        try:
-            read(codec, body + CHECKSUM.pack(zlib.crc32(body)))
-        except InputError as error:
-            print(error)
-status = open("/proc/self/status").read()  # getrusage would count what the test process had before exec
-print(status.split("VmHWM:")[1].split()[0])
-"""
+def _reads_claims_of_large_images():
+    for name in NAMES:
+        codec = spread(build(name), 4.0).for_coding()
+        data = write(codec, torch.rand(1, 3, 16, 16))
+        fields = list(HEADER.unpack_from(data))
+        claims = (10_000, 10_000, b""), (65535, 1500, b"\1\2\3\4" * 100), (9_999, 9_999, b"\7" * 2_000_000)
+        for height, width, stream in claims:
+            fields[5:7] = height, width
+            body = HEADER.pack(*fields) + b"\1\2\3\4" + stream
+            try:
+                read(codec, body + CHECKSUM.pack(zlib.crc32(body)))
+            except InputError as error:
+                print(error)
+    print(STATUS.read_text().split("VmHWM:")[1].split()[0])  # getrusage would count what its parent had
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from Linux")
-def test_a_claimed_size_costs_no_memory(request):
-    code = textwrap.dedent(BOMB).format(tests=str(request.config.rootpath / "tests"), names=NAMES)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    *errors, peak = done.stdout.splitlines()
+@pytest.mark.skipif(not STATUS.exists(), reason="reads the peak memory from Linux")
+def test_a_claimed_size_costs_no_memory():
+    process = Forked(_reads_claims_of_large_images)
+    said, problems = process.communicate(300)
+    assert process.returncode == 0, problems
+    *errors, peak = said.splitlines()
     assert len(errors) == 3 * len(NAMES)
     assert int(peak) < 1024 * 1024  # KiB, torch and all
