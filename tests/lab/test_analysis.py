@@ -63,7 +63,7 @@ def test_a_penalty_with_a_centre_elsewhere_leaves_a_kink_or_moves_the_equilibriu
     assert alone.point.tolist() == [0.0, 0.0]
     assert not alone.smooth
     mu, weight = 0.5, 1.0
-    together = examine(ensemble(Wasserstein(), mse=mu, gp=weight), 500).rest
+    together = examine(ensemble(Wasserstein(), mse=mu, gp=weight, lr=0.5), 50).rest
     assert together.smooth
     assert abs(together.point[0].item()) == pytest.approx(2 * weight / (1 + 4 * mu * weight), rel=1e-6)
 
@@ -233,14 +233,14 @@ def test_the_flow_of_a_linear_game_is_its_exponential():
 
 
 def test_the_flow_of_vanilla_keeps_its_radius():
-    path = flow(ensemble(Vanilla()), torch.tensor([0.4, -0.2], dtype=torch.float64), (0.1, 0.1), 300)
+    path = flow(ensemble(Vanilla()), torch.tensor([0.4, -0.2], dtype=torch.float64), (0.1, 0.1), 100)
     radius = path.norm(dim=1)
-    assert radius.max() - radius.min() < 3e-7
+    assert radius.max() - radius.min() < 1e-7
 
 
 def test_a_flow_that_escapes_is_cut_and_called_diverged():
     """Far out G of maximum likelihood gains by exp(D): it is gone in finite time."""
-    for start in ((2.0, 2.0), (6.0, 3.0)):
+    for start in ((3.3, 3.3), (6.0, 3.0)):
         run = examine(ensemble(MaximumLikelihood()), 200, start=start, continuous=True)
         assert run.outcome.name == "diverged"
         assert run.record()["converged"] is False

@@ -24,7 +24,7 @@ from gcn.losses.penalties import GP, R1
 from gcn.losses.perturbation import InstanceNoise
 
 SMALL = {"width": 6, "batch": 8, "latent": 3, "activation": "relu"}
-UPDATES = 12
+UPDATES, FEW = 12, 5
 
 
 def mse():
@@ -90,7 +90,7 @@ def play_alone(plane, many, game, seed, objective, rule, lr, d_steps):
     ).double()
     players = Players(TorchAdam(alone.parameters_of("g"), lr), TorchAdam(alone.parameters_of("d"), lr))
     like = torch.empty(plane.batch, 2, dtype=torch.float64)
-    for step in range(UPDATES):
+    for step in range(FEW):
         batches = [plane.distribution.sample(Streams(seed).at("data", step, i), like) for i in range(d_steps)]
         rule(alone, batches, step, players)
     return alone
@@ -128,7 +128,7 @@ def test_a_game_among_many_is_the_game_alone(arm):
     players = Players(*(Adam(many.parameters_of(p), lr) for p in ("g", "d")))
     started = plane.game(objective(None), seeds, torch.float64)
     move = rule()
-    for step in range(UPDATES):
+    for step in range(FEW):
         move(many, [plane.data(many, "data", step, i) for i in range(d_steps)], step, players)
     for i, seed in enumerate(seeds):
         alone = play_alone(plane, started, i, seed, objective(i), rule(), float(lr[i]), d_steps)
@@ -240,21 +240,22 @@ def test_the_code_says_no_more_than_its_levels():
 
 
 def test_two_modes_are_learnt():
-    plane = Plane(Gaussians(distance=2.0, std=0.3), width=16, batch=64)
+    plane = Plane(Gaussians(distance=2.0, std=0.3), width=16, batch=64, compared=0)
     found = plane.train(
-        Objective(NonSaturating(), 1.0, {"r1": (0.1, R1())}), g_optimizer=partial(Adam, lr=1e-2), steps=400,
-        seeds=[0, 1], log_every=400,
+        Objective(NonSaturating(), 1.0, {"r1": (0.1, R1())}), g_optimizer=partial(Adam, lr=1e-2), steps=100,
+        seeds=[0, 1], log_every=100,
     )  # fmt: skip
+    assert found.curves["good"][0].max() < 0.5
     assert found.curves["recovered"][-1].tolist() == [2, 2]
     assert found.curves["good"][-1].min() > 0.6
     assert found.diverged.tolist() == [-1, -1]
 
 
 def test_a_distortion_alone_needs_no_adversary():
-    plane = Plane(Ring(), "autoencoder", width=16, code=2, levels=8)
+    plane = Plane(Ring(), "autoencoder", width=16, code=2, levels=8, compared=0)
     found = plane.train(
-        Objective(None, terms={"mse": (1.0, mse())}), g_optimizer=partial(Adam, lr=1e-2), steps=200, seeds=[0],
-        log_every=200,
+        Objective(None, terms={"mse": (1.0, mse())}), g_optimizer=partial(Adam, lr=1e-2), steps=50, seeds=[0],
+        log_every=50,
     )  # fmt: skip
     start, end = found.curves["mse"][:, 0]
     assert end < 0.2 * start
@@ -323,12 +324,13 @@ def test_a_constraint_holds_after_each_update_of_d():
     assert largest["g"].item() > 0.1
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_figures_are_written_and_depend_on_the_run_alone(tmp_path):
     found = run(Plane(Ring(), **SMALL), Objective(NonSaturating()), [0, 1])
     assert portrait(tmp_path / "p", found, "ring: loss=ns") == tmp_path / "p"
     for name in ("a", "b"):
         multiples(tmp_path / "deep" / name, [[view(found, 1, "none"), None]], ["x"])
-    for suffix in ("png", "svg"):
+    for suffix, least in (("png", 1_000), ("svg", 5_000)):
         first, second = ((tmp_path / "deep" / f"{name}.{suffix}").read_bytes() for name in ("a", "b"))
         assert first == second
-        assert len((tmp_path / f"p.{suffix}").read_bytes()) > len(first) > 5000
+        assert len((tmp_path / f"p.{suffix}").read_bytes()) > len(first) > least
