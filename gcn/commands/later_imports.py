@@ -87,8 +87,20 @@ class _Compiled(metaclass=_IsCompiled):
     """Class for ``isinstance``: what ``torch.compile`` returned, which nothing is before the compiler is loaded."""
 
 
+class _Rules(ModuleType):
+    """What the compiler knows of functions, of which nothing is kept before it is loaded."""
+
+    def clear_lru_cache(self) -> None:
+        """Does nothing: nothing is cached. ``torch.distributed`` asks for it when a group of processes begins."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_loaded(COMPILER).trace_rules, name)
+
+
 class Compiler(Later):
     """The package of torch's compiler; its modules import one another, so they are imported after all of it."""
+
+    trace_rules = _Rules("rules")
 
     @property
     def OptimizedModule(self) -> type:

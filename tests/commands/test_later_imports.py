@@ -14,6 +14,7 @@ x = torch.ones(1, 2)
 layer(x).sum().backward()
 optimizer.step()
 optimizer.load_state_dict(optimizer.state_dict())
+torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=0, world_size=1)
 for name in ("torchvision", "scipy", "matplotlib", "triton", "torch._dynamo.utils", "torchmetrics.functional"):
     assert name not in sys.modules, name
 from lightning.pytorch.utilities.compile import OptimizedModule
@@ -26,6 +27,7 @@ assert imported_first.__spec__.origin == imported_first.__file__
 compiled = torch.compile(layer, backend="eager")
 assert isinstance(compiled, OptimizedModule)
 assert torch.equal(compiled(x), layer(x))
+assert torch._dynamo.trace_rules is sys.modules["torch._dynamo.trace_rules"]
 optimizer.step()
 
 from lightning.pytorch.utilities.model_summary import model_summary
@@ -44,8 +46,8 @@ assert axes is figure.axes[0]
 """
 
 
-def test_what_training_does_not_use_is_imported_at_its_first_use():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True)
+def test_what_training_does_not_use_is_imported_at_its_first_use(tmp_path):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path / "group")], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
