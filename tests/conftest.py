@@ -15,9 +15,9 @@ import gcn.commands  # noqa: F401, I001 - first: libraries are imported as progr
 
 import pytest
 import torch
+from drawing import blank
 from generators import build, spread
 from hypothesis import settings
-from PIL import Image
 
 torch.set_num_threads(1)
 
@@ -59,18 +59,12 @@ def spread_generator():
     return lambda name, factor=4.0, **options: spread(build(name, **options), factor)
 
 
-def _blank(path, *_):
-    """A picture of one pixel in place of the curves of a run, for all tests that do not look at them."""
-    Image.new("RGB", (1, 1)).save(path)
-    return path
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _runs_draw_no_curves():
     fit = sys.modules.get("gcn.training.fit")
     with pytest.MonkeyPatch.context() as patch:
         if fit:  # else no test module trains
-            patch.setattr(fit, "curves", _blank)
+            patch.setattr(fit, "curves", blank)
         yield
 
 

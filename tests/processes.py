@@ -13,7 +13,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, set_start_method
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,7 @@ def _work(
             os.dup2(file.fileno(), number)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
+    set_start_method(None, force=True)  # its workers start as those of any program, not as it was started itself
     os.setsid()  # as a shell's job: a signal to it reaches its own children and nobody else
     os.chdir(cwd)
     os.environ.clear()
