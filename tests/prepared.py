@@ -6,7 +6,6 @@ Their runs draw no curves, at which no test looks.
 import gc
 
 from drawing import blank
-
 from gcn.config.offered import LAB, TRAIN, stamp
 from gcn.config.parse import parse
 from gcn.training import fit

@@ -123,7 +123,9 @@ def _work(
             os.dup2(file.fileno(), number)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
-    set_start_method(None, force=True)  # its workers start as those of any program, not as it was started itself
+    set_start_method(
+        None, force=True
+    )  # its workers start as those of any program, not as it was started itself
     os.setsid()  # as a shell's job: a signal to it reaches its own children and nobody else
     os.chdir(cwd)
     os.environ.clear()

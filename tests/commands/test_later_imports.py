@@ -47,7 +47,9 @@ assert axes is figure.axes[0]
 
 
 def test_what_training_does_not_use_is_imported_at_its_first_use(tmp_path):
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path / "group")], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "group")], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
