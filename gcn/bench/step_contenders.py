@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-import gcn
 from gcn.config.assemble import game
+from gcn.config.modules import build_game
 from gcn.config.parse import parse
 from gcn.errors import InputError
 from gcn.game.game import Game
@@ -66,7 +66,7 @@ def _batch(module: GameModule, crop: int, batch: int) -> tuple[Tensor, ...]:
 
 def ours(words: Sequence[str], crop: int, batch: int) -> Loop:
     """The update of ``scripts/train.py``, without data, logs and validations."""
-    module, _ = gcn.build(words)
+    module = build_game(words)
     module.to(device())
     plan, batches = module.training_plan, _batch(module, crop, batch)
     g = plan.g.player(plan.g.build(module.game.parameters_of("g")))
@@ -121,7 +121,7 @@ def alternating(words: Sequence[str], crop: int, batch: int) -> Loop:
 
 def plain(words: Sequence[str], crop: int, batch: int) -> Loop:
     """A plain loop on the networks of the game."""
-    module, _ = gcn.build([*words, "trainer.channels_last=false"])
+    module = build_game([*words, "trainer.channels_last=false"])
     return _plain(module, module.game, crop, batch)
 
 
@@ -131,7 +131,7 @@ def compressai(words: Sequence[str], crop: int, batch: int) -> Loop:
     Raises:
         InputError: CompressAI has no such architecture.
     """
-    module, _ = gcn.build([*words, "trainer.channels_last=false"])
+    module = build_game([*words, "trainer.channels_last=false"])
     other = _of_compressai(module.codec)
     return _plain(module, game(parse(words), other)[0], crop, batch)
 

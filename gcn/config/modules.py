@@ -115,6 +115,16 @@ def build(words: Sequence[str]) -> tuple[GameModule, GameDataModule]:
     Raises:
         InputError: a word that is unknown, out of range, given twice, or of the trainer.
     """
+    cfg = _parsed(words)
+    return _module(GameModule, cfg), GameDataModule(built(cfg, "data"), cfg.seed, cfg.steps, cfg.d_steps)
+
+
+def build_game(words: Sequence[str]) -> GameModule:
+    """The module of :func:`build`, without reading the data."""
+    return _module(GameModule, _parsed(words))
+
+
+def _parsed(words: Sequence[str]) -> Config:
     if isinstance(words, str):
         raise InputError(f"gcn.build: give a list of words, gcn.build({words.split()}), not one string")
     for word in words:
@@ -122,5 +132,4 @@ def build(words: Sequence[str]) -> tuple[GameModule, GameDataModule]:
         if is_hydras(word) or (name in OTHERS and word.lstrip("+") != "trainer.channels_last=false"):
             raise InputError(f"gcn.build: {word}: {OTHERS.get(name, 'Hydra has no part in this; drop it')}")
     refuse_doubled(words)
-    cfg = parse(words)
-    return _module(GameModule, cfg), GameDataModule(built(cfg, "data"), cfg.seed, cfg.steps, cfg.d_steps)
+    return parse(words)

@@ -44,7 +44,8 @@ def test_the_codec_trains_as_shown(words):
 
 
 @pytest.mark.parametrize("words", of("lab"), ids=" ".join)
-def test_the_lab_plays_as_shown(words):
+def test_the_lab_plays_as_shown(words, monkeypatch):
+    monkeypatch.setattr("gcn.lab.examine.UPDATES", 10)  # of exponents, which are compared with nothing here
     cfg = parse(words, root=LAB)
     made = ensemble(cfg, build(cfg, "game"))
     record = examine(made, 60, cfg.start, continuous=False).record()
