@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from scipy.stats import t as student
+from scipy.special import stdtrit  # Student's t; scipy.stats takes a second to import
 from torch import Tensor
 
 GROUPS = 5  # of successive blocks, whose means count as independent
@@ -59,7 +59,7 @@ def estimate(rates: Sequence[float]) -> Estimate:
     half = error = math.inf
     if groups > 1:
         error = float(means.std()) / math.sqrt(groups)
-        half = float(student.ppf((1 + LEVEL) / 2, groups - 1)) * error
+        half = float(stdtrit(groups - 1, (1 + LEVEL) / 2)) * error
     return Estimate(sum(values) / len(values), half, tuple(values), error)
 
 
