@@ -16,7 +16,7 @@ from importlib.util import spec_from_loader
 from types import ModuleType
 from typing import Any
 
-COMPILER, FLOPS = "torch._dynamo", "torch.utils.flop_counter"
+COMPILER, HELPERS, FLOPS = "torch._dynamo", "torch._dynamo.utils", "torch.utils.flop_counter"
 METRICS, PLOTS = "torchmetrics", "torchmetrics.utilities.plot"
 # What Lightning takes from torchmetrics, and the modules that define it.
 PARTS = {
@@ -124,7 +124,27 @@ class Compiler(Later):
         return call
 
 
-KINDS: dict[str, type[Later]] = {METRICS: Metrics, PLOTS: Plots, FLOPS: Flops, COMPILER: Compiler}
+class Helpers(Later):
+    """Functions of the compiler, of which torchvision takes one for its operators."""
+
+    def is_compile_supported(self, device: str) -> Any:
+        """Whether the compiler can be used for a device."""
+        return _loaded(COMPILER).utils.is_compile_supported(device)
+
+    def load(self) -> None:
+        """Execute the module's own code, which needs all of the compiler."""
+        _loaded(COMPILER)  # which imports this module
+        if isinstance(self, Helpers):
+            super().load()
+
+
+KINDS: dict[str, type[Later]] = {
+    METRICS: Metrics,
+    PLOTS: Plots,
+    FLOPS: Flops,
+    COMPILER: Compiler,
+    HELPERS: Helpers,
+}
 
 
 def _loaded(name: str) -> ModuleType:
