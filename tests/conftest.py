@@ -15,7 +15,7 @@ import gcn.commands  # noqa: F401, I001 - first: libraries are imported as progr
 
 import pytest
 import torch
-from drawing import blank
+from blank_figure import blank
 from generators import build, spread
 from hypothesis import settings
 

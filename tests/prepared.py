@@ -5,7 +5,8 @@ Their runs draw no curves, at which no test looks.
 
 import gc
 
-from drawing import blank
+from blank_figure import blank
+
 from gcn.config.offered import LAB, TRAIN, stamp
 from gcn.config.parse import parse
 from gcn.training import fit
