@@ -75,9 +75,34 @@ def measured(game, at=None):
     return torch.linalg.eigvals(game.jacobian(at)[0]).tolist()
 
 
+def measured_each(game, weights):
+    """Eigenvalues of the production field at θ = ψ = 0 for each of several weights, all in one ensemble.
+
+    Args:
+        game: has the terms.
+        weights: of terms by their names, a sequence each.
+    """
+    together = game.with_weights({name: points(values)[0] for name, values in weights.items()})
+    at = torch.zeros(len(next(iter(weights.values()))), len(game.small.names), dtype=torch.float64)
+    assert together.velocity(at).norm() < 1e-11
+    return torch.linalg.eigvals(together.jacobian(at)).tolist()
+
+
+def assert_spectra(game, weights, expected):
+    """:func:`assert_spectrum` for each of several weights, see :func:`measured_each`; returns the spectra."""
+    spectra = measured_each(game, weights)
+    for i, (found, spectrum) in enumerate(zip(spectra, expected, strict=True)):
+        alone = game.with_weights({name: values[i] for name, values in weights.items()})
+        _assert_same(found, alone.small.closed_form(alone.strengths), spectrum)
+    return spectra
+
+
 def assert_spectrum(game, expected, at=None):
     """The production field has these eigenvalues at its equilibrium, and the game's closed form says so too."""
-    found, formula = measured(game, at), game.small.closed_form(game.strengths)
+    _assert_same(measured(game, at), game.small.closed_form(game.strengths), expected)
+
+
+def _assert_same(found, formula, expected):
     assert distance(found, expected) < 1e-6, f"{found} is not {expected}"
     assert formula is not None
     assert distance(formula, expected) < 1e-9, f"the closed form says {formula}, not {expected}"

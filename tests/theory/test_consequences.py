@@ -5,7 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from ensembles import FORCES, assert_spectrum, distance, ensemble, measured, mse, played, points, radii, root
+from ensembles import (
+    FORCES,
+    assert_spectrum,
+    distance,
+    ensemble,
+    measured,
+    measured_each,
+    mse,
+    played,
+    points,
+    radii,
+    root,
+)
 from scipy.integrate import solve_ivp
 from scipy.optimize import fsolve
 
@@ -32,7 +44,7 @@ def flow(game, start, times):
     def velocity(_, w):
         return field(torch.from_numpy(w)[None])[0].numpy()
 
-    return solve_ivp(velocity, (0, times[-1]), start, "DOP853", times, rtol=1e-7, atol=1e-10).y.T
+    return solve_ivp(velocity, (0, times[-1]), start, "LSODA", times, rtol=1e-6, atol=1e-8).y.T
 
 
 # 1. four ways to the same spectrum
@@ -76,7 +88,7 @@ def test_the_slow_mode_of_a_heavy_distortion(name):
 def test_the_best_rate_is_where_the_distortion_weighs_as_much_as_the_force(name):
     loss, p = FORCES[name]
     mus = p * np.geomspace(0.1, 10, 41)  # the middle one is p
-    rates = [slowest(ensemble(loss, mse(mu))) for mu in mus]
+    rates = np.real(measured_each(ensemble(loss, mse(1.0)), {"mse": mus.tolist()})).max(1)
     assert np.argmin(rates) == 20
     assert min(rates) == pytest.approx(-p, rel=1e-6)
     assert rates[-1] > 0.1 * rates[20]  # ten times the weight is more than ten times slower
@@ -225,8 +237,8 @@ def test_under_a_light_distortion_a_limit_cycle_surrounds_the_wrong_points():
     mu, weight = 0.1, 0.3
     theta = 2 * weight / (1 + 4 * mu * weight)
     game = one_centred(Wasserstein(), mu, weight, 1.0)
-    near, far = played(game, [(theta + 0.05, 2 * mu * theta), (2, 2)], 750, Alternating, h=0.06)[
-        -150:
+    near, far = played(game, [(theta + 0.05, 2 * mu * theta), (1, 1)], 420, Alternating, h=0.08)[
+        -110:
     ].unbind(1)
     assert (near - points([theta, 2 * mu * theta])).norm(dim=1).max() < 0.01
     assert 0.9 < far[:, 0].max() < 0.97
@@ -236,7 +248,7 @@ def test_under_a_light_distortion_a_limit_cycle_surrounds_the_wrong_points():
 @pytest.mark.parametrize("penalty", [R1, R2])
 def test_a_zero_centred_penalty_and_a_distortion_converge_to_the_data(penalty):
     game = ensemble(Wasserstein(), {**mse(0.5), penalty.__name__.lower(): (1.0, penalty())})
-    assert radii(played(game, [(1, 1), (-1, 0.5)], 200, Simultaneous, h=0.1))[-1].max() < 1e-6
+    assert radii(played(game, [(1, 1), (-1, 0.5)], 70, Simultaneous, h=0.25))[-1].max() < 1e-6
 
 
 # 6. many dimensions
@@ -292,7 +304,7 @@ def test_only_a_penalty_on_the_discriminator_damps_its_kernel():
 
 def test_what_the_discriminator_says_out_of_the_generators_reach_stays():
     start = (*[0.5] * 4, *[0.5] * 6)
-    end = played(many(0.7), [start], 400, Alternating, h=0.5)[-1, 0]
+    end = played(many(0.3), [start], 120, Alternating, h=0.6)[-1, 0]
     assert end[:8].abs().max() < 1e-4
     assert end[8:].tolist() == pytest.approx([0.5, 0.5])
 

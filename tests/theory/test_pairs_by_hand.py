@@ -58,14 +58,16 @@ TERMS = {
 }
 
 
-def games(loss, names):
-    """The production game and the one by hand."""
-    bias = loss == "lsgan 01"  # with labels 0 and 1 a D without a bias has no force at θ = ψ = 0
-    noise = "instance_noise" in names
-    terms = {name: TERMS[name] for name in names if name != "instance_noise"}
-    production = ensemble(LOSSES[loss], terms, [InstanceNoise(SIGMA)] if noise else [], small=Dirac(bias))
-    weights = {name: weight for name, (weight, _) in terms.items()}
-    return production, Hand(loss, bias, SIGMA if noise else 0.0, EPSILON, **weights)
+def produced(loss, terms, noise):
+    """The production game; with labels 0 and 1 a D without a bias has no force at θ = ψ = 0."""
+    small = Dirac(bias=loss == "lsgan 01")
+    return ensemble(LOSSES[loss], terms, [InstanceNoise(SIGMA)] if noise else [], small=small)
+
+
+def by_hand(loss, names):
+    """The game by hand."""
+    weights = {name: TERMS[name][0] for name in names if name != "instance_noise"}
+    return Hand(loss, loss == "lsgan 01", SIGMA if "instance_noise" in names else 0.0, EPSILON, **weights)
 
 
 def somewhere(size):
@@ -76,28 +78,38 @@ def somewhere(size):
 
 # All pairs of terms with one loss of each kind, and every loss with pairs in which every term is present.
 EVERY_TERM = [("mse", "grad_norm"), ("charbonnier", "r2"), ("r1", "jare"), ("instance_noise", "consensus")]
-CASES = [
-    (loss, names)
-    for loss in LOSSES
-    for names in (combinations(TERMS, 2) if loss in ("ns", "lsgan 01", "ns average") else EVERY_TERM)
-]
 
 
-@pytest.mark.parametrize(("loss", "names"), CASES)
-def test_two_terms_make_the_field_and_the_spectrum_that_formulas_say(loss, names):
-    production, hand = games(loss, names)
-    at = torch.cat([points(hand.rest()), somewhere(len(hand.rest()))])
-    velocities, jacobians = production.velocity(at), production.jacobian(at)
-    assert np.abs(hand.velocity(hand.rest())).max() < 1e-15
-    for row, velocity, jacobian in zip(at.numpy(), velocities, jacobians, strict=True):
-        assert np.abs(velocity.numpy() - hand.velocity(row)).max() < 1e-10
-        assert np.abs(jacobian.numpy() - hand.jacobian(row)).max() < 1e-6
+@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_two_terms_make_the_field_and_the_spectrum_that_formulas_say(loss, noise):
+    """All pairs are one ensemble, in which each game has its two weights, and 0 for the other terms."""
+    every = combinations(TERMS, 2) if loss in ("ns", "lsgan 01", "ns average") else EVERY_TERM
+    pairs = [names for names in every if ("instance_noise" in names) == noise]
+    rest = by_hand(loss, ()).rest()
+    at = torch.cat([points(rest), somewhere(len(rest))])
+    terms = {
+        name: (points([weight * (name in names) for names in pairs])[0].repeat_interleave(len(at)), term)
+        for name, (weight, term) in TERMS.items()
+        if any(name in names for names in pairs) and name != "instance_noise"
+    }
+    production, everywhere = produced(loss, terms, noise), at.repeat(len(pairs), 1)
+    velocities, jacobians = (
+        found(everywhere).reshape(len(pairs), *at.shape, -1).numpy()
+        for found in (production.velocity, production.jacobian)
+    )
+    for names, velocity, jacobian in zip(pairs, velocities, jacobians, strict=True):
+        hand = by_hand(loss, names)
+        assert np.abs(hand.velocity(rest)).max() < 1e-15
+        for i, row in enumerate(at.numpy()):
+            assert np.abs(velocity[i, :, 0] - hand.velocity(row)).max() < 1e-10, names
+            assert np.abs(jacobian[i] - hand.jacobian(row)).max() < 1e-6, names
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_second_derivatives_typed_by_hand_are_those_of_the_field(loss):
     """Without norms of gradients the field's derivative is typed; the complex step finds the same."""
-    _, hand = games(loss, ("mse", "charbonnier", "r1", "r2", "instance_noise"))
+    hand = by_hand(loss, ("mse", "charbonnier", "r1", "r2", "instance_noise"))
     for row in somewhere(len(hand.rest())).numpy():
         assert np.abs(hand.smooth(row)[1] + hand.jacobian(row)).max() < 1e-12
 
@@ -105,8 +117,11 @@ def test_the_second_derivatives_typed_by_hand_are_those_of_the_field(loss):
 @pytest.mark.parametrize("name", ["consensus", "jare"])
 def test_norms_of_gradients_contain_everything_that_is_paid_but_themselves(name):
     """With a distortion, a penalty and noise present the norm's weight acts on their gradients too."""
-    names = (name, "mse", "r1", "instance_noise", "grad_norm")
-    production, hand = games("ns", names)
+    names = (name, "mse", "r1", "grad_norm")
+    production, hand = (
+        produced("ns", {n: TERMS[n] for n in names}, True),
+        by_hand("ns", (*names, "instance_noise")),
+    )
     at = somewhere(2)
     expected = np.stack([hand.velocity(row) for row in at.numpy()])
     assert np.abs(production.velocity(at).numpy() - expected).max() < 1e-10

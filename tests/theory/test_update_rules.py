@@ -20,7 +20,7 @@ WGAN = ensemble(Wasserstein())  # its field is linear: what holds near the equil
 def test_alternating_descent_stays_within_bounds():
     """An ellipse whose axes differ by (1 + h/2)/(1 - h/2) in square; beyond h = 2 there is none."""
     h = torch.tensor([0.1, 1.0, 1.9, 2.1], dtype=torch.float64)
-    radius = radii(played(WGAN, [(0.01, 0.0)] * 4, 600, Alternating, h))
+    radius = radii(played(WGAN, [(0.01, 0.0)] * 4, 300, Alternating, h))
     bound = 0.01 / (1 - h / 2).sqrt() * 1.01
     assert (radius.amax(0) < bound)[:3].all()
     assert (radius[-200:].amax(0) > 0.5 * 0.01)[:3].all()  # it does not converge
@@ -46,7 +46,7 @@ def test_optimistic_descent_is_its_recursion():
 
 
 def test_aligned_sga_pulls_towards_the_equilibrium():
-    radius = radii(played(WGAN, [(0.01, 0.0)], 200, lambda: SGA(1.0, align=True), 0.1))
+    radius = radii(played(WGAN, [(0.01, 0.0)], 80, lambda: SGA(1.0, align=True), 0.1))
     assert radius[-1] < 1e-3 * radius[0]
 
 
