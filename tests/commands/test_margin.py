@@ -9,6 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+from runs import images
 from small_study import TINY
 
 from gcn.commands import margin
@@ -27,25 +29,37 @@ SMALL = MarginPlan(
 )  # fmt: skip
 pytestmark = pytest.mark.usefixtures("coarse_figures", "empty_figures")
 
-WORDS = ("loss=ns", "+mse=1", *TINY, "data.dead_leaves=0", "data.scales=[0.35]", "updates=6")
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder of images, a model file and an empty folder for the runs of all tests, which share data and judge."""
+    folder = tmp_path_factory.mktemp("margin")
+    images(folder / "data", val_side=256)
+    package.save(first_codec(parse([*TINY, "mse=1"])).for_coding(), folder / "model.safetensors", {})
+    return folder
 
 
 @pytest.fixture
-def model(tmp_path, monkeypatch):
+def said(place, monkeypatch):
+    """The words of a small measurement."""
     monkeypatch.setattr(own_margin, "PLAN", SMALL)
     monkeypatch.setattr(own_margin, "POOL", 4)
     monkeypatch.setattr(own_margin, "VAL_CROPS", 1)
-    file = tmp_path / "model.safetensors"
-    package.save(first_codec(parse([*TINY, "mse=1"])).for_coding(), file, {})
-    return file
+    return [
+        "loss=ns", "mse=1", *TINY, "data=folder", f"data.root={place / 'data'}", "updates=6",
+        f"init_from={place / 'model.safetensors'}", f"out={place / 'out'}",
+    ]  # fmt: skip
 
 
-def test_a_margin_is_measured_written_and_resumed(model, tmp_path, capsys):
-    said = [*WORDS, f"init_from={model}", f"out={tmp_path / 'out'}"]
+def record_in(place):
+    return json.loads((place / "out" / "margin.json").read_text())
+
+
+def test_a_margin_is_measured_written_and_resumed(said, place, capsys):
     assert margin.main(said) == 0
     first = capsys.readouterr().out
-    record = json.loads((tmp_path / "out" / "margin.json").read_text())
-    assert (tmp_path / "out" / "margin.png").read_bytes().startswith(b"\x89PNG")
+    record = record_in(place)
+    assert (place / "out" / "margin.png").read_bytes().startswith(b"\x89PNG")
     assert {run["arm"] for run in record["runs"]} == {"game", "rescaled"}
     for found in record["margins"]:
         own = [run for run in record["runs"] if run["arm"] == found["arm"]]
@@ -61,40 +75,27 @@ def test_a_margin_is_measured_written_and_resumed(model, tmp_path, capsys):
     assert all(line.endswith(" (stored)") for line in runs)
 
 
-def test_a_game_that_holds_nowhere_has_a_record_without_its_twin(model, tmp_path, monkeypatch, capsys):
+def test_a_game_that_holds_nowhere_has_a_record_without_its_twin(said, place, monkeypatch, capsys):
     monkeypatch.setattr(own_margin.Cell, "reference", lambda cell: Reference(-1.0, 0.0))
-    assert margin.main([*WORDS, f"init_from={model}", f"out={tmp_path / 'out'}"]) == 0
-    record = json.loads((tmp_path / "out" / "margin.json").read_text())
+    assert margin.main(["mse=2" if word == "mse=1" else word for word in said]) == 0
+    record = record_in(place)
     assert {run["arm"] for run in record["runs"]} == {"game"}
     assert record["margin"] is None
     assert record["twin_margin"] is None
     assert "does not hold below its margin, so there is none to repeat" in capsys.readouterr().out
 
 
-def test_the_game_alone_by_a_ramp(model, tmp_path, capsys):
-    said = [*WORDS, f"init_from={model}", f"out={tmp_path / 'out'}", "method=ramp", "twin=null"]
-    assert margin.main(said) == 0
-    record = json.loads((tmp_path / "out" / "margin.json").read_text())
-    assert [run["method"] for run in record["runs"]] == ["ramp"]
-    assert record["cost_octaves"] is None
-    capsys.readouterr()
-
-
-def test_a_loss_of_the_user_has_a_margin(model, tmp_path, monkeypatch, capsys):
+def test_a_loss_of_the_user_has_a_margin_alone_and_by_a_ramp(said, place, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(CONF.parent / "examples" / "plugin"))
-    own = [
-        "loss=squared_hinge",
-        *WORDS[1:],
-        f"init_from={model}",
-        f"out={tmp_path / 'out'}",
-        "method=ramp",
-        "twin=null",
-    ]
+    own = ["loss=squared_hinge", *said[1:], "method=ramp", "twin=null"]
     assert margin.main(own) == 2
     assert capsys.readouterr().err.startswith("error: loss=squared_hinge: no such choice")
     assert margin.main([*own, "plugins=[gcn_example]"]) == 0
-    (run,) = json.loads((tmp_path / "out" / "margin.json").read_text())["runs"]
+    record = record_in(place)
+    (run,) = record["runs"]
+    assert run["method"] == "ramp"
     assert math.isfinite(run["h"])
+    assert record["cost_octaves"] is None
     capsys.readouterr()
 
 
