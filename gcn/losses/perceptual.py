@@ -48,17 +48,19 @@ class LPIPS(Term):
         self.smallest = BACKBONES[net].smallest
         # before a network is built, of which the file may be missing
         file = None if backbone == "random" else backbone_file(net, backbone, Path(torch.hub.get_dir()))
-        network = _untrained(net, weights)
         if file is None:
+            network = _untrained(net, weights)
             warnings.warn(
                 f"lpips: the {net} backbone has random weights; its values compare with nothing published",
                 stacklevel=2,
             )
         else:
+            with torch.device("meta"):  # no time and no memory for weights that are replaced
+                network = _untrained(net, weights)
             _fill(network.net, file)
         # A tuple hides the network from the registry of submodules: it is neither saved nor trained, and stays in
         # eval mode.
-        self._hidden = (network.eval().requires_grad_(False),)
+        self._hidden = (network.float().eval().requires_grad_(False),)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self._hidden[0]._apply(fn)  # follow the others to their device
@@ -100,7 +102,7 @@ def _untrained(net: str, weights: str | None) -> Any:
     file = Path(weights) if weights else Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
     heads = _tensors(file, "terms.lpips.weights")
     try:
-        network.lins.load_state_dict({k.replace("lin", "", 1): v for k, v in heads.items()})
+        network.lins.load_state_dict({k.replace("lin", "", 1): v for k, v in heads.items()}, assign=True)
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())[:200]
         raise InputError(f"terms.lpips.weights={file}: not the linear layers of {net} ({reason})") from None
@@ -120,7 +122,7 @@ def _fill(slices: nn.Module, file: Path) -> None:
     stored = _tensors(file, "terms.lpips.backbone")
     wanted = {name: f"features.{name.split('.', 1)[1]}" for name in slices.state_dict()}
     try:
-        slices.load_state_dict({name: stored[source] for name, source in wanted.items()})
+        slices.load_state_dict({name: stored[source] for name, source in wanted.items()}, assign=True)
     except (KeyError, RuntimeError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise InputError(f"terms.lpips.backbone={file}: not the weights of this network ({reason})") from None

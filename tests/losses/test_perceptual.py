@@ -69,24 +69,18 @@ def test_the_network_is_frozen_in_eval_mode_and_not_in_checkpoints(term):
     holder.float()
 
 
-def published(net, file):
-    """A file as torchvision publishes it, with weights of our own."""
-    torch.manual_seed(1)
-    slices = _untrained(net, None).net.state_dict()
-    classifier = {f"features.{name.split('.', 1)[1]}": tensor for name, tensor in slices.items()}
-    torch.save({**classifier, "classifier.1.weight": torch.zeros(3)}, file)
-    return slices
-
-
-@pytest.mark.parametrize("cached", [True, False])
-def test_the_backbone_comes_from_a_file(tmp_path, monkeypatch, cached):
+@pytest.mark.parametrize(("net", "cached"), [("alex", True), ("squeeze", False)])
+def test_the_backbone_comes_from_a_file(tmp_path, monkeypatch, net, cached):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
-    file = folder / BACKBONES["alex"].file if cached else tmp_path / "mine.pth"
-    slices = published("alex", file)
-    loaded = LPIPS("alex", backbone=None if cached else str(file))._hidden[0].net.state_dict()
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in slices.items())
+    file = folder / BACKBONES[net].file if cached else tmp_path / "mine.pth"
+    network = _untrained(net, None)
+    stored = {f"features.{name.split('.', 1)[1]}": t for name, t in network.net.state_dict().items()}
+    torch.save({**stored, "classifier.1.weight": torch.zeros(3)}, file)  # as torchvision publishes them
+    term, x, x_hat = LPIPS(net, backbone=None if cached else str(file)), images(0), images(1)
+    expected = lpips.LPIPS.forward(network.eval(), x, x_hat, normalize=True).flatten()
+    assert torch.allclose(term.distance(x, x_hat), expected, rtol=1e-5)
 
 
 def test_missing_and_wrong_files_are_one_line(tmp_path, monkeypatch):
@@ -97,17 +91,17 @@ def test_missing_and_wrong_files_are_one_line(tmp_path, monkeypatch):
     assert str(where) in str(refusal.value)
     assert "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth" in str(refusal.value)
     (tmp_path / "text").write_text("no weights")
-    published("squeeze", tmp_path / "squeeze.pth")
+    torch.save({"classifier.1.weight": torch.zeros(3)}, tmp_path / "other.pth")
     wrong = [
         ({"backbone": str(tmp_path / "nowhere")}, "missing"),
         ({"backbone": str(tmp_path / "text")}, "not a readable file"),
-        ({"backbone": str(tmp_path / "squeeze.pth")}, "not the weights of this network"),
+        ({"backbone": str(tmp_path / "other.pth")}, "not the weights of this network"),
         ({"backbone": "random", "weights": str(tmp_path / "nowhere")}, "no such file"),
-        ({"backbone": "random", "weights": str(tmp_path / "squeeze.pth")}, "not the linear layers"),
+        ({"backbone": "random", "weights": str(tmp_path / "other.pth")}, "not the linear layers"),
     ]
     for arguments, reason in wrong:
         with pytest.raises(InputError, match=reason) as refusal:
-            LPIPS(**arguments)
+            LPIPS("squeeze", **arguments)
         assert "\n" not in str(refusal.value)
 
 

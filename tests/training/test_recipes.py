@@ -23,7 +23,7 @@ from gcn.training.schedule import Schedule
 pytestmark = pytest.mark.filterwarnings("ignore:lpips. the .* backbone has random weights")
 
 SLIM = ["generator.width=4", "generator.M=8", "generator.hyper=8", "generator.blocks=1", "discriminator.width=8",
-        "terms.lpips.backbone=random", "data.crop=64", "data.batch=3"]  # fmt: skip
+        "terms.lpips.net=squeeze", "terms.lpips.backbone=random", "data.crop=64", "data.batch=3"]  # fmt: skip
 
 
 class Slim:
