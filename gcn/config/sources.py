@@ -1,8 +1,9 @@
 """Configuration files as Hydra reads them, parsed by libyaml and kept for the life of a process.
 
 Hydra opens a file of ``conf/`` several times for each composition, and the YAML parser that OmegaConf uses is written
-in Python. The class here is registered with Hydra as the source of files on the disk, in place of Hydra's own, which
-has the same name; where another program has begun to use Hydra before, Hydra's own stays, and compositions are slower.
+in Python. The classes here are registered with Hydra as the sources of files on the disk, of files of packages (its own
+configuration) and of registered nodes, in place of Hydra's own, which have the same names; where another program has
+begun to use Hydra before, Hydra's own stay, and compositions are slower.
 """
 
 import os
@@ -10,10 +11,16 @@ import pickle
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
-from hydra._internal.core_plugins.file_config_source import FileConfigSource as OfHydra
+from hydra._internal.core_plugins.file_config_source import FileConfigSource as OfFiles
+from hydra._internal.core_plugins.importlib_resources_config_source import (
+    ImportlibResourcesConfigSource as OfPackages,
+)
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource as OfNodes
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -23,7 +30,7 @@ from gcn.files.reading import yaml_loader
 HEADER = 512  # characters, in which Hydra looks for the package that a file is for
 
 
-class FileConfigSource(OfHydra):
+class FileConfigSource(OfFiles):
     """Hydra's source of files on the disk with the same results; a file is parsed again when it has changed."""
 
     def load_config(self, config_path: str) -> ConfigResult:
@@ -31,15 +38,49 @@ class FileConfigSource(OfHydra):
         path = os.path.realpath(os.path.join(self.path, self._normalize_file_name(config_path)))
         if not os.path.exists(path):
             return super().load_config(config_path)
-        config, header = load(Path(path))
+        return _result(self, Path(path))
+
+
+class ImportlibResourcesConfigSource(OfPackages):
+    """Hydra's source of files of packages with the same results; a file is parsed again when it has changed."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The content and the header of a file; raises ``hydra.plugins.config_source.ConfigLoadError`` without one."""
+        path = resources.files(self.path).joinpath(self._normalize_file_name(config_path))
+        if not isinstance(path, Path) or not path.exists():  # of a package in an archive, or none
+            return super().load_config(config_path)
+        return _result(self, path)
+
+
+class StructuredConfigSource(OfNodes):
+    """Hydra's source of registered nodes with the same results."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """A copy of a node; raises ``hydra.plugins.config_source.ConfigLoadError`` without one."""
+        node = self.store._load(self._normalize_file_name(config_path))
         return ConfigResult(
-            config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header
+            config=pickle.loads(pickle.dumps(node.node)),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider if node.provider is None else node.provider,
+            header={"package": node.package},
         )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "StructuredConfigSource":
+        """Itself: Hydra copies its sources for each composition, with all nodes that are registered."""
+        return self
+
+
+def _result(source: ConfigSource, path: Path) -> ConfigResult:
+    config, header = load(path)
+    return ConfigResult(
+        config=config, path=f"{source.scheme()}://{source.path}", provider=source.provider, header=header
+    )
 
 
 def register() -> None:
-    """Let Hydra read files with :class:`FileConfigSource`; without effect where its own class is in use already."""
-    SourcesRegistry.instance().register(FileConfigSource)
+    """Let Hydra read with the classes of this module; without effect where its own are in use already."""
+    for source in (FileConfigSource, ImportlibResourcesConfigSource, StructuredConfigSource):
+        SourcesRegistry.instance().register(source)
 
 
 def load(path: Path) -> tuple[DictConfig | ListConfig, dict[str, str | None]]:

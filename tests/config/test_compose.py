@@ -145,6 +145,21 @@ def test_nothing_is_exchanged_where_a_default_may_set_more_than_its_own_node():
     assert not exchange.apart({"generator": "dcgan", "loss": "ns"}, [CONF])
 
 
+def test_hydra_follows_a_default_that_refers_to_another_choice(tmp_path):
+    """Of such defaults alone, Hydra needs all choices so far."""
+    for name, text in (
+        ("a/adam", "M: 1\n"),
+        ("a/gan", "M: 2\n"),
+        ("both", "defaults: [a@_here_: '${optim}']\n"),
+    ):
+        file = tmp_path / "generator" / f"{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    for optim, value in (("adam", 1), ("gan", 2)):
+        made = compose(["generator=both", f"optim={optim}"], Extension(config_dir=str(tmp_path)))
+        assert made.values["generator"] == {"M": value}
+
+
 @pytest.mark.parametrize(
     "words", [["loss=hinge", "loss=wgan"], ["loss='hinge'"], ["loss=_hinge"], ["optim=gan.yaml"]]
 )

@@ -7,13 +7,23 @@ from pathlib import Path
 import hydra
 import pytest
 import yaml
-from hydra._internal.core_plugins.file_config_source import FileConfigSource as OfHydra
+from hydra._internal.core_plugins.file_config_source import FileConfigSource as OfFiles
+from hydra._internal.core_plugins.importlib_resources_config_source import (
+    ImportlibResourcesConfigSource as OfPackages,
+)
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource as OfNodes
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError
 from omegaconf import OmegaConf
 
-from gcn.config.sources import FileConfigSource, load
+from gcn.config.compose import declare
+from gcn.config.sources import (
+    FileConfigSource,
+    ImportlibResourcesConfigSource,
+    StructuredConfigSource,
+    load,
+)
 from gcn.files.reading import yaml_loader
 from gcn.schema import fields
 from gcn.schema.conf_folder import CONF
@@ -28,16 +38,17 @@ STRANGE = [
 ]  # fmt: skip
 
 
+def nodes(node):
+    """Nodes in their order with their classes and declared types."""
+    if OmegaConf.is_dict(node) and isinstance(node._content, dict):
+        return OmegaConf.get_type(node), [(key, nodes(child)) for key, child in node._content.items()]
+    if OmegaConf.is_list(node) and isinstance(node._content, list):
+        return [nodes(child) for child in node._content]
+    return type(node).__name__, node._value(), node._metadata.ref_type, node._metadata.optional
+
+
 def outcome(read, path):
-    """Nodes in their order with their classes, or the error and its whole message."""
-
-    def nodes(node):
-        if OmegaConf.is_dict(node):
-            return [(key, nodes(node._get_node(key))) for key in node]
-        if OmegaConf.is_list(node):
-            return [nodes(child) for child in node._content]
-        return type(node).__name__, node._value()
-
+    """Nodes, or the error and its whole message."""
     try:
         return nodes(read(path))
     except Exception as error:
@@ -67,25 +78,55 @@ def test_strange_files_too_and_what_is_wrong_is_said_in_the_same_words(text, lib
     yaml_loader.cache_clear()
 
 
-def test_hydra_reads_with_it():
-    """Also after Hydra has registered its plugins, of which the source of files is one."""
+def test_hydra_reads_with_them():
+    """Also after Hydra has registered its plugins, of which its own sources are some."""
     Plugins.instance()
-    assert SourcesRegistry.instance().resolve("file") is FileConfigSource
+    for scheme, source in (
+        ("file", FileConfigSource),
+        ("pkg", ImportlibResourcesConfigSource),
+        ("structured", StructuredConfigSource),
+    ):
+        assert SourcesRegistry.instance().resolve(scheme) is source
 
 
-@pytest.mark.parametrize("name", ["train", "loss/ns", "experiment/rd", "optim/hific.yaml"])
-def test_a_result_is_hydras(name):
+FILES_OF_CONF = (FileConfigSource, OfFiles, f"file://{CONF}")
+FILES_OF_HYDRA = (ImportlibResourcesConfigSource, OfPackages, "pkg://hydra.conf")
+NODES = (StructuredConfigSource, OfNodes, "structured://")
+
+
+@pytest.mark.parametrize(
+    ("sources", "name"),
+    [
+        *((FILES_OF_CONF, name) for name in ("train", "loss/ns", "experiment/rd", "optim/hific.yaml")),
+        *((FILES_OF_HYDRA, name) for name in ("hydra/job_logging/default", "hydra/help/default.yaml")),
+        *((NODES, name) for name in ("hydra/config", "knobs.yaml")),
+    ],
+)
+def test_a_result_is_hydras_and_the_callers_own(sources, name):
+    declare()
+
     def result(source):
-        found = source("main", str(CONF)).load_config(name)
-        return {**vars(found), "config": OmegaConf.to_container(found.config)}
+        found = source("main", where).load_config(name)
+        return {**vars(found), "config": nodes(found.config)}
 
-    assert result(FileConfigSource) == result(OfHydra)
+    ours, of_hydra, where = sources
+    OmegaConf.update(ours("main", where).load_config(name).config, "added", 1, force_add=True)
+    assert result(ours) == result(of_hydra)
 
 
-def test_a_missing_file_is_hydras_error():
-    for source in (FileConfigSource, OfHydra):
-        with pytest.raises(ConfigLoadError, match=r"Config not found : .*/conf/loss/nothing\.yaml"):
-            source("main", str(CONF)).load_config("loss/nothing")
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (FILES_OF_CONF, r"Config not found : .*/conf/loss/nothing\.yaml"),
+        (FILES_OF_HYDRA, r"Config not found : loss/nothing\.yaml"),
+        (NODES, r"Structured config not found loss/nothing\.yaml"),
+    ],
+)
+def test_a_missing_file_is_hydras_error(sources, said):
+    *classes, where = sources
+    for source in classes:
+        with pytest.raises(ConfigLoadError, match=said):
+            source("main", where).load_config("loss/nothing")
 
 
 def test_a_content_is_the_callers_own_and_a_changed_file_is_read_again(tmp_path):
