@@ -15,10 +15,12 @@ from hydra.errors import MissingConfigException
 
 from gcn.cli.quoting import resuming, word
 from gcn.commands import hydra_command
+from gcn.commands.reservation import refuse_used, reserved, unused_removed
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.knobs import HEADINGS
-from gcn.config.offered import LAB, groups, knobs, stamp
-from gcn.config.parse import load
+from gcn.config.offered import LAB, TRAIN, groups, knobs, stamp
+from gcn.config.parse import load, parse, save
+from gcn.config.preflight import check_run, note
 from gcn.errors import InputError
 from gcn.schema.conf_folder import CONF
 
@@ -108,45 +110,56 @@ def test_a_word_given_twice_is_refused(trained, capfd, words, named):
     assert err.endswith(" is given twice; drop one of them\n")
 
 
-@pytest.mark.parametrize(
-    ("before", "written", "stays"),
-    [
-        ([], ["train.log", "mlflow.db", "tensorboard/events"], False),
-        ([], ["train.log", "metrics.csv"], True),
-        ([], ["wandb/run"], True),  # W&B's process still writes
-        (["mine.txt"], ["train.log"], True),
-    ],
-)
-def test_a_refused_run_leaves_no_folder_behind(trained, capfd, before, written, stays):
-    def touch(names):
-        for path in (Path("here", name) for name in names):
-            path.parent.mkdir(exist_ok=True)
-            path.touch()
+def touch(folder, *names):
+    for path in (Path(folder, name) for name in names):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
 
+
+def test_a_refused_run_leaves_no_folder_behind(trained, capfd):
     def refusing(cfg):
-        touch(written)
+        touch(cfg.run_dir, "train.log", "mlflow.db", "tensorboard/events")
         raise InputError("no image")
 
-    touch(before)
-    assert run(refusing, capfd, "out=here", "mse=1")[0] == 2
-    assert Path("here").exists() == stays
-    assert all(Path("here", name).exists() for name in before + (written if stays else []))
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [([], []), (["outputs/mine"], ["outputs", "outputs/mine"]), (["outputs"], ["outputs"])],
-)
-def test_a_refused_run_leaves_no_folder_above_its_own(trained, capfd, before, after):
-    def refusing(cfg):
-        raise InputError("no image")
-
-    for name in before:
-        Path(name).mkdir(parents=True)
     assert run(refusing, capfd, "mse=1")[0] == 2
-    assert sorted(map(str, Path().rglob("*"))) == after
+    assert run(refusing, capfd, "out=here", "mse=1")[0] == 2
+    assert list(Path().iterdir()) == []
     assert run(trained, capfd, "mse=1")[0] == 0
     assert len(list(Path("outputs").glob("*-*-*/*/config.yaml"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "written"),
+    [
+        ([], ["train.log", "metrics.csv"]),
+        ([], ["wandb/run"]),  # W&B's process still writes
+        (["mine.txt"], ["train.log"]),
+    ],
+)
+def test_a_refused_run_keeps_a_folder_with_results_or_with_files_of_others(
+    before, written, tmp_path, monkeypatch
+):
+    def refused():
+        with reserved(Path("here"), ["mse=1"], swept=False):
+            touch("here", *written)
+            raise InputError("no image")
+
+    monkeypatch.chdir(tmp_path)
+    touch("here", ".hydra", *before)
+    with pytest.raises(InputError, match="no image"):
+        refused()
+    assert all(Path("here", name).exists() for name in before + written)
+
+
+@pytest.mark.parametrize("before", ["outputs/mine", "outputs"])
+def test_a_refused_run_keeps_the_folders_above_its_own_that_were_there_before(before, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(before).mkdir(parents=True)
+    own = Path("outputs/2026-01-02/03-04-05-abc")
+    with unused_removed(own):
+        own.mkdir(parents=True)
+        own.rmdir()
+    assert sorted(map(str, Path().rglob("*"))) == sorted({"outputs", before})
 
 
 def test_resume(trained, capfd):
@@ -177,18 +190,10 @@ def test_bad_input_is_one_line_and_status_2(trained, capfd, words):
     assert not list(Path().rglob("config.yaml"))
 
 
-def test_a_sweep_has_a_folder_for_each_job_and_one_summary(trained, capfd):
-    status, out, _ = run(trained, capfd, "-m", "loss=ns,hinge", "mse=0,1", "steps=7")
-    assert status == 0
-    assert [(cfg.choices.loss, cfg.mse, cfg.steps) for cfg in trained.seen] == [
-        ("ns", 0, 7), ("ns", 1, 7), ("hinge", 0, 7), ("hinge", 1, 7),
-    ]  # fmt: skip
-    assert len({cfg.run_dir for cfg in trained.seen}) == 4
-    assert out.count("stable") == 4
-    assert "loss=hinge mse=1" in out
-
-
-def test_hydra_composes_each_job_of_a_sweep_once(trained, capfd, monkeypatch):
+def test_a_sweep_has_a_folder_for_each_job_and_one_summary_and_stays_off_used_folders(
+    trained, capfd, monkeypatch
+):
+    """The name of its folder may be any. Hydra composes each job once."""
     composed, own = [], ConfigLoaderImpl.load_sweep_config
 
     def counted(*args, **kwargs):
@@ -196,22 +201,20 @@ def test_hydra_composes_each_job_of_a_sweep_once(trained, capfd, monkeypatch):
         return own(*args, **kwargs)
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
-    assert run(trained, capfd, "-m", "mse=0,1", "seed=3")[0] == 0
-    assert [words[:2] for words in composed] == [["mse=0", "seed=3"], ["mse=1", "seed=3"]]
-
-
-def test_a_sweep_goes_on_after_a_bad_job(trained, capfd):
-    status, out, err = run(trained, capfd, "seed=13,1", "-m", "mse=1")
-    assert (status, [cfg.seed for cfg in trained.seen]) == (2, [1])
-    assert "error: seed=13: unlucky" in err
-    assert "no summary" in out
-
-
-def test_a_sweep_stays_off_used_folders(trained, capfd):
-    assert run(trained, capfd, "-m", "hydra.sweep.dir=there", "mse=0,1")[0] == 0
-    status, _, err = run(trained, capfd, "-m", "hydra.sweep.dir=there", "mse=0,1")
-    assert (status, len(trained.seen)) == (2, 2)
-    assert "there/0: holds a run" in err
+    words = ["-m", word("hydra.sweep.dir", "it's [1], ü"), "loss=ns,hinge", "mse=0,1", "steps=7"]
+    status, out, _ = run(trained, capfd, *words)
+    assert status == 0
+    jobs = [("ns", 0), ("ns", 1), ("hinge", 0), ("hinge", 1)]
+    assert [(cfg.choices.loss, cfg.mse, cfg.steps) for cfg in trained.seen] == [(*job, 7) for job in jobs]
+    assert [words[:3] for words in composed] == [[f"loss={a}", f"mse={b}", "steps=7"] for a, b in jobs]
+    folders = [Path("it's [1], ü", str(number)).resolve() for number in range(4)]
+    assert [Path(cfg.run_dir) for cfg in trained.seen] == folders
+    assert all(Path(folder, "config.yaml").exists() for folder in folders)
+    assert out.count("stable") == 4
+    assert "loss=hinge mse=1" in out
+    status, _, err = run(trained, capfd, *words)
+    assert (status, len(trained.seen)) == (2, 4)
+    assert "it's [1], ü/0: holds a run" in err
 
 
 def test_several_processes_are_not_swept(trained, capfd):
@@ -237,16 +240,16 @@ AWKWARD = [
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_a_run_in_a_folder_of_any_name_is_resumed_by_the_printed_words(trained, capfd, name):
-    assert run(trained, capfd, word("hydra.run.dir", name), "mse=1")[0] == 0
+    if name is AWKWARD[0]:
+        assert run(trained, capfd, word("hydra.run.dir", name), "mse=1")[0] == 0
+        assert Path(trained.seen.pop().run_dir) == Path(name).resolve()
+    else:
+        Path(name).mkdir()
+        save(parse(["mse=1"]), Path(name))
     status, _, err = run(trained, capfd, word("hydra.run.dir", name), "mse=1")
     assert (status, resuming(name) in err) == (2, True)
     assert run(trained, capfd, word("resume", name), "steps=20")[0] == 0
-    assert [Path(cfg.run_dir) for cfg in trained.seen] == [Path(name).resolve()] * 2
-
-
-def test_a_sweep_in_a_folder_of_any_name(trained, capfd):
-    assert run(trained, capfd, "-m", word("hydra.sweep.dir", "it's [1], ü"), "mse=0,1")[0] == 0
-    assert Path("it's [1], ü/1/config.yaml").exists()
+    assert [Path(cfg.run_dir) for cfg in trained.seen] == [Path(name).resolve()]
 
 
 def test_a_folder_that_hydra_cannot_work_in_is_named(trained, capfd, monkeypatch):
@@ -297,10 +300,10 @@ def test_help_shows_every_knob_group_and_setting(trained, capfd):
 
 
 def script(tmp_path, *words, code=""):
-    """Status, output, errors and seconds of CPU time of a command line in a process of its own."""
+    """Status, output, errors and seconds of CPU time of a command line in a process of its own, on any terminal."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     command = [sys.executable, *(["-c", code] if code else [str(SCRIPT)]), *words]
-    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     return done.returncode, done.stdout, done.stderr, seconds
@@ -381,18 +384,21 @@ def test_what_cannot_begin_or_cannot_learn_is_refused_at_once(trained, capfd, wo
 
 
 def test_a_run_without_a_distortion_is_explained_in_one_line_before_it_begins(trained, capfd):
-    for words in (["loss=ns"], ["mse=0"]):
-        status, _, err = run(trained, capfd, *words, f"hydra.run.dir=run{len(trained.seen)}")
-        assert (status, err.count("\n")) == (0, 1)
-        assert err.startswith("note: rate=5.5 without a distortion")
-    assert [cfg.mse for cfg in trained.seen] == [None, 0]
+    status, _, err = run(trained, capfd, "loss=ns")
+    assert (status, err.count("\n"), len(trained.seen)) == (0, 1, 1)
+    assert err.startswith("note: rate=5.5 without a distortion")
+    check_run(parse(["mse=0"]), ["mse=0"])
+    assert note(parse(["mse=0"])) == err.strip()
 
 
 def test_the_control_arm_of_a_frozen_codec_needs_no_distortion_and_no_explanation(trained, capfd):
     Path("codec.ckpt").touch()
-    for number, words in enumerate((["loss=ns"], ["loss=wgan", "mse=0"], ["experiment=frozen", "mse=null"])):
-        frozen = ["freeze=encoder", "init_from=codec.ckpt", "rate=null", f"hydra.run.dir=run{number}"]
-        assert run(trained, capfd, *words, *frozen)[::2] == (0, "")
+    frozen = ["freeze=encoder", "init_from=codec.ckpt", "rate=null"]
+    assert run(trained, capfd, "loss=ns", *frozen)[::2] == (0, "")
+    for words in (["loss=wgan", "mse=0"], ["experiment=frozen", "mse=null"]):
+        cfg = parse([*words, *frozen])
+        check_run(cfg, [*words, *frozen])
+        assert note(cfg) is None
 
 
 # --- Hydra's flags ---
@@ -454,6 +460,7 @@ def test_what_ends_a_job_is_one_line_and_none_of_hydras(problem, status, said, t
 
 
 def test_what_ends_a_job_of_a_sweep_ends_no_other(trained, capfd):
+    """The machine, or a bad job, which is seed 13."""
     failures = {
         1: OSError(28, "No space left on device", "there"),
         2: MemoryError(),
@@ -465,18 +472,20 @@ def test_what_ends_a_job_of_a_sweep_ends_no_other(trained, capfd):
             raise failures[cfg.seed]
         trained(cfg)
 
-    status, _, err = run(train, capfd, "-m", "mse=1", "seed=1,2,3,4", "out=here")
+    status, out, err = run(train, capfd, "-m", "mse=1", "seed=1,2,3,13,4", "out=here")
     assert (status, [cfg.seed for cfg in trained.seen], "Error executing" in err) == (2, [4], False)
     reasons = {
         1: f"there: No space left on device; {FREE}",
         **dict.fromkeys((2, 3), "out of memory; close other"),
+        13: "seed=13: unlucky",
     }
-    for seed, why in reasons.items():
-        assert f"error: job {seed - 1} (mse=1 seed={seed}): {why}" in err
-        assert Path(f"here/{seed - 1}/error.txt").read_text().startswith(why)
+    for number, (seed, why) in enumerate(reasons.items()):
+        assert f"error: job {number} (mse=1 seed={seed}): {why}" in err
+        assert Path(f"here/{number}/error.txt").read_text().startswith(why)
     assert [line.partition(":")[0] for line in err.splitlines()] == [
         "error"
-    ] * 7  # two of each job, and their number
+    ] * 9  # two of each job, and their number
+    assert out.count("no summary") == 4
 
 
 def test_a_full_disk_at_hydras_own_record_names_the_folder(trained, capfd, monkeypatch):
@@ -542,26 +551,27 @@ def test_a_run_that_is_terminated_before_its_first_update_says_so(trained, capfd
     assert err.startswith("interrupted before the first checkpoint")
 
 
-@pytest.mark.slow
-def test_help_on_any_terminal():
-    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
-    shown = subprocess.run(
-        [sys.executable, SCRIPT, "--help"], env=ascii_only, capture_output=True, check=False
-    )
-    assert (shown.returncode, shown.stderr) == (0, b"")
-
-
 # --- jobs that a cluster starts again ---
 
 
 @pytest.mark.parametrize("variable", ["SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"])
-def test_a_requeued_job_takes_up_its_run_with_the_same_command(trained, capfd, monkeypatch, variable):
+def test_a_run_that_was_killed_is_taken_up_where_a_cluster_counts_a_restart(tmp_path, monkeypatch, variable):
+    cfg = parse(["mse=1"])
+    save(cfg, tmp_path)
+    monkeypatch.setenv(variable, "0")
+    with pytest.raises(InputError, match="holds a run"):
+        refuse_used(cfg, tmp_path, TRAIN)
+    monkeypatch.setenv(variable, "1")
+    assert refuse_used(cfg, tmp_path, TRAIN)
+
+
+def test_a_requeued_job_takes_up_its_run_with_the_same_command(trained, capfd, monkeypatch):
     words = ["mse=1", "steps=9", "hydra.run.dir=here"]
     assert run(trained, capfd, *words)[0] == 0
     Path("here/summary.json").unlink()  # it was killed
-    monkeypatch.setenv(variable, "0")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
     assert "holds a run" in run(trained, capfd, *words)[2]
-    monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert run(trained, capfd, *words)[0] == 0
     assert [cfg.resume for cfg in trained.seen] == [None, str(Path("here").resolve())]
     assert trained.seen[1].steps == 9

@@ -72,17 +72,23 @@ def test_hydra_takes_choices_in_a_run_and_a_sweep(tmp_path):
     assert seen[0].callbacks.early_stopping.verbose is True
 
 
-@pytest.mark.parametrize("sign", ["", "+", "++"])
-def test_hydra_takes_them_in_a_run_a_sweep_and_a_resumed_run(sign, tmp_path):
+def test_hydra_takes_them_in_a_run_a_sweep_and_a_resumed_run(tmp_path):
+    """With one plus, two, or none before them."""
     seen = []
-    said = ["loss=ns", "mse=1", f"{sign}{EARLY}", f"{sign}callbacks.early.patience=7", "logger=[csv,wandb]"]
+    said = ["loss=ns", "mse=1", "logger=[csv,wandb]"]
+    for sign, name in (("", "a"), ("+", "b"), ("++", "c")):
+        said += [f"{sign}{EARLY.replace('early', name)}", f"{sign}callbacks.{name}.patience=7"]
     assert main([*said, f"out={tmp_path / 'run'}"], seen.append) == 0
     main(["-m", *said, "seed=0,1", f"out={tmp_path / 'sweep'}"], seen.append)  # 2, as nothing is trained
-    assert [cfg.callbacks.early.patience for cfg in seen] == [7, 7, 7]
-    assert {cfg.choices.logger for cfg in seen} == {"[csv,wandb]"}
+    assert len(seen) == 3
+    for cfg in seen:
+        assert {name: node.patience for name, node in cfg.callbacks.items()} == {"a": 7, "b": 7, "c": 7}
+        assert cfg.choices.logger == "[csv,wandb]"
     assert main([f"resume={tmp_path / 'run'}"], seen.append) == 2
-    assert main([f"resume={tmp_path / 'run'}", f"{sign}callbacks=null"], seen.append) == 0
+    assert main([f"resume={tmp_path / 'run'}", "callbacks=null"], seen.append) == 0
     assert seen[-1].callbacks == {}
+    for sign in ("+", "++"):
+        assert parse([f"resume={tmp_path / 'run'}", f"{sign}callbacks=null"]).callbacks == {}
 
 
 def test_a_run_that_the_cluster_restarts_keeps_the_callbacks_of_its_command(tmp_path, monkeypatch):

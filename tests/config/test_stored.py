@@ -169,7 +169,7 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(name=st.sampled_from(LEAVES), value=ANYTHING)
 def test_whatever_a_configuration_says_the_classes_are_those_of_conf(run, name, value):
     changed(run, lambda content: put(content, name, value))
@@ -244,20 +244,19 @@ def test_a_choice_from_a_folder_of_ones_own_needs_that_folder(run, tmp_path):
     assert parse([f"resume={run}"], str(tmp_path)).optim.g.lr == 0.5
 
 
-@pytest.mark.parametrize(
-    ("group", "node"),
-    [
+def test_a_folder_of_ones_own_names_classes_of_the_declared_kinds_alone(tmp_path):
+    nodes = [
         ("optim", "{_target_: torch.load, g: {lr: 1}, d: {lr: 1}}"),
         ("optim", "{_target_: subprocess.Popen}"),
         ("loss", "{_target_: torch.nn.Linear}"),
         ("generator", "{_target_: gcn.models.factorized.Factorized, M: 8, inner: {_target_: torch.load}}"),
         ("generator", "{_target_: gcn.losses.adversarial.Hinge, M: 8}"),
-    ],
-)
-def test_a_folder_of_ones_own_names_classes_of_the_declared_kinds_alone(group, node, tmp_path):
-    (tmp_path / group).mkdir()
-    (tmp_path / group / "mine.yaml").write_text(node)
-    assert "_target_=" in refused(parse, [f"{group}=mine"], str(tmp_path))
+    ]
+    for number, (group, node) in enumerate(nodes):
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / f"mine{number}.yaml").write_text(node)
+    for number, (group, _) in enumerate(nodes):
+        assert "_target_=" in refused(parse, [f"{group}=mine{number}"], str(tmp_path))
 
 
 def test_hydras_record_cannot_take_long(run, tmp_path):
