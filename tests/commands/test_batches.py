@@ -6,7 +6,7 @@ import pickle
 import resource
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -29,8 +29,15 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """The function that reads a model file, which reads each file once."""
+    return cache(transcode.package.load)
+
+
 @pytest.fixture(autouse=True)
-def model_is_loaded_once(monkeypatch):
+def models_are_loaded_once(monkeypatch, loaded):
+    monkeypatch.setattr(transcode.package, "load", loaded)
     codec = transcode.model({"model": "low"})
     monkeypatch.setattr(transcode, "model", lambda options: codec)
 
@@ -138,7 +145,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(names=st.sets(NAMES, min_size=1, max_size=3), encoding=st.sampled_from(["ascii", "utf-8", "latin-1"]))
 def test_any_name_is_read_written_and_shown(tmp_path_factory, names, encoding):
     """``--`` ends the options; nothing that a terminal lacks is an error."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,14 @@ from gcn.models import package
 SIZES = [
     *((1, 1), (1, 2), (2, 1), (1, 16), (16, 1), (1, 300), (300, 1), (15, 15), (16, 16), (17, 17), (31, 33)),
     *((40, 160), (160, 40), (64, 64), (65, 63), (100, 400), (127, 129), (200, 50), (255, 257), (3, 500)),
-    *((int(h), int(w)) for h, w in RNG.integers(1, 110, (30, 2))),
+    *((int(h), int(w)) for h, w in RNG.integers(1, 80, (30, 2))),
 ]
 
 
-def test_fifty_awkward_sizes(tmp_path):
+def test_fifty_awkward_sizes(tmp_path, monkeypatch):
     """The decoded image is the model's own reconstruction, and the file costs what the tables say."""
     assert len(SIZES) == 50
+    monkeypatch.setattr(package, "load", cache(package.load))
     codec = transcode.model({})
     for i, (height, width) in enumerate(SIZES):
         source = tmp_path / f"{i}.png"

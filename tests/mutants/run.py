@@ -1,4 +1,4 @@
-"""Known mistakes, put into a copy of the code one at a time: the test that a patch names must fail there.
+"""Known mistakes, put into a copy of the code one after the other: the test that a patch names must fail there.
 
     python tests/mutants/run.py [NAME ...]        # all patches of this folder, or some: 3_clock_counts_optimizer_steps
 
@@ -47,8 +47,8 @@ def named_test(patch: Path) -> str:
 
 
 @contextmanager
-def copied(patch: Path | None = None) -> Iterator[Path]:
-    """A temporary copy of the working tree, with a patch."""
+def copied() -> Iterator[Path]:
+    """A temporary copy of the working tree."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name).resolve()
         for part in PARTS:
@@ -56,9 +56,18 @@ def copied(patch: Path | None = None) -> Iterator[Path]:
                 shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(ROOT / part, folder / part)
-        if patch is not None:
-            _apply(patch, folder)
         yield folder
+
+
+@contextmanager
+def patched(folder: Path, patch: Path) -> Iterator[None]:
+    """The copy with a patch, until the block ends."""
+    _apply(patch, folder)
+    try:
+        yield
+    finally:
+        for name in re.findall(r"^\+\+\+ b/(\S+)", patch.read_text(encoding="utf-8"), re.MULTILINE):
+            shutil.copy2(ROOT / name, folder / name)  # with its date, by which Python knows its bytecode
 
 
 def _apply(patch: Path, folder: Path) -> None:
@@ -104,11 +113,10 @@ def _name(test: str) -> str:
     return test.rpartition("::")[2]
 
 
-def check_unpatched(names: Iterable[str]) -> str:
-    """Require that the named tests pass without a patch."""
+def check_unpatched(folder: Path, names: Iterable[str]) -> str:
+    """Require that in a copy without a patch the named tests pass."""
     tests = sorted({named_test(PATCHES[name]) for name in names})
-    with copied() as folder:
-        found = outcomes(folder, tests)
+    found = outcomes(folder, tests)
     for test in tests:
         if found.get(_name(test)) != "passed":
             raise MutantError(
@@ -117,10 +125,10 @@ def check_unpatched(names: Iterable[str]) -> str:
     return f"{len(tests)} tests pass"
 
 
-def check_mutant(name: str) -> str:
-    """Require that with the patch the named test fails by an assertion; returns which."""
+def check_mutant(folder: Path, name: str) -> str:
+    """Require that in a copy with the patch the named test fails by an assertion; returns which."""
     test = named_test(PATCHES[name])
-    with copied(PATCHES[name]) as folder:
+    with patched(folder, PATCHES[name]):
         found = outcomes(folder, [test])
     ended = found.get(_name(test), "did not run")
     if ended == "passed":
@@ -137,9 +145,10 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"error: no patch {unknown[0]}; there are {', '.join(PATCHES)}", file=sys.stderr)
         return 2
-    if not _holds("no patch", lambda: check_unpatched(names)):
-        return 1
-    return 0 if all([_holds(name, lambda n=name: check_mutant(n)) for name in names]) else 1
+    with copied() as folder:
+        if not _holds("no patch", lambda: check_unpatched(folder, names)):
+            return 1
+        return 0 if all([_holds(name, lambda n=name: check_mutant(folder, n)) for name in names]) else 1
 
 
 def _holds(name: str, check: Callable[[], str]) -> bool:
