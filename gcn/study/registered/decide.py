@@ -9,7 +9,7 @@ an equality, so they are given whether or not the step before was supported.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ NOT_TESTABLE, CEILING = "not testable here", "ceiling: not tested"
 CLAIMS = frozenset({SUPPORTED, EQUIVALENT})
 UNEQUAL = frozenset({ADDS, HARMS, COSTS, HELPS})
 CONTRARY = frozenset({OPPOSITE, NO_EFFECT, *UNEQUAL})
-DIFFER = "settings differ"  # begins the note on a contrast whose average hides a setting
+EACH = "each"  # setting: what is said of all of them
 INTERVAL = 0.95  # of the limits that are printed, without a correction
 
 
@@ -48,7 +48,7 @@ class Decision:
     """What a registered contrast shows.
 
     Attributes:
-        chain, name: of the contrast.
+        setting, chain, name: of the contrast.
         endpoint: ``h``, ``a`` or ``coupling``; of two, the one with the smaller p.
         unit: of estimate and limits.
         seeds: complete ones.
@@ -57,11 +57,10 @@ class Decision:
         p: one-sided, exact; NaN where nothing was tested.
         adjusted: p after Holm's method over chains; the claim holds if it is at most the plan's error rate.
         word: one of the words of this module.
-        note: why there is no test, how far the settings agree, how many margins are not monotone; empty if nothing
-            is to say.
-        settings: interval of each setting.
+        note: why there is no test, how many margins are not monotone; empty if nothing is to say.
     """
 
+    setting: str
     chain: str
     name: str
     endpoint: str
@@ -73,7 +72,6 @@ class Decision:
     adjusted: float
     word: str
     note: str
-    settings: Mapping[str, Interval]
 
 
 def decide(rows: Iterable[Margin], plan: Plan, limits: bool = True) -> list[Decision]:
@@ -89,25 +87,24 @@ def decide(rows: Iterable[Margin], plan: Plan, limits: bool = True) -> list[Deci
     rows = list(rows)
     _check_seeds({m.seed for m in rows}, plan)
     tests = [_Tested(step, plan) for step in contrasts(Margins(rows), plan)]
-    chains: dict[str, list[float]] = {}
+    chains: dict[tuple[str, str], list[float]] = {}
     for test in tests:
-        chains.setdefault(test.step.chain, []).append(test.p)
+        chains.setdefault(test.chain, []).append(test.p)
     corrected, share = adjusted(chains), plan.alpha / len(tests)
-    reached: dict[str, bool] = {}
+    reached: dict[tuple[str, str], bool] = {}
     found = []
     for test in tests:
-        name = test.step.chain
-        p = corrected[name].pop(0)
+        p = corrected[test.chain].pop(0)
         word = test.word(p, share)
-        if not reached.get(name, True) and word not in UNEQUAL:
+        if not reached.get(test.chain, True) and word not in UNEQUAL:
             word = NOT_TESTABLE
-        reached[name] = word in CLAIMS
+        reached[test.chain] = word in CLAIMS
         found.append(test.decision(p, word, limits))
     if not plan.exponent_predicts:
         note = "stage 1 did not show that the exponent predicts the margin"
         found.append(
-            Decision("exponent", "coupling falls", "coupling", "per update", 0, _NONE, math.nan, math.nan, math.nan,
-                     DESCRIPTIVE, note, {})
+            Decision(EACH, "exponent", "coupling falls", "coupling", "per update", 0, _NONE, math.nan, math.nan,
+                     math.nan, DESCRIPTIVE, note)
         )  # fmt: skip
     return found
 
@@ -133,6 +130,7 @@ class _Tested:
 
     def __init__(self, step: Step, plan: Plan) -> None:
         self.step, self.plan = step, plan
+        self.chain = (step.setting, step.chain)
         missing = {e: _missing(sample, plan) for e, sample in step.samples.items()}
         self.tests = {
             e: SignFlip(list(step.samples[e].seeds.values())) for e, reason in missing.items() if not reason
@@ -184,13 +182,15 @@ class _Tested:
         sample = self.step.samples[self.endpoint]
         measured = bool(self.tests)
         test = self.tests.get(self.endpoint)
-        whole = _interval(test or list(sample.seeds.values())) if limits else _NONE
-        each = {s: _interval(list(by.values())) for s, by in sample.settings.items()} if limits else {}
+        remarks = []
+        if sample.holes:
+            remarks.append(f"holding is not monotone at {sample.holes} of {len(sample.margins)} margins")
         return Decision(
-            self.step.chain, self.step.name, self.endpoint, self.step.unit, len(sample.seeds), whole,
+            self.step.setting, self.step.chain, self.step.name, self.endpoint, self.step.unit, len(sample.seeds),
+            _interval(test or list(sample.seeds.values())) if limits else _NONE,
             test.deviation if test and limits else math.nan,
             self.p if measured else math.nan, corrected if measured else math.nan,
-            word, "; ".join([*self.reasons, *(_remarks(sample, whole, each) if limits else [])]), each,
+            word, "; ".join([*self.reasons, *remarks]),
         )  # fmt: skip
 
 
@@ -209,13 +209,3 @@ def _interval(of: SignFlip | Sequence[float]) -> Interval:
         return _NONE
     test = of if isinstance(of, SignFlip) else SignFlip(of)
     return Interval(test.mean, *test.limits((1 - INTERVAL) / 2))
-
-
-def _remarks(sample: Sample, whole: Interval, each: Mapping[str, Interval]) -> list[str]:
-    said = []
-    against = [s for s, one in each.items() if one.low > 0 > whole.estimate or one.high < 0 < whole.estimate]
-    if against:
-        said.append(f"{DIFFER}: the interval of {', '.join(against)} is on the other side of zero")
-    if sample.holes:
-        said.append(f"holding is not monotone at {sample.holes} of {len(sample.margins)} margins")
-    return said

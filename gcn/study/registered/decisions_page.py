@@ -8,7 +8,6 @@ from gcn.files.atomic import make_folder, write_csv
 from gcn.study.registered.decide import (
     CEILING,
     DESCRIPTIVE,
-    DIFFER,
     EQUIVALENT,
     NO_EFFECT,
     NOT_MEASURED,
@@ -42,7 +41,7 @@ _FIRST = {
     CEILING: "not tested: the game is too close to its twin, so a gain could not be told from what needs no game",
     DESCRIPTIVE: "described only: stage 1 did not show that the exponent predicts the margin",
 }  # answers of chains whose first step has one of these words, unless a later one says more
-HEAD = ("contrast", "endpoint", "seeds", "estimate [95 %]", "p", "adjusted p", "word", "note")
+HEAD = ("setting", "contrast", "endpoint", "seeds", "estimate [95 %]", "p", "adjusted p", "word", "note")
 
 
 def lines(found: Sequence[Decision]) -> Iterator[str]:
@@ -53,35 +52,29 @@ def lines(found: Sequence[Decision]) -> Iterator[str]:
 
 
 def write(found: Sequence[Decision], folder: Path) -> Path:
-    """Write ``decisions.csv``, with a row for each contrast and for each of its settings; returns its path."""
-    head = ("chain", "contrast", "setting", "endpoint", "unit", "seeds", "estimate", "low", "high", "spread", "p",
+    """Write ``decisions.csv``, with a row for each contrast; returns its path."""
+    head = ("setting", "chain", "contrast", "endpoint", "unit", "seeds", "estimate", "low", "high", "spread", "p",
             "adjusted", "word", "note")  # fmt: skip
     rows: list[Sequence[object]] = [head]
     for d in found:
-        place = (d.endpoint, d.unit)
         rows.append(
-            (d.chain, d.name, "all", *place, d.seeds, *d.interval, d.spread, d.p, d.adjusted, d.word, d.note)
-        )
-        rows += [(d.chain, d.name, s, *place, "", *one, "", "", "", "", "") for s, one in d.settings.items()]
+            (d.setting, d.chain, d.name, d.endpoint, d.unit, d.seeds, *d.interval, d.spread, d.p, d.adjusted, d.word,
+             d.note)
+        )  # fmt: skip
     file = make_folder(folder) / "decisions.csv"
     write_csv(file, rows)
     return file
 
 
 def answers(found: Sequence[Decision]) -> list[str]:
-    """A sentence for each chain of contrasts, by the words of its decisions."""
-    chains: dict[str, list[Decision]] = {}
+    """A sentence for each chain of contrasts in each setting, by the words of its decisions."""
+    chains: dict[tuple[str, str], list[Decision]] = {}
     for decision in found:
-        chains.setdefault(decision.chain, []).append(decision)
+        chains.setdefault((decision.setting, decision.chain), []).append(decision)
     return [
-        f"{chain}: {_answer(chain, [d.word for d in own])}{_apart(own)}." for chain, own in chains.items()
+        f"{chain} ({setting}): {_answer(chain, [d.word for d in own])}."
+        for (setting, chain), own in chains.items()
     ]
-
-
-def _apart(own: Sequence[Decision]) -> str:
-    """What an average over settings hides, if anything."""
-    names = [d.name for d in own if DIFFER in d.note]
-    return f" (an average; settings differ in {', '.join(names)}: read their intervals)" if names else ""
 
 
 def _answer(chain: str, words: Sequence[str]) -> str:
@@ -105,6 +98,7 @@ def _row(d: Decision) -> list[str]:
     digits = 2 if d.unit == "octaves" else 4
     numbers = ["–" if math.isnan(p) else f"{p:.4f}" for p in (d.p, d.adjusted)]
     return [
+        d.setting,
         f"{d.chain}: {d.name}",
         d.endpoint,
         str(d.seeds),

@@ -118,7 +118,7 @@ def rooms(rows: Sequence[Margin], plan: Plan) -> list[str]:
     table, smallest, said, chosen = Margins(rows), Cell(plan.weights[0]), list[str](), list[str]()
     known = True
     for setting in plan.candidates:
-        gap = table.difference(h_star, lambda _: smallest._replace(twin=TWIN), lambda _: smallest, [setting])
+        gap = table.difference(h_star, smallest._replace(twin=TWIN), smallest, setting)
         number = "not measured"
         if seeds := gap.seeds:
             octaves = median(seeds.values())
@@ -233,10 +233,10 @@ def _deviations(rows: Sequence[Margin], table: Margins, plan: Plan) -> Iterator[
         for read in (h_star, a_star):
             if cell == nothing:
                 continue
-            sample = table.difference(read, lambda _, c=cell: c, lambda _: nothing, plan.settings)  # type: ignore[misc]
             own: Deviations = {}
             freedom = 0
-            for setting, by_seed in sample.settings.items():
+            for setting in plan.settings:
+                by_seed = table.difference(read, cell, nothing, setting).seeds
                 if len(by_seed) > 1:
                     middle = fmean(by_seed.values())
                     own |= {(setting, seed): v - middle for seed, v in by_seed.items()}

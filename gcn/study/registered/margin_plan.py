@@ -1,8 +1,7 @@
 """The registered plan of the margin study: thresholds, settings, weights and the values that its pilot provides.
 
-The file is ``docs/study/margin/plan.yaml``, and ``plan.md`` beside it explains it. Everything that a decision
-depends on is
-in this file or in the table of margins.
+The file is ``docs/study/margin/plan.yaml``, and ``plan.md`` beside it explains it. Everything that a decision depends
+on is in this file or in the table of margins.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -81,8 +80,12 @@ class Plan:
 
 
 def chains_of(plan: Plan) -> int:
-    """Number of chains of contrasts, which share the error rate: H1, confinement, exponent, each control and trick."""
-    return 2 + plan.exponent_predicts + len(plan.controls) + len(plan.assay)
+    """Number of chains of contrasts, which share the error rate.
+
+    In each setting H1, confinement, the exponent and each control; each trick in the settings where it is compared.
+    """
+    tricks = sum(len(assay.settings) for assay in plan.assay.values())
+    return len(plan.settings) * (2 + plan.exponent_predicts + len(plan.controls)) + tricks
 
 
 def load(path: Path = PLAN) -> Plan:

@@ -1,9 +1,7 @@
-"""Margins by cell and seed, and what a contrast is computed from: for each seed one number, averaged over settings.
+"""Margins by cell and seed, and what a contrast in a setting is computed from: one number for each seed.
 
-The unit is the seed. Both sides of a difference, and all weights of a trend, are of the same seed: of the same
-codec, crops
-and split of the photographs. A seed enters a contrast only if all its margins in all settings of the contrast are
-there.
+The unit is the seed. Both sides of a difference, and all weights of a trend, are of the same seed: of the same codec,
+crops and split of the photographs. A seed enters a contrast only if all its margins are there.
 """
 
 import math
@@ -11,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter, mul
-from statistics import fmean, median
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +60,6 @@ class Cell(NamedTuple):
     twin: str = GAME
 
 
-Place = Callable[[str], Cell]  # the cell in a setting: the weight μ* may differ between settings
 Reading = Callable[[Margin], float]
 
 
@@ -77,23 +74,14 @@ class Sample:
     """A contrast's number for each seed.
 
     Attributes:
-        settings: setting to seed to number, all seeds that are complete in the setting.
+        seeds: seed to number, all that are complete.
         margins: that entered.
         end: which field of a margin says that it lies at an end of its grid; None if there is no grid.
     """
 
-    settings: Mapping[str, Mapping[int, float]]
+    seeds: Mapping[int, float]
     margins: Sequence[Margin]
     end: Callable[[Margin], str] | None
-
-    @cached_property
-    def seeds(self) -> Mapping[int, float]:
-        """Mean over settings for each seed that is complete in all of them."""
-        held = [set(by_seed) for by_seed in self.settings.values()]
-        return {
-            seed: fmean([by[seed] for by in self.settings.values()])
-            for seed in sorted(set.intersection(*held))
-        }
 
     @cached_property
     def censored(self) -> int:
@@ -115,7 +103,7 @@ class Margins:
 
     def __init__(self, margins: Iterable[Margin]) -> None:
         self.cells: dict[tuple[str, Cell], dict[int, Margin]] = {}
-        self._gaps: dict[tuple[Reading, Cell, str], float] = {}
+        self._rooms: dict[tuple[Reading, Cell, str], float] = {}
         for m in margins:
             own = self.cells.setdefault((m.setting, m[1:5]), {})  # type: ignore[arg-type]  # equal to the cell
             if m.seed in own:
@@ -125,74 +113,53 @@ class Margins:
                 )
             own[m.seed] = m
 
-    def difference(self, read: Reading, one: Place, other: Place, settings: Sequence[str]) -> Sample:
+    def difference(self, read: Reading, one: Cell, other: Cell, setting: str) -> Sample:
         """For each seed one - other."""
-        return self._sample(read, lambda s: {one(s): 1.0, other(s): -1.0}, settings)
+        return self._sample(read, {one: 1.0, other: -1.0}, setting)
 
     def trend(
-        self, read: Reading, parts: Mapping[str, float], weights: Sequence[float], settings: Sequence[str]
+        self, read: Reading, parts: Mapping[str, float], weights: Sequence[float], setting: str
     ) -> Sample:
         """For each seed the change from the smallest to the largest weight, by a straight line over log2 of the weight.
 
         Args:
             parts: twin level to the sign with which its reading enters.
         """
-        return self._weighted(read, parts, dict(zip(weights, slopes(weights), strict=True)), settings)
+        return self._weighted(read, parts, dict(zip(weights, slopes(weights), strict=True)), setting)
 
     def average(
-        self, read: Reading, parts: Mapping[str, float], weights: Sequence[float], settings: Sequence[str]
+        self, read: Reading, parts: Mapping[str, float], weights: Sequence[float], setting: str
     ) -> Sample:
         """For each seed the mean over the weights; ``parts`` as in :meth:`trend`."""
-        return self._weighted(read, parts, dict.fromkeys(weights, 1 / len(weights)), settings)
+        return self._weighted(read, parts, dict.fromkeys(weights, 1 / len(weights)), setting)
 
     def _weighted(
-        self,
-        read: Reading,
-        parts: Mapping[str, float],
-        factors: Mapping[float, float],
-        settings: Sequence[str],
+        self, read: Reading, parts: Mapping[str, float], factors: Mapping[float, float], setting: str
     ) -> Sample:
-        places = {
+        cells = {
             Cell(w, twin=twin): sign * factor for w, factor in factors.items() for twin, sign in parts.items()
         }
-        return self._sample(read, lambda _: places, settings)
+        return self._sample(read, cells, setting)
 
-    def _sample(
-        self, read: Reading, places: Callable[[str], Mapping[Cell, float]], settings: Sequence[str]
-    ) -> Sample:
-        found: dict[str, dict[int, float]] = {}
-        entered: list[Margin] = []
-        for setting in settings:
-            factors = places(setting)
-            held = [self.cells.get((setting, cell), {}) for cell in factors]
-            seeds = sorted(set(held[0]).intersection(*held[1:]))
-            margins = [list(map(by_seed.__getitem__, seeds)) for by_seed in held]
-            columns = zip(*(map(read, of_cell) for of_cell in margins), strict=True)
-            values = [sum(map(mul, factors.values(), column)) for column in columns]
-            found[setting] = {s: v for s, v in zip(seeds, values, strict=True) if not math.isnan(v)}
-            for of_cell in margins:
-                entered += [m for m, v in zip(of_cell, values, strict=True) if not math.isnan(v)]
+    def _sample(self, read: Reading, factors: Mapping[Cell, float], setting: str) -> Sample:
+        held = [self.cells.get((setting, cell), {}) for cell in factors]
+        seeds = sorted(set(held[0]).intersection(*held[1:]))
+        margins = [list(map(by_seed.__getitem__, seeds)) for by_seed in held]
+        columns = zip(*(map(read, of_cell) for of_cell in margins), strict=True)
+        values = [sum(map(mul, factors.values(), column)) for column in columns]
+        entered = [
+            m for of_cell in margins for m, v in zip(of_cell, values, strict=True) if not math.isnan(v)
+        ]
+        found = {seed: v for seed, v in zip(seeds, values, strict=True) if not math.isnan(v)}
         return Sample(found, entered, _ENDS.get(read))
 
-    def room(self, read: Reading, cell: Place, settings: Sequence[str]) -> float:
-        """The smallest, among the settings, median over seeds of twin - game, octaves; NaN if one is unknown."""
-        return min(
-            (self._gap(read, cell(s), s) for s in settings), key=lambda g: -math.inf if math.isnan(g) else g
-        )
-
-    def most_room(self, read: Reading, cell: Place, settings: Sequence[str]) -> float:
-        """The largest, among the settings, median over seeds of twin - game, octaves; NaN if one is unknown."""
-        return max(
-            (self._gap(read, cell(s), s) for s in settings), key=lambda g: math.inf if math.isnan(g) else g
-        )
-
-    def _gap(self, read: Reading, cell: Cell, setting: str) -> float:
-        """Median over seeds of twin - game in a setting."""
+    def room(self, read: Reading, cell: Cell, setting: str) -> float:
+        """Median over seeds of twin - game in a setting, octaves; NaN if it was not measured."""
         key = (read, cell, setting)
-        if key not in self._gaps:
-            twin = self.difference(read, lambda _: cell._replace(twin=TWIN), lambda _: cell, [setting])
-            self._gaps[key] = median(twin.seeds.values()) if twin.seeds else math.nan
-        return self._gaps[key]
+        if key not in self._rooms:
+            gap = self.difference(read, cell._replace(twin=TWIN), cell, setting)
+            self._rooms[key] = median(gap.seeds.values()) if gap.seeds else math.nan
+        return self._rooms[key]
 
 
 def slopes(weights: Sequence[float]) -> list[float]:

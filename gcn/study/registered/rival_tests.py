@@ -1,7 +1,7 @@
 """The tests that the margin study could use, on the same simulated differences: their error rates and power.
 
-Differences are as in :mod:`gcn.study.registered.simulate`: four settings, margins cut off to quarter octaves, paired by
-seed and averaged over settings. The error rate is that of the first share of ten chains.
+Differences are as in :mod:`gcn.study.registered.simulate`: margins of one setting, cut off to quarter octaves and
+paired by seed.
 """
 
 import math
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from gcn.study.registered.margin_plan import Plan
 from gcn.study.registered.margin_samples import slopes
 from gcn.study.registered.signflip import SignFlip
 from gcn.study.registered.simulate import GRID, Numbers, Shape, heavy, normal, skewed
 
-SETTINGS, SEEDS = 4, 10
 BORDER = "border"  # of the hypothesis: a rejection is wrong
 Question = Callable[[np.random.Generator], dict[str, float]]  # p of each test on new data
 
@@ -50,13 +50,11 @@ class Rival(NamedTuple):
     studies: int
 
 
-def compare(
-    weights: tuple[float, ...], spread: float, error: float, studies: int, seed: int
-) -> Iterator[Rival]:
+def compare(plan: Plan, error: float, studies: int, seed: int) -> Iterator[Rival]:
     """How often each test rejects at this error rate, for each question and shape of the noise."""
     for place, (name, shape) in enumerate(SHAPES.items()):
         rng = np.random.default_rng([seed, place])
-        for question, test in _questions(shape, spread, weights).items():
+        for question, test in _questions(shape, plan).items():
             counts: dict[str, int] = {}
             for _ in range(studies):
                 for rival, p in test(rng).items():
@@ -65,14 +63,14 @@ def compare(
                 yield Rival(rival, question, name, BORDER in question, count, studies)
 
 
-def _questions(shape: Shape, spread: float, weights: tuple[float, ...]) -> dict[str, Question]:
+def _questions(shape: Shape, plan: Plan) -> dict[str, Question]:
     """Data of each question, tested by each test."""
 
     def difference(effect: float, tests: Callable[[Numbers], dict[str, float]]) -> Question:
-        return lambda rng: tests(_differences(shape, spread, effect, rng))
+        return lambda rng: tests(_differences(shape, plan, effect, rng))
 
     def trend(fall: float) -> Question:
-        return lambda rng: _trends(_curves(shape, spread, fall, len(weights), rng), weights)
+        return lambda rng: _trends(_curves(shape, plan, fall, rng), plan.weights)
 
     return {
         f"benefit: none ({BORDER})": difference(0.0, _above),
@@ -85,32 +83,28 @@ def _questions(shape: Shape, spread: float, weights: tuple[float, ...]) -> dict[
 
 
 def _cut(margins: Numbers) -> Numbers:
-    return np.floor(margins / GRID) * GRID
+    return np.asarray(np.floor(margins / GRID) * GRID)
 
 
-def _noise(shape: Shape, spread: float, rng: np.random.Generator, *more: int) -> Numbers:
-    """Noise of margins, half of its variance common to the settings of a seed. (…, SEEDS, SETTINGS)"""
-    common, own = shape(rng, (*more, SEEDS, 1)), shape(rng, (*more, SEEDS, SETTINGS))
-    return spread / math.sqrt(2) * math.sqrt(0.5) * (common + own)
+def _noise(shape: Shape, plan: Plan, rng: np.random.Generator, *more: int) -> Numbers:
+    """Noise of margins. (…, seeds)"""
+    return plan.spread / math.sqrt(2) * shape(rng, (*more, plan.seeds))
 
 
-def _differences(shape: Shape, spread: float, effect: float, rng: np.random.Generator) -> Numbers:
-    """Paired differences of two arms, averaged over settings; skewed noise is of the first alone. (SEEDS,)"""
-    start = rng.uniform(0, 2, SETTINGS)
-    one, other = (
-        _noise(shape, spread, rng),
-        _noise(normal if shape in (skewed, skewed_down) else shape, spread, rng),
-    )
-    return np.asarray((_cut(start + effect + one) - _cut(start + other)).mean(1))
+def _differences(shape: Shape, plan: Plan, effect: float, rng: np.random.Generator) -> Numbers:
+    """Paired differences of two arms; skewed noise is of the first alone. (seeds,)"""
+    start = rng.uniform(0, 2)
+    one = _noise(shape, plan, rng)
+    other = _noise(normal if shape in (skewed, skewed_down) else shape, plan, rng)
+    return _cut(start + effect + one) - _cut(start + other)
 
 
-def _curves(shape: Shape, spread: float, fall: float, weights: int, rng: np.random.Generator) -> Numbers:
-    """The game's cost at each weight, averaged over settings. (SEEDS, weights)"""
-    start = rng.uniform(0, 2, SETTINGS)
-    places = np.linspace(0.5, -0.5, weights)[:, None, None]
-    twin, game = _noise(normal, spread, rng, weights), _noise(shape, spread, rng, weights)
-    cost = _cut(start + 3 + fall * places + twin) - _cut(start + game)
-    return np.asarray(cost.mean(2).T)
+def _curves(shape: Shape, plan: Plan, fall: float, rng: np.random.Generator) -> Numbers:
+    """The game's cost at each weight. (seeds, weights)"""
+    start, weights = rng.uniform(0, 2), len(plan.weights)
+    places = np.linspace(0.5, -0.5, weights)[:, None]
+    twin, game = _noise(normal, plan, rng, weights), _noise(shape, plan, rng, weights)
+    return (_cut(start + 3 + fall * places + twin) - _cut(start + game)).T
 
 
 def _student(values: Numbers) -> float:

@@ -1,12 +1,9 @@
 """The exact sign-flip test of paired differences, with limits: what the margin study decides by.
 
-Under the null hypothesis the difference of each seed is as likely as its mirror image about the threshold, so all
-2^n
-choices of signs are equally likely. A flip of the signs of a subset raises the mean exactly if the subset's own
-mean lies
-below the threshold. So p counts means of subsets, and limits are order statistics of these means (Hartigan 1969,
-"Using subsample values as typical values"). Nothing is assumed about the shape of the distribution but its
-symmetry.
+Under the null hypothesis the difference of each seed is as likely as its mirror image about the threshold, so all 2^n
+choices of signs are equally likely. A flip of the signs of a subset raises the mean exactly if the subset's own mean
+lies below the threshold. So p counts means of subsets, and limits are order statistics of these means (Hartigan 1969,
+"Using subsample values as typical values"). Nothing is assumed about the shape of the distribution but its symmetry.
 """
 
 import math

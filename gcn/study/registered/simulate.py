@@ -1,10 +1,8 @@
 """Simulated tables of margins whose truth is known, to see how often the deciding code is right and wrong.
 
-A margin is the mean of its cell, plus noise, cut off downwards to the quarter octave (the grid) and at the ends of
-the grid.
-Noise has a part that all settings of a seed share and a part of its own, so that a paired difference in one
-setting has the
-deviation ``spread``.
+A margin is the mean of its cell, plus noise, cut off downwards to the quarter octave (the grid) and at the ends of the
+grid. Noise has a part that all settings of a seed share and a part of its own, so that a paired difference in one
+setting has the deviation ``spread``.
 """
 
 import math
@@ -34,6 +32,7 @@ FIRST_SEED = 1000  # of simulated studies, which have every second one; no stage
 COUPLING = 0.02  # per update: deviation of the exponent's coupling over seeds
 TOP = 16.0  # octaves from the first point of the grid to the last
 
+Contrast = tuple[str, str, str]  # setting, chain and name
 Numbers = npt.NDArray[np.float64]
 Shape = Callable[[np.random.Generator, tuple[int, ...]], Numbers]
 
@@ -70,6 +69,7 @@ class Truth:
         outlier: octaves by which one seed's margins are off, each in a random direction.
         alike: correlation between seeds, as images that all seeds share would cause.
         top: last point of the grid, octaves from its first.
+        others: what is true in all settings but the first one; None: the same. Its noise and grid are not looked at.
     """
 
     fall: float = 0.0
@@ -85,9 +85,21 @@ class Truth:
     outlier: float = 0.0
     alike: float = 0.0
     top: float = TOP
+    others: "Truth | None" = None
 
-    def effects(self, plan: Plan) -> dict[tuple[str, str], float]:
+    def within(self, place: int) -> "Truth":
+        """What is true in a setting, by its place in the plan."""
+        return self.others if place and self.others else self
+
+    def effects(self, plan: Plan) -> dict[Contrast, float]:
         """The true number of each registered contrast."""
+        return {
+            (setting, *name): number
+            for place, setting in enumerate(plan.settings)
+            for name, number in self.within(place)._effects(plan).items()
+        }
+
+    def _effects(self, plan: Plan) -> dict[tuple[str, str], float]:
         found = {
             ("H1", "cost falls"): self.fall,
             ("H1", "margin rises"): self.rise,
@@ -135,8 +147,8 @@ def grid(truth: Truth, plan: Plan) -> Grid:
     """The cells of stage 2 and what is true in each."""
     names: dict[Cell, int] = {}
     places, levels, means = [], [], []
-    for setting in plan.settings:
-        for cell, name, mean in _cells(truth, plan, setting):
+    for place, setting in enumerate(plan.settings):
+        for cell, name, mean in _cells(truth.within(place), plan, setting):
             places.append((setting, cell))
             levels.append(names.setdefault(name, len(names)))
             means.append(mean)
@@ -220,9 +232,9 @@ class Rates(NamedTuple):
     studies: int
     false_claims: int
     false_contrary: int
-    words: Mapping[tuple[str, str], Mapping[str, int]]
+    words: Mapping[Contrast, Mapping[str, int]]
 
-    def share(self, word: str, *contrasts: tuple[str, str]) -> float:
+    def share(self, word: str, *contrasts: Contrast) -> float:
         """Mean share of studies in which these contrasts have the word."""
         return sum(self.words[c].get(word, 0) for c in contrasts) / (self.studies * len(contrasts))
 
@@ -230,7 +242,7 @@ class Rates(NamedTuple):
 def rates(truth: Truth, plan: Plan, studies: int, rng: np.random.Generator) -> Rates:
     """How often each word is given, and is false, in so many simulated studies."""
     effects = truth.effects(plan)
-    words: dict[tuple[str, str], dict[str, int]] = {}
+    words: dict[Contrast, dict[str, int]] = {}
     wrong = {CLAIMS: 0, CONTRARY: 0}
     cells = grid(truth, plan)
     for _ in range(studies):
@@ -238,10 +250,11 @@ def rates(truth: Truth, plan: Plan, studies: int, rng: np.random.Generator) -> R
         for kind in wrong:
             wrong[kind] += any(d.word in kind and _false(d, effects, plan) for d in found)
         for d in found:
-            own = words.setdefault((d.chain, d.name), {})
+            own = words.setdefault((d.setting, d.chain, d.name), {})
             own[d.word] = own.get(d.word, 0) + 1
     return Rates(studies, wrong[CLAIMS], wrong[CONTRARY], words)
 
 
-def _false(decision: Decision, effects: Mapping[tuple[str, str], float], plan: Plan) -> bool:
-    return is_false(decision.word, effects[decision.chain, decision.name], plan.equivalence)
+def _false(decision: Decision, effects: Mapping[Contrast, float], plan: Plan) -> bool:
+    contrast = (decision.setting, decision.chain, decision.name)
+    return is_false(decision.word, effects[contrast], plan.equivalence)

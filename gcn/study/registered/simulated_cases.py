@@ -42,6 +42,10 @@ CASES: Mapping[str, Case] = {
     ),
     "H1 true": Case("the cost falls by 2 octaves because the game's margin rises", Truth(fall=2, rise=2, coupling=2)),
     "H1 opposite": Case("the cost rises by 1 octave", Truth(fall=-1, rise=-1, coupling=-1)),
+    "settings differ": Case(
+        "H1 is true in the first setting by 2 octaves; in the second the cost rises, and the margin falls, by as much",
+        Truth(fall=2, rise=2, others=Truth(fall=-2, rise=-2)),
+    ),
     "twin's margin falls": Case("the cost falls by 2 octaves, the game's margin stays", Truth(fall=2)),
     "no game": Case(
         "margins rise by 2 octaves without a game too, which costs nothing at any weight", Truth(rise=2, cost=0, gap=0)

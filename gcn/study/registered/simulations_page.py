@@ -7,10 +7,9 @@ from typing import NamedTuple
 from gcn.files.atomic import make_folder, write_csv, write_text
 from gcn.study.registered import decisions_page, rival_tests, simulated_cases
 from gcn.study.registered.margin_plan import Plan, chains_of
-from gcn.study.registered.simulate import Rates
+from gcn.study.registered.simulate import Contrast, Rates
 from gcn.study.registered.simulated_cases import CASES, interval
 
-Contrast = tuple[str, str]
 COLUMNS = ("table", "case", "contrast", "word", "count", "of", "share", "low", "high")
 TESTS = ("sign flips", "Student", "Page")
 WORTH = 0.01  # words given less often are not printed
@@ -57,7 +56,7 @@ def _counts(plan: Plan, studies: int, seed: int) -> Iterator[Count]:
     for spread, seeds, found in simulated_cases.power(plan, max(1, studies // 4), seed):
         print(f"power: spread {spread:g}, {seeds} seeds", flush=True)
         yield from _words("power", f"{spread:g}, {seeds}", found)
-    for rival in rival_tests.compare(plan.weights, plan.spread, first_share(plan), studies, seed):
+    for rival in rival_tests.compare(plan, first_share(plan), studies, seed):
         case = "error" if rival.error else "power"
         yield Count(f"tests: {case}", rival.shape, rival.question, rival.test, rival.rejected, rival.studies)
 
@@ -68,12 +67,13 @@ def first_share(plan: Plan) -> float:
 
 
 def _words(table: str, case: str, found: Rates) -> Iterator[Count]:
-    """How often each word was given; tricks together, by the kind of contrast and, in powers, by what is true."""
+    """How often each word was given; settings together, and tricks, in powers by what is true of them."""
     groups: dict[str, list[Contrast]] = {}
-    for chain, name in found.words:
+    for contrast in found.words:
+        _, chain, name = contrast
         kind = chain.split(", ")[0]
-        odd = kind == "H2" and name == "superfluous" and table == "power" and _adds(found, (chain, name))
-        groups.setdefault(f"{kind}: {name}{' (adds 1 octave)' if odd else ''}", []).append((chain, name))
+        odd = kind == "H2" and name == "superfluous" and table == "power" and _adds(found, chain)
+        groups.setdefault(f"{kind}: {name}{' (adds 1 octave)' if odd else ''}", []).append(contrast)
     for label, own in groups.items():
         words = dict.fromkeys(word for c in own for word in found.words[c])
         for word in sorted(words):
@@ -81,10 +81,10 @@ def _words(table: str, case: str, found: Rates) -> Iterator[Count]:
             yield Count(table, case, label, word, count, found.studies * len(own))
 
 
-def _adds(found: Rates, contrast: Contrast) -> bool:
+def _adds(found: Rates, chain: str) -> bool:
     """Whether a trick is one of those that add an octave: every other one."""
-    tricks = [c for c in found.words if c[0].startswith("H2") and c[1] == contrast[1]]
-    return tricks.index(contrast) % 2 == 1
+    tricks = dict.fromkeys(own for _, own, _ in found.words if own.startswith("H2"))
+    return list(tricks).index(chain) % 2 == 1
 
 
 def _line(c: Count) -> list[object]:
@@ -103,17 +103,17 @@ each kind where seeds are independent and the noise of a difference is symmetric
 correlated seeds, and with noise that is skewed in one arm, break this on purpose.""",
         _table(["case", "what is true", "a false claim", "a false contrary word"], list(_errors(counts))),
         "## Which words are given",
-        f"""Per cent of studies; of tricks, per cent of the contrasts of all tricks. Words below {100 * WORTH:g} per
-cent are in `simulations.csv` alone.""",
+        f"""Per cent of the contrasts of all settings, and of all tricks. Words below {100 * WORTH:g} per cent are in
+`simulations.csv` alone.""",
         _table(["case", *_SAID], list(_said(counts))),
         "## Power against spread and number of seeds",
-        f"""All effects are 1 octave. {_tricks(plan)}
+        f"""All effects are 1 octave, in all settings. {_tricks(plan)}
 *Both* means that the cost falls and the game's margin rises. Look up the spread that stage 1 measures.
 {max(1, studies // 4)} studies a line; the words in per cent.""",
         _table(["spread", "seeds", *_POWERS], list(_powers(counts))),
         "## Which test",
         f"""The same simulated differences, tested in three ways at the error rate of the first of {chains_of(plan)}
-chains, {100 * first_share(plan):.2f} per cent; {rival_tests.SEEDS} seeds, {studies} data sets. Per cent
+chains, {100 * first_share(plan):.3g} per cent; {plan.seeds} seeds in one setting, {studies} data sets. Per cent
 of rejections. In a *border* row every rejection is an error.""",
         _table(["noise", "question", *TESTS], list(_tests(counts))),
     ]

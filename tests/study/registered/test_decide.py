@@ -28,7 +28,11 @@ def rows(**truth):
 
 
 def words(table, plan=PLAN):
-    return {(d.chain, d.name): d.word for d in decide(table, plan)}
+    """The word of each contrast, which is the same in all settings."""
+    found = {}
+    for d in decide(table, plan):
+        assert found.setdefault((d.chain, d.name), d.word) == d.word
+    return found
 
 
 @pytest.mark.parametrize(
@@ -71,26 +75,24 @@ def test_a_trend_is_the_line_of_least_squares():
         for level, values in (("none", game), ("rescaled", twin))
         for w, h in zip(weights, values, strict=True)
     )
-    found = table.trend(h_star, {"rescaled": -1.0, "none": 1.0}, weights, ["s"])
+    found = table.trend(h_star, {"rescaled": -1.0, "none": 1.0}, weights, "s")
     slope, _ = np.polyfit(np.log2(weights), np.subtract(game, twin), 1)
     assert found.seeds == {3: pytest.approx(slope * math.log2(200))}
 
 
-def test_a_seed_counts_only_where_all_settings_have_it():
-    cells = [("a", 1, 2.0), ("a", 2, 3.0), ("b", 2, 5.0)]
-    table = Margins(
-        Margin(s, m, "none", "none", "none", seed, h * m, 0.0) for s, seed, h in cells for m in (0.0, 1.0)
-    )
-    found = table.difference(h_star, lambda _: Cell(1.0), lambda _: Cell(0.0), ["a", "b"])
-    assert found.seeds == {2: 4.0}
-    assert found.settings["a"] == {1: 2.0, 2: 3.0}
+def test_a_seed_counts_only_with_all_its_margins():
+    cells = [(1.0, 1, 2.0), (1.0, 2, 3.0), (1.0, 3, math.nan), (0.0, 2, 0.5), (0.0, 3, 0.5)]
+    table = Margins(Margin("s", mse, "none", "none", "none", seed, h, 0.0) for mse, seed, h in cells)
+    found = table.difference(h_star, Cell(1.0), Cell(0.0), "s")
+    assert found.seeds == {2: 2.5}
+    assert [m.seed for m in found.margins] == [2, 2]
 
 
 def test_too_few_seeds_decide_nothing():
     few = [m for m in rows(fall=2) if m.seed < 1016]
     decision = decide(few, PLAN)[0]
     assert (decision.word, math.isnan(decision.p)) == ("not measured", True)
-    assert decision.note == "8 complete seeds, 9 are needed"
+    assert decision.note == "8 complete seeds, 11 are needed"
 
 
 def test_equivalence_needs_the_twin():
@@ -101,28 +103,26 @@ def test_equivalence_needs_the_twin():
     assert (last.word, last.note) == ("not measured", "the twin was not measured")
 
 
-def test_a_setting_with_the_opposite_effect_is_named():
-    """One of four settings loses an octave while the others gain four."""
-    odd = PLAN.settings[2]
-    table = [
-        m._replace(a_star=m.a_star + 1.0) if (m.setting, m.control) == (odd, "prox") else m
-        for m in rows(truth=4)
-    ]
-    table = [
-        m._replace(a_star=m.a_star + 4.0) if (m.setting, m.control) == (odd, "prox") else m for m in table
-    ]
-    decision = next(d for d in decide(table, PLAN) if d.chain == PROX[0])
-    assert decision.word == "supported"
-    assert decision.note == f"settings differ: the interval of {odd} is on the other side of zero"
-    assert decision.settings[odd].high < 0 < decision.interval.low
-    (sentence,) = [said for said in answers(decide(table, PLAN)) if said.startswith(PROX[0])]
-    assert sentence.endswith(f" (an average; settings differ in {PROX[1]}: read their intervals).")
+def test_each_setting_has_its_own_word():
+    """Opposite truths in two settings, which an average would hide."""
+    found = decide(rows(fall=2, rise=2, others=Truth(fall=-2, rise=-2)), PLAN)
+    first, *others = PLAN.settings
+    said = {(d.setting, d.name): d.word for d in found}
+    assert (said[first, "cost falls"], said[first, "margin rises"]) == ("supported", "supported")
+    for setting in others:
+        assert (said[setting, "cost falls"], said[setting, "margin rises"]) == (
+            "opposite",
+            "not testable here",
+        )
+    raises = "the distortion lowers the cost of the game and raises the game's own margin."
+    assert f"H1 ({first}): {raises}" in answers(found)
+    assert f"H1 ({others[0]}): opposite; then not testable here." in answers(found)
 
 
 def test_holes_are_counted():
     table = [m._replace(monotone=m.seed != 1000) for m in rows()]
     decision = next(d for d in decide(table, PLAN) if d.chain == PROX[0])
-    assert decision.note == "holding is not monotone at 8 of 80 margins"
+    assert decision.note == "holding is not monotone at 2 of 24 margins"
 
 
 def test_an_exponent_that_predicts_nothing_is_described_and_frees_its_share():
@@ -130,7 +130,7 @@ def test_an_exponent_that_predicts_nothing_is_described_and_frees_its_share():
     with_it, without = (decide(table, replace(PLAN, exponent_predicts=g)) for g in (True, False))
     assert next(d.word for d in with_it if d.chain == "exponent") == "supported"
     assert next(d.word for d in without if d.chain == "exponent") == "descriptive"
-    assert [round(f[0].adjusted / f[0].p) for f in (with_it, without)] == [10, 9]
+    assert [round(f[0].adjusted / f[0].p) for f in (with_it, without)] == [40, 36]
 
 
 def test_seeds_are_new_and_as_many_as_planned():
@@ -139,7 +139,7 @@ def test_seeds_are_new_and_as_many_as_planned():
     moved = [m._replace(seed=1001) if m.seed == 1002 else m for m in rows()]
     with pytest.raises(InputError, match="seeds 1000 and 1001: the twin of each repeats the other's game"):
         decide(moved, PLAN)
-    with pytest.raises(InputError, match="of 10 seeds, the plan has 9; no seed may be added"):
+    with pytest.raises(InputError, match="of 12 seeds, the plan has 9; no seed may be added"):
         decide(rows(), replace(PLAN, seeds=9))
     with pytest.raises(
         InputError, match=r"mse=0.01, trick none, control none, twin none, seed 1000 occur twice"
@@ -150,24 +150,30 @@ def test_seeds_are_new_and_as_many_as_planned():
 def test_what_is_printed_and_written(tmp_path):
     found = decide(rows(fall=2, rise=2, weak=(2, 0, 0), beside=(0, 0, 1)), PLAN)
     said = answers(found)
-    assert said[0] == "H1: the distortion lowers the cost of the game and raises the game's own margin."
+    first = PLAN.settings[0]
     assert (
-        f"H2, {TRICKS[0]}: the trick helps beside the smallest weight and is superfluous beside μ*." in said
+        said[0]
+        == f"H1 ({first}): the distortion lowers the cost of the game and raises the game's own margin."
     )
-    assert f"H2, {TRICKS[1]}: no effect; then not testable here." in said
+    assert (
+        f"H2, {TRICKS[0]} ({first}): the trick helps beside the smallest weight and is superfluous beside μ*."
+        in said
+    )
+    assert f"H2, {TRICKS[1]} ({first}): no effect; then not testable here." in said
     adds = "the trick helps beside μ*, so it is not superfluous; beside the smallest weight: no effect."
-    assert f"H2, {TRICKS[2]}: {adds}" in said
-    assert "confinement: no effect; then costs." in said
+    assert f"H2, {TRICKS[2]} ({first}): {adds}" in said
+    assert f"confinement ({first}): no effect; then costs." in said
     game_free = answers(decide(rows(rise=2, cost=0), PLAN))
     assert game_free[1].startswith(
-        "confinement: the distortion confines: it raises margins as much without a game"
+        f"confinement ({first}): the distortion confines: it raises margins as much without a game"
     )
     near = answers(decide(rows(cost=0.5, gap=0.5), PLAN))
-    assert near[0].startswith("H1: not tested: the game is too close to its twin")
-    assert any(text.startswith("truth, prox: not tested: the game is too close") for text in near)
+    assert near[0].startswith(f"H1 ({first}): not tested: the game is too close to its twin")
+    assert any(text.startswith(f"truth, prox ({first}): not tested: the game is too close") for text in near)
     none = answers(decide(rows(weak=(2,), top=4.0), PLAN))
-    assert none[0] == "H1: not measured, so nothing is said about it."
+    assert none[0] == f"H1 ({first}): not measured, so nothing is said about it."
     printed = list(lines(found))
-    assert "| H1: cost falls | h | 10 | +2.00 [+2.00, +2.00] | 0.0010 | 0.0098 | supported |  |" in printed[2]
+    row = f"| {first} | H1: cost falls | h | 12 | +1.99 [+1.99, +1.99] | 0.0002 | 0.0098 | supported |  |"
+    assert printed[2] == row
     table = write(found, tmp_path).read_text().splitlines()
-    assert len(table) == 1 + sum(1 + len(d.settings) for d in found)
+    assert len(table) == 1 + len(found)

@@ -71,13 +71,13 @@ def test_values_of_stage_1_are_open_until_they_are_given():
     assert plan.controls["prox"] == dict.fromkeys(plan.settings, "prox=1")
     assert list(plan.controls["wrong"].values()) == ["wrong=1", "wrong=0.3", "wrong=1", "wrong=3"]
     assert plan.assay["gp"] == margin_plan.Assay("gp=1", "h", ("wgan beta1=0",))
-    assert (margin_plan.chains_of(PLAN), margin_plan.chains_of(plan)) == (10, 9)
+    assert (margin_plan.chains_of(PLAN), margin_plan.chains_of(plan)) == (40, 21)
 
 
 def test_a_plan_may_be_left_without_tricks():
     """None had room: no chain of H2 shares the error rate, and the others are decided."""
     plan = margin_plan.plan({**filled(), "tricks": []})
-    assert (plan.assay, margin_plan.chains_of(plan)) == ({}, 4)
+    assert (plan.assay, margin_plan.chains_of(plan)) == ({}, 16)
 
 
 def test_the_plan_of_the_study_is_complete_or_says_what_is_open():
@@ -93,7 +93,7 @@ def test_the_plan_of_the_study_is_complete_or_says_what_is_open():
         ("alpha", 0.7, "alpha=0.7: a number from 0 to 0.5"),
         ("alpha", ..., "alpha is missing"),
         ("seeds", 21, "seeds=21: an integer from 2 to 20"),
-        ("least_seeds", 12, "least_seeds=12 is larger than seeds=10"),
+        ("least_seeds", 13, "least_seeds=13 is larger than seeds=12"),
         ("weights", [0.1, 1], "at least three"),
         ("weights", [0.1, 0.01, 1], "from small to large"),
         ("settings", ["a", "a"], "settings: a list of different names"),

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[3]
 FILE = Path(__file__).with_name("four_settings.yaml")
 PLAN = margin_plan.load(FILE)
 STUDIES = 200
-SMALL = margin_plan.plan({**read_yaml(FILE), "settings": ["ns", "wgan"], "candidates": ["ns", "wgan"]})
+TWO = {**read_yaml(FILE), "settings": ["ns", "wgan"], "candidates": ["ns", "wgan"], "tricks": ["r1", "gp"]}
+SMALL = margin_plan.plan(TWO)
 
 
 @pytest.mark.parametrize("case", ["null", "half true", "adds half an octave", "half an octave everywhere"])
@@ -42,10 +43,14 @@ def test_power_is_that_of_the_table():
         replace(registered, spread=0.5, seeds=10, least_seeds=10, seeds_used=frozenset()), STUDIES,
         np.random.default_rng(6),
     )  # fmt: skip
-    tricks = [c for c in found.words if c[1] == "superfluous"]
+    tricks = [c for c in found.words if c[2] == "superfluous"]
     for label, word, contrasts in (
-        ("H1: cost falls", "supported", [("H1", "cost falls")]),
-        ("truth: mse above prox", "supported", [("truth, prox", "mse above prox")]),
+        ("H1: cost falls", "supported", [(s, "H1", "cost falls") for s in registered.settings]),
+        (
+            "truth: mse above prox",
+            "supported",
+            [(s, "truth, prox", "mse above prox") for s in registered.settings],
+        ),
         ("H2: superfluous", "equivalent", tricks[::2]),
         ("H2: superfluous (adds 1 octave)", "adds", tricks[1::2]),
     ):
@@ -62,7 +67,7 @@ def test_power_is_that_of_the_table():
 def test_a_ceiling_is_never_called_equivalence():
     found = rates(CASES["ceiling"].truth, SMALL, 20, np.random.default_rng(7))
     for contrast, words in found.words.items():
-        if contrast[1] == "superfluous":
+        if contrast[2] == "superfluous":
             assert words == {"ceiling: not tested": 20}
 
 
@@ -111,7 +116,7 @@ def test_the_command_writes_table_and_page(tmp_path, monkeypatch, tricks):
     monkeypatch.setattr(simulated_cases, "SEEDS", (10,))
     monkeypatch.setattr(rival_tests, "SHAPES", {"normal": normal})
     plan = tmp_path / "plan.yaml"
-    plan.write_text(yaml.safe_dump({**read_yaml(FILE), "tricks": tricks}))
+    plan.write_text(yaml.safe_dump({**TWO, "tricks": tricks}))
     assert main(["simulate=10", f"plan={plan}", f"out={tmp_path}"]) == 0
     page = (tmp_path / "simulations.md").read_text()
     assert ("No trick is compared" in page) is (not tricks)
