@@ -30,7 +30,7 @@ from gcn.training.validate import coding_copy, evaluate
 
 pytestmark = pytest.mark.slow
 
-WORLD, UPDATES, CROP, BATCH = 2, 2, 16, 4
+WORLD, CROP, BATCH = 2, 16, 4
 SMALL = ["generator.N=8", "generator.M=8", f"data.crop={CROP}", f"data.batch={BATCH}",
          "discriminator.width=4"]  # fmt: skip
 SGD, ADAM = (torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9}), (torch.optim.Adam, {"lr": 1e-3})
@@ -38,35 +38,19 @@ SGD, ADAM = (torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9}), (torch.optim.Adam,
 LOSSES = ("ns", "vanilla", "lsgan", "hinge", "wgan", "fgan", "ml")
 RELATIVE = LOSSES[:5]
 PAIRINGS = ("pair", "pair_shuffled", "average")
-KNOBS = {
-    "mse": "mse=1",
-    "l1": "l1=1",
-    "charbonnier": "charbonnier=1",
-    "ms_ssim": "ms_ssim=1 terms.ms_ssim.levels=2 data.crop=32",
-    "lpips": "lpips=1 terms.lpips.backbone=random terms.lpips.net=squeeze data.crop=32",
-    "feature_matching": "feature_matching=1",
-    "anchor": "anchor=1",
-    "prox": "prox=1 terms.prox.decay=0.5",
-    "wrong": "wrong=1",
-    "rate": "rate=2",
-    "target_bpp": "target_bpp=0.3",
-    "grad_norm": "grad_norm=1",
-    "r1": "r1=10",
-    "r1 every 2": "r1=10 terms.r1.every=2",
-    "r2": "r2=10",
-    "gp": "gp=10",
-    "dragan": "dragan=10",
-    "approx_r1 and roth": "approx_r1=10 roth=10",
-    "lecam": "lecam=1 terms.lecam.decay=0.5",
-    "historical_averaging": "historical_averaging=1",
+KNOBS = {  # what does not exclude each other plays together: the value of each term is compared by its name
+    "distances": "mse=1 l1=1 charbonnier=1 feature_matching=1 anchor=1 wrong=1 rate=2 prox=1 terms.prox.decay=0.5",
+    "distances of larger images": "ms_ssim=1 terms.ms_ssim.levels=2 lpips=1 terms.lpips.backbone=random "
+    "terms.lpips.net=squeeze data.crop=32",
+    "target_bpp": "target_bpp=0.3 label_smoothing=0.1",
+    "penalties": "r1=10 terms.r1.every=2 r2=10 gp=10 dragan=10 approx_r1=10 roth=10",
+    "norms of gradients": "grad_norm=1 consensus=1 jare=1",
+    "memories": "lecam=1 terms.lecam.decay=0.5 historical_averaging=1",
     "instance_noise": "instance_noise=0.1 terms.instance_noise.anneal=4 terms.instance_noise.per_image=true",
     "diffaugment": "diffaugment=all",
     "history": "history=5 discriminator.condition=false relativistic=average d_steps=2",
-    "label_smoothing": "label_smoothing=0.1",
     "spectral_norm": "spectral_norm=true",
     "weight_clip": "weight_clip=0.05",
-    "consensus": "consensus=1",
-    "jare": "jare=1",
     "adaptive": "adv=adaptive mse=1",
     "measured": "mse=0 l1=0 r1=0 r2=0 gp=0 dragan=0 lecam=0 grad_norm=0 consensus=0 jare=0 feature_matching=0 "
     "approx_r1=0 roth=0",
@@ -108,14 +92,19 @@ NETWORKS = {
 IMAGES = (1, 3, 4)  # over two processes: none for one of them, unequal shares, equal shares
 MATTERS = "grad_norm=1 consensus=1 instance_noise=0.1 relativistic=average"  # to each rule, beside r1
 
-REMEMBERS = ("optimistic", "lookahead", "extragradient")  # more from update to update than the optimizers do
+# Cases that remember something from update to update, beside rules with Adam, make two.
+REMEMBER = [
+    "knob distances", "knob penalties", "knob memories", "knob instance_noise", "knob history", "knob spectral_norm",
+    "knob weight_clip", "knob all at once", "network energies in equilibrium",
+    *(f"rule {rule} with terms on gradients" for rule in ("extragradient, both", "optimistic", "lookahead")),
+]  # fmt: skip
 
 CASES: dict[str, tuple[str, Any]] = {f"loss {name}": (f"loss={name}", SGD) for name in LOSSES}
 CASES |= {f"{loss} pair": (f"loss={loss} relativistic=pair", SGD) for loss in RELATIVE}
 CASES |= {f"ns {pairing}": (f"loss=ns relativistic={pairing}", SGD) for pairing in PAIRINGS}
-FORGETFUL = set(CASES)
 CASES |= {f"knob {name}": (words, SGD) for name, words in KNOBS.items()}
 CASES |= {f"rule {name}": (f"{words} mse=1", ADAM) for name, words in RULES.items()}
+REMEMBER += [f"rule {name}" for name in RULES]
 CASES |= {  # of rules that differ in an option alone, one
     f"rule {name} with terms on gradients": (f"{RULES[name]} {MATTERS} r1=1", SGD)
     for name in (
@@ -130,6 +119,7 @@ CASES |= {f"network {name}": (words, SGD) for name, words in NETWORKS.items()}
 
 
 def test_every_knob_loss_rule_and_discriminator_is_among_the_cases():
+    assert set(REMEMBER) <= set(CASES)
     said = {word for words, _ in CASES.values() for word in words.split()}
     assert {word.partition("=")[0] for word in said} >= set(knobs())
     for group, default in (("loss", "ns"), ("dynamics", "alternating"), ("discriminator", "patch")):
@@ -157,16 +147,11 @@ def labelled(x: torch.Tensor) -> Labelled:
 
 
 def updates_of(name: str) -> int:
-    """Updates of a case: one for losses and pairings, which remember nothing, and with terms on gradients, the dearest.
-
-    Rules that remember something make two with these terms as well.
-    """
-    once = name in FORGETFUL or name.endswith("with terms on gradients")
-    return 1 if once and not any(rule in name for rule in REMEMBERS) else UPDATES
+    return 2 if name in REMEMBER else 1
 
 
 def play(
-    cfg: Config, optimizer, rank: int = 0, world: int = 1, updates: int = UPDATES
+    cfg: Config, optimizer, updates: int, rank: int = 0, world: int = 1
 ) -> dict[str, dict[str, torch.Tensor]]:
     """Some updates of a game: parameters before and after, and everything that was observed on the way."""
     game, constraints = assemble(cfg)
@@ -219,7 +204,7 @@ def process(rank: int, folder: str, configurations: dict[str, Config]) -> None:
     results: dict[str, Any] = {}
     for name, (words, optimizer) in CASES.items():
         try:
-            results[name] = play(configurations[words], optimizer, rank, WORLD, updates_of(name))
+            results[name] = play(configurations[words], optimizer, updates_of(name), rank, WORLD)
         except Exception:  # reported by the test of this case
             results[name] = traceback.format_exc()
     for number in IMAGES:
@@ -246,7 +231,7 @@ def test_two_processes_play_the_joint_game(name, played):
     assert not isinstance(first, str), first
     assert not isinstance(second, str), second
     words, optimizer = CASES[name]
-    alone = play(configured(words), optimizer, updates=updates_of(name))
+    alone = play(configured(words), optimizer, updates_of(name))
     for key, tensor in first["after"].items():
         torch.testing.assert_close(
             second["after"][key], tensor, rtol=0, atol=0, msg=f"{key}: replicas differ"
