@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+NUMBER = (int, float)
 INFINITE = 1e100  # as good as infinite, and squares of less do not overflow
 TAIL = 0.1  # "the end" of a run is its last tenth ...
 TAIL_ROWS = 3  # ... but at least so many values, so that no single noisy one decides
@@ -54,10 +55,13 @@ def curve(rows: Sequence[Mapping[str, Any]], *keys: str) -> Curve:
     """
     steps, values = [], []
     for row in rows:
-        cells = [row.get(key) for key in keys]
-        if all(isinstance(cell, int | float) and abs(cell) < INFINITE for cell in cells):
+        cells: list[Any] = [row.get(key) for key in keys]
+        for cell in cells:
+            if not isinstance(cell, NUMBER) or not abs(cell) < INFINITE:
+                break
+        else:
             steps.append(float(row["step"]))
-            values.append(float(cells[0]) if len(keys) == 1 else math.hypot(*cells))  # type: ignore[arg-type]
+            values.append(float(cells[0]) if len(keys) == 1 else math.hypot(*cells))
     return Curve(np.array(steps), np.array(values))
 
 
@@ -124,23 +128,27 @@ def period(metric: Curve) -> tuple[float, float] | None:
     n = len(values)
     if n < PERIOD_ROWS or not values.any():
         return None
-    correlations = np.array([_pearson(values[:-lag], values[lag:]) for lag in range(1, n // 2)])
-    negative = np.flatnonzero(correlations < 0)
-    if not len(negative):
-        return None
-    positive = np.flatnonzero(correlations[negative[0] :] > 0)
-    if not len(positive):
-        return None
-    start = int(negative[0] + positive[0])
-    ends = np.flatnonzero(correlations[start:] < 0)
-    stop = start + int(ends[0]) if len(ends) else len(correlations)
-    lag = start + int(np.argmax(correlations[start:stop])) + 1
-    if n < 3 * lag or correlations[lag - 1] < PEAK:
+    lag, correlation = _first_peak(values)
+    if n < 3 * lag or correlation < PEAK:
         return None
     if _pearson(values[: -2 * lag], values[2 * lag :]) < REPEAT:
         return None
     decrement = -math.log(values[lag:].std() / values[:-lag].std())
     return lag * float(np.ptp(steps)) / (n - 1), decrement
+
+
+def _first_peak(values: Array) -> tuple[int, float]:
+    """Lag and height of the first peak of the autocorrelation after it was negative; 0 and 0 if there is none."""
+    fell, peak, height = False, 0, 0.0
+    for lag in range(1, len(values) // 2):
+        correlation = _pearson(values[:-lag], values[lag:])
+        if correlation < 0:
+            if peak:
+                break
+            fell = True
+        elif fell and correlation > height:
+            peak, height = lag, correlation
+    return peak, height
 
 
 class Turns(NamedTuple):
@@ -195,6 +203,6 @@ def _detrended(values: Array) -> Array:
 
 
 def _pearson(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b - b.mean()
+    a, b = a - a.sum() / len(a), b - b.sum() / len(b)  # as by mean(), which takes longer
     norm = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / norm if norm > 0 else 0.0

@@ -28,6 +28,7 @@ on fixed images in grey levels; ``swd`` the sliced Wasserstein distance.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ G_NORM, D_NORM = "train/g/grad_norm", "train/d/grad_norm"
 G_FROM_D = "train/g/grad_at_x_hat/adv"
 SWD, JITTER, DEAD = "val/swd", "val/jitter", "val/dead_channels"
 RATES = ("train/bpp", "val/bpp")
+SWINGING = (GAP, G_NORM, D_NORM, SWD)
 
 NON_FINITE_ROWS = 3  # as many rows of NaN at the end are no gap in the record
 RUNAWAY = 1e3  # end level / median before it: no schedule and no healthy game moves a norm that far
@@ -71,6 +73,15 @@ ENOUGH_EVALUATIONS = LOST_EVALUATIONS + 1  # a best one, and those that stay wor
 MIN_ROWS = 16  # logged rows below which slow growth and swings cannot be seen
 
 
+class _Record:
+    """The rows of a run; each of its curves is read once, and each period computed once."""
+
+    def __init__(self, rows: Rows) -> None:
+        curves = cache(partial(curve, rows))
+        self.rows, self.curve = rows, curves
+        self.period = cache(lambda name: indicators.period(curves(name)))
+
+
 class Verdict(NamedTuple):
     """The verdict's name, the step it dates from, its reason, and the indicators behind it (None: not measured)."""
 
@@ -97,24 +108,29 @@ def verdict(rows: Rows, event: Event | None = None) -> Verdict:
         The verdict. Where nothing went wrong, but the rows hold less than it takes to see that, it is
         "too short to tell", and the reason says what is missing.
     """
-    numbers = measure(rows)
+    run = _Record(rows)
+    numbers = _measured(run)
     last = int(rows[-1]["step"]) if rows else 0
     if event is not None:
         return Verdict("diverged", event.step, event.reason, numbers)
     for name, tests in CLASSES.items():
         for test in tests:
-            finding = test(rows)
+            finding = test(run)
             if finding is not None:
                 return Verdict(name, int(finding.step), finding.reason, numbers)
-    return Verdict(*_evidence(rows, last), numbers)
+    return Verdict(*_evidence(run, last), numbers)
 
 
 def measure(rows: Rows) -> dict[str, float | None]:
     """All indicators of a run by name; None where the rows have too few values for one."""
-    swd, gap, field = curve(rows, SWD), curve(rows, GAP), curve(rows, G_NORM, D_NORM)
-    g_norm, d_norm = curve(rows, G_NORM).end(), curve(rows, D_NORM).end()
+    return _measured(_Record(rows))
+
+
+def _measured(run: _Record) -> dict[str, float | None]:
+    swd, gap, field = run.curve(SWD), run.curve(GAP), run.curve(G_NORM, D_NORM)
+    g_norm, d_norm = run.curve(G_NORM).end(), run.curve(D_NORM).end()
     growth = indicators.growth_rate(field)
-    regular = next(filter(None, map(indicators.period, _swinging(rows).values())), None)
+    regular = next(filter(None, map(run.period, SWINGING)), None)
     swings = indicators.turns(gap)
     return {
         "last_to_best": indicators.last_to_best(swd),
@@ -122,19 +138,15 @@ def measure(rows: Rows) -> dict[str, float | None]:
         "swd_second_half_std": indicators.second_half_std(swd),
         "logit_gap": gap.end(),
         "logit_gap_second_half_std": indicators.second_half_std(gap),
-        "paired_accuracy": curve(rows, ACCURACY).end(),
+        "paired_accuracy": run.curve(ACCURACY).end(),
         "gradient_norm_ratio": d_norm / g_norm if g_norm and d_norm is not None else None,
         "growth_rate": growth[0] if growth else None,  # per step
         "turns": len(swings.ranges),
         "turn_decrement": swings.decrement()[0] if len(swings.ranges) >= MIN_TURNS else None,  # per turn
         "period": regular[0] if regular else None,  # steps
         "decrement": regular[1] if regular else None,  # per period
-        "jitter": curve(rows, JITTER).end(),  # grey levels
+        "jitter": run.curve(JITTER).end(),  # grey levels
     }
-
-
-def _swinging(rows: Rows) -> dict[str, Curve]:
-    return {name: curve(rows, name) for name in (GAP, G_NORM, D_NORM, SWD)}
 
 
 def _surge(metric: Curve) -> float:
@@ -147,9 +159,9 @@ def _surge(metric: Curve) -> float:
 # Diverged
 
 
-def _not_finite(rows: Rows) -> _Finding | None:
+def _not_finite(run: _Record) -> _Finding | None:
     for name in (GAP, G_NORM, D_NORM, SWD, *RATES):
-        cells = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+        cells = [(row["step"], row[name]) for row in run.rows if row.get(name) is not None]
         infinite = next((step for step, cell in cells if abs(cell) >= indicators.INFINITE), None)
         if infinite is not None:
             return _Finding(infinite, f"{name} is infinite at step {infinite}")
@@ -160,11 +172,11 @@ def _not_finite(rows: Rows) -> _Finding | None:
     return None
 
 
-def _runaway(rows: Rows) -> _Finding | None:
+def _runaway(run: _Record) -> _Finding | None:
     curves = {
-        "the norm of the gradients": curve(rows, G_NORM, D_NORM),
-        JITTER: curve(rows, JITTER),
-        SWD: curve(rows, SWD),
+        "the norm of the gradients": run.curve(G_NORM, D_NORM),
+        JITTER: run.curve(JITTER),
+        SWD: run.curve(SWD),
     }
     for name, metric in curves.items():
         if (factor := _surge(metric)) > RUNAWAY:
@@ -172,7 +184,7 @@ def _runaway(rows: Rows) -> _Finding | None:
             step = metric.steps[np.argmax(np.abs(metric.values) > limit)]
             return _Finding(step, f"{name} ends {factor:.3g} times its median")
     for name in RATES:
-        metric = curve(rows, name)
+        metric = run.curve(name)
         end = metric.end()
         if end is None:
             continue
@@ -184,8 +196,8 @@ def _runaway(rows: Rows) -> _Finding | None:
     return None
 
 
-def _growing(rows: Rows) -> _Finding | None:
-    swings = indicators.turns(curve(rows, GAP))
+def _growing(run: _Record) -> _Finding | None:
+    swings = indicators.turns(run.curve(GAP))
     if len(swings.ranges) >= MIN_TURNS:
         decrement, error = swings.decrement()
         fitted = min(len(swings.ranges), indicators.FIT_TURNS)
@@ -195,8 +207,8 @@ def _growing(rows: Rows) -> _Finding | None:
                 swings.starts[-fitted],
                 f"the logit gap swings through zero and every turn is {math.expm1(-decrement):.0%} wider",
             )
-    for name, metric in _swinging(rows).items():
-        regular = indicators.period(metric)
+    for name in SWINGING:
+        metric, regular = run.curve(name), run.period(name)
         if regular is None or not _notable(metric):
             continue
         length, decrement = regular
@@ -207,7 +219,7 @@ def _growing(rows: Rows) -> _Finding | None:
                 f"{name} swings every {length:.0f} steps and each swing is "
                 f"{math.expm1(-decrement):.0%} wider",
             )
-    field = curve(rows, G_NORM, D_NORM)
+    field = run.curve(G_NORM, D_NORM)
     growth = indicators.growth_rate(field)
     if growth is not None and len(field.steps) >= MIN_ROWS and growth[1] > STRAIGHT:
         second = field.half().steps
@@ -220,11 +232,11 @@ def _growing(rows: Rows) -> _Finding | None:
     return None
 
 
-def _lost_by_blow_up(rows: Rows) -> _Finding | None:
-    lost = _lost(rows)
+def _lost_by_blow_up(run: _Record) -> _Finding | None:
+    lost = _lost(run)
     if lost is None:
         return None
-    surges = {"the norm of the gradients": curve(rows, G_NORM, D_NORM), JITTER: curve(rows, JITTER)}
+    surges = {"the norm of the gradients": run.curve(G_NORM, D_NORM), JITTER: run.curve(JITTER)}
     for name, metric in surges.items():
         if (factor := _surge(metric)) > BLOW_UP:
             return _Finding(lost.step, f"{lost.reason}, and {name} ends {factor:.3g} times its median")
@@ -234,8 +246,8 @@ def _lost_by_blow_up(rows: Rows) -> _Finding | None:
 # Collapsed
 
 
-def _lost(rows: Rows) -> _Finding | None:
-    swd = curve(rows, SWD)
+def _lost(run: _Record) -> _Finding | None:
+    swd = run.curve(SWD)
     step = indicators.collapse_step(swd, LOST, LOST_EVALUATIONS)
     if step is None:
         return None
@@ -244,10 +256,10 @@ def _lost(rows: Rows) -> _Finding | None:
     )
 
 
-def _stopped_playing(rows: Rows) -> _Finding | None:
-    pull, gap = curve(rows, G_FROM_D), curve(rows, GAP)
+def _stopped_playing(run: _Record) -> _Finding | None:
+    pull, gap = run.curve(G_FROM_D), run.curve(GAP)
     if not len(pull.steps):
-        pull = curve(rows, G_NORM)
+        pull = run.curve(G_NORM)
     before, end, gap_end = pull.before_end(), pull.end(), gap.end()
     if end is None or gap_end is None or len(before) < MIN_ROWS:
         return None
@@ -260,12 +272,12 @@ def _stopped_playing(rows: Rows) -> _Finding | None:
     return None
 
 
-def _dead(rows: Rows) -> _Finding | None:
-    dead = curve(rows, DEAD)
+def _dead(run: _Record) -> _Finding | None:
+    dead = run.curve(DEAD)
     if (dead.end() or 0.0) >= ALL_DEAD:
         return _Finding(dead.steps[np.argmax(dead.values >= ALL_DEAD)], "all latent channels are dead")
     for name in RATES:
-        rate = curve(rows, name)
+        rate = run.curve(name)
         end = rate.end()
         if end is not None and end < RATE_DEAD:
             step = rate.steps[np.argmax(rate.values < RATE_DEAD)]
@@ -285,9 +297,9 @@ def _notable(metric: Curve) -> bool:
     )
 
 
-def _sustained(rows: Rows) -> _Finding | None:
-    for name, metric in _swinging(rows).items():
-        regular = indicators.period(metric)
+def _sustained(run: _Record) -> _Finding | None:
+    for name in SWINGING:
+        metric, regular = run.curve(name), run.period(name)
         if regular is not None and regular[1] < DAMPED and _notable(metric):
             change = f"loses {-math.expm1(-regular[1]):.1%}" if regular[1] > 0 else "loses nothing"
             return _Finding(
@@ -297,9 +309,9 @@ def _sustained(rows: Rows) -> _Finding | None:
     return None
 
 
-def _restless(rows: Rows) -> _Finding | None:
-    half = curve(rows, SWD).half()
-    deviation = indicators.second_half_std(curve(rows, SWD))
+def _restless(run: _Record) -> _Finding | None:
+    half = run.curve(SWD).half()
+    deviation = indicators.second_half_std(run.curve(SWD))
     if deviation is None or len(half.values) < 2 * LOST_EVALUATIONS:
         return None
     line = np.polyval(np.polyfit(half.steps, half.values, 1), half.steps)
@@ -311,13 +323,13 @@ def _restless(rows: Rows) -> _Finding | None:
     return None
 
 
-def _evidence(rows: Rows, last: int) -> tuple[str, int, str]:
+def _evidence(run: _Record, last: int) -> tuple[str, int, str]:
     """Verdict, step and reason of a run in which nothing went wrong: stable, or too short to tell."""
-    alone = all(row.get(D_NORM) is None for row in rows)  # rate-distortion training
-    played = len((curve(rows, G_NORM) if alone else curve(rows, G_NORM, D_NORM)).steps)
-    judged = len(curve(rows, SWD).steps)
+    alone = all(row.get(D_NORM) is None for row in run.rows)  # rate-distortion training
+    played = len((run.curve(G_NORM) if alone else run.curve(G_NORM, D_NORM)).steps)
+    judged = len(run.curve(SWD).steps)
     seen = f"{played} rows of gradient norms and {judged} evaluations of realism"
-    measured = any(row.get(SWD) is not None for row in rows)  # the games of the lab have no images
+    measured = any(row.get(SWD) is not None for row in run.rows)  # the games of the lab have no images
     if played >= ENOUGH_ROWS and (judged >= ENOUGH_EVALUATIONS or not measured):
         return "stable", last, f"nothing grows, collapses or keeps swinging in {seen}"
     wanted = (

@@ -1,5 +1,6 @@
 import math
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ NAMES = {"stable", "oscillating", "diverged", "collapsed", TOO_SHORT}
 # The Dirac-GAN: data at 0, generator at θ, D(x) = ψx, logistic losses (slope ½ at 0)
 
 
+@cache
 def dirac(loss, simultaneous, mse=0.0, lr=0.1, steps=2000, start=(1.0, 1.0)):
     """Rows of a Dirac-GAN by gradient descent; the generator's loss is ``loss`` + mse·θ²."""
 
