@@ -241,6 +241,12 @@ def test_text_and_tables_have_the_same_line_ends_everywhere(tmp_path):
 
 
 WRITERS = {"write_text", "write_bytes", "savefig", "touch", "rename", "mkstemp", "NamedTemporaryFile"}
+REPLACERS = {
+    "replace": "os.replace",
+    "rename": "os.rename",
+    "copyfile": "shutil.copyfile",
+    "move": "shutil.move",
+}
 ELSEWHERE = {
     "gcn/files/atomic.py": "the one way itself",
     "gcn/evaluation/journal.py": "appends rows to evaluation.csv, so that an interruption loses one at most",
@@ -269,7 +275,7 @@ def _direct_writes(tree: ast.AST) -> list[str]:
         method = isinstance(node.func, ast.Attribute)
         modes = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
         opened = name == "open" and any(set("wax+") & set(mode) and len(mode) <= 3 for mode in modes)
-        replaced = ast.unparse(node.func) in ("os.replace", "os.rename", "shutil.copyfile", "shutil.move")
+        replaced = name in REPLACERS and ast.unparse(node.func) == REPLACERS[name]
         if opened or replaced or (method and name in WRITERS):
             found.append(f"{node.lineno}: {ast.unparse(node)[:80]}")
     return found
