@@ -23,6 +23,8 @@ LIBRARIES = [
     "gcn.commands",  # first: it decides how others are imported
     "torch",
     "lightning",
+    "gcn.training.module",
+    "imported",  # tests/imported.py: what there is so far
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
     "gcn.commands.hydra_command",
