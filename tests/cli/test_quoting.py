@@ -41,7 +41,7 @@ def test_the_names_that_people_use(name):
 
 
 @given(names)
-@settings(max_examples=300)
+@settings(max_examples=150)
 @example("a\\'b\\")
 def test_a_printed_command_names_exactly_its_folder(name):
     check(name)
@@ -78,7 +78,7 @@ def test_a_shell_gives_back_every_name_with_bytes_that_no_terminal_shows():
         max_leaves=6,
     ).filter(lambda node: "???" not in str(node))
 )
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_nested_values_are_read_as_they_were_given(node):
     said = f"callbacks.a={nested({'_target_': 'b.C', 'x': node})}"
     assert said.startswith("callbacks.a={_target_: b.C, x: ")

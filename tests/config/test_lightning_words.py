@@ -63,27 +63,22 @@ def test_a_choice_is_taken_from_the_users_folder_and_never_from_a_run_folder(tmp
     assert changed.choices.callbacks == "early_stopping"
 
 
-def test_hydra_takes_choices_in_a_run_and_a_sweep(tmp_path):
-    seen = []
-    said = ["loss=ns", "mse=1", "callbacks.early_stopping.verbose=true"]
-    assert main([*said, "+callbacks=early_stopping", f"out={tmp_path / 'run'}"], seen.append) == 0
-    main(["-m", "loss=ns", "mse=1", "callbacks=null,checkpoint", f"out={tmp_path / 'sweep'}"], seen.append)
-    assert [list(cfg.callbacks) for cfg in seen] == [["early_stopping"], [], ["checkpoint"]]
-    assert seen[0].callbacks.early_stopping.verbose is True
-
-
 def test_hydra_takes_them_in_a_run_a_sweep_and_a_resumed_run(tmp_path):
-    """With one plus, two, or none before them."""
+    """Choices, and others with one plus, two, or none before them."""
     seen = []
-    said = ["loss=ns", "mse=1", "logger=[csv,wandb]"]
+    said, own = ["loss=ns", "mse=1", "logger=[csv,wandb]"], {"a": 7, "b": 7, "c": 7}
     for sign, name in (("", "a"), ("+", "b"), ("++", "c")):
         said += [f"{sign}{EARLY.replace('early', name)}", f"{sign}callbacks.{name}.patience=7"]
-    assert main([*said, f"out={tmp_path / 'run'}"], seen.append) == 0
-    main(["-m", *said, "seed=0,1", f"out={tmp_path / 'sweep'}"], seen.append)  # 2, as nothing is trained
-    assert len(seen) == 3
-    for cfg in seen:
-        assert {name: node.patience for name, node in cfg.callbacks.items()} == {"a": 7, "b": 7, "c": 7}
-        assert cfg.choices.logger == "[csv,wandb]"
+    chosen = ["+callbacks=early_stopping", "callbacks.early_stopping.patience=9"]
+    assert main([*said, *chosen, f"out={tmp_path / 'run'}"], seen.append) == 0
+    words = ["-m", *said, "callbacks=null,checkpoint", f"out={tmp_path / 'sweep'}"]
+    main(words, seen.append)  # 2, as nothing is trained
+    assert [{name: node.get("patience") for name, node in cfg.callbacks.items()} for cfg in seen] == [
+        {"early_stopping": 9, **own},
+        own,
+        {"checkpoint": None, **own},
+    ]
+    assert {cfg.choices.logger for cfg in seen} == {"[csv,wandb]"}
     assert main([f"resume={tmp_path / 'run'}"], seen.append) == 2
     assert main([f"resume={tmp_path / 'run'}", "callbacks=null"], seen.append) == 0
     assert seen[-1].callbacks == {}
