@@ -138,15 +138,12 @@ def test_phase_locus_and_film(lab, monkeypatch):
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(script):
-    for words, says in (
-        ("start=[1,2,3]", "2 numbers, θ, ψ"), ("phase=mse", "set mse=1 too"), ("locus=foo", "which has adv"),
-    ):  # fmt: skip
-        status, record, err = script(*words.split())
-        assert (status, record) == (2, None)
-        assert says in err
-        assert err.startswith("error: ")
-        assert err.count("\n") == 1
-        assert not Path("here").exists()
+    status, record, err = script("start=[1,2,3]")
+    assert (status, record) == (2, None)
+    assert "2 numbers, θ, ψ" in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert not Path("here").exists()
     assert script("steps=3", "figure=false")[0] == 0  # the folder is free
 
 
@@ -161,6 +158,7 @@ def test_a_game_in_the_plane_leaves_curves_and_means_over_its_seeds(lab, monkeyp
     assert (record["seeds"], record["updates"], record["diverged"]) == ([0, 1], 5, [])
     assert set(record["recovered"]) == {"mean", "half_interval", "late_mean", "each"}
     assert record["recovered"]["mean"] == pytest.approx(sum(record["recovered"]["each"]) / 2)
+    assert len(record["discrete_eigenvalues"]) >= 6  # of the first game
     rows = table("here/curves.csv")
     assert [row["seed"] for row in rows[:2]] == ["0", "1"]
     last = [float(row["good"]) for row in rows[-2:]]
@@ -180,12 +178,13 @@ def test_the_plane_begins_with_networks_and_more_updates(script):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        ("phase=mse", "set mse=1 too"), ("locus=foo", "which has adv"),
         ("game=ring phase=adv", "phase"), ("game=ring animate=true", "animate"), ("seeds=2", "game=ring"),
         ("spectrum=false", "game=ring"),
         ("game=ring mse=1", "autoencoder"), ("game=ring dynamics=flow", "continuous time"),
     ],
 )  # fmt: skip
-def test_what_the_plane_and_numbers_do_not_share_is_refused(lab, words, says):
+def test_what_a_game_does_not_have_is_refused(lab, words, says):
     with pytest.raises(InputError, match=says) as refused:
         lab(*words.split())
     assert "\n" not in str(refused.value)
@@ -215,8 +214,8 @@ def test_one_update_is_a_run(lab):
 
 
 def test_a_field_that_jumps_has_no_flow(script, lab, monkeypatch):
-    monkeypatch.setattr("gcn.lab.analysis.MOST_CALLS", 300)
-    flow = "dynamics=flow", "start=[2,2]", "steps=40"
+    monkeypatch.setattr("gcn.lab.analysis.MOST_CALLS", 120)
+    flow = "dynamics=flow", "start=[2,2]", "steps=10"
     lab("loss=ns", *flow, folder="smooth")
     status, record, err = script("loss=hinge", *flow, "figure=false")
     assert (status, record) == (2, None)

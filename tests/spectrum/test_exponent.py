@@ -22,7 +22,7 @@ from gcn.spectrum.training_state import TrainingState
 from gcn.spectrum.update_map import LinearPlayer, UpdateMap
 from gcn.training.player import OptimizerPlayer
 
-H, MU, GAMMA = 0.3, 1.0, 0.2  # step size, distortion, R1
+H, MU, GAMMA = 0.4, 1.0, 0.2  # step size, distortion, R1
 
 
 class OneBatch:
@@ -49,7 +49,7 @@ def node(rule):
     return values.abs().log().sort(descending=True).values.tolist()
 
 
-LONG = Settings(updates=10, align=20, epsilon=1e-6, distances=(1e-4,))
+LONG = Settings(updates=10, align=10, epsilon=1e-6, distances=(1e-4,))
 
 
 @pytest.mark.parametrize("rule", [Simultaneous, Alternating])
