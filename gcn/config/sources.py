@@ -6,6 +6,7 @@ configuration) and of registered nodes, in place of Hydra's own, which have the 
 begun to use Hydra before, Hydra's own stay, and compositions are slower.
 """
 
+import copy
 import os
 import pickle
 from collections.abc import Collection, Iterator
@@ -58,8 +59,14 @@ class StructuredConfigSource(OfNodes):
     def load_config(self, config_path: str) -> ConfigResult:
         """A copy of a node; raises ``hydra.plugins.config_source.ConfigLoadError`` without one."""
         node = self.store._load(self._normalize_file_name(config_path))
+        try:
+            config = pickle.loads(pickle.dumps(node.node))
+        except (
+            pickle.PicklingError
+        ):  # of a class whose module Hydra has executed twice, as in a launcher's process
+            config = copy.deepcopy(node.node)
         return ConfigResult(
-            config=pickle.loads(pickle.dumps(node.node)),
+            config=config,
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider if node.provider is None else node.provider,
             header={"package": node.package},
