@@ -33,7 +33,10 @@ def of(script):
 
 
 @pytest.mark.parametrize("words", of("train"), ids=" ".join)
-def test_the_codec_trains_as_shown(words):
+def test_the_codec_trains_as_shown(words, monkeypatch):
+    monkeypatch.setattr(
+        torch.backends.mkldnn, "enabled", False
+    )  # it takes most of the time of small networks
     small = Small(
         " ".join(words).replace("discriminator.scales=2", "discriminator.scales=2 discriminator.depth=1")
     )

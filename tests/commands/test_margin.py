@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -45,6 +46,9 @@ def said(place, monkeypatch):
     monkeypatch.setattr(own_margin, "PLAN", SMALL)
     monkeypatch.setattr(own_margin, "POOL", 4)
     monkeypatch.setattr(own_margin, "VAL_CROPS", 1)
+    monkeypatch.setattr(
+        torch.backends.mkldnn, "enabled", False
+    )  # it takes most of the time of small networks
     return [
         "loss=ns", "mse=1", *TINY, "data=folder", f"data.root={place / 'data'}", "updates=6",
         f"init_from={place / 'model.safetensors'}", f"out={place / 'out'}",

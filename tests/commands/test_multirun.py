@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
@@ -75,9 +76,9 @@ def toy():
 
 
 def test_the_values_of_an_objective_are_shown(sweep):
-    status, out, _ = sweep("-m", "mse=1,2,5", "objective=swd")
+    status, out, _ = sweep("-m", "mse=1,5", "objective=swd")
     assert status == 0
-    assert [line.split("│")[-2].strip() for line in out.splitlines() if "stable" in line] == ["1", "0"]
+    assert [line.split("│")[-2].strip() for line in out.splitlines() if "stable" in line] == ["1"]
     assert "inf" in next(line for line in out.splitlines() if "diverged" in line)
 
 
@@ -212,8 +213,11 @@ def test_slurm_starts_the_processes_of_a_job(sweep, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_optuna_trains_and_every_number_that_is_offered_is_measured(sweep, tmp_path):
+def test_optuna_trains_and_every_number_that_is_offered_is_measured(sweep, tmp_path, monkeypatch):
     pytest.importorskip("optuna", reason="the extra sweeps is not installed")
+    monkeypatch.setattr(
+        torch.backends.mkldnn, "enabled", False
+    )  # it takes most of the time of small networks
     data = images(tmp_path / "data")
     own = ["steps=2", "val_every=1", "panel_every=2", "l1=0", "mse=interval(1,2)", "loss=ns"]
     said = [*(word for word in words(data) if word != "mse=1"), *own]
