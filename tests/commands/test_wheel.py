@@ -122,3 +122,5 @@ def test_the_wheel_trains(call, site, tmp_path):
     done = call(sys.executable, "-c", code)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "codec.safetensors").is_file()
+    said = [line for line in done.stderr.replace("\r", "\n").splitlines() if line]
+    assert [line for line in said if not line.startswith("training:")] == []  # nor do imports say anything

@@ -470,7 +470,9 @@ def test_a_second_stage_from_random_weights_is_remarked(name):
 
 def test_run_folders_are_unique_to_the_process():
     assert plan([]).folder == Path("outputs", stamp())
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-[0-9a-f]{6}", stamp())
+    first = stamp()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-[0-9a-f]{6}", first)
+    assert stamp.__wrapped__()[-6:] != first[-6:]  # as in another process
     assert plan(["hydra.run.dir=here"]).folder == Path("here")
     assert plan(["hydra.sweep.dir=there"], number=3).job == Path("there", "3")
 

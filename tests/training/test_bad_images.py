@@ -5,11 +5,10 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
-from runs import SCRIPT, images, run, words
+from runs import SCRIPT, images, quick_script, run, words
 
 from gcn.errors import InputError
 from gcn.training.module import GameModule
@@ -90,8 +89,7 @@ def test_a_folder_that_vanishes_ends_the_run_in_one_line(data, tmp_path, harm, p
 def test_a_killed_worker_ends_the_command_in_one_line_and_the_run_can_go_on(data, tmp_path):
     folder = tmp_path / "run"
     said = words(data, "steps=100000 checkpoint_every=5 val_every=100000 panel_every=100000 data.workers=2")
-    command = [sys.executable, str(SCRIPT), *said, f"hydra.run.dir={folder}"]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = quick_script(SCRIPT, [*said, f"hydra.run.dir={folder}"])
     try:
         wait_for((folder / "checkpoints" / "last.ckpt").exists, process)
         os.kill(children(process.pid)[0], signal.SIGKILL)

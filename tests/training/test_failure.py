@@ -51,43 +51,44 @@ def test_the_command_that_goes_on_names_what_the_user_adds(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_checkpoint_that_does_not_fit_on_the_disk(reference, data, tmp_path):
-    with no_file_larger_than(20_000):
-        line = refusal_of(tmp_path, *words(data, OFTEN))
-    assert line == (
-        f"{tmp_path}/checkpoints/best.ckpt: cannot be written (File too large); free or choose another place; "
-        f"then go on with: python scripts/train.py resume={tmp_path}"
-    )
-    assert list((tmp_path / "checkpoints").iterdir()) == []
-    run(tmp_path)
-    assert_same_run(tmp_path, reference)
-
-
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(
-    "name",
-    ["metrics.csv", "checkpoints/last.ckpt", "codec.safetensors", "summary.json", "a row of metrics.csv"],
-)
-def test_any_file_that_cannot_be_written(name, reference, data, tmp_path, monkeypatch):
-    """The last step of writing fails, for each file of a run."""
+def test_any_file_that_cannot_be_written(reference, data, tmp_path, monkeypatch):
+    """One run, for which each of its files in turn cannot be written, and which goes on after each."""
+    said = words(data, OFTEN)
     move, append = atomic._move, MetricsTable._append
+    place = tmp_path / "metrics.csv"
 
     def moving(partial, target, overwrite):
-        full() if target == tmp_path / name else move(partial, target, overwrite)
+        full() if target == place else move(partial, target, overwrite)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "_move", moving)
+        line = refusal_of(tmp_path, *said)
+    assert line.startswith(f"{place}: cannot be written (No space left on device)")
+    assert not list(tmp_path.rglob("*.partial"))  # and before its first row there is nothing to go on with
+
+    with no_file_larger_than(20_000):
+        line = refusal_of(tmp_path)
+    best = tmp_path / "checkpoints" / "best.ckpt"
+    assert line == (
+        f"{best}: cannot be written (File too large); free or choose another place; "
+        f"then go on with: python scripts/train.py resume={tmp_path}"
+    )
+    assert list(best.parent.iterdir()) == []
 
     def appending(self, line):
         full() if line.startswith(b"3,") else append(self, line)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(atomic, "_move", moving)
-        if name.startswith("a row"):
-            patch.setattr(MetricsTable, "_append", appending)
-        line = refusal_of(tmp_path, *words(data, OFTEN))
-    place = tmp_path / name.removeprefix("a row of ")
-    assert line.startswith(f"{place}: cannot be written (No space left on device)")
-    if name != "metrics.csv":  # before its first row there is nothing to go on with
+    for name in ("checkpoints/last.ckpt", "a row of metrics.csv", "codec.safetensors", "summary.json"):
+        place = tmp_path / name.removeprefix("a row of ")
+        with monkeypatch.context() as patch:
+            if name.startswith("a row"):
+                patch.setattr(MetricsTable, "_append", appending)
+            else:
+                patch.setattr(atomic, "_move", moving)
+            line = refusal_of(tmp_path)
+        assert line.startswith(f"{place}: cannot be written (No space left on device)")
         assert line.endswith(f"; then go on with: python scripts/train.py resume={tmp_path}")
-    assert not list(tmp_path.rglob("*.partial"))
+        assert not list(tmp_path.rglob("*.partial"))
     run(tmp_path)
     assert_same_run(tmp_path, reference)
 

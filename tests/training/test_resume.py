@@ -1,20 +1,16 @@
 """A run that was killed and resumed is bit for bit the run that was not."""
 
 import contextlib
-import itertools
 import json
 import os
-import shlex
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from processes import script
 from runs import SCRIPT, assert_same_run, checkpoint, copied, copied_at, quick_script, quickly, run, words
 
 from gcn.cli.quoting import resuming, word
@@ -25,53 +21,51 @@ from gcn.training.module import GameModule
 from gcn.training.record import Record
 from gcn.training.stop import StopOnSignal
 
-OFTEN = "steps=8 val_every=3 panel_every=4 checkpoint_every=3"
-SHORT = "steps=6 val_every=4 panel_every=4 checkpoint_every=3"
+OFTEN = "steps=8 val_every=3 panel_every=6 checkpoint_every=3"
+SHORT = "steps=4 val_every=4 panel_every=4 checkpoint_every=2"
 
-# What a run remembers from update to update, and where it could forget.
+# What a run remembers from update to update, and where it could forget; runs below remember what a plain one does.
 MEMORIES = {
-    "plain": "",
-    "optimistic, ema, a split by the seed": "dynamics=optimistic ema=0.9 seed=3 data.split=seed "
-    "data.val_share=0.2 data.skip=1",
-    "lookahead, averages of logits, two scales": "dynamics=lookahead dynamics.k=3 lecam=1 discriminator=multiscale "
-    "discriminator.depth=1",
-    "extragradient, averages of parameters": "dynamics=extragradient dynamics.moments=update prox=1 wrong=0.1 "
-    "historical_averaging=0.1",
+    "optimistic, ema, a split by the seed, hyperprior": "dynamics=optimistic ema=0.9 seed=3 data.split=seed "
+    "data.val_share=0.2 data.skip=1 generator=hyperprior generator.quantisation=mixed target_bpp=0.5",
+    "lookahead, averages of logits, two scales, gradient descent with and without momentum": "dynamics=lookahead "
+    "dynamics.k=3 lecam=1 discriminator=multiscale discriminator.depth=1 optim=sgd optim.g.lr=1e-5 optim.d.lr=1e-3 "
+    "optim.d.momentum=0.9",
+    "extragradient, averages of parameters, spectral norm and batch statistics": "dynamics=extragradient "
+    "dynamics.moments=update prox=1 wrong=0.1 historical_averaging=0.1 spectral_norm=true discriminator.norm=batch",
     "two turns of D on processed data, past images": "d_steps=2 data.workers=2 r1=1 terms.r1.every=2 history=3 "
     "discriminator.condition=false discriminator.norm=virtual",
-    "warm-up, annealed noise, sparse penalties": "warmup.steps=4 instance_noise=0.2 terms.instance_noise.anneal=7 "
-    "r1=1 terms.r1.every=3",
-    "spectral norm and batch statistics": "spectral_norm=true discriminator.norm=batch",
-    "rate-distortion": "loss=none optim.schedule.name=cosine",
-    "gradient descent with and without momentum": "optim=sgd optim.g.lr=1e-5 optim.d.lr=1e-3 optim.d.momentum=0.9",
+    "warm-up, annealed noise, sparse penalties, bf16": "warmup.steps=3 instance_noise=0.2 "
+    "terms.instance_noise.anneal=7 r1=1 terms.r1.every=3 trainer.precision=bf16 relativistic=pair_shuffled",
     "unrolled, energies in equilibrium": "dynamics=unrolled dynamics.k=2 dynamics.step=1e-6 "
     "loss=began discriminator=autoencoder",
-    "hyperprior": "generator=hyperprior generator.quantisation=mixed target_bpp=0.5",
-    "bf16": "trainer.precision=bf16 relativistic=pair_shuffled",
 }
 
 
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("said", MEMORIES.values(), ids=list(MEMORIES))
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(said, data, tmp_path, monkeypatch):
-    reference, folder = tmp_path / "reference", tmp_path / "killed"
-    with monkeypatch.context() as patch:
-        copied_at(5, patch, reference, folder)  # two updates after a checkpoint
-        run(reference, *words(data, SHORT, said))
-    assert MetricsTable(folder / "metrics.csv").rows()[-1]["step"] == 4
+def killed_and_resumed(place: Path, patch: Any, *said: str) -> None:
+    """A run that is killed two updates after a checkpoint and goes on, beside the same run in one go."""
+    reference, folder = place / "reference", place / "killed"
+    with patch.context() as inner:
+        copied_at(4, inner, reference, folder)
+        run(reference, *said)
+    assert MetricsTable(folder / "metrics.csv").rows()[-1]["step"] == 3
+    assert checkpoint(folder)["global_step"] == 2
     run(folder)
     assert_same_run(folder, reference)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_frozen_encoder_is_resumed_as_it_was(data, tmp_path, monkeypatch):
-    run(tmp_path / "first", *words(data, "steps=1 loss=none"))
-    said = words(data, SHORT, f"freeze=encoder init_from={tmp_path / 'first'}")
-    with monkeypatch.context() as patch:
-        copied_at(5, patch, tmp_path / "reference", tmp_path / "killed")
-        run(tmp_path / "reference", *said)
-    run(tmp_path / "killed")
-    assert_same_run(tmp_path / "killed", tmp_path / "reference")
+@pytest.mark.parametrize("said", MEMORIES.values(), ids=list(MEMORIES))
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(said, data, tmp_path, monkeypatch):
+    killed_and_resumed(tmp_path, monkeypatch, *words(data, SHORT, said))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_frozen_encoder_is_resumed_as_it_was_in_rate_distortion_training(
+    moments, data, tmp_path, monkeypatch
+):
+    said = f"freeze=encoder init_from={moments / 'reference'} loss=none optim.schedule.name=cosine"
+    killed_and_resumed(tmp_path, monkeypatch, *words(data, SHORT, said))
 
 
 @pytest.fixture(scope="module")
@@ -180,34 +174,28 @@ def test_a_second_interruption_kills():
 
 @pytest.mark.usefixtures("quick")
 def test_a_finished_run_goes_on_only_if_there_is_more_to_do(data, tmp_path):
-    run(tmp_path, *words(data, "steps=2"))
+    """Where the schedule does not know the end, a run that is made longer is the long run."""
+    said = words(data, "optim=gan val_every=2 panel_every=2 checkpoint_every=2")
+    run(tmp_path / "long", *said, "steps=4")
+    folder = tmp_path / "short"
+    run(folder, *said, "steps=2")
     for steps in (1, 2):
         with pytest.raises(
             InputError, match=r"the run has its 2 updates; to continue give steps=N with N > 2"
         ):
-            run(tmp_path, steps=steps)
-    assert run(tmp_path, steps=4)["steps"] == 4
-    assert [row["step"] for row in MetricsTable(tmp_path / "metrics.csv").rows()] == [1, 2, 3, 4]
-    assert run(tmp_path, steps=5)["steps"] == 5
-
-
-@pytest.mark.usefixtures("quick")
-def test_a_longer_run_is_the_long_run_where_the_schedule_does_not_know_the_end(data, tmp_path):
-    often = "optim=gan log_every=2 val_every=2 panel_every=2 checkpoint_every=2"
-    run(tmp_path / "long", *words(data, often, "steps=4"))
-    run(tmp_path / "short", *words(data, often, "steps=2"))
-    run(tmp_path / "short", steps=4)
-    assert_same_run(tmp_path / "short", tmp_path / "long")
+            run(folder, steps=steps)
+    assert run(folder, steps=4)["steps"] == 4
+    assert [row["step"] for row in MetricsTable(folder / "metrics.csv").rows()] == [1, 2, 3, 4]
+    assert_same_run(folder, tmp_path / "long")
+    assert run(folder, steps=5)["steps"] == 5
 
 
 # --- processes, as users start and kill them ---
 
-LONG = "steps=20 log_every=1 val_every=8 panel_every=8 checkpoint_every=2"
-KILLS = {  # ten updates or more before the end: this process may be slow to see that the moment has come
-    3: "dynamics=optimistic ema=0.9 log_every=3 steps=13",
-    5: "data.workers=2 d_steps=2 steps=15",
-    7: "warmup.steps=3 instance_noise=0.2 terms.instance_noise.anneal=12 r1=1 terms.r1.every=3 steps=17",
-}
+LONG = (  # ten updates or more after the last signal: this process may be slow to see that the moment has come
+    "steps=24 log_every=2 val_every=8 panel_every=8 checkpoint_every=2 data.workers=2 d_steps=2 ema=0.9 "
+    "warmup.steps=3 instance_noise=0.2 terms.instance_noise.anneal=12 r1=1 terms.r1.every=3"
+)
 
 
 @pytest.fixture
@@ -215,17 +203,9 @@ def start():
     """Starts the command, each in a group of processes of its own; none outlives the test."""
     started = []
 
-    def starting(*said: str, pasted: str = "", drawn: bool = True) -> Any:
-        if not pasted:
-            process: Any = (script if drawn else quick_script)(SCRIPT, said)
-        else:
-            python, root = Path(sys.executable).parent, Path(SCRIPT).parents[1]
-            process = subprocess.Popen(
-                ["bash", "-c", f"exec {pasted}"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                start_new_session=True, cwd=root, env=os.environ | {"PATH": f"{python}:{os.environ['PATH']}"},
-            )  # fmt: skip
-        started.append(process)
-        return process
+    def starting(*said: str) -> Any:
+        started.append(quick_script(SCRIPT, said))
+        return started[-1]
 
     yield starting
     for process in started:
@@ -233,15 +213,18 @@ def start():
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def last_row(folder: Path) -> int:
+    """The update of the last row, or 0."""
+    lines = (folder / "metrics.csv").read_text().splitlines() if (folder / "metrics.csv").exists() else []
+    return int(lines[-1].partition(",")[0] or 0) if len(lines) > 1 else 0
+
+
 def until(process: Any, folder: Path, step: int) -> None:
-    """Wait for a row of ``step`` or later."""
-    for _ in itertools.repeat(None):
+    """Wait for a row of ``step`` or later, which this process must write."""
+    step = max(step, last_row(folder) + 1)
+    while last_row(folder) < step:
         assert process.poll() is None, process.communicate()
-        if (folder / "metrics.csv").exists():
-            lines = (folder / "metrics.csv").read_text().splitlines()
-            if len(lines) > 1 and int(lines[-1].partition(",")[0] or 0) >= step:
-                return
-        time.sleep(0.002)
+        time.sleep(0.02)
 
 
 def end(process: Any, status: int) -> str:
@@ -252,36 +235,34 @@ def end(process: Any, status: int) -> str:
     return said
 
 
+def pasted(line: str) -> list[str]:
+    """The words that a shell makes of a command line, without the program."""
+    shown = f"python() {{ printf '%s\\0' \"$@\"; }}; {line}"
+    script, *said, _ = subprocess.check_output(["bash", "-c", shown], text=True).split("\0")
+    assert Path(SCRIPT).parents[1] / script == SCRIPT
+    return said
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("step", KILLS)
-def test_sigkill(step, start, data, tmp_path):
-    said = words(data, LONG, KILLS[step])
-    run(tmp_path / "reference", *said)
-    folder = tmp_path / "killed"
-    process = start(*said, f"hydra.run.dir={folder}", drawn=False)
-    until(process, folder, step)
-    process.kill()
-    process.communicate()
-    assert not (folder / "summary.json").exists()
-    end(start(f"resume={folder}", drawn=False), 0)
-    assert_same_run(folder, tmp_path / "reference")
-
-
-@pytest.mark.slow
 def test_signals_to_all_processes_of_a_run(start, data, tmp_path):
-    said = words(data, LONG, "data.workers=2 panel_every=20")
+    """One run as users start it, which is killed, stopped twice, and goes on after each."""
+    said = words(data, LONG)
     run(tmp_path / "reference", *said)
     folder = tmp_path / "it's 1, {a=b} [é] \\'$HOME"
     process = start(*said, word("hydra.run.dir", folder))
-    for step, number in ((3, signal.SIGTERM), (9, signal.SIGINT)):
+    until(process, folder, 3)
+    process.kill()
+    process.communicate()
+    assert not (folder / "summary.json").exists()
+    process = start(word("resume", folder))
+    for step, number in ((6, signal.SIGTERM), (10, signal.SIGINT)):
         until(process, folder, step)
         os.killpg(process.pid, number)
         last = end(process, 128 + number).splitlines()[-1]
         assert last.startswith("stopped after ")
         assert last.endswith(f"go on with: {resuming(folder)}")
-        pasted = last.partition("go on with: ")[2]  # into a shell once, where the interpreter is started anew
-        process = start(pasted=pasted) if number == signal.SIGTERM else start(*shlex.split(pasted)[2:])
+        process = start(*pasted(last.partition("go on with: ")[2]))
     end(process, 0)
     assert_same_run(folder, tmp_path / "reference")
-    assert json.loads((folder / "summary.json").read_text())["steps"] == 20
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 24

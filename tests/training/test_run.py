@@ -3,13 +3,10 @@
 import json
 import math
 import os
-import subprocess
-import sys
-from typing import Any
 
 import pytest
 import torch
-from runs import SCRIPT, checkpoint, differences, killed_at, planned, run, undrawn_script, words
+from runs import SCRIPT, checkpoint, differences, killed_at, planned, quick_script, run, words
 
 from gcn.codec.container import parse, write
 from gcn.errors import InputError
@@ -213,38 +210,28 @@ def test_the_best_checkpoint_is_of_the_best_validation(data, tmp_path, monkeypat
 
 @pytest.mark.slow
 def test_what_the_terminal_shows(data, tmp_path, monkeypatch):
-    """Two runs in one folder, without a W&B key: each has a folder of its own, and nobody says too much.
-
-    One starts with the interpreter, whose imports might say something; the other is forked, which is cheaper.
-    """
+    """A run without a W&B key, in a folder of its own; tests/commands/test_wheel.py hears what imports might say."""
     for name in [name for name in os.environ if name.startswith("WANDB")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     said = [word for word in words(data, "steps=4") if not word.startswith("logger=")]
-    started = subprocess.Popen(
-        [sys.executable, SCRIPT, *said], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, cwd=tmp_path,
-    )  # fmt: skip
-    processes: list[Any] = [started, undrawn_script(SCRIPT, said, cwd=tmp_path)]
-    for process in processes:
-        out, err = process.communicate(timeout=1200)
-        assert process.returncode == 0, err
-        first, second, *table = out.splitlines()
-        assert first.startswith("training ")
-        assert second.startswith("validation ")
-        assert [line.split()[0] for line in table[:2]] == ["steps", "verdict"]
-        assert {line.split()[0] for line in table} >= set(REQUIRED)
-        lines = [
-            line for line in err.replace("\r", "\n").splitlines() if line and not line.startswith("training:")
-        ]
-        assert len(lines) == 1, lines
-        assert lines[0].startswith(
-            "W&B: offline (no key; `wandb login` stores one); to upload the run later: wandb sync"
-        )
-    folders = list((tmp_path / "outputs").glob("*/*"))
-    assert len(folders) == 2
-    for folder in folders:
-        assert {path.name for path in folder.iterdir()} == {
-            "summary.json", "metrics.csv", "config.yaml", "curves.png", "panels", "checkpoints", "wandb",
-            "wandb_id.txt", ".hydra", "codec.safetensors", "train.log",
-        }  # fmt: skip
+    process = quick_script(SCRIPT, said, cwd=tmp_path)
+    out, err = process.communicate(timeout=1200)
+    assert process.returncode == 0, err
+    first, second, *table = out.splitlines()
+    assert first.startswith("training ")
+    assert second.startswith("validation ")
+    assert [line.split()[0] for line in table[:2]] == ["steps", "verdict"]
+    assert {line.split()[0] for line in table} >= set(REQUIRED)
+    lines = [
+        line for line in err.replace("\r", "\n").splitlines() if line and not line.startswith("training:")
+    ]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(
+        "W&B: offline (no key; `wandb login` stores one); to upload the run later: wandb sync"
+    )
+    (folder,) = (tmp_path / "outputs").glob("*/*")
+    assert {path.name for path in folder.iterdir()} == {
+        "summary.json", "metrics.csv", "config.yaml", "curves.png", "panels", "checkpoints", "wandb",
+        "wandb_id.txt", ".hydra", "codec.safetensors", "train.log",
+    }  # fmt: skip
