@@ -59,6 +59,13 @@ def spread_generator():
     return lambda name, factor=4.0, **options: spread(build(name, **options), factor)
 
 
+@pytest.fixture(scope="module")
+def native_convolutions():
+    """Convolutions without oneDNN, which takes most of the time of those in the games of ``training/small.py``."""
+    with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _runs_draw_no_curves():
     fit = sys.modules.get("gcn.training.fit")

@@ -21,6 +21,8 @@ from gcn.lab.games import Dirac
 from gcn.lab.players import PLAIN
 from gcn.losses.began import BEGAN
 
+pytestmark = pytest.mark.usefixtures("native_convolutions")
+
 GAMMA, RATE, K, H = 0.4, 0.9, 0.25, 0.2
 
 

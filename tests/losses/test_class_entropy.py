@@ -15,6 +15,8 @@ from gcn.game.labelled import Labelled
 from gcn.game.protocols import DiscriminatorOutput
 from gcn.losses.class_entropy import ClassEntropy
 
+pytestmark = pytest.mark.usefixtures("native_convolutions")
+
 LABELS = torch.tensor([1, 0, 3, 3, 2])
 GENERATOR = torch.Generator().manual_seed(0)
 REAL, FAKE = (3 * torch.randn(5, 4, generator=GENERATOR).double() for _ in range(2))

@@ -81,7 +81,7 @@ def test_policies_follow_one_another(chosen):
 
 
 def test_first_and_second_derivatives():
-    x = images(2, 3, 4, 4).requires_grad_()
+    x = images(1, 3, 4, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: augmented("all", x), x)
     assert torch.autograd.gradgradcheck(lambda x: augmented("all", x).pow(3), x)
 

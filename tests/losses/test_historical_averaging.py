@@ -16,6 +16,8 @@ from gcn.lab.players import PLAIN
 from gcn.losses.adversarial import Wasserstein
 from gcn.losses.historical_averaging import HistoricalAveraging
 
+pytestmark = pytest.mark.usefixtures("native_convolutions")
+
 WEIGHT, H = 0.3, 0.2
 STARTS = [(0.7, -0.4), (-1.0, 0.2)]
 

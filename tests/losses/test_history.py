@@ -25,6 +25,8 @@ from gcn.lab.games import Dirac
 from gcn.losses.adversarial import NonSaturating, Wasserstein
 from gcn.losses.history import History
 
+pytestmark = pytest.mark.usefixtures("native_convolutions")
+
 WORDS = "loss=ns mse=1 history=5 data.batch=4 discriminator.condition=false"
 RULES = ["alternating d_steps=2", "unrolled"]
 

@@ -108,7 +108,7 @@ logits = st.lists(st.floats(-20, 20), min_size=4, max_size=4)
 
 
 @pytest.mark.parametrize(("name", "pairing"), list(itertools.product(RELATIVE, PAIRINGS)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(real=logits, fake=logits, shift=st.floats(-50, 50))
 def test_relativistic_losses_ignore_what_is_added_to_all_logits(name, pairing, real, fake, shift):
     loss = played(name, pairing)

@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 pytest.register_assert_rewrite("runs")
 
@@ -30,10 +29,3 @@ def quick(monkeypatch):
     from runs import quickly
 
     quickly(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def native_convolutions():
-    """Convolutions without oneDNN, which takes most of the time of those in :mod:`small`."""
-    with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
-        yield

@@ -15,6 +15,8 @@ from gcn.game.rules import Descend
 from gcn.game.streams import Streams
 from gcn.losses.adaptive import AdaptiveWeight
 
+pytestmark = pytest.mark.usefixtures("native_convolutions")
+
 
 def at_the_last_layer(small, turn, names):
     """Norm of the gradient of G's weighted terms for the weights of the layer that makes the image."""

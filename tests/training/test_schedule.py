@@ -98,13 +98,24 @@ BY_NAME = {
 }
 
 
-@pytest.mark.usefixtures("quick")
+def scheduled(name):
+    return f"steps=6 d_steps=2 optim.schedule.name={name} optim.schedule.warmup=0.5 optim.g.lr=2e-3 optim.d.lr=5e-4"
+
+
 @pytest.mark.parametrize("name", BY_NAME)
-def test_both_optimizers_move_at_the_scheduled_rate(name, rates, data, tmp_path):
-    schedule = f"optim.schedule.name={name} optim.schedule.warmup=0.5 optim.g.lr=2e-3 optim.d.lr=5e-4"
-    g, d = rates_of_run(rates, tmp_path, *words(data, "steps=6 d_steps=2", schedule, SELDOM))
-    assert g == pytest.approx([2e-3 * factor for factor in BY_NAME[name]], rel=1e-12)
-    assert d == pytest.approx([5e-4 * factor for factor in BY_NAME[name] for _ in range(2)], rel=1e-12)
+def test_a_run_plans_the_schedule_of_its_words(name, data, tmp_path):
+    plan = planned(tmp_path, *words(data, scheduled(name), SELDOM)).module.training_plan
+    assert [plan.schedule.factor(step, plan.steps) for step in range(6)] == pytest.approx(
+        BY_NAME[name], rel=1e-12
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_both_optimizers_move_at_the_scheduled_rate(rates, data, tmp_path):
+    factors = BY_NAME["one_cycle"]
+    g, d = rates_of_run(rates, tmp_path, *words(data, scheduled("one_cycle"), SELDOM))
+    assert g == pytest.approx([2e-3 * factor for factor in factors], rel=1e-12)
+    assert d == pytest.approx([5e-4 * factor for factor in factors for _ in range(2)], rel=1e-12)
 
 
 @pytest.mark.usefixtures("quick")
