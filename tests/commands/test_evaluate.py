@@ -43,8 +43,9 @@ def words(folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(words, coarsely):
-    """Status, folder and record."""
-    with coarsely():
+    """Status, folder and record; nothing is drawn on the figures, at which no test here looks."""
+    with coarsely(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.draw", lambda figure, renderer: None)
         status, out = run(*words), Path(words[-1].removeprefix("out="))
     return status, out, read(out / "evaluation.json")
 
