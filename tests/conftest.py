@@ -85,17 +85,25 @@ def drawn(monkeypatch):
 
 @pytest.fixture(scope="session")
 def coarsely():
-    """A context in which figures have few pixels and stream lines, and parts that are not arranged."""
+    """A context in which figures have few pixels, stream lines and ticks, and parts that are not arranged.
+
+    Ticks that a figure sets itself are drawn.
+    """
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     draw, streamplot = FigureCanvasAgg.draw, Axes.streamplot
 
     def coarse(canvas):
         canvas.figure.set_layout_engine("none")
         canvas.figure.set_dpi(40)
+        for axis in (axis for axes in canvas.figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            axis.set_minor_locator(NullLocator())
+            if not isinstance(axis.get_major_locator(), FixedLocator):
+                axis.set_major_locator(NullLocator())
         draw(canvas)
 
     def sparse(axes, *arguments, **options):

@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from processes import forking
@@ -27,17 +27,14 @@ import forces
 import opening
 import parting
 import pulls
-from adaptive import adam_paths
 from damping import EQUIVALENT, measured_rates, rate_over
 from dimensions import FORMULAS, SINGULAR, mode_spectra, uniform_spectra
 from divergences import Fit
-from drawing import field
-from forces import long_flow
 from gallery import FIGURES, draw
 from gcn.cli.arguments import read
 from gcn.errors import InputError
 from gcn.lab.ensemble import play
-from gcn.lab.neighbours import exponents_at_rest
+from gcn.lab.games import Lossy, Quantiser
 from small_games import LOSSES, decay, eigenvalues, ensemble, flows, numbers, repeated, roots
 
 FOLDER = Path(__file__).parents[2] / "scripts" / "figures"
@@ -73,45 +70,46 @@ def test_a_figure_is_written_twice(tmp_path):
 
 
 @pytest.fixture
-def coarse(monkeypatch):
-    """Few points a curve and few pixels: whether a figure can be drawn does not depend on them.
+def coarse(monkeypatch, coarse_figures):
+    """Nothing is played or measured game by game: whether a figure can be drawn does not depend on the numbers.
 
-    What is left out altogether has tests of its own.
+    These have tests of their own, below.
     """
 
-    def rough(game, starts, duration, dt=0.1):
-        return flows(game, starts, duration, max(dt, duration / 5))
+    def straight(starts, rows):
+        return torch.linspace(1, 0.5, rows, dtype=torch.float64)[:, None, None] * starts
 
-    def short(game, starts, steps, every=1):
-        return play(game, starts, -(-steps // (20 * every)) * every, every)
+    def straight_flow(game, starts, duration, dt=0.1):
+        return np.linspace(0, duration, 6), straight(starts, 6)
 
-    def sparse(*arguments, density=1.0, **options):
-        field(*arguments, density=0.15, **options)
+    def straight_play(game, starts, steps, every=1):
+        return straight(starts, 1 + steps // every)
 
-    def small(canvas):
-        canvas.figure.set_layout_engine("none")  # arranging the parts takes longer than drawing them
-        canvas.figure.set_dpi(50)
-        drawn(canvas)
+    def spectra(game, games=1):
+        return roots(-np.linspace(0.1, 2, games), np.full(games, -1.0))
 
-    drawn = FigureCanvasAgg.draw
-    monkeypatch.setattr(FigureCanvasAgg, "draw", small)
     monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.touch())  # the SVG
-    monkeypatch.setattr(drawing, "field", sparse)
     for module in (damping, dimensions, equilibria, opening):
-        monkeypatch.setattr(module, "flows", rough)
-    for module in (equilibria, forces):
-        monkeypatch.setattr(module, "play", short)
-    monkeypatch.setattr(adaptive, "adam_paths", lambda: adam_paths(steps=100, every=1))
+        monkeypatch.setattr(module, "flows", straight_flow)
+    for module in (equilibria, forces, opening, parting, discrete_time):
+        monkeypatch.setattr(module, "play", straight_play)
+    for module in (damping, opening):
+        monkeypatch.setattr(module, "eigenvalues", spectra)
+    monkeypatch.setattr(pulls, "spectrum_of", lambda method, weight: spectra(None)[0])
+    monkeypatch.setattr(
+        adaptive, "adam_paths", lambda: np.ones((101, len(adaptive.BETAS), len(adaptive.ARMS)))
+    )
     monkeypatch.setattr(densities, "fit_gaussian", lambda *_: Fit(0.0, 1.0, 1.0))
-    monkeypatch.setattr(discrete_time, "UPDATES", 15)
-    monkeypatch.setattr(discrete_time, "SIDE", 10)
+    monkeypatch.setattr(discrete_time, "growth", lambda rule, mu, h: np.linspace(-1, 1, len(mu)))
+    monkeypatch.setattr(equilibria, "resting", lambda game, after=None: numbers(0.0, -1.0))
+    monkeypatch.setattr(equilibria, "abscissa", lambda game: -0.1)
     monkeypatch.setattr(equilibria, "settled_offsets", lambda _, *by: np.ones([len(values) for values in by]))
+    monkeypatch.setattr(forces, "force", lambda name, kind: 1.0)
     monkeypatch.setattr(forces, "critical_weight", forces.force)
-    monkeypatch.setattr(forces, "long_flow", lambda game, starts, times: long_flow(game, starts, times / 100))
+    monkeypatch.setattr(forces, "long_flow", lambda game, starts, times: straight(starts, len(times)))
     monkeypatch.setattr(opening, "UPDATES", 15)
     monkeypatch.setattr("gcn.lab.examine.UPDATES", 10)
-    monkeypatch.setattr(parting, "UPDATES", 20)
-    monkeypatch.setattr(parting, "exponents_at_rest", lambda game, at, _: exponents_at_rest(game, at, 20))
+    monkeypatch.setattr(parting, "exponent_of", lambda case: 0.01)
 
 
 @pytest.mark.slow
@@ -133,7 +131,10 @@ def test_four_methods_have_one_spectrum(method, mu):
     assert found == pytest.approx(roots(-np.array([mu]), np.array([mu**2 - 0.25])), abs=1e-9)
 
 
-def test_rates_of_trajectories_are_those_of_the_slow_mode():
+def test_rates_of_trajectories_are_those_of_the_slow_mode(monkeypatch):
+    monkeypatch.setattr(
+        damping, "flows", lambda game, starts, duration, dt: flows(game, starts, duration, 0.3)
+    )
     weights = np.array([0.2, 0.4, 1.0, 2.0, 4.0])
     expected = weights - np.sqrt(np.maximum(weights**2 - 0.25, 0))
     assert measured_rates("ns", weights.tolist()) == pytest.approx(expected, rel=0.02)
@@ -166,7 +167,29 @@ def test_the_additions_pull_where_the_figure_says():
         assert found / at[0].numpy() == pytest.approx(expected.get(method, (-0.25, -0.25)), abs=0.02), method
 
 
-def test_offsets_of_a_one_centred_penalty_are_those_of_the_formula():
+@pytest.mark.parametrize("loss", ["ns", "vanilla"])
+def test_in_a_lossy_game_d_keeps_a_slope(loss):
+    """At the ends of the figure's range of weights."""
+    for mu in (0.05, 1.0):
+        slope = -2 * mu * equilibria.M / equilibria.P
+        game = ensemble(loss, Lossy(equilibria.M), mse=mu)
+        assert equilibria.resting(game).tolist() == pytest.approx([0, slope], abs=1e-8)
+        mean = -mu - 0.5 * (0.25 if loss == "ns" else -0.25) * slope**2
+        first = roots(np.array([mean]), np.array([mean**2 - equilibria.P**2]))[0, 0]
+        assert equilibria.abscissa(game) == pytest.approx(first.real, abs=1e-6)
+
+
+def test_a_quantised_gaussian_ends_at_the_right_variance():
+    small = Quantiser(equilibria.CELLS)
+    theta = small.energy**-0.5
+    for mu in (0.25, 2.0):
+        found = equilibria.resting(ensemble("wgan", small, mse=mu)).tolist()
+        assert found == pytest.approx([theta, mu * (theta - 1) / theta], abs=1e-8)
+
+
+def test_offsets_of_a_one_centred_penalty_are_those_of_the_formula(monkeypatch):
+    """Newton's method finds the equilibrium long before the game settles."""
+    monkeypatch.setattr(equilibria, "play", lambda game, starts, steps, every: play(game, starts, 100, 100))
     penalty, weights = np.array([0.3, 2.0]), np.array([0.5, 1.5])
     expected = 2 * penalty[:, None] / (1 + 4 * penalty[:, None] * weights)
     assert equilibria.settled_offsets("wgan", penalty, weights) == pytest.approx(expected, abs=1e-8)
@@ -215,7 +238,7 @@ def test_critical_step_sizes_played_and_in_closed_form(rule):
 
 
 def test_the_flow_of_the_bilinear_game_circles_and_descent_does_not(monkeypatch):
-    monkeypatch.setattr(discrete_time, "UPDATES", 100)
+    monkeypatch.setattr(discrete_time, "UPDATES", 40)
     ends = {name: float(drawing.radius(path)[-1]) for name, path in discrete_time.bilinear_paths().items()}
     grown = 1.01 ** (discrete_time.UPDATES / 2)
     assert ends["flow"] == pytest.approx(1, abs=1e-5)
@@ -227,21 +250,27 @@ def test_the_flow_of_the_bilinear_game_circles_and_descent_does_not(monkeypatch)
 
 def test_several_players_move_their_shares_as_they_would_alone():
     """Nine Adams at once: a player's games are those that it would play by itself."""
-    together = adaptive.adam_paths(steps=60, every=60)[-1]
+    together = adaptive.adam_paths(steps=30, every=30)[-1]
     for i in (0, len(adaptive.BETAS) - 1):
         mse, r1 = (numbers(*values) for values in zip(*adaptive.ARMS.values(), strict=True))
         alone = partial(adaptive.Adam, lr=adaptive.LR, betas=adaptive.BETAS[i])
         game = replace(ensemble("ns", mse=mse, r1=r1), optimizer=alone)
-        path = adaptive.play(game, repeated((1.0, 1.0), len(mse)), 60)[-1]
+        path = adaptive.play(game, repeated((1.0, 1.0), len(mse)), 30)[-1]
         assert together[i] == pytest.approx(drawing.radius(path), rel=1e-12)
 
 
 def test_the_flow_converges_at_fourth_order_and_decay_reads_its_rate():
-    game, start = ensemble("ns", mse=2.0), repeated((1e-4, 1e-4), 1)
-    times, fine = flows(game, start, 20.0, 0.2)
-    _, coarse = flows(game, start, 20.0, 0.4)
+    game, start = ensemble("ns", mse=1.0), repeated((1e-4, 1e-4), 1)
+    times, fine = flows(game, start, 20.0, 0.4)
+    _, coarse = flows(game, start, 20.0, 0.8)
     assert coarse[-1].numpy() == pytest.approx(fine[-1].numpy(), rel=1e-4)
-    assert decay(times, drawing.radius(fine)) == pytest.approx([0.0635], abs=2e-4)
+    assert decay(times, drawing.radius(fine)) == pytest.approx([1 - 0.75**0.5], abs=2e-4)
+
+
+def test_the_long_flow_is_the_flow():
+    game, starts = ensemble("ns"), repeated((1.0, 1.0), 2) * numbers(0.5, 2.0)[:, None]
+    found = forces.long_flow(game, starts, np.array([0.0, 2.0, 4.0]))
+    assert found.numpy() == pytest.approx(flows(game, starts, 4.0, 0.2)[1][::10].numpy(), abs=1e-4)
 
 
 # the script
