@@ -87,7 +87,7 @@ def drawn(monkeypatch):
 def coarsely():
     """A context in which figures have few pixels, stream lines and ticks, and parts that are not arranged.
 
-    Ticks that a figure sets itself are drawn.
+    Ticks that a figure sets itself are drawn. With ``svg=False`` the same is not drawn a second time as SVG.
     """
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -112,12 +112,15 @@ def coarsely():
     def save(figure, file, *, metadata, **_):  # an SVG, without a first drawing that only arranges the parts
         FigureCanvasSVG(figure).print_svg(file, metadata=metadata)
 
+    def leave_empty(figure, file, **_):
+        file.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+
     @contextmanager
-    def drawing():
+    def drawing(svg=True):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FigureCanvasAgg, "draw", coarse)
             patch.setattr(Axes, "streamplot", sparse)
-            patch.setattr(Figure, "savefig", save)
+            patch.setattr(Figure, "savefig", save if svg else leave_empty)
             yield
 
     return drawing
@@ -127,6 +130,13 @@ def coarsely():
 def coarse_figures(coarsely):
     """Coarse figures, for tests of what is around them."""
     with coarsely():
+        yield
+
+
+@pytest.fixture
+def coarse_pngs(coarsely):
+    """Coarse figures with empty SVG files."""
+    with coarsely(svg=False):
         yield
 
 

@@ -12,7 +12,6 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from processes import forking
 
@@ -70,7 +69,7 @@ def test_a_figure_is_written_twice(tmp_path):
 
 
 @pytest.fixture
-def coarse(monkeypatch, coarse_figures):
+def coarse(monkeypatch, coarse_pngs):
     """Nothing is played or measured game by game: whether a figure can be drawn does not depend on the numbers.
 
     These have tests of their own, below.
@@ -88,7 +87,6 @@ def coarse(monkeypatch, coarse_figures):
     def spectra(game, games=1):
         return roots(-np.linspace(0.1, 2, games), np.full(games, -1.0))
 
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.touch())  # the SVG
     for module in (damping, dimensions, equilibria, opening):
         monkeypatch.setattr(module, "flows", straight_flow)
     for module in (equilibria, forces, opening, parting, discrete_time):

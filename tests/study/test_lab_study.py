@@ -190,7 +190,7 @@ def test_differences_are_paired_by_seed(study):
     assert lab_report._tally(list(asked.values()), "H2", "recovered") == ("+0 −0 of 2", 0)
 
 
-@pytest.mark.usefixtures("coarse_figures")
+@pytest.mark.usefixtures("coarse_pngs")
 def test_the_page_is_made_of_the_table(study, tmp_path):
     rows = games(lambda generator, distortion, trick, seed: (0.25 if trick == "r1" else 0.5) + 0.01 * seed)
     table._write({row["name"]: row for row in rows}, {}, tmp_path)

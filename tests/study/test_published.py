@@ -75,7 +75,7 @@ def test_the_first_figure_is_realism_against_the_adversary_s_share():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("coarse_figures")
+@pytest.mark.usefixtures("coarse_pngs")
 @pytest.mark.parametrize("part", ["a failed run", "no compared setting"])
 def test_any_part_of_a_table_has_a_report(study, rows, points, tmp_path, part):
     """A study that is reported while it runs, or in part."""

@@ -44,10 +44,10 @@ def study():
 
 
 @pytest.fixture(autouse=True)
-def drawn_coarsely(request):
-    """All figures but those whose width is looked at."""
-    if not request.node.name.startswith("test_figures"):
-        request.getfixturevalue("coarse_figures")
+def drawing(request):
+    """Nothing is drawn where a test looks at no figure but its size."""
+    drawn = request.node.name in ("test_margins_stand_beside_their_twins", "test_the_study_writes_it")
+    request.getfixturevalue("coarse_pngs" if drawn else "empty_figures")
 
 
 def said(blocks, title):
