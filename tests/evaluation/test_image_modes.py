@@ -50,8 +50,13 @@ def codec():
     return package.load(model_path("low"))
 
 
-@pytest.mark.parametrize("background", ["white", "#4080c0"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "background"),
+    [
+        *((name, "white") for name in CASES),
+        *((name, "#4080c0") for name in ("RGB.png", "RGBA.png", "LA.png")),
+    ],
+)
 def test_the_numbers_are_those_of_the_files(name, background, codec, tmp_path):
     source, file, target = tmp_path / name, tmp_path / "a.gcn", tmp_path / "out.png"
     CASES[name](source)

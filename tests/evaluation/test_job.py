@@ -154,6 +154,14 @@ def test_where_all_images_fail_it_ends_in_one_line(codecs, images, evaluate, mon
         evaluate(images)
 
 
+@pytest.fixture
+def two_images(images):
+    """For tests that evaluate them again and again."""
+    for name in ("2.png", "3.png"):
+        (images / name).unlink()
+    return images
+
+
 def interrupted(images, evaluate, monkeypatch, after, problem):
     """An evaluation that ends at a write; the images that it had coded."""
     writes = 0
@@ -177,10 +185,11 @@ def interrupted(images, evaluate, monkeypatch, after, problem):
 
 
 def test_after_an_interruption_at_any_write_one_image_at_most_is_coded_again(
-    codecs, images, evaluate, monkeypatch
+    codecs, two_images, evaluate, monkeypatch
 ):
+    images = two_images
     _, expected = evaluate(images, images.parent / "expected")
-    for after in range(18):
+    for after in range(10):
         shutil.rmtree(images.parent / "out", ignore_errors=True)
         for codec in codecs:
             codec.coded = 0
@@ -238,7 +247,8 @@ class Full:
         monkeypatch.setattr(Path, "open", open_)
 
 
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(codecs, images, evaluate, monkeypatch):
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(codecs, two_images, evaluate, monkeypatch):
+    images = two_images
     _, expected = evaluate(images, images.parent / "expected")
     for room in (0, 60, 500, 1100, 2000, 4000):
         shutil.rmtree(images.parent / "out", ignore_errors=True)
@@ -396,8 +406,9 @@ DAMAGES = {
 }  # fmt: skip
 
 
-def test_damage_of_what_was_saved_costs_time_alone(codecs, images, evaluate):
+def test_damage_of_what_was_saved_costs_time_alone(codecs, two_images, evaluate):
     """One damage after another: each evaluation writes whole files again."""
+    images = two_images
     _, expected = evaluate(images)
     for name, content in [(n, c) for n, cs in DAMAGES.items() for c in cs]:
         (images.parent / "out" / name).write_text(content)
