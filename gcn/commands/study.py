@@ -12,7 +12,8 @@ from gcn.files.atomic import check_folder
 from gcn.schema.plugins import WORDS, of_words
 
 if TYPE_CHECKING:
-    from gcn.study.executors.executor import Executor
+    from gcn.study.executors.executor import Executor, Result
+    from gcn.study.run import Task
 
 COMMAND = Command(
     name="study",
@@ -88,24 +89,29 @@ def work(said: Arguments) -> int:
     return 0
 
 
-def _executor(said: Arguments, out: Path) -> "Executor":
-    """What trains the arms; a missing package or a wrong option is refused here, before a folder is made."""
+def train(task: "Task") -> "Result":
+    """Train an arm in a worker, which imports this module first and hence large libraries as a command does."""
     from gcn.study.run import train_task
 
+    return train_task(task)
+
+
+def _executor(said: Arguments, out: Path) -> "Executor":
+    """What trains the arms; a missing package or a wrong option is refused here, before a folder is made."""
     options = {key.removeprefix("slurm."): value for key, value in said.items() if key.startswith("slurm.")}
     if said["executor"] == "submitit":
         from gcn.study.executors.jobs import JobExecutor
 
-        return JobExecutor(train_task, out / "jobs", said["workers"], options)
+        return JobExecutor(train, out / "jobs", said["workers"], options)
     if options:
         raise InputError(f"slurm.{next(iter(options))}: only with executor=submitit")
     if said["executor"] == "ray":
         from gcn.study.executors.ray_tasks import RayExecutor
 
-        return RayExecutor(train_task, said["workers"])
+        return RayExecutor(train, said["workers"])
     from gcn.study.executors.local import LocalExecutor
 
-    return LocalExecutor(train_task, said["workers"])
+    return LocalExecutor(train, said["workers"])
 
 
 def _play(

@@ -40,7 +40,7 @@ def run(images: Path, out: Path, *words: str) -> int:
     )
 
 
-@pytest.mark.usefixtures("coarse_figures")
+@pytest.mark.usefixtures("coarse_pngs")
 def test_the_command_writes_tables_and_a_figure_and_resumes(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcn.errors import InputError
@@ -22,6 +22,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.text(),

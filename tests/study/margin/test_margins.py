@@ -29,7 +29,7 @@ from gcn.study.twins import training_of
 ARM = ("experiment=frozen", "rate=null", "mse=1", "loss=ns", *TINY)
 PLAN = MarginPlan(
     ("mse=1", "optim.g.lr=1e-5"), ("mse=1", "optim.g.lr=1e-4"), settle=8,
-    judge_train=40, judge_test=32, judge_epochs=1, judges=1, classifiers=2,
+    judge_train=40, judge_test=32, judge_width=4, judge_epochs=1, judges=1, classifiers=2,
     lr_lowest=1e-4, lr_octaves=1, adv_lowest=0.5, adv_octaves=1, ramp_updates=8,
 )  # fmt: skip
 
@@ -364,12 +364,12 @@ def test_delta_is_the_same_for_all_seeds_and_b0_is_each_seed_s_own(protocol, fol
     """Runs with another limit are other runs; the judge's check trains at the highest rate of the search."""
     other = dataclasses.replace(protocol, margin=dataclasses.replace(PLAN, delta=0.25))
     found = {}
-    for plan in (protocol, other):
-        arms = [dataclasses.replace(arm_of(plan), seed=s, words=(*plan.arm, f"seed={s}")) for s in (0, 1)]
+    for plan, seeds in ((protocol, (0, 1)), (other, (0,))):
+        arms = [dataclasses.replace(arm_of(plan), seed=s, words=(*plan.arm, f"seed={s}")) for s in seeds]
         found[plan] = [margin_arm.Cell(arm, folder, plan, lambda *_: None).reference() for arm in arms]
-    assert [one.delta for one in found[protocol] + found[other]] == [0.3, 0.3, 0.25, 0.25]
+    assert [one.delta for one in found[protocol] + found[other]] == [0.3, 0.3, 0.25]
     assert found[protocol][0].bits != found[protocol][1].bits
-    assert [one.bits for one in found[other]] == [one.bits for one in found[protocol]]
+    assert found[other][0].bits == found[protocol][0].bits
     assert other.margin.judged() != protocol.margin.judged()
 
 
