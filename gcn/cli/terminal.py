@@ -1,6 +1,7 @@
 """The end of a command: its exit status, and one line on stderr for an error."""
 
 import contextlib
+import errno
 import os
 import signal
 import stat
@@ -13,6 +14,7 @@ from typing import TextIO
 from gcn.cli.extras import remedy
 from gcn.cli.quoting import command as shell
 from gcn.errors import HungUp, InputError, NotNamed, Terminated, is_memory_error
+from gcn.files.atomic import no_working_directory
 from gcn.files.names import printable
 
 BAD_INPUT, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # 128 and the number of a signal, as in a shell
@@ -67,16 +69,29 @@ def guarded(work: Callable[[], int], smaller: str = SMALLER, command: Sequence[s
 def is_of_the_machine(problem: Exception) -> bool:
     """Whether an error says that a disk, a device or the memory failed, and no reader of stdout has gone."""
     broken = isinstance(problem, BrokenPipeError)
-    return (isinstance(problem, OSError) and not broken) or is_memory_error(problem)
+    return (
+        (isinstance(problem, OSError) and not broken)
+        or is_memory_error(problem)
+        or _is_of_open_files(problem)
+    )
+
+
+def _is_of_open_files(problem: Exception) -> bool:
+    """Whether the system opens no more files; torch and safetensors raise RuntimeError for that."""
+    return isinstance(problem, RuntimeError) and os.strerror(errno.EMFILE) in str(problem)
 
 
 def reason(problem: Exception, smaller: str = SMALLER) -> str:
     """One printable line that says what an error means."""
     if is_memory_error(problem):
         return f"out of memory; {smaller}"
+    if _is_of_open_files(problem):
+        return "too many open files; raise the limit (ulimit -n), or use fewer processes"
     if isinstance(problem, InputError):
         return printable(str(problem))
     if isinstance(problem, OSError):
+        if problem.filename is None and (gone := no_working_directory()):
+            return str(gone)
         where = "standard output" if problem.filename is None else printable(problem.filename)
         return f"{where}: {problem.strerror or printable(str(problem))}; free or choose another place"
     return printable(f"{type(problem).__name__}: {problem}")

@@ -22,6 +22,8 @@ from gcn.files.names import printable
 from gcn.report.rates.rate_report import FILES
 from gcn.schema.plugins import Extension, of_words
 
+RECORD = "evaluation.json"
+
 
 class Source(NamedTuple):
     """One image: its unique name, and a function that decodes it."""
@@ -71,14 +73,14 @@ def report_folder(options: Mapping[str, str], title: str) -> Path:
 
 
 def _below(root: Path, background: str, options: Mapping[str, str]) -> Sources:
-    """All images below the folder, without the figures of an earlier report there."""
+    """All images below the folder, without the figures of reports there, of this command or another."""
     title = printable(root.resolve().name)
     place = os.path.realpath(report_folder(options, title))
     own = {os.path.join(place, name) for name in FILES}
     found = scan(root, background=background, bad_share=1, keep_bytes=0)
-    paths = [entry.path for entry in found.entries if os.path.realpath(entry.path) not in own]
-    mine = [entry.path for entry in found.entries if entry.path not in paths]
-    if mine and not os.path.isfile(os.path.join(place, "evaluation.json")):
+    mine = [entry.path for entry in found.entries if os.path.realpath(entry.path) in own]
+    paths = [entry.path for entry in found.entries if entry.path not in mine and not _of_a_report(entry.path)]
+    if mine and not os.path.isfile(os.path.join(place, RECORD)):
         raise InputError(
             f"{printable(mine[0])}: an image that the report would replace; give another out=FOLDER"
         )
@@ -90,6 +92,11 @@ def _below(root: Path, background: str, options: Mapping[str, str]) -> Sources:
         Source(name, partial(decode, path, background)) for name, path in zip(names, paths, strict=True)
     ]
     return Sources(title, images, bad)
+
+
+def _of_a_report(path: Path) -> bool:
+    """Whether an image is a figure of an evaluation, whose record lies beside it."""
+    return path.name in FILES and path.with_name(RECORD).is_file()
 
 
 def _validation(run: Path, own: Extension) -> Sources:

@@ -188,9 +188,20 @@ def cannot_write(path: str | Path, problem: Exception) -> InputError:
     """The error for a file that could not be written: its name, the reason and what to do."""
     if isinstance(problem, InputError):
         return problem
+    if getattr(problem, "filename", "") is None and (gone := no_working_directory()):
+        return gone
     return InputError(
         f"{printable(path)}: cannot be written ({_reason(problem)}); free or choose another place"
     )
+
+
+def no_working_directory() -> InputError | None:
+    """The error for a process whose working directory was removed, where no relative name has a meaning; else None."""
+    try:
+        os.getcwd()
+    except OSError:
+        return InputError("the working directory was removed; change to a folder that exists")
+    return None
 
 
 def _reason(problem: Exception) -> str:

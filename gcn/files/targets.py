@@ -77,7 +77,7 @@ def plan(names: Sequence[str], output: str | None, kind: Kind, may_exist: bool =
     jobs = [Job(source, to, os.path.exists(to)) for (source, _), to in zip(found, targets, strict=True)]
     new = {folder for folder in {target.parent for target in targets} if several and not folder.is_dir()}
     for folder in new:
-        check_folder("-o", folder)
+        check_folder("out", folder)
     for job in jobs:
         kind.check(job.target)
         if job.target.parent not in new:
@@ -102,7 +102,7 @@ def _output_folder(output: str, kind: Kind, count: int) -> Path:
             f"{printable(output)}: not a folder, and {count} files go there; give a folder, or {printable(output)}/"
             " to make it"
         )
-    return check_folder("-o", output)
+    return check_folder("out", output)
 
 
 def _inputs(names: Sequence[str], kind: Kind) -> Iterator[tuple[Path, Path]]:

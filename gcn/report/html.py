@@ -6,6 +6,7 @@ their content security policy forbids it.
 
 import base64
 import json
+import os
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from gcn.files.atomic import check_output, write_text
 from gcn.files.names import printable
 
 GENERATOR = "gcn report"
+REPORTS = ("run.html", "runs.html")  # templates of pages that can be made again from run folders at any time
+ENDINGS = (".html", ".htm")
 SCREEN = 96  # CSS pixels an inch
 HEAD = 2000  # characters of a page in which its generator is named
 
@@ -59,7 +62,8 @@ def _environment() -> Any:
 
 def render(template: str, **content: Any) -> str:
     """The text of a page: a file of ``templates/`` filled with ``content``."""
-    return str(_environment().get_template(template).render(generator=GENERATOR, **content))
+    generator = GENERATOR if template in REPORTS else f"gcn {Path(template).stem}"
+    return str(_environment().get_template(template).render(generator=generator, **content))
 
 
 def write(template: str, file: Path, **content: Any) -> Path:
@@ -102,7 +106,13 @@ def anchors(names: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def check_page(file: Path, overwrite: bool) -> None:
-    """Raise InputError if a page may not be written to a file: another page of this kind is replaced, nothing else."""
+    """Raise InputError if a report may not be written to a file.
+
+    Another report is replaced, nothing else; with ``overwrite`` any file whose name is that of a page.
+    """
+    for path in (file, Path(os.path.realpath(file))):  # a link leads to the file that is replaced
+        if path.suffix.lower() not in ENDINGS:
+            raise InputError(f"{printable(path)}: the report is a page; give a name that ends in .html")
     if not overwrite and file.is_file() and not file.is_symlink():
         with file.open("rb") as opened:
             overwrite = f'content="{GENERATOR}"'.encode() in opened.read(HEAD)

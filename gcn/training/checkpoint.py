@@ -19,7 +19,7 @@ from gcn.files.atomic import make_folder, replacing
 from gcn.files.names import printable
 from gcn.training.restore import step_of
 
-LAST = ("last.ckpt", "last.ckpt.previous")
+LAST, BEST = ("last.ckpt", "last.ckpt.previous"), "best.ckpt"
 LARGEST_PICKLE = 2**23  # bytes of a checkpoint's structure, without its tensors
 Check = Callable[[Mapping[str, Any]], None]
 
@@ -91,7 +91,7 @@ def accept(checkpoint: Mapping[str, Any]) -> None:
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether a run folder holds a checkpoint."""
-    return any(path.is_file() for path in _last(folder))
+    return any(path.is_file() for path in [*_last(folder), folder / "checkpoints" / BEST])
 
 
 def _last(folder: Path) -> list[Path]:
@@ -101,12 +101,17 @@ def _last(folder: Path) -> list[Path]:
 def checkpoint_files(path: str | Path) -> list[Path]:
     """Checkpoint files of ``path``: the file itself, or the last checkpoints of a run folder, latest first.
 
+    The best one serves where there is no last one: the run was killed between the two, or somebody removed the last.
+
     Raises:
         InputError: there are none.
     """
     path = Path(path)
     try:
         files = [file for file in [path, *_last(path)] if file.is_file()]
+        best = path / "checkpoints" / BEST
+        if not files and best.is_file():
+            files = [best]
     except (OSError, ValueError):  # no name that a file can have
         files = []
     if not files:
@@ -131,6 +136,8 @@ def open_checkpoint(path: str | Path, check: Check = accept) -> tuple[Path, dict
         InputError: no file, or none that is a checkpoint of this project and passes the check.
     """
     files = checkpoint_files(path)
+    if files[0].name == BEST and files[0] != Path(path):
+        print(f"{printable(path)}: holds no {LAST[0]}; using {BEST}", file=sys.stderr)
     for file, other in pairwise(files):
         try:
             return file, _read(file, check)
@@ -144,15 +151,15 @@ def open_checkpoint(path: str | Path, check: Check = accept) -> tuple[Path, dict
 
 def _remedy(last: Path, check: Check) -> str:
     """How to continue if the last checkpoints cannot be used."""
-    best = last.with_name("best.ckpt")
+    best = last.with_name(BEST)
     if last.name not in LAST or not best.is_file():
         return "; give another checkpoint"
     try:
         step = _read(best, check)["global_step"]
     except InputError:
-        return "; best.ckpt is of no use either, give another checkpoint"
+        return f"; {BEST} is of no use either, give another checkpoint"
     first = last.with_name(LAST[0])
-    return f"; best.ckpt, of update {step}, is sound: to continue from there, {command('cp', str(best), str(first))}"
+    return f"; {BEST}, of update {step}, is sound: to continue from there, {command('cp', str(best), str(first))}"
 
 
 def _read(file: Path, check: Check = accept) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gcn.training.restore_records import LARGEST_STEP, check_crops, check_records
-from gcn.training.restore_tensors import check_tensor
+from gcn.training.restore_tensors import check_apart, check_tensor
 
 if TYPE_CHECKING:
     from gcn.training.module import GameModule, PlayerOptim
@@ -45,6 +45,8 @@ def check(checkpoint: Mapping[str, Any], module: "GameModule", callbacks: Iterab
     _check_optimizers(checkpoint["optimizer_states"], module, step)
     _check_loops(checkpoint["loops"], step)
     _check_own(checkpoint["gcn"], module, step)
+    changing = [checkpoint["optimizer_states"], checkpoint["gcn"]["rule"], checkpoint["gcn"]["average"]]
+    check_apart("the optimizers, the rule and the average", changing)
     for name in callbacks:
         if name not in checkpoint["callbacks"]:
             raise ValueError(f"the state of {name} is missing")

@@ -1,6 +1,7 @@
-"""Check of a tensor in a checkpoint against the tensor that it replaces."""
+"""Checks of the tensors in a checkpoint: each against the one that it replaces, and against each other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,6 +18,26 @@ def check_tensor(name: str, found: Any, shape: Iterable[int], dtype: torch.dtype
         raise ValueError(f"{name} does not hold its own numbers")
     if not found.isfinite().all():
         raise ValueError(f"{name} has numbers that are not finite")
+
+
+def check_apart(names: str, found: Any) -> None:
+    """Raise ValueError if two tensors of a nest share memory, so that a change of one would change the other too.
+
+    Args:
+        names: what the tensors belong to, for the message.
+        found: mappings and lists of tensors that :func:`check_tensor` lets pass, and of plain values.
+    """
+    spans = sorted((t.data_ptr(), t.data_ptr() + t.nbytes) for t in _tensors(found) if t.numel())
+    if any(end > start for (_, end), (start, _) in pairwise(spans)):
+        raise ValueError(f"{names} have two tensors in the same memory")
+
+
+def _tensors(found: Any) -> Iterator[Tensor]:
+    if isinstance(found, Tensor):
+        yield found
+    elif isinstance(found, Mapping | list | tuple):
+        for part in found.values() if isinstance(found, Mapping) else found:
+            yield from _tensors(part)
 
 
 def _kind(dtype: torch.dtype, shape: Iterable[int]) -> str:

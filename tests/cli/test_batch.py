@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from gcn.cli.batch import run
 from gcn.cli.terminal import guarded
+from gcn.config.hydra_errors import one_line_errors
 from gcn.errors import InputError
 
 FATES = {
@@ -161,3 +162,24 @@ def test_nobody_need_read(monkeypatch):
         raise InputError("jobs=none")
 
     assert guarded(refused) == 2
+
+
+def test_what_the_system_refuses_is_named_for_what_it_is(tmp_path, monkeypatch, capsys):
+    def none_is_left():
+        raise RuntimeError("unable to open file <a.safetensors> in read-only mode: Too many open files (24)")
+
+    assert guarded(none_is_left) == 2
+    assert "error: too many open files; raise the limit" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+
+    def in_hydra():
+        with one_line_errors("RUN"):
+            os.getcwd()
+        return 0
+
+    for work in (os.getcwd, in_hydra):
+        assert guarded(work) == 2
+        assert capsys.readouterr().err == (
+            "error: the working directory was removed; change to a folder that exists\n"
+        )

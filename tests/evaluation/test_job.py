@@ -366,6 +366,8 @@ def test_the_report_may_lie_among_the_images(codecs, images, evaluate):
     Image.fromarray(photo(30, 30)).save(out / "crops.png")  # as the report has one in other cases
     _, again = evaluate(images, out)
     assert bare(first.images) == bare(again.images)
+    other = sources.sources({"data.root": str(images), "out": str(images / "another report")}, [])
+    assert {one.name for one in other.images} == {row.image for row in first.images}
 
 
 def test_a_report_never_replaces_an_image_that_it_is_about(codecs, images, evaluate):

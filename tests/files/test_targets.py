@@ -146,7 +146,7 @@ def test_names_that_contradict_or_cannot_be_written(here):
     refused(here, "nowhere: no such folder", "a.png", output="nowhere/a.gcn")
     refused(here, "one.gcn: not a folder, and 2 files go there", "a.png", "b.png", output="one.gcn")
     refused(here, "is not a folder", "a.png", "b.png", output="file")
-    refused(here, "is not a folder", "a.png", "b.png", output="file/below")
+    refused(here, "out=file/below: ", "a.png", "b.png", output="file/below")
     refused(here, "empty: no images in this folder", "empty")
 
 

@@ -17,6 +17,7 @@ from gcn.report.plots import PanelRow, panel, to_pixels
 from gcn.report.run_folder import read
 from gcn.report.run_page import Extra, Rival, _rates
 from gcn.schema.conf_folder import CONF
+from gcn.study.reports.pages import page as study_page
 
 ROWS = "step,train/g/mse,val/psnr,val/bpp\n1,4.0,,\n2,2.0,20.5,0.3\n3,nan,21.5,0.2\n"
 SUMMARY = {"steps": 3, "verdict": "diverged", "verdict_step": 3, "verdict_reason": "<b>mse</b> is NaN", "psnr": 21.5,
@@ -169,6 +170,15 @@ def test_refusals_and_what_may_be_replaced(tmp_path, capsys):
     assert (run / "report.html").read_text() == "mine"
     report(run, "overwrite=true")
     report(run)
+    study_page("Study", "Is a study a report?", [], run / "report.html")
+    report(run, status=2)
+    assert "is no report" in capsys.readouterr().err
+    (tmp_path / "link.html").symlink_to(run / "config.yaml")
+    kept = (run / "config.yaml").read_bytes()
+    for name in ("run/config.yaml", "photo.png", "page", "link.html"):
+        report(run, f"out={tmp_path / name}", "overwrite=true", status=2)
+        assert "the report is a page; give a name that ends in .html\n" in capsys.readouterr().err
+    assert (run / "config.yaml").read_bytes() == kept
 
 
 @pytest.mark.parametrize(

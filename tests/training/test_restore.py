@@ -18,7 +18,7 @@ from gcn.config import assemble
 from gcn.config.parse import load
 from gcn.config.trained import trained
 from gcn.errors import InputError
-from gcn.training.checkpoint import open_checkpoint
+from gcn.training.checkpoint import has_checkpoint, open_checkpoint
 from gcn.training.restore import check
 
 SAID = "steps=4 val_every=2 panel_every=2 checkpoint_every=2 dynamics=optimistic ema=0.9 warmup.steps=1"
@@ -122,9 +122,33 @@ FITS = {
     "best": [2.5],
     "lr": [2.5],
 }  # these are sound
+
+
+def shared(states, name):
+    """The states of an optimizer in which one tensor serves all parameters."""
+    return {i: state | {name: states[0][name]} for i, state in states.items()}
+
+
+def overlapping(tensors):
+    """Tensors of which the first two of one shape have a number in common."""
+    first, second = next(
+        (a, b) for a in tensors for b in tensors if a < b and tensors[a].shape == tensors[b].shape
+    )
+    like = tensors[first]
+    memory = torch.zeros(2 * like.numel() - 1)
+    parts = memory[: like.numel()].view_as(like), memory[like.numel() - 1 :].view_as(like)
+    return tensors | dict(zip((first, second), parts, strict=True))
+
+
 SINGLE = {
     "one number for all": ((*G, "state", 0, "exp_avg"), lambda t: torch.zeros(()).expand(t.shape)),
     "transposed twice": ((*D, "state", 0, "exp_avg"), lambda t: torch.zeros(t.numel() * 2)[::2].view(t.shape)),
+    "moves counted together": ((*G, "state"), lambda states: shared(states, "step")),
+    "moments in one place": (
+        (*G, "state", 0),
+        lambda state: state | {"exp_avg": state["exp_avg_sq"]},
+    ),
+    "overlapping averages": (("gcn", "average"), overlapping),
     "negative squares": ((*G, "state", 0, "exp_avg_sq"), lambda t: t - 1),
     "moves": ((*G, "state", 3, "step"), lambda t: t + 1),
     "no move": ((*D, "state", 3, "step"), lambda t: t * 0),
@@ -259,7 +283,9 @@ def test_moments_smaller_than_their_parameters_never_reach_the_optimizer(sound, 
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_best_checkpoint_is_named_where_the_last_ones_are_bad(sound, folder, tmp_path):
+def test_the_best_checkpoint_is_named_where_the_last_ones_are_bad_and_used_where_there_are_none(
+    sound, folder, tmp_path, capsys
+):
     bad = replaced(sound, ("global_step",), -5)
     hostile = files(tmp_path, folder, bad, bad)
     best = hostile / "checkpoints" / "best.ckpt"
@@ -271,6 +297,11 @@ def test_the_best_checkpoint_is_named_where_the_last_ones_are_bad(sound, folder,
     assert str(caught.value).endswith(f"cp {best} {best.with_name('last.ckpt')}")
     best.with_name("last.ckpt").write_bytes(best.read_bytes())
     assert run(hostile, steps=5)["steps"] == 5
+    for last in best.parent.glob("last.*"):
+        last.unlink()
+    assert has_checkpoint(hostile)
+    assert open_checkpoint(hostile)[0] == best
+    assert f"{hostile}: holds no last.ckpt; using best.ckpt" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick")
