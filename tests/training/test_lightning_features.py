@@ -91,46 +91,41 @@ class Seen(L.Callback):
 # Options of a Trainer under which the training is that of scripts/train.py, bit for bit; with several features in one
 # training, each that changed it would show.
 SAME = {
-    "fit with a LightningDataModule": lambda: {},
-    "validation while training, no sanity check": lambda: {"val_check_interval": 2, "num_sanity_val_steps": 0},
+    "fit with a LightningDataModule, logger=CSVLogger, LearningRateMonitor, a callback of your own, Timer, "
+    "DeviceStatsMonitor, ThroughputMonitor, strategy=ddp, detect_anomaly, deterministic": lambda: {
+        "logger": loggers.CSVLogger("csv_log"), "log_every_n_steps": 1, "strategy": "ddp", "detect_anomaly": True,
+        "deterministic": True,
+        "callbacks": [
+            callbacks.LearningRateMonitor("step"), Seen(), callbacks.Timer(), callbacks.DeviceStatsMonitor(),
+            callbacks.ThroughputMonitor(lambda batch: len(getattr(batch, "x", batch))),
+        ],
+    },
+    "validation while training, no sanity check, callbacks of gcn, two loggers, TQDMProgressBar, ModelSummary, "
+    "profiler=simple": lambda: {
+        "val_check_interval": 2, "num_sanity_val_steps": 0, "profiler": "simple",
+        "logger": [loggers.CSVLogger("a"), loggers.CSVLogger("b")], "log_every_n_steps": 3,
+        "enable_progress_bar": True, "enable_model_summary": True, "callbacks": [
+            Verdict(), MetricsCSV(), Panels(), StopOnSignal(), callbacks.TQDMProgressBar(), callbacks.ModelSummary(2),
+        ],
+    },
     "no validation, max_steps, profiler=pytorch": lambda: {
         "limit_val_batches": 0, "max_epochs": -1, "max_steps": STEPS, "profiler": "pytorch"
     },
-    "strategy=ddp": lambda: {"strategy": "ddp"},
-    "logger=CSVLogger, LearningRateMonitor, a callback of your own, Timer": lambda: {
-        "logger": loggers.CSVLogger("csv_log"), "log_every_n_steps": 1,
-        "callbacks": [callbacks.LearningRateMonitor("step"), Seen(), callbacks.Timer()],
-    },
-    "two loggers": lambda: {"logger": [loggers.CSVLogger("a"), loggers.CSVLogger("b")], "log_every_n_steps": 3},
-    "TQDMProgressBar, ModelSummary, profiler=simple": lambda: {
-        "enable_progress_bar": True, "enable_model_summary": True, "profiler": "simple",
-        "callbacks": [callbacks.TQDMProgressBar(), callbacks.ModelSummary(2)],
-    },
-    "RichProgressBar, profiler=advanced, LambdaCallback, RichModelSummary, OnExceptionCheckpoint": lambda: {
+    "RichProgressBar, profiler=advanced, LambdaCallback, RichModelSummary, OnExceptionCheckpoint, "
+    "plugins=[AtomicCheckpointIO()], check_val_every_n_epoch=None": lambda: {
         "enable_progress_bar": True, "enable_model_summary": True, "enable_checkpointing": True,
         "profiler": "advanced", "callbacks": [
             callbacks.RichProgressBar(), callbacks.LambdaCallback(on_train_start=lambda *_: None),
             callbacks.RichModelSummary(), callbacks.OnExceptionCheckpoint("broken"),
         ],
+        "plugins": [AtomicCheckpointIO()],
+        "check_val_every_n_epoch": None, "val_check_interval": "00:00:00:01",
     },
-    "detect_anomaly, deterministic": lambda: {"detect_anomaly": True, "deterministic": True},
     "benchmark, enable_autolog_hparams, model_registry, inference_mode=False, use_distributed_sampler, "
     "reload_dataloaders_every_n_epochs, min_epochs, min_steps, max_time": lambda: {
         "benchmark": True, "enable_autolog_hparams": False, "model_registry": "mine", "inference_mode": False,
         "use_distributed_sampler": False, "reload_dataloaders_every_n_epochs": 1, "min_epochs": 1, "min_steps": 2,
         "max_time": "00:01:00:00",
-    },
-    "plugins=[AtomicCheckpointIO()], check_val_every_n_epoch=None": lambda: {
-        "plugins": [AtomicCheckpointIO()], "enable_checkpointing": True,
-        "check_val_every_n_epoch": None, "val_check_interval": "00:00:00:01",
-    },
-    "DeviceStatsMonitor, ThroughputMonitor": lambda: {
-        "logger": loggers.CSVLogger("stats"), "log_every_n_steps": 1, "callbacks": [
-            callbacks.DeviceStatsMonitor(), callbacks.ThroughputMonitor(lambda batch: len(getattr(batch, "x", batch)))
-        ],
-    },
-    "callbacks of gcn": lambda: {
-        "val_check_interval": 2, "callbacks": [Verdict(), MetricsCSV(), Panels(), StopOnSignal()]
     },
     "barebones": lambda: {"barebones": True, **dict.fromkeys([*BARE, "enable_progress_bar", "enable_model_summary"])},
 }  # fmt: skip
@@ -263,16 +258,13 @@ def test_loggers_get_terms_and_validations_at_their_own_interval(fit, tmp_path):
     assert sorted(set(steps)) == [1, 3]
 
 
-@pytest.mark.parametrize("at", [1, 3])
-def test_a_training_that_is_resumed_by_ckpt_path_is_the_same_bit_for_bit(at, fit, reference, tmp_path):
-    fit(max_epochs=-1, max_steps=at)[0].save_checkpoint(tmp_path / "at.ckpt")
+def test_a_training_that_is_resumed_by_ckpt_path_is_the_same_bit_for_bit(fit, reference, parts, tmp_path):
+    """Also when it is resumed twice; and a checkpoint of another game is refused."""
+    fit(max_epochs=-1, max_steps=1)[0].save_checkpoint(tmp_path / "at.ckpt")
+    fit(max_epochs=-1, max_steps=3, ckpt_path=tmp_path / "at.ckpt")[0].save_checkpoint(tmp_path / "at.ckpt")
     trainer, module = fit(ckpt_path=tmp_path / "at.ckpt")
     assert trainer.global_step == STEPS
     assert list(differences(weights(module), reference)) == []
-
-
-def test_a_checkpoint_of_another_game_is_refused(fit, parts, tmp_path):
-    fit(fast_dev_run=False, max_epochs=-1, max_steps=1)[0].save_checkpoint(tmp_path / "at.ckpt")
     module, images = parts("generator.N=16")
     with pytest.raises(InputError, match=r"the checkpoint cannot be used: .*float32"):
         L.Trainer(max_epochs=1, **QUIET, **BARE).fit(
