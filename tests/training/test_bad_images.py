@@ -47,14 +47,9 @@ def test_they_are_named_on_the_terminal_and_counted(data, tmp_path, harm, capsys
     said = [line for line in capsys.readouterr().err.splitlines() if "went bad" in line]
     assert said == [f"{data / 'train' / '3.png'} went bad: file is missing; 4.png stands in"]
     assert summary["bad_images"] == json.loads((folder / "summary.json").read_text())["bad_images"] == 1
-
-
-def test_they_are_counted_over_a_resume(data, tmp_path, harm):
-    folder = tmp_path / "run"
-    harm(1, (data / "train" / "3.png").unlink)
-    assert run(folder, *words(data, SAID))["bad_images"] == 1
-    harm(9, (data / "train" / "4.png").unlink)
-    assert run(folder, steps=16)["bad_images"] == 2
+    if not workers:  # which may have read it before; images are counted over a resume
+        harm(9, (data / "train" / "4.png").unlink)
+        assert run(folder, steps=16)["bad_images"] == 2
 
 
 def test_a_validation_goes_on_without_them(data, tmp_path, harm, capsys):

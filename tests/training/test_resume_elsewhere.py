@@ -17,20 +17,20 @@ from gcn.report.metrics_table import MetricsTable
 from gcn.training.fit import train
 
 OFTEN = (
-    "steps=6 val_every=3 panel_every=4 checkpoint_every=3 freeze=encoder init_from=first data.cache_bytes=0"
+    "steps=4 val_every=2 panel_every=4 checkpoint_every=2 freeze=encoder init_from=first data.cache_bytes=0"
 )
 
 
 @pytest.fixture(scope="module")
 def prepared(data, tmp_path_factory):
-    """A working directory with a run that was killed after update 3, and the same run in one go; all paths relative."""
+    """A working directory with a run that was killed after update 2, and the same run in one go; all paths relative."""
     place = tmp_path_factory.mktemp("there")
     shutil.copytree(data, place / "images")
     with pytest.MonkeyPatch.context() as patch:
         quickly(patch)
         patch.chdir(place)
         run(place / "first", *words("images", "steps=1 loss=none"))
-        copied_at(5, patch, place / "reference", place / "killed")
+        copied_at(4, patch, place / "reference", place / "killed")
         run(place / "reference", *words("images", OFTEN))
     return place
 
@@ -143,7 +143,7 @@ def test_after_validation_images_changed_the_training_is_the_same_and_a_line_say
     resume(there / "killed")
     lines = [line for line in capsys.readouterr().err.splitlines() if "images changed" in line]
     assert len(lines) == 1
-    assert f"validation images changed at update 3 ({counts}): " in lines[0]
+    assert f"validation images changed at update 2 ({counts}): " in lines[0]
     one, other = checkpoint(there / "killed"), checkpoint(there / "reference")
     for key in ("state_dict", "optimizer_states", "gcn"):
         assert list(differences(one[key], other[key])) == []
@@ -152,10 +152,10 @@ def test_after_validation_images_changed_the_training_is_the_same_and_a_line_say
         assert {k: v for k, v in row.items() if "val/" not in k} == {
             k: v for k, v in wanted.items() if "val/" not in k
         }
-    first = next(row for row in rows if row["step"] > 3 and row["val/psnr"] is not None)
+    first = next(row for row in rows if row["step"] > 2 and row["val/psnr"] is not None)
     assert (first.get("val/jitter") is None) == (change is all_others)
     assert json.loads((there / "killed" / "summary.json").read_text())["changes"] == lines
-    assert checkpoint(there / "killed", "best.ckpt")["global_step"] > 3
+    assert checkpoint(there / "killed", "best.ckpt")["global_step"] > 2
 
 
 @pytest.mark.parametrize("change", [removed, changed])
@@ -165,7 +165,7 @@ def test_other_training_images_are_said(change, there, capsys):
     lines = [line for line in capsys.readouterr().err.splitlines() if "images changed" in line]
     assert len(lines) == 1
     assert lines[0].startswith(
-        f"training images changed at update 3 (7 before, {6 if change is removed else 7} now): "
+        f"training images changed at update 2 (7 before, {6 if change is removed else 7} now): "
     )
 
 

@@ -32,7 +32,7 @@ class Quit(L.Callback):
         if trainer.global_step == self.after:
             os.kill(os.getpid(), signal.SIGTERM)
 """
-OFTEN = "steps=6 val_every=2 panel_every=6 checkpoint_every=6"
+OFTEN = "steps=4 val_every=2 panel_every=4 checkpoint_every=4"
 LIGHTNING = "lightning.pytorch.callbacks"
 
 
@@ -58,7 +58,7 @@ def test_early_stopping_ends_a_run_that_is_whole_and_goes_on(data, tmp_path, qui
     seen, plan = Seen(), planned(folder, *said, *chosen)
     summary = train(replace(plan, callbacks=[*plan.callbacks, seen]))
     assert summary["steps"] == 2
-    assert "ended after 2 of 6 updates, as a callback asked" in capsys.readouterr().out
+    assert "ended after 2 of 4 updates, as a callback asked" in capsys.readouterr().out
     rows = MetricsTable(folder / "metrics.csv").rows()
     for row, found in zip(rows, seen.after_updates, strict=True):
         assert found["train/psnr"] == pytest.approx(row["train/psnr"], rel=1e-6)
@@ -71,7 +71,7 @@ def test_early_stopping_ends_a_run_that_is_whole_and_goes_on(data, tmp_path, qui
     saved = torch.load(folder / "kept" / "step=2.ckpt", weights_only=True)["state_dict"]
     assert list(differences(saved, kept["state_dict"])) == []
     assert load(folder).callbacks == {}  # what a run folder names is not built
-    assert train(planned(folder, resume=str(folder)))["steps"] == 6
+    assert train(planned(folder, resume=str(folder)))["steps"] == 4
     assert list(differences(checkpoint(folder)["state_dict"], checkpoint(reference)["state_dict"])) == []
 
 
@@ -138,7 +138,7 @@ def test_arguments_of_the_trainer_reach_it_and_change_no_weight(data, tmp_path, 
 def test_a_run_ends_when_its_time_is_over(data, tmp_path, quick, capsys):
     run(tmp_path / "run", *words(data, OFTEN), "trainer.max_time=00:00:00:00")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 0
-    assert "ended after 0 of 6 updates, as trainer.max_time asked" in capsys.readouterr().out
+    assert "ended after 0 of 4 updates, as trainer.max_time asked" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"^trainer: .*soon"):
         run(tmp_path / "other", *words(data, OFTEN), "trainer.max_time=soon")
 
