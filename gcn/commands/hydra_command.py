@@ -36,7 +36,6 @@ from gcn.config import objective
 from gcn.config.compose import PLACES, declare, search_path
 from gcn.config.destinations import words_again
 from gcn.config.flags import composed_once, plain_errors, read_flags
-from gcn.config.hydra_defaults import choices_when_asked
 from gcn.config.lightning_words import appended
 from gcn.config.offered import TRAIN, Root
 from gcn.config.override_words import hydra_key, is_hydras, key_of, normal, refuse_doubled
@@ -223,7 +222,7 @@ def _hydra(
     declare(own)
     sys.argv = [sys.argv[0], *map(appended, words), *search_path(root, own.conf)]
     try:
-        with plain_errors(problems, place), composed_once(), choices_when_asked():
+        with plain_errors(problems, place), composed_once():
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=root.name)(job)()
         if sweep is None and problems:
             raise problems[0]

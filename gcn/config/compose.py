@@ -19,7 +19,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gcn.cli.quoting import value
 from gcn.config import exchange
-from gcn.config.hydra_defaults import choices_when_asked
 from gcn.config.hydra_errors import one_line_errors
 from gcn.config.offered import TRAIN, Root, groups, knobs, stamp
 from gcn.config.override_words import is_hydras, key_of, refuse_what_no_job_may_say
@@ -231,11 +230,7 @@ def _composing() -> Iterator[None]:
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with (
-            warnings.catch_warnings(),
-            choices_when_asked(),
-            initialize_config_dir(str(CONF), version_base="1.3"),
-        ):
+        with warnings.catch_warnings(), initialize_config_dir(str(CONF), version_base="1.3"):
             warnings.simplefilter("error", UserWarning)  # a folder of hydra.searchpath that does not exist
             yield
     finally:

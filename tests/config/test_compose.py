@@ -146,7 +146,6 @@ def test_nothing_is_exchanged_where_a_default_may_set_more_than_its_own_node():
 
 
 def test_hydra_follows_a_default_that_refers_to_another_choice(tmp_path):
-    """Of such defaults alone, Hydra needs all choices so far."""
     for name, text in (
         ("a/adam", "M: 1\n"),
         ("a/gan", "M: 2\n"),
