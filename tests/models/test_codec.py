@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import pytest
@@ -10,9 +9,13 @@ from gcn.game.streams import Streams
 from gcn.models.codec import straight_through
 
 NAMES = ("tiny", "factorized", "hyperprior")
-QUANTISATIONS = ("noise", "ste", "mixed")
 SIZES = ((1, 1), (16, 16), (17, 31), (50, 37), (64, 1), (3, 130))
-EVERY = list(itertools.product(NAMES, QUANTISATIONS))
+EVERY = [
+    *((name, "noise") for name in NAMES),
+    ("tiny", "ste"),
+    ("hyperprior", "ste"),
+    ("hyperprior", "mixed"),
+]
 
 
 def image(height, width, batch=1):
@@ -41,11 +44,11 @@ def test_a_decoded_image_is_the_reconstruction(spread_generator, name, quantisat
         assert torch.equal(decoded, codec.reconstruct(x).x_hat.clamp(0, 1))
 
 
-@pytest.mark.parametrize(("name", "quantisation"), EVERY)
-def test_the_estimate_is_the_size_of_the_file(spread_generator, name, quantisation):
+@pytest.mark.parametrize("name", NAMES)
+def test_the_estimate_is_the_size_of_the_file(spread_generator, name):
     # Untrained scales do not fit a wide y, and an escaped symbol costs less than its estimate.
     factor = 0.7 if name == "hyperprior" else 4.0
-    coder = spread_generator(name, factor, M=32, quantisation=quantisation).for_coding()
+    coder = spread_generator(name, factor, M=32).for_coding()
     x = image(200, 150)
     estimate = bits(coder.reconstruct(x).likelihoods) / 8
     actual = len(coder.compress(x).stream)

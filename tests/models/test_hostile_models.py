@@ -145,10 +145,21 @@ TENSORS = {
 @pytest.mark.parametrize("model", ["hyperprior"], indirect=True)  # it has the tables of tiny as well
 @pytest.mark.parametrize("change", TENSORS.values(), ids=list(TENSORS))
 def test_tensors_of_another_kind_are_refused(model, change):
-    """Each table, and some weights of those that the identifiers name: they tell what is sound by itself."""
+    """Each table, and some weights of those that the identifiers name: they tell what is sound by itself.
+
+    The tables of z are those of y by another name.
+    """
     for name in model[1]:
-        if name.startswith("coding.") or name in ("weights.g_s.0.weight", "weights.g_s.1.b"):
+        table = name.startswith("coding.") and not name.startswith("coding.tables.z.")
+        if table or name in ("weights.g_s.0.weight", "weights.g_s.1.b"):
             refused(made(model, tensors={name: change(model[1][name])}))
+
+
+@pytest.mark.parametrize("model", ["hyperprior"], indirect=True)
+def test_tables_of_either_latents_are_checked(model):
+    for name in model[1]:
+        if name.startswith("coding.tables."):
+            refused(made(model, tensors={name: TENSORS["largest"](model[1][name])}))
 
 
 def test_further_tensors_are_refused(model):
@@ -164,7 +175,7 @@ def test_headers_that_no_model_has_are_refused(model):
     refused(made(model, {"about": json.dumps({"x": "y" * 2**21})}))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), header=st.booleans())
 @example(
     place=0.25, value=127, header=False

@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
 import struct
+from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,12 +20,19 @@ from gcn.models import package
 X = torch.rand(1, 3, 50, 37, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.fixture(params=["tiny", "hyperprior"])
-def saved(request, spread_generator, tmp_path):
+@pytest.fixture(scope="module", params=["tiny", "hyperprior"])
+def original(request, spread_generator, tmp_path_factory):
     codec = spread_generator(request.param).for_coding()
-    path = tmp_path / "model.safetensors"
+    path = tmp_path_factory.mktemp(request.param) / "model.safetensors"
     package.save(codec, path, {"about": "a test"})
     return codec, path
+
+
+@pytest.fixture
+def saved(original, tmp_path):
+    """A codec and a copy of its model file, which a test may change."""
+    codec, path = original
+    return codec, Path(shutil.copy(path, tmp_path))
 
 
 def contents(path):
@@ -79,7 +89,7 @@ def test_half_precision_is_half_the_size(spread_generator, tmp_path):
 
 
 def test_a_variant_draws_the_same_latents_otherwise(saved):
-    codec, path = saved
+    codec, path = deepcopy(saved[0]), saved[1]
     data, plain = write(codec, X), codec.reconstruct(X).x_hat.clamp(0, 1)
     with torch.no_grad():
         codec.g_s[0].weight.mul_(1.1)
