@@ -19,9 +19,8 @@ from gcn.errors import InputError
 from gcn.losses.perceptual import BACKBONES
 from gcn.metrics import learned as module
 from gcn.metrics.feature_sets import frechet, kernel
-from gcn.metrics.learned import FEWEST, INCEPTION, Learned, inception_features, resolve
+from gcn.metrics.learned import FEWEST, INCEPTION, Learned, resolve
 
-CPU = torch.device("cpu")
 FILES = {"LPIPS": BACKBONES["alex"].file, "DISTS": BACKBONES["vgg"].file, "FID and KID": INCEPTION}
 
 
@@ -226,13 +225,18 @@ def untrained_inception():
         return Blank("inception-v3-compat", ["2048"], feature_extractor_weights_path="none").eval()
 
 
-@pytest.mark.slow
-def test_random_weights_pass_only_by_an_explicit_wish_and_are_named(random_weights):
-    with pytest.raises(InputError, match="not the published weights"):
-        resolve(random_weights)
+@pytest.fixture(scope="module")
+def learned(random_weights):
     before = dists.vgg16
     learned = resolve(random_weights, published=False)
     assert dists.vgg16 is before
+    return learned
+
+
+@pytest.mark.slow
+def test_random_weights_pass_only_by_an_explicit_wish_and_are_named(random_weights, learned):
+    with pytest.raises(InputError, match="not the published weights"):
+        resolve(random_weights)
     assert learned.notes == []
     x, y = drawn(3, 256, 512), drawn(3, 256, 512, seed=1)
     assert set(learned.of_pair(x[:, :99, :99], x[:, :99, :99])) == {"other_lpips", "other_dists"}
@@ -243,11 +247,6 @@ def test_random_weights_pass_only_by_an_explicit_wish_and_are_named(random_weigh
     different = learned.of_sets(real, fake)["other_fid_256"]
     assert abs(found["other_fid_256"]) < different / 100  # features of random weights hardly vary
     assert any("other_fid_256 rests on 2 patches" in line for line in learned.remarks(real))
-
-
-@pytest.fixture(scope="module")
-def learned(random_weights):
-    return resolve(random_weights, published=False)
 
 
 @pytest.mark.slow
@@ -278,8 +277,8 @@ def test_lpips_with_random_weights_is_that_of_its_package_to_a_millionth(random_
 
 
 @pytest.mark.slow
-def test_inception_features_are_those_of_torch_fidelity(random_weights):
-    images = (drawn(3, 3, 80, 90) * 255).to(torch.uint8)
-    features = inception_features(random_weights / INCEPTION, CPU)(images)
+def test_inception_features_are_those_of_torch_fidelity(learned):
+    images = (drawn(2, 3, 80, 90) * 255).to(torch.uint8)
+    features = learned.inception(images)
     assert features.dtype == torch.float64
     assert torch.allclose(features, untrained_inception()(images)[0].double(), atol=1e-6)
