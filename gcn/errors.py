@@ -16,6 +16,10 @@ class InputError(ValueError):
     """
 
 
+class BrokenOff(InputError):
+    """What ended a training that had begun, such as a full disk: its words were right, and the run can go on."""
+
+
 class NotNamed(InputError):
     """A run folder or a model file that needs a plugin which the user has not named.
 

@@ -8,8 +8,8 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stderr
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -41,9 +41,10 @@ from gcn.config.offered import TRAIN, Root
 from gcn.config.override_words import hydra_key, is_hydras, key_of, normal, refuse_doubled
 from gcn.config.parse import Config, Planned, is_of_the_runs_choice, parse, plan, save
 from gcn.config.preflight import check_run, note
+from gcn.config.stored import FILE
 from gcn.config.sweep import axes, jobs, probes
-from gcn.errors import InputError
-from gcn.files.atomic import check_folder
+from gcn.errors import BrokenOff, InputError
+from gcn.files.atomic import check_folder, write_bytes
 from gcn.files.names import printable
 from gcn.schema.conf_folder import CONF
 from gcn.schema.plugins import Extension, extension, named
@@ -185,12 +186,14 @@ def _hydra(
                 return
             cfg = restart.resumed(folder, cfg, said)
         cfg["run_dir"] = str(folder)
-        if not is_helper_process():
-            save(cfg, folder)
+        if is_helper_process():
+            train(cfg)
+            return
+        with _saved(cfg, folder):
             remark = note(cfg) if root is TRAIN else None
             if remark is not None:
                 print(remark, file=sys.stderr)
-        train(cfg)
+            train(cfg)
 
     def job(_: Any) -> Any:  # perhaps in another process, to which a launcher sends this function
         nonlocal failed
@@ -229,6 +232,19 @@ def _hydra(
     finally:
         sys.argv = sys.argv[:1]
     return 2 if failed else 0
+
+
+@contextmanager
+def _saved(cfg: Config, folder: Path) -> Iterator[None]:
+    """Save the configuration for the block; a run that is not resumed after all keeps the one it had."""
+    before = None if cfg.get("resume") is None else (folder / FILE).read_bytes()
+    save(cfg, folder)
+    try:
+        yield
+    except InputError as problem:
+        if before is not None and not isinstance(problem, BrokenOff):
+            write_bytes(folder / FILE, before, sync=True)
+        raise
 
 
 def _note_bug(folder: Path, problem: Exception, starter: int) -> None:

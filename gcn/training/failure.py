@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gcn.cli.quoting import resuming
-from gcn.errors import InputError, is_memory_error
+from gcn.errors import BrokenOff, InputError, is_memory_error
 from gcn.files.atomic import cannot_write
 
 _ASKED = re.compile(r"tried to allocate ([\d.]+ ?\w+)", re.IGNORECASE)
@@ -25,7 +25,8 @@ def explained(
         further: words that name what the user adds to gcn; the command that resumes the run needs them.
 
     Raises:
-        InputError: instead of an OSError or an error of memory, in torch or elsewhere.
+        InputError: instead of an OSError or an error of memory, in torch or elsewhere; BrokenOff once the training had
+            begun.
     """
 
     def go_on(how: str) -> str:
@@ -33,17 +34,22 @@ def explained(
         begun = (folder / "metrics.csv").exists()
         return f"{how} go on with: {resuming(folder, *further)}" if begun else ""
 
+    def ended(line: str) -> InputError:
+        return BrokenOff(line) if begun() else InputError(line)
+
     try:
         yield
     except (InputError, OSError, MemoryError, RuntimeError) as problem:
         if is_memory_error(problem):
             asked = _ASKED.search(str(problem))
             tried = f" (tried to allocate {asked[1]})" if asked else ""
-            raise InputError(f"out of memory{tried}: {smaller()}{go_on('; or free memory and')}") from None
+            raise ended(f"out of memory{tried}: {smaller()}{go_on('; or free memory and')}") from None
         if isinstance(problem, InputError):
-            known = not begun() or "resume=" in str(problem)  # of another process, which has said so itself
-            raise problem if known else InputError(f"{problem}{go_on('; then')}") from None
+            if not begun():
+                raise
+            known = "resume=" in str(problem)  # of another process, which has said so itself
+            raise BrokenOff(str(problem) if known else f"{problem}{go_on('; then')}") from None
         if isinstance(problem, OSError):
             line = cannot_write(problem.filename or folder, problem)
-            raise InputError(f"{line}{go_on('; then')}") from None
+            raise ended(f"{line}{go_on('; then')}") from None
         raise

@@ -21,7 +21,7 @@ from gcn.config.knobs import HEADINGS
 from gcn.config.offered import LAB, TRAIN, groups, knobs, stamp
 from gcn.config.parse import load, parse, save
 from gcn.config.preflight import check_run, note
-from gcn.errors import InputError
+from gcn.errors import BrokenOff, InputError
 from gcn.schema.conf_folder import CONF
 
 SUMMARY = json.dumps({"verdict": "stable", "psnr": 23.4, "bpp": 0.25})
@@ -170,6 +170,17 @@ def test_resume(trained, capfd):
     assert (cfg.mse, cfg.steps, cfg.resume, cfg.run_dir) == (3.0, 20, "here", str(Path("here").resolve()))
     assert Path("here/.hydra/overrides.yaml").read_text() == record
     assert (load(Path("here")).steps, load(Path("here")).resume) == (20, None)
+
+
+@pytest.mark.parametrize(("problem", "steps"), [(InputError, 10), (BrokenOff, 20)])
+def test_a_resume_that_is_refused_leaves_the_runs_own_words(trained, capfd, problem, steps):
+    run(trained, capfd, "hydra.run.dir=here", "mse=3", "steps=10")
+
+    def ended(cfg):
+        raise problem("the reason")
+
+    assert run(ended, capfd, "resume=here", "steps=20")[::2] == (2, "error: the reason\n")
+    assert load(Path("here")).steps == steps
 
 
 @pytest.mark.parametrize(
