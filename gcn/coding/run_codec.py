@@ -63,7 +63,11 @@ def kept(run: Path, own: Extension = NONE) -> str | None:
         )
     from gcn.report.metrics_table import MetricsTable
 
-    steps, rows = package.card(target).about.get("steps"), MetricsTable(run / "metrics.csv").rows()
+    steps = package.card(target).about.get("steps")
+    try:
+        rows = MetricsTable(run / "metrics.csv").rows()
+    except InputError:  # damaged, and of no use for coding
+        return None
     if steps is None or not rows or rows[-1]["step"] <= steps:
         return None
     return (

@@ -103,6 +103,10 @@ def test_training_that_went_on_without_an_end_is_said(here, capsys):
     assert export("run=further", "-o", "later.safetensors") == 0
     ids = [package.card(path).picture_id for path in (stored, Path("later.safetensors"))]
     assert ids[0] != ids[1]
+    Path("further/metrics.csv").write_text("step,a\n1,x\n")  # damaged, and of no use for coding
+    capsys.readouterr()
+    assert compress("a.png", "run=further", "overwrite=true") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_another_process_may_write_the_codec_first(here, monkeypatch):
