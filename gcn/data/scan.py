@@ -110,7 +110,10 @@ def scan(
     others: Counter[str] = Counter()
     budget = keep_bytes
     left = skip
-    for path in watch(files_below(top, {folder.resolve() for folder in without})):
+    files = files_below(top, {folder.resolve() for folder in without})
+    drawn = set(filter(_drawn_by_a_run, files))
+    notes.update(["drawn by a run (left out)"] * len(drawn))
+    for path in watch([path for path in files if path not in drawn]):
         if path.suffix.lower() not in EXTENSIONS:
             others[path.suffix.lower() or "no suffix"] += 1
             continue
@@ -145,6 +148,14 @@ def scan(
     if judge:
         judge_scan(found, option, bad_share)
     return found
+
+
+def _drawn_by_a_run(path: Path) -> bool:
+    """Whether an image is a panel or the curves of a run folder, which may lie among the images that it trains on."""
+    if path.parent.name != "panels" and path.name != "curves.png":
+        return False
+    run = path.parent if path.name == "curves.png" else path.parent.parent
+    return (run / "config.yaml").is_file() and (run / "metrics.csv").is_file()
 
 
 def judge_scan(found: Scan, option: str, bad_share: float) -> None:

@@ -39,6 +39,18 @@ def test_the_report_counts_every_peculiarity(pictures, write):
     assert "1 smaller than 16 pixels (left out)" in skipping.report()
 
 
+def test_a_run_among_its_images_does_not_train_on_its_panels(pictures, write):
+    before = scan(pictures).entries
+    (pictures / "run" / "panels").mkdir(parents=True)
+    for name in ("panels/0000004.png", "curves.png"):
+        write(pictures / "run" / name, 30, 30)
+    assert len(scan(pictures).entries) == len(before) + 2  # no run is there, these are somebody's images
+    for name in ("config.yaml", "metrics.csv"):
+        (pictures / "run" / name).touch()
+    assert scan(pictures).entries == before
+    assert "2 drawn by a run (left out)" in scan(pictures).report()
+
+
 def test_what_is_lost_is_counted_in_the_same_words(pictures):
     for name in "ab":
         Image.fromarray(np.zeros((30, 30), np.uint16)).save(pictures / f"{name}.png")
