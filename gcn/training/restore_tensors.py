@@ -1,11 +1,13 @@
 """Checks of the tensors in a checkpoint: each against the one that it replaces, and against each other."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from gcn.spectrum.update_map import tensors_in
 
 
 def check_tensor(name: str, found: Any, shape: Iterable[int], dtype: torch.dtype) -> None:
@@ -27,17 +29,9 @@ def check_apart(names: str, found: Any) -> None:
         names: what the tensors belong to, for the message.
         found: mappings and lists of tensors that :func:`check_tensor` lets pass, and of plain values.
     """
-    spans = sorted((t.data_ptr(), t.data_ptr() + t.nbytes) for t in _tensors(found) if t.numel())
+    spans = sorted((t.data_ptr(), t.data_ptr() + t.nbytes) for t in tensors_in(found) if t.numel())
     if any(end > start for (_, end), (start, _) in pairwise(spans)):
         raise ValueError(f"{names} have two tensors in the same memory")
-
-
-def _tensors(found: Any) -> Iterator[Tensor]:
-    if isinstance(found, Tensor):
-        yield found
-    elif isinstance(found, Mapping | list | tuple):
-        for part in found.values() if isinstance(found, Mapping) else found:
-            yield from _tensors(part)
 
 
 def _kind(dtype: torch.dtype, shape: Iterable[int]) -> str:
